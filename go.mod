@@ -1,0 +1,3 @@
+module girin
+
+go 1.25
