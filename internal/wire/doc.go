@@ -1,0 +1,121 @@
+// Package wire is the protocol between the master and a Python worker: how
+// requests, responses and control messages look as bytes. It only encodes and
+// decodes; it owns no descriptor. This comment is the specification; the
+// Python half is internal/shim/_girin_shim/wire.py, and both read the golden
+// frames in testdata.
+//
+// All integers are little-endian. Times are nanoseconds of CLOCK_MONOTONIC,
+// which master and workers share.
+//
+// # What a worker inherits
+//
+//	fd 3  control socket   SOCK_SEQPACKET, one message per packet, both ways
+//	fd 4  response socket  SOCK_STREAM, worker to master only
+//	fd 5  state page       memfd of this worker, mapped by it and the master
+//	fd 6  arena            memfd of the master, mapped by all workers
+//	fd 7  shim             memfd with the shim's sources
+//	fd 8+ lanes            read ends of the packet pipes, one per lane
+//
+// # Request: one packet on a lane
+//
+// A packet is at most MaxPacket (4,096 = PIPE_BUF) bytes, so its write is
+// atomic, and one read returns exactly one packet. The 32-byte head:
+//
+//	 0  u8   form      1: environ as NUL-joined strings; 2: with lengths
+//	 1  u8   flags     Quick 1, Slow 2, InArena 4, Spooled 8, MeasureCPU 16
+//	 2  u8   base      index of the base environ (one per listener)
+//	 3  u8   reserved  zero
+//	 4  u32  window    body bytes that may be sent before credit is needed
+//	 8  u64  id        low 16 bits: its cell in the flag table
+//	16  u32  environ   length of the environ block
+//	20  u32  body      length of the inline body that follows the block
+//	24  u64  at        with InArena: where block and body lie in the arena
+//
+// Without InArena the block and the body follow the head in the packet.
+//
+// Form 1: key NUL value NUL key NUL value ... without a last NUL; latin-1. An
+// even number of strings, or the worker ends. Form 2, taken when a value holds
+// a NUL (it would otherwise inject keys): a u32 length before each string.
+//
+// Quick: the route is known to be quick; finished responses may wait for this
+// one's. Without it they are flushed before the app is called. Slow: the
+// thread gives up leadership before it runs the app. Spooled: the body lies in
+// a file; the worker asks for it with a Fetch frame and gets a Body message.
+//
+// The flag table is the first FlagTable (65,536) bytes of the arena, one byte
+// per cell: not zero means that nobody waits for this request any more. The
+// worker looks before it runs what it read (and then answers Dropped), and
+// again before each block.
+//
+// # Response: frames on the response socket
+//
+// A 36-byte head, then head bytes, then body bytes:
+//
+//	 0  u64  id
+//	 8  u64  began     when a thread began the request
+//	16  u32  service   microseconds from then to this frame
+//	20  u32  cpu       thread CPU microseconds, or 0xffffffff: not measured
+//	24  u32  head      length of the head block
+//	28  u32  body      length of the body bytes
+//	32  u8   kind
+//	33  u8   flags     Final 1, Whole 2
+//	34  u16  fields    number of header fields in the head block
+//
+//	kind  1 Response  head block and body bytes: the first frame of an answer
+//	      2 Block     more body bytes
+//	      3 Early     head block of an informational answer (status 103)
+//	      4 Dropped   the request was cancelled before it ran
+//	      5 Failed    the app failed: before the head the client gets a 500,
+//	                  after it the connection is cut
+//	      6 Fetch     the worker wants the spooled body
+//
+// Head block: status NUL name NUL value NUL name NUL value ... without a last
+// NUL; 1 + 2*fields strings. Final: this is the last the client gets; the id
+// may be used again. Dropped and Failed are always final. Whole (with
+// Response and Final): the body is complete in this frame, so its length may be
+// declared. After Final the worker may still run the iterable's close().
+//
+// At most the request's window of body bytes is sent before the master grants
+// more with Credit. Final frames without body bytes need none.
+//
+// # Control messages
+//
+// A 16-byte head, then a payload:
+//
+//	 0  u8   kind
+//	 1  u8   reserved, three bytes
+//	 4  u32  n
+//	 8  u64  id
+//
+//	master to worker:
+//	 1 Hello    payload: settings as JSON
+//	 2 Credit   request id may send n more bytes; n = 0xffffffff: look at
+//	            the flag table, it was cancelled
+//	 3 Promote  a busy leader gives up leadership
+//	 4 Drain    stop reading the lanes; finish what runs; end with exit code 0
+//	 5 Body     the spooled body of id: one descriptor; payload u64 length
+//	 6 Ping     answer with Pong n
+//	 7 Dump     answer with Stacks: id's stack first (0: no one's), then all
+//	 8 Lanes    read the lanes whose bit is set in n (zero: none)
+//
+//	worker to master:
+//	65 Ready    payload: facts as JSON; the app is imported
+//	66 Broken   payload: JSON {code, text}; the app cannot be served
+//	67 Log      n: Python's logging level; payload: text, UTF-8
+//	68 Pong     n as in Ping
+//	69 File     payload: u64 offset, u64 length, a response head of 36 bytes
+//	            (kind Response, Final) and its head block; one descriptor, of a
+//	            regular file: the body
+//	70 Idle     nothing is being run and, after Drain, nothing will be
+//	71 Stacks   payload: text, UTF-8
+//
+// A message that does not parse ends the worker, never the master.
+//
+// # State page
+//
+// Cells of u64. Cell 0: PageMagic; 1: number of slots; 2 to 7: reserved. From
+// cell 8 on two cells per slot: the id that the thread runs (0: none) and when
+// it began. A thread writes the time first and the id after it, and zeroes the
+// id when it has called close(). A sync or gthread worker has a slot per
+// thread, a gevent worker one per connection, gaiohttp one.
+package wire

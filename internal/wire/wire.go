@@ -1,0 +1,250 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Version of the protocol, compared in the handshake.
+const Version = 1
+
+// The descriptors that a worker inherits.
+const (
+	ControlFD  = 3
+	ResponseFD = 4
+	PageFD     = 5
+	ArenaFD    = 6
+	ShimFD     = 7
+	LaneFD     = 8 // the first lane
+)
+
+// Sizes in bytes.
+const (
+	MaxPacket    = 4096 // PIPE_BUF: a write of up to this size is atomic
+	RequestHead  = 32
+	ResponseHead = 36
+	ControlHead  = 16
+	FlagTable    = 1 << 16 // one byte per request cell at the start of the arena
+	MaxControl   = 128 << 10
+)
+
+// Limits of what a worker may claim in a response; more ends the worker.
+const (
+	MaxHeadBlock = 32 << 20
+	MaxBlock     = 64 << 20
+)
+
+// Form says how the environ block is encoded.
+type Form uint8
+
+// The forms of an environ block.
+const (
+	Joined  Form = 1
+	Lengths Form = 2
+)
+
+// RequestFlags of a request packet.
+type RequestFlags uint8
+
+// What a request packet can say.
+const (
+	Quick RequestFlags = 1 << iota
+	Slow
+	InArena
+	Spooled
+	MeasureCPU
+)
+
+// Request is the head of a request packet.
+type Request struct {
+	Form    Form
+	Flags   RequestFlags
+	Base    uint8
+	Window  uint32
+	ID      uint64
+	Environ uint32
+	Body    uint32
+	At      uint64
+}
+
+// Put encodes the head into the first RequestHead bytes of b.
+func (r *Request) Put(b []byte) {
+	_ = b[RequestHead-1]
+	b[0], b[1], b[2], b[3] = byte(r.Form), byte(r.Flags), r.Base, 0
+	le := binary.LittleEndian
+	le.PutUint32(b[4:], r.Window)
+	le.PutUint64(b[8:], r.ID)
+	le.PutUint32(b[16:], r.Environ)
+	le.PutUint32(b[20:], r.Body)
+	le.PutUint64(b[24:], r.At)
+}
+
+// ParseRequest decodes the head of a request packet.
+func ParseRequest(b []byte) (r Request, err error) {
+	if len(b) < RequestHead {
+		return r, fmt.Errorf("request packet of %d bytes is shorter than its head", len(b))
+	}
+	le := binary.LittleEndian
+	return Request{
+		Form: Form(b[0]), Flags: RequestFlags(b[1]), Base: b[2],
+		Window: le.Uint32(b[4:]), ID: le.Uint64(b[8:]),
+		Environ: le.Uint32(b[16:]), Body: le.Uint32(b[20:]), At: le.Uint64(b[24:]),
+	}, nil
+}
+
+// AppendPair appends key and value to a Joined environ block and reports
+// whether the value may stand there: it must hold no NUL.
+func AppendPair(dst []byte, key string, value []byte) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, 0)
+	}
+	dst = append(dst, key...)
+	dst = append(dst, 0)
+	return append(dst, value...)
+}
+
+// Kind of a response frame.
+type Kind uint8
+
+// The kinds of response frames.
+const (
+	Response Kind = 1 + iota
+	Block
+	Early
+	Dropped
+	Failed
+	Fetch
+)
+
+// FrameFlags of a response frame.
+type FrameFlags uint8
+
+// What a response frame can say.
+const (
+	Final FrameFlags = 1 << iota
+	Whole
+)
+
+// NotMeasured is the CPU time of a frame that carries none.
+const NotMeasured = 1<<32 - 1
+
+// Frame is the head of a response frame.
+type Frame struct {
+	ID      uint64
+	Began   uint64 // ns, CLOCK_MONOTONIC
+	Service uint32 // us
+	CPU     uint32 // us
+	Head    uint32 // bytes
+	Body    uint32 // bytes
+	Kind    Kind
+	Flags   FrameFlags
+	Fields  uint16
+}
+
+var (
+	errFrameKind = errors.New("response frame of an unknown kind")
+	errFrameSize = errors.New("response frame claims an impossible length")
+)
+
+// ParseFrame decodes the ResponseHead bytes at the start of b.
+func ParseFrame(b []byte) (f Frame, err error) {
+	_ = b[ResponseHead-1]
+	le := binary.LittleEndian
+	f = Frame{
+		ID: le.Uint64(b), Began: le.Uint64(b[8:]),
+		Service: le.Uint32(b[16:]), CPU: le.Uint32(b[20:]),
+		Head: le.Uint32(b[24:]), Body: le.Uint32(b[28:]),
+		Kind: Kind(b[32]), Flags: FrameFlags(b[33]), Fields: le.Uint16(b[34:]),
+	}
+	switch {
+	case f.Kind < Response || f.Kind > Fetch:
+		return f, errFrameKind
+	case f.Head > MaxHeadBlock || f.Body > MaxBlock:
+		return f, errFrameSize
+	}
+	return f, nil
+}
+
+// Put encodes the head into the first ResponseHead bytes of b.
+func (f *Frame) Put(b []byte) {
+	_ = b[ResponseHead-1]
+	le := binary.LittleEndian
+	le.PutUint64(b, f.ID)
+	le.PutUint64(b[8:], f.Began)
+	le.PutUint32(b[16:], f.Service)
+	le.PutUint32(b[20:], f.CPU)
+	le.PutUint32(b[24:], f.Head)
+	le.PutUint32(b[28:], f.Body)
+	b[32], b[33] = byte(f.Kind), byte(f.Flags)
+	le.PutUint16(b[34:], f.Fields)
+}
+
+// CutString returns what stands in a head block before the next NUL, and what
+// follows it. At the end of the block rest is nil.
+func CutString(block []byte) (s, rest []byte) {
+	if i := bytes.IndexByte(block, 0); i >= 0 {
+		return block[:i], block[i+1:]
+	}
+	return block, nil
+}
+
+// Op is the kind of a control message.
+type Op uint8
+
+// The control messages.
+const (
+	Hello   Op = 1
+	Credit  Op = 2
+	Promote Op = 3
+	Drain   Op = 4
+	Body    Op = 5
+	Ping    Op = 6
+	Dump    Op = 7
+	Lanes   Op = 8
+
+	Ready  Op = 65
+	Broken Op = 66
+	Log    Op = 67
+	Pong   Op = 68
+	File   Op = 69
+	Idle   Op = 70
+	Stacks Op = 71
+)
+
+// Cancelled as the n of a Credit says: look at the flag table.
+const Cancelled = 1<<32 - 1
+
+// Control is the head of a control message.
+type Control struct {
+	Op Op
+	N  uint32
+	ID uint64
+}
+
+// Append encodes the message c with its payload.
+func (c Control) Append(dst, payload []byte) []byte {
+	dst = append(dst, byte(c.Op), 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, c.N)
+	dst = binary.LittleEndian.AppendUint64(dst, c.ID)
+	return append(dst, payload...)
+}
+
+// ParseControl decodes a control message.
+func ParseControl(b []byte) (c Control, payload []byte, err error) {
+	if len(b) < ControlHead {
+		return c, nil, fmt.Errorf("control message of %d bytes is shorter than its head", len(b))
+	}
+	c = Control{Op: Op(b[0]), N: binary.LittleEndian.Uint32(b[4:]), ID: binary.LittleEndian.Uint64(b[8:])}
+	return c, b[ControlHead:], nil
+}
+
+// The state page, in cells of eight bytes.
+const (
+	PageMagic     = 0x6e69726967 // "girin"
+	PageFirstSlot = 8
+)
+
+// PageBytes is the size of a state page with so many slots.
+func PageBytes(slots int) int { return 8 * (PageFirstSlot + 2*slots) }
