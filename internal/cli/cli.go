@@ -1,0 +1,82 @@
+// Package cli is the command line: the table of commands, one file for each, and the
+// only place that wires the other packages together.
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Version is what `girin --version` prints.
+const Version = "0.1.0"
+
+// Env is what a command may use of the process it runs in.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Environ        []string
+}
+
+// command is one word after `girin`. run returns the exit status.
+type command struct {
+	name, summary string
+	run           func(*Env, []string) int
+}
+
+// commands is the table, in the order of the help text.
+func commands() []command {
+	return []command{
+		{"serve", "serve a WSGI application; the word may be left out: girin app:app", runServe},
+		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
+		{"help", "show this text, or the one of a command: girin help serve", runHelp},
+		{"version", "show the version", runVersion},
+	}
+}
+
+// Run runs one command line, without the program's name, and returns the exit status.
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	env := &Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ()}
+	if len(args) == 0 {
+		return runHelp(env, nil)
+	}
+	if args[0] == "-h" || args[0] == "--help" {
+		return runHelp(env, args[1:])
+	}
+	if cmd, ok := find(args[0]); ok {
+		return cmd.run(env, args[1:])
+	}
+	return runServe(env, args)
+}
+
+func find(name string) (command, bool) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+func runVersion(env *Env, _ []string) int {
+	fmt.Fprintf(env.Stdout, "girin %s\n", Version)
+	return 0
+}
+
+func runHelp(env *Env, args []string) int {
+	if len(args) > 0 {
+		if cmd, ok := find(args[0]); ok && cmd.name != "help" {
+			return cmd.run(env, []string{"--help"})
+		}
+	}
+	var b strings.Builder
+	b.WriteString("Girin serves Python web applications so that one slow request never holds up another.\n\n")
+	b.WriteString("usage: girin [COMMAND] [OPTIONS]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
+	}
+	io.WriteString(env.Stdout, b.String())
+	return 0
+}

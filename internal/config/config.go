@@ -1,0 +1,120 @@
+// Package config owns Girin's settings: one table of options ([Options]), from which
+// the flags, the configuration file's names, the checks, the help text and
+// docs/SETTINGS.md derive, and [Load], which resolves them into a [Config].
+//
+// Names, defaults and precedence are gunicorn's, so that a gunicorn command line and
+// a gunicorn.conf.py keep their meaning. The package starts one process, the
+// application's own Python, when there is a configuration file to read; it opens no
+// sockets and no logs, and it does not know what the settings do.
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is the resolved settings of one server. Fields are named after gunicorn's
+// keys; the table's Doc of each says what zero means. A Config is not changed after Load.
+type Config struct {
+	// Application and configuration file.
+	App        string   // module, module:attribute or module:factory(arguments)
+	ConfigFile string   // the file (or python:module) that was read, "" for none
+	Hooks      []string // server hooks that ConfigFile defines, in the table's order
+	Output     string   // what ConfigFile printed while it was read
+
+	// Sockets.
+	Bind      []string // see ParseAddress
+	Backlog   int
+	ReusePort bool
+
+	// Workers.
+	Workers           int
+	WorkerClass       string // sync, gthread, gevent or gaiohttp
+	Threads           int
+	WorkerConnections int
+	MaxRequests       int // 0: no limit
+	MaxRequestsJitter int
+	Timeout           time.Duration // 0: no limit
+	GracefulTimeout   time.Duration
+	KeepAlive         time.Duration // 0: connections are closed after each response
+	QueueSize         int
+
+	// Limits.
+	LimitRequestLine      int   // bytes; 0: no limit of its own
+	LimitRequestFields    int   // count
+	LimitRequestFieldSize int   // bytes; 0: no limit of its own
+	LimitRequestBody      int64 // bytes; 0: no limit
+
+	// The application's process.
+	Python       string // as given; see FindPython
+	Chdir        string // absolute
+	PythonPath   []string
+	RawEnv       []string // KEY=value
+	User         string   // as given, "" to keep the current one
+	Group        string
+	UID          int // resolved from User and Group; the current ones if these are unset
+	GID          int
+	InitGroups   bool
+	Umask        int
+	PidFile      string
+	ProcName     string
+	TmpUploadDir string
+	PreloadApp   bool
+	Daemon       bool
+
+	// What the front believes and answers.
+	ForwardedAllowIPs   []string          // addresses, networks or "*"
+	SecureSchemeHeaders map[string]string // upper-case field name to its value for https
+	ForwarderHeaders    []string          // environ names, upper-case
+	HeaderMap           string            // drop, refuse or dangerous
+	ProxyProtocol       string            // off, v1, v2 or auto
+	ProxyAllowIPs       []string          // addresses, networks or "*"
+	SendFile            bool
+	HealthCheckPath     string // "" for none
+	ServerTiming        bool
+	Metrics             string // address, "" for none
+
+	// Memory.
+	MaxWorkerMemory int64 // bytes; 0: no limit
+
+	// TLS.
+	CertFile string
+	KeyFile  string
+	CACerts  string
+	CertReqs int // 0 none, 1 optional, 2 required (Python's ssl.VerifyMode)
+	Ciphers  string
+
+	// Logs.
+	AccessLog       string // "" for none, "-" for standard output
+	AccessLogFormat string
+	ErrorLog        string // "-" for standard error
+	LogLevel        string // debug, info, warning, error or critical
+	CaptureOutput   bool
+
+	// Development.
+	Reload           bool
+	ReloadEngine     string
+	ReloadExtraFiles []string
+
+	// What to do instead of serving.
+	CheckConfig bool
+	PrintConfig bool
+	Help        bool
+	Version     bool
+
+	resolved map[string]setting // by key; what PrintConfig shows
+}
+
+// TLS reports whether connections are encrypted.
+func (c *Config) TLS() bool { return c.CertFile != "" || c.KeyFile != "" }
+
+// Warning is something the user should be told once about a setting that has no effect.
+type Warning struct {
+	Key    string // the setting
+	Source string // where it was set: "the command line", a file's name and so on
+	Text   string // what to know or to use instead
+}
+
+func (w Warning) String() string {
+	return fmt.Sprintf("%s (from %s): %s", w.Key, w.Source, w.Text)
+}
