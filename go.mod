@@ -1,6 +1,6 @@
 module girin
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/chromedp/cdproto v0.159.0 // indirect
@@ -14,4 +14,5 @@ require (
 	github.com/spf13/pflag v1.0.10 // indirect
 	golang.org/x/image v0.40.0 // indirect
 	golang.org/x/perf v0.0.0-20260211190930-8161c38c6cdc // indirect
+	golang.org/x/sys v0.49.0 // indirect
 )

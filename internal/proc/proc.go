@@ -1,0 +1,160 @@
+// Package proc runs child processes: it starts one in a process group of its
+// own that dies with the master, signals it, stops it with grace, and tells
+// when and how it ended. It knows nothing of workers.
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Spec says what to start.
+type Spec struct {
+	Path  string   // the executable
+	Args  []string // without the executable's own name
+	Env   []string
+	Dir   string
+	Files []*os.File // become descriptors 3, 4, ...
+	Out   *os.File   // standard output; nil: the master's
+	Err   *os.File   // standard error; nil: the master's
+	User  *syscall.Credential
+}
+
+// Process is a started child.
+type Process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// Starter starts processes from one goroutine that is locked to its thread:
+// the kernel's parent-death signal is sent when the thread that forked ends,
+// not the process.
+type Starter struct {
+	jobs chan job
+	done chan struct{}
+}
+
+type job struct {
+	spec   Spec
+	result chan<- result
+}
+
+type result struct {
+	p   *Process
+	err error
+}
+
+// NewStarter returns a starter; Close ends it.
+func NewStarter() *Starter {
+	s := &Starter{jobs: make(chan job), done: make(chan struct{})}
+	go s.run()
+	return s
+}
+
+func (s *Starter) run() {
+	defer close(s.done)
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	for j := range s.jobs {
+		p, err := start(j.spec)
+		j.result <- result{p, err}
+	}
+}
+
+// Close ends the starter, and with its thread whatever it started.
+func (s *Starter) Close() {
+	close(s.jobs)
+	<-s.done
+}
+
+// Start starts a process.
+func (s *Starter) Start(spec Spec) (*Process, error) {
+	res := make(chan result, 1)
+	s.jobs <- job{spec, res}
+	r := <-res
+	return r.p, r.err
+}
+
+func start(spec Spec) (*Process, error) {
+	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd.Env, cmd.Dir, cmd.ExtraFiles = spec.Env, spec.Dir, spec.Files
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if spec.Out != nil {
+		cmd.Stdout = spec.Out
+	}
+	if spec.Err != nil {
+		cmd.Stderr = spec.Err
+	}
+	cmd.SysProcAttr = attributes(spec.User)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	go p.wait()
+	return p, nil
+}
+
+func (p *Process) wait() {
+	p.err = p.cmd.Wait()
+	close(p.done)
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended and was reaped.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says how it ended (nil: exit code 0). Only after Done.
+func (p *Process) Err() error { return p.err }
+
+// ExitCode is the exit code, or -1 if a signal ended it. Only after Done.
+func (p *Process) ExitCode() int {
+	var e *exec.ExitError
+	switch {
+	case p.err == nil:
+		return 0
+	case errors.As(p.err, &e):
+		return e.ExitCode()
+	}
+	return -1
+}
+
+// Signalled returns the signal that ended the process, or 0. Only after Done.
+func (p *Process) Signalled() syscall.Signal {
+	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal()
+	}
+	return 0
+}
+
+// Signal sends sig to the process alone.
+func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+
+// Kill ends the process and its group at once.
+func (p *Process) Kill() {
+	if err := syscall.Kill(-p.PID(), syscall.SIGKILL); err != nil {
+		_ = p.cmd.Process.Kill()
+	}
+}
+
+// Stop waits for the process to end by itself until grace is over, then kills
+// it and its group. It returns when the process has ended, and reports whether
+// it had to be killed.
+func (p *Process) Stop(grace time.Duration) (killed bool) {
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return false
+	case <-t.C:
+		p.Kill()
+		<-p.done
+		return true
+	}
+}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package proc
+
+import "syscall"
+
+// attributes put the child in a group of its own. Without a parent-death
+// signal the worker ends when its control socket does.
+func attributes(user *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: user}
+}

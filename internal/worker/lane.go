@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lane is a queue of request packets that all workers read: the kernel gives a
+// packet to whichever worker reads first.
+type Lane struct {
+	r, w *os.File
+	fd   int // of w
+	raw  syscall.RawConn
+}
+
+// NewLane makes a lane.
+func NewLane() (*Lane, error) {
+	r, w, err := newLane()
+	if err != nil {
+		return nil, fmt.Errorf("lane: %w", err)
+	}
+	raw, err := w.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("lane: %w", err)
+	}
+	l := &Lane{r: r, w: w, raw: raw}
+	err = raw.Control(func(fd uintptr) { l.fd = int(fd) })
+	return l, err
+}
+
+// TrySend writes one packet and reports whether there was room for it. It
+// never blocks.
+func (l *Lane) TrySend(packet []byte) bool {
+	n, err := writePacket(l.fd, packet)
+	return err == 0 && n == len(packet)
+}
+
+// Send writes one packet, and waits for room as long as there is none. It
+// fails when the lane is closed.
+func (l *Lane) Send(packet []byte) error {
+	var fault error
+	err := l.raw.Write(func(fd uintptr) bool {
+		_, errno := writePacket(int(fd), packet)
+		switch {
+		case errno == 0:
+			return true
+		case errno == syscall.EAGAIN:
+			return false
+		}
+		fault = errno
+		return true
+	})
+	return errors.Join(err, fault)
+}
+
+// Unread is how many bytes of packets nobody has read yet.
+func (l *Lane) Unread() int {
+	n, err := unix.IoctlGetInt(int(l.r.Fd()), fionread)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Close closes both ends. No TrySend may follow.
+func (l *Lane) Close() error { return errors.Join(l.w.Close(), l.r.Close()) }

@@ -1,0 +1,35 @@
+//go:build !linux
+
+package worker
+
+import "os"
+
+// sharedMemory makes a file without a name of so many bytes and maps it.
+func sharedMemory(name string, size int) (*os.File, []byte, error) {
+	f, err := unnamedFile(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return mapFile(f, size)
+}
+
+// sealedFile makes a file without a name that holds data. Sealing is Linux's.
+func sealedFile(name string, data []byte) (*os.File, error) {
+	f, err := unnamedFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func unnamedFile(name string) (*os.File, error) {
+	f, err := os.CreateTemp("", name)
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}

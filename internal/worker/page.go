@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/wire"
+)
+
+// page is the state page of one worker, as wire specifies it. The worker
+// writes; the master only reads.
+type page struct {
+	file  *os.File
+	mem   []byte
+	cells []uint64
+	slots int
+}
+
+func newPage(slots int) (*page, error) {
+	size := wire.PageBytes(slots)
+	f, mem, err := sharedMemory("girin-page", size)
+	if err != nil {
+		return nil, fmt.Errorf("state page: %w", err)
+	}
+	p := &page{file: f, mem: mem, slots: slots}
+	p.cells = unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), size/8)
+	p.cells[0], p.cells[1] = wire.PageMagic, uint64(slots)
+	return p, nil
+}
+
+// slot returns what the i-th thread runs and since when; id 0: nothing.
+func (p *page) slot(i int) (id, began uint64) {
+	c := p.cells[wire.PageFirstSlot+2*i:]
+	id = atomic.LoadUint64(&c[0])
+	if id == 0 {
+		return 0, 0
+	}
+	return id, atomic.LoadUint64(&c[1])
+}
+
+func (p *page) close() {
+	_ = unix.Munmap(p.mem)
+	p.file.Close()
+}
