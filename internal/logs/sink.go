@@ -1,0 +1,226 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// sinkConfig is what distinguishes the two logs' sinks.
+type sinkConfig struct {
+	name    string      // for messages: "error log"
+	target  Target      // where lines go
+	std     io.Writer   // what "-" means
+	tell    func(error) // called once when the medium begins to fail
+	limit   int         // bytes that may wait; lines beyond are dropped
+	batch   int         // bytes that are written at once without waiting for delay
+	delay   time.Duration
+	oneEach bool // one write for each record, so that lines of several processes do not mix
+}
+
+// sink carries records from many goroutines to one file.
+//
+//	Append ──▶ pending ──(swap)──▶ writing ──▶ out
+//	callers    mu                  run() alone
+type sink struct {
+	conf sinkConfig
+
+	mu      sync.Mutex // guards pending, ends, next, closed
+	pending []byte
+	ends    []int    // where each record in pending ends
+	next    *os.File // reopened file that run takes over before it writes again
+	closed  bool
+
+	wake chan struct{} // capacity 1: pending has something for run
+	done chan struct{} // closed when run has returned
+
+	lost atomic.Uint64
+
+	// Owned by run.
+	out     io.Writer
+	file    *os.File // out, when it is ours to close
+	failing bool
+	torn    bool // the last write ended inside a line
+}
+
+func newSink(conf sinkConfig) (*sink, error) {
+	s := &sink{conf: conf, out: conf.std, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if !conf.target.standard() {
+		f, err := conf.target.open()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", conf.name, err)
+		}
+		s.out, s.file = f, f
+	}
+	go s.run()
+	return s, nil
+}
+
+// Append adds the record that add appends to the buffer it is given.
+func (s *sink) Append(add func([]byte) []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if start, room := s.beginLocked(); room {
+		s.pending = add(s.pending)
+		s.endLocked(start)
+	}
+}
+
+// beginLocked tells where the next record starts in pending, and whether there is room for it.
+func (s *sink) beginLocked() (start int, room bool) {
+	if s.closed || len(s.pending) >= s.conf.limit {
+		s.lost.Add(1)
+		return 0, false
+	}
+	return len(s.pending), true
+}
+
+// endLocked takes the record that was appended to pending since beginLocked.
+func (s *sink) endLocked(start int) {
+	s.ends = append(s.ends, len(s.pending))
+	if start == 0 || (start < s.conf.batch && len(s.pending) >= s.conf.batch) {
+		s.signal()
+	}
+}
+
+func (s *sink) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Reopen opens the file anew, for log rotation. A failure leaves the old file in use.
+func (s *sink) Reopen() error {
+	if s.conf.target.standard() {
+		return nil
+	}
+	f, err := s.conf.target.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.conf.name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return f.Close()
+	}
+	if s.next != nil {
+		s.next.Close()
+	}
+	s.next = f
+	s.signal()
+	return nil
+}
+
+// closeGrace bounds how long Close waits for a medium that does not take the last lines.
+const closeGrace = time.Second
+
+// Close writes what waits, for at most closeGrace, and closes the file.
+func (s *sink) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.signal()
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("%s: the last lines could not be written within %v", s.conf.name, closeGrace)
+	}
+}
+
+// run writes until the sink is closed and empty.
+func (s *sink) run() {
+	defer close(s.done)
+	var writing []byte
+	var ends []int
+	for {
+		<-s.wake
+		s.gather()
+		s.mu.Lock()
+		s.pending, writing = writing[:0], s.pending
+		s.ends, ends = ends[:0], s.ends
+		next, closed := s.next, s.closed
+		s.next = nil
+		s.mu.Unlock()
+
+		if next != nil {
+			s.file.Close()
+			s.out, s.file = next, next
+		}
+		s.write(writing, ends)
+		if closed {
+			if s.file != nil {
+				s.file.Close()
+			}
+			return
+		}
+	}
+}
+
+// gather waits for more records, up to the delay, unless there is a batch or an end.
+func (s *sink) gather() {
+	if s.conf.delay == 0 || s.urgent() {
+		return
+	}
+	timer := time.NewTimer(s.conf.delay)
+	defer timer.Stop()
+	for !s.urgent() {
+		select {
+		case <-timer.C:
+			return
+		case <-s.wake:
+		}
+	}
+}
+
+func (s *sink) urgent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.next != nil || len(s.pending) >= s.conf.batch
+}
+
+// write puts out the records of buf, which end at ends.
+func (s *sink) write(buf []byte, ends []int) {
+	if !s.conf.oneEach {
+		s.writeOut(buf, len(ends))
+		return
+	}
+	start := 0
+	for _, end := range ends {
+		s.writeOut(buf[start:end], 1)
+		start = end
+	}
+}
+
+// writeOut writes p, which holds the given number of records, and keeps account of failures.
+func (s *sink) writeOut(p []byte, records int) {
+	if len(p) == 0 {
+		return
+	}
+	if s.torn {
+		// The medium filled up inside a line; the next one begins on its own.
+		if _, err := s.out.Write([]byte{'\n'}); err != nil {
+			s.lost.Add(uint64(records))
+			return
+		}
+		s.torn = false
+	}
+	n, err := s.out.Write(p)
+	if err == nil {
+		s.failing = false
+		return
+	}
+	s.torn = n > 0 && p[n-1] != '\n'
+	s.lost.Add(uint64(max(1, records-bytes.Count(p[:n], []byte{'\n'}))))
+	if !s.failing {
+		s.failing = true
+		s.conf.tell(fmt.Errorf("%s %s: %w; lines are lost until it can be written again", s.conf.name, s.conf.target, err))
+	}
+}
