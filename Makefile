@@ -1,0 +1,71 @@
+# What there is to do with this checkout. `make run` is the place to start.
+PYTHON ?= python3
+VENV   ?= .venv
+PORT   ?= 8000
+FUZZTIME ?= 60s
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+export PORT PYTHON
+
+.PHONY: help run build test test-go test-python check bench fuzz deb-packages clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@echo "  with PYTHON=$(PYTHON) VENV=$(VENV) PORT=$(PORT)"
+
+run: build $(VENV)/.run ## serve examples/blocking_flask.py on 127.0.0.1:8000 (or PORT=)
+	@scripts/run $(VENV)
+
+build: ## build bin/girin
+	@scripts/need-go
+	go build -o bin/girin ./cmd/girin
+
+test: check test-go test-python ## check, and run every test
+
+check: ## gofmt, go vet, staticcheck
+	@scripts/need-go
+	@unformatted=$$(gofmt -l cmd internal); [ -z "$$unformatted" ] || { echo "gofmt -w is due for:" $$unformatted; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+# The tests of both languages run the built girin and the Python of .venv.
+TESTENV = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(VENV))/bin:$$PATH" GIRIN=$(abspath bin/girin)
+
+test-go: build $(VENV)/.test
+	$(TESTENV) go test -race -shuffle=on ./...
+
+test-python: build $(VENV)/.test
+	$(TESTENV) python -m pytest
+
+bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= for benchmarks/peers.py)
+	$(TESTENV) python benchmarks/peers.py $(ARGS)
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@scripts/need-go
+	scripts/fuzz $(FUZZTIME)
+
+deb-packages: ## install the Debian packages that test and bench need
+	@scripts/install-debs test
+	@scripts/install-debs bench
+
+clean: ## remove what make made
+	rm -rf bin $(VENV)
+
+# One .venv that grows from run to test to bench; a stamp in it says how far.
+$(VENV)/.run: requirements/run.txt
+	@scripts/install-debs build
+	@scripts/venv $(PYTHON) $(VENV) $<
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	@scripts/install-debs test
+	@scripts/venv $(PYTHON) $(VENV) $<
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.test
+	@scripts/install-debs bench
+	@scripts/venv $(PYTHON) $(VENV) $<
+	@touch $@
