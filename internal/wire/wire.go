@@ -94,14 +94,20 @@ func ParseRequest(b []byte) (r Request, err error) {
 	}, nil
 }
 
-// AppendPair appends key and value to a Joined environ block and reports
-// whether the value may stand there: it must hold no NUL.
-func AppendPair(dst []byte, key string, value []byte) []byte {
-	if len(dst) > 0 {
-		dst = append(dst, 0)
-	}
+// AppendJoined appends a pair to an environ block of form Joined. Neither may
+// hold a NUL.
+func AppendJoined(dst []byte, key string, value []byte) []byte {
+	dst = append(dst, 0)
 	dst = append(dst, key...)
 	dst = append(dst, 0)
+	return append(dst, value...)
+}
+
+// AppendLengths appends a pair to an environ block of form Lengths.
+func AppendLengths(dst []byte, key string, value []byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key)))
+	dst = append(dst, key...)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(value)))
 	return append(dst, value...)
 }
 

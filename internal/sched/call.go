@@ -1,0 +1,99 @@
+package sched
+
+import (
+	"os"
+	"sync/atomic"
+
+	"girin/internal/wire"
+)
+
+// Call is one request on its way. A connection keeps one and uses it for one
+// request after the other; the fields in capitals are set before each Submit.
+type Call struct {
+	Answer Answer
+	Method []byte
+	Path   []byte
+	Base   uint8 // index of the base environ
+
+	// Request is wire.RequestHead bytes of room, then the environ block in
+	// the given form. Body is the inline body; Spool the body in a file.
+	Request []byte
+	Form    wire.Form
+	Body    []byte
+	Spool   *os.File
+	Length  int64 // of Spool
+
+	cell     uint16
+	serial   uint64                 // counts the requests of this cell
+	live     atomic.Uint64          // the id in flight, or 0
+	owner    atomic.Pointer[Worker] // who answers it, once the first frame is there
+	released atomic.Bool
+	freed    atomic.Bool
+
+	flags     wire.RequestFlags
+	route     *Route
+	packet    []byte
+	at, size  int          // its block in the arena, if flags has InArena
+	submitted int64        // ns
+	sent      atomic.Int64 // ns, when the lane had it; 0: it waits in the master
+	trusted   atomic.Bool  // to be quick; the watcher checks once
+}
+
+// Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
+func (c *Call) Submitted() int64 { return c.submitted }
+
+// Route is what the call's route is known as; nil before the first Submit.
+func (c *Call) Route() *Route { return c.route }
+
+// Worker answers the call; nil before its first frame.
+func (c *Call) Worker() Worker {
+	if w := c.owner.Load(); w != nil {
+		return *w
+	}
+	return nil
+}
+
+func serialOf(c *Call) uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.serial
+}
+
+// pack makes the packet, in the arena what it cannot hold.
+func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
+	environ := c.Request[wire.RequestHead:]
+	head := wire.Request{
+		Form: c.Form, Flags: c.flags, Base: c.Base, Window: window,
+		ID: id, Environ: uint32(len(environ)), Body: uint32(len(c.Body)),
+	}
+	if c.Spool != nil {
+		head.Flags |= wire.Spooled
+	}
+	if len(c.Request)+len(c.Body) <= wire.MaxPacket {
+		c.packet = append(c.Request, c.Body...)
+		c.Request = c.packet[:len(c.Request)]
+	} else {
+		size := len(environ) + len(c.Body)
+		block, at, ok := arena.Alloc(size)
+		if !ok {
+			return false
+		}
+		copy(block[copy(block, environ):], c.Body)
+		c.at, c.size = at, size
+		head.Flags |= wire.InArena
+		head.At = uint64(at)
+		c.packet = c.Request[:wire.RequestHead]
+	}
+	c.flags = head.Flags
+	head.Put(c.packet)
+	return true
+}
+
+// unpack gives back what pack took.
+func (c *Call) unpack(arena Arena) {
+	if c.flags&wire.InArena != 0 {
+		arena.Free(c.at, c.size)
+		c.flags &^= wire.InArena
+	}
+}

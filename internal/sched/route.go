@@ -1,0 +1,173 @@
+package sched
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// What counts as quick and as slow: a finished answer may wait for a quick
+// request's, and a thread switch (10 to 60 us) is little beside a slow one.
+const (
+	quickBelow = uint32(time.Millisecond / time.Microsecond)
+	slowFrom   = uint32(2 * time.Millisecond / time.Microsecond)
+)
+
+const (
+	routeSlots  = 2048 // a power of two; half of it is used
+	routeLimit  = 1024
+	recentTimes = 32
+)
+
+// Route is a method and a path pattern, and what its requests needed lately.
+// Service time is counted from when a thread began a request, never with the
+// time it was queued.
+type Route struct {
+	hash   uint64
+	name   string
+	seen   atomic.Uint32
+	recent [recentTimes]atomic.Uint32 // us, a ring
+	known  atomic.Uint32              // wire.RequestFlags
+}
+
+// Name is the method and the pattern: "GET /sleep/*".
+func (r *Route) Name() string { return r.name }
+
+// flags says what is known: Quick, Slow or neither. A new route counts as slow,
+// so that its first requests hold up nobody.
+func (r *Route) flags() wire.RequestFlags { return wire.RequestFlags(r.known.Load()) }
+
+// observe notes a service time in microseconds.
+func (r *Route) observe(us uint32) {
+	n := r.seen.Add(1) - 1
+	r.recent[n%recentTimes].Store(us)
+	if n < recentTimes || n%8 == 0 || us >= quickBelow {
+		r.known.Store(uint32(r.classify(min(n+1, recentTimes))))
+	}
+}
+
+// classify judges by the last n times: quick if all were, slow if a quarter
+// was.
+func (r *Route) classify(n uint32) wire.RequestFlags {
+	var longest, slow uint32
+	for i := range n {
+		us := r.recent[i].Load()
+		longest = max(longest, us)
+		if us >= slowFrom {
+			slow++
+		}
+	}
+	switch {
+	case longest < quickBelow:
+		return wire.Quick
+	case 4*slow >= n:
+		return wire.Slow
+	}
+	return 0
+}
+
+// routes is a table of at most routeLimit routes; what comes later shares one
+// route that is never quick. Lookups take no lock: entries are only added.
+type routes struct {
+	seed  maphash.Seed
+	table [routeSlots]atomic.Pointer[Route]
+	count atomic.Int32
+	other Route
+}
+
+func (t *routes) init() {
+	t.seed = maphash.MakeSeed()
+	t.other.name = "other"
+	t.other.known.Store(uint32(wire.Slow))
+}
+
+func (t *routes) find(method, path []byte) *Route {
+	h := t.hash(method, path)
+	for i := h; ; i++ {
+		slot := &t.table[i%routeSlots]
+		r := slot.Load()
+		if r == nil {
+			if t.count.Add(1) > routeLimit {
+				t.count.Add(-1)
+				return &t.other
+			}
+			r = &Route{hash: h, name: string(method) + " " + pattern(path)}
+			r.known.Store(uint32(wire.Slow))
+			if slot.CompareAndSwap(nil, r) {
+				return r
+			}
+			t.count.Add(-1)
+			r = slot.Load()
+		}
+		if r.hash == h {
+			return r
+		}
+	}
+}
+
+// hash tells routes apart without making their names: segments that are
+// values (see isValue) hash alike.
+func (t *routes) hash(method, path []byte) uint64 {
+	h := maphash.Bytes(t.seed, method)
+	for start := 0; start < len(path); {
+		end := start + 1
+		for end < len(path) && path[end] != '/' {
+			end++
+		}
+		segment := path[start:end]
+		if isValue(segment) {
+			segment = valueSegment
+		}
+		h = h*0x9e3779b97f4a7c15 ^ maphash.Bytes(t.seed, segment)
+		start = end
+	}
+	return h
+}
+
+var valueSegment = []byte("/*")
+
+// pattern is path with each value replaced by an asterisk.
+func pattern(path []byte) string {
+	var b []byte
+	for start := 0; start < len(path); {
+		end := start + 1
+		for end < len(path) && path[end] != '/' {
+			end++
+		}
+		segment := path[start:end]
+		if isValue(segment) {
+			segment = valueSegment
+		}
+		b = append(b, segment...)
+		start = end
+	}
+	return string(slices.Clip(b))
+}
+
+// isValue reports whether a segment ("/" and what follows) is a number, a
+// UUID or a long hexadecimal id rather than a name.
+func isValue(segment []byte) bool {
+	if len(segment) < 2 || segment[0] != '/' {
+		return false
+	}
+	digits, hex, other := 0, 0, 0
+	for _, c := range segment[1:] {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+			hex++
+		case c == '-' || c == '.':
+			other++
+		default:
+			return false
+		}
+	}
+	if hex == 0 {
+		return digits > 0 && other <= 2
+	}
+	return digits > 0 && digits+hex >= 8
+}

@@ -1,0 +1,265 @@
+// Package sched is the one queue that every request waits in. It admits a
+// call, says what its route is known to need, places it on the lane that all
+// free threads read, and follows it to its end. It promotes a follower where a
+// busy leader keeps others waiting. It knows no process and no socket: workers,
+// lanes and answers are small interfaces here.
+//
+// In the request's path it stands between front, which reads HTTP, and worker,
+// which carries frames:
+//
+//	front.conn -> Queue.Submit -> Lane ~~~ a worker's thread ~~~ worker.reader -> Queue.Frame -> Answer
+package sched
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"girin/internal/wire"
+)
+
+// How a call can end without an answer of the application.
+var (
+	ErrQueueFull  = errors.New("the queue is full")
+	ErrWorkerDied = errors.New("the worker died while it ran this request")
+	ErrLost       = errors.New("the worker died when it had taken this request")
+	ErrAppFailed  = errors.New("the application failed")
+	ErrTimeout    = errors.New("the request ran longer than the timeout")
+	ErrCancelled  = errors.New("the client has gone")
+	ErrStopped    = errors.New("the server stops")
+)
+
+// Lane carries packets to whichever worker reads first.
+type Lane interface {
+	TrySend(packet []byte) bool
+	Send(packet []byte) error // waits for room
+	Unread() int              // bytes
+}
+
+// Arena is memory shared with the workers, for what no packet holds.
+type Arena interface {
+	Flags() []byte // a byte per cell; not zero: nobody waits for the call
+	Alloc(n int) (block []byte, at int, ok bool)
+	Free(at, n int)
+}
+
+// Worker is what the scheduler sees of whoever runs requests.
+type Worker interface {
+	PID() int
+	Slots() int
+	Slot(i int) (id, began uint64) // id 0: the slot is free
+	// Promote makes a busy leader send what it has finished and give
+	// leadership up.
+	Promote()
+	Grant(id uint64, n uint32)
+	SendBody(id uint64, f *os.File, length int64)
+	Dump(id uint64)
+}
+
+// Answer is told what becomes of a call. Its methods must not block: they run
+// on the goroutine that serves a whole worker.
+type Answer interface {
+	// Frame gets the next frame. f.Body is the whole frame's body; body may
+	// be its first part only, the rest follows as Blocks. Slices are valid
+	// until it returns.
+	Frame(f *wire.Frame, head, body []byte)
+	// File gets an answer whose body is a part of a file, which it owns.
+	File(f *wire.Frame, head []byte, body FileBody)
+	// Fail ends the answer without the application.
+	Fail(cause error)
+}
+
+// FileBody is a part of a regular file.
+type FileBody struct {
+	File           *os.File
+	Offset, Length int64
+}
+
+// Config of a Queue.
+type Config struct {
+	Lane   Lane
+	Arena  Arena
+	Cells  int          // how many calls can be registered; at most wire.FlagTable
+	Waits  int          // how many calls may wait beyond those that run
+	Window uint32       // response bytes a worker may send before it needs credit
+	Clock  func() int64 // CLOCK_MONOTONIC in nanoseconds, as the workers read it
+}
+
+// Queue is the scheduler. Its zero value is not usable; see New.
+type Queue struct {
+	cfg    Config
+	flags  []byte
+	routes routes
+	cells  []atomic.Pointer[Call]
+	watch  watcher
+
+	inFlight atomic.Int64
+	capacity atomic.Int64 // threads of the workers that are ready
+	held     atomic.Int64 // len(pending), read without the lock
+
+	mu      sync.Mutex
+	free    []uint16   // guarded by mu: cells without a call
+	fresh   int        // guarded by mu: cells from here on were never used
+	pending []*Call    // guarded by mu: calls for which the lane had no room
+	readers []Worker   // guarded by mu: those that read the lane; copied on change
+	alive   []Worker   // guarded by mu: those and the ones that drain
+	closed  bool       // guarded by mu
+	feed    *sync.Cond // pending or closed changed
+	done    sync.WaitGroup
+}
+
+// New returns a queue; Start launches it.
+func New(cfg Config) *Queue {
+	q := &Queue{cfg: cfg, flags: cfg.Arena.Flags(), cells: make([]atomic.Pointer[Call], min(cfg.Cells, wire.FlagTable))}
+	q.feed = sync.NewCond(&q.mu)
+	q.routes.init()
+	q.watch.init()
+	return q
+}
+
+// Start launches the feeder and the watcher.
+func (q *Queue) Start() {
+	q.done.Add(2)
+	go q.feeder()
+	go q.watcher()
+}
+
+// Close ends the queue; calls that wait in it fail. It returns when its
+// goroutines have ended.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	q.closed = true
+	q.feed.Broadcast()
+	q.mu.Unlock()
+	close(q.watch.stop)
+	q.done.Wait()
+}
+
+// Register gives the call a cell, and reports whether there was one.
+func (q *Queue) Register(c *Call) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case len(q.free) > 0:
+		c.cell = q.free[len(q.free)-1]
+		q.free = q.free[:len(q.free)-1]
+	case q.fresh < len(q.cells):
+		c.cell = uint16(q.fresh)
+		q.fresh++
+	default:
+		return false
+	}
+	c.serial = serialOf(q.cells[c.cell].Load())
+	q.cells[c.cell].Store(c)
+	return true
+}
+
+// Release says that nobody will submit this call again. Its cell is free when
+// what may still run of it has ended.
+func (q *Queue) Release(c *Call) {
+	c.released.Store(true)
+	if c.live.Load() == 0 {
+		q.freeCell(c)
+	}
+}
+
+func (q *Queue) freeCell(c *Call) {
+	if !c.freed.CompareAndSwap(false, true) {
+		return
+	}
+	// The pointer stays, so that the next call of the cell counts on from
+	// this one's serial and an old id never names a new call.
+	q.mu.Lock()
+	q.free = append(q.free, c.cell)
+	q.mu.Unlock()
+}
+
+// Full reports whether a new call would be refused.
+func (q *Queue) Full() bool {
+	return q.inFlight.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
+}
+
+// InFlight is the number of calls that were submitted and have not ended.
+func (q *Queue) InFlight() int { return int(q.inFlight.Load()) }
+
+// Submit places a registered call. Whatever becomes of it is told to its
+// Answer; an error means that nothing was placed.
+func (q *Queue) Submit(c *Call) error {
+	if q.Full() {
+		return ErrQueueFull
+	}
+	c.route = q.routes.find(c.Method, c.Path)
+	c.flags = c.route.flags()
+	c.serial++
+	id := c.serial<<16 | uint64(c.cell)
+	if !c.pack(q.cfg.Arena, id, q.cfg.Window) {
+		return ErrQueueFull
+	}
+	q.flags[c.cell] = 0
+	c.owner.Store(nil)
+	c.submitted = q.cfg.Clock()
+	c.sent.Store(0)
+	c.trusted.Store(c.flags&wire.Quick != 0)
+	q.inFlight.Add(1)
+	c.live.Store(id)
+	if q.held.Load() == 0 && q.cfg.Lane.TrySend(c.packet) {
+		c.sent.Store(c.submitted)
+	} else {
+		q.hold(c)
+	}
+	q.watch.arm()
+	return nil
+}
+
+// Cancel says that nobody waits for the call any more. If it has not begun it
+// never will.
+func (q *Queue) Cancel(c *Call) {
+	id := c.live.Load()
+	if id == 0 {
+		return
+	}
+	q.flags[c.cell] = 1
+	if w := c.owner.Load(); w != nil {
+		(*w).Grant(id, wire.Cancelled)
+	}
+}
+
+// Grant lets the worker send n more body bytes of the call's answer.
+func (q *Queue) Grant(c *Call, n int) {
+	if w := c.owner.Load(); w != nil {
+		if id := c.live.Load(); id != 0 {
+			(*w).Grant(id, uint32(n))
+		}
+	}
+}
+
+// find returns the call that id names, if it is in flight.
+func (q *Queue) find(id uint64) *Call {
+	if cell := id & (wire.FlagTable - 1); cell < uint64(len(q.cells)) {
+		if c := q.cells[cell].Load(); c != nil && c.live.Load() == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// end takes the call out of flight and reports whether it was in it.
+func (q *Queue) end(c *Call, id uint64) bool {
+	if !c.live.CompareAndSwap(id, 0) {
+		return false
+	}
+	c.unpack(q.cfg.Arena)
+	q.inFlight.Add(-1)
+	if c.released.Load() {
+		q.freeCell(c)
+	}
+	return true
+}
+
+// fail ends a call without the application.
+func (q *Queue) fail(c *Call, id uint64, cause error) {
+	if q.end(c, id) {
+		c.Answer.Fail(cause)
+	}
+}

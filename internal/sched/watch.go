@@ -1,0 +1,108 @@
+package sched
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// tick is how long something may wait unread, with nothing begun, before a
+// follower is promoted.
+const tick = time.Millisecond
+
+// watcher looks after calls that wait: it runs only while there are some. It
+// is Go's sysmon, which takes a processor from a thread that blocks.
+type watcher struct {
+	armed atomic.Bool
+	kick  chan struct{}
+	stop  chan struct{}
+}
+
+func (w *watcher) init() {
+	w.kick = make(chan struct{}, 1)
+	w.stop = make(chan struct{})
+}
+
+// arm starts the ticking, if it does not tick already.
+func (w *watcher) arm() {
+	if !w.armed.Load() && w.armed.CompareAndSwap(false, true) {
+		select {
+		case w.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (q *Queue) watcher() {
+	defer q.done.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-q.watch.stop:
+			return
+		case <-q.watch.kick:
+		}
+		for waits := true; waits; {
+			timer.Reset(tick)
+			select {
+			case <-q.watch.stop:
+				return
+			case <-timer.C:
+			}
+			// Disarmed before the look: what is submitted after it arms again.
+			q.watch.armed.Store(false)
+			if waits = q.look(); waits {
+				waits = q.watch.armed.CompareAndSwap(false, true)
+			}
+		}
+	}
+}
+
+// look promotes where a busy leader keeps something waiting, and reports
+// whether it must look again.
+func (q *Queue) look() bool {
+	unread := q.cfg.Lane.Unread() > 0
+	now := uint64(q.cfg.Clock())
+	q.mu.Lock()
+	readers := q.readers
+	q.mu.Unlock()
+
+	var newest uint64 // when anything last began
+	var best Worker   // who has spare threads and the fewest busy ones
+	again, fewest := unread, 1.0
+	for _, w := range readers {
+		busy := 0
+		for i := range w.Slots() {
+			id, began := w.Slot(i)
+			if id == 0 {
+				continue
+			}
+			busy++
+			newest = max(newest, began)
+			again = q.lookAtQuick(w, id, now-began) || again
+		}
+		if load := float64(busy) / float64(w.Slots()); busy > 0 && load < fewest {
+			best, fewest = w, load
+		}
+	}
+	if unread && best != nil && now-newest > uint64(tick) {
+		best.Promote()
+	}
+	return again
+}
+
+// lookAtQuick promotes where a request that was known to be quick is not:
+// finished answers may wait for its own. It reports whether to look again.
+func (q *Queue) lookAtQuick(w Worker, id, age uint64) bool {
+	c := q.find(id)
+	if c == nil || !c.trusted.Load() {
+		return false
+	}
+	if age < uint64(2*tick) {
+		return true
+	}
+	if c.trusted.CompareAndSwap(true, false) {
+		w.Promote()
+	}
+	return false
+}

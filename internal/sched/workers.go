@@ -1,0 +1,147 @@
+package sched
+
+import (
+	"slices"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// Attach says that w is ready and reads the lane.
+func (q *Queue) Attach(w Worker) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.readers = append(slices.Clone(q.readers), w)
+	q.alive = append(slices.Clone(q.alive), w)
+	q.capacity.Add(int64(w.Slots()))
+}
+
+// Detach says that w reads no more, because it drains or has died. What it
+// runs is left to it.
+func (q *Queue) Detach(w Worker) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if slices.Contains(q.readers, w) {
+		q.readers = without(q.readers, w)
+		q.capacity.Add(-int64(w.Slots()))
+	}
+}
+
+func without(workers []Worker, w Worker) []Worker {
+	return slices.DeleteFunc(slices.Clone(workers), func(o Worker) bool { return o == w })
+}
+
+// Died fails what w was running. Its frames must have been passed on. What it
+// had read and not begun is found within two seconds (see lost).
+func (q *Queue) Died(w Worker) {
+	q.Detach(w)
+	q.mu.Lock()
+	q.alive = without(q.alive, w)
+	q.mu.Unlock()
+	for i := range w.Slots() {
+		if id, _ := w.Slot(i); id != 0 {
+			if c := q.find(id); c != nil {
+				q.fail(c, id, ErrWorkerDied)
+			}
+		}
+	}
+	q.failOwned(w)
+	q.done.Add(1)
+	go q.lost(q.cfg.Clock())
+}
+
+// failOwned fails the calls that w had begun to answer.
+func (q *Queue) failOwned(w Worker) {
+	q.each(func(c *Call, id uint64) {
+		if o := c.owner.Load(); o != nil && *o == w {
+			q.fail(c, id, ErrWorkerDied)
+		}
+	})
+}
+
+// each visits the calls in flight.
+func (q *Queue) each(visit func(c *Call, id uint64)) {
+	q.mu.Lock()
+	used := q.fresh
+	q.mu.Unlock()
+	for i := range used {
+		if c := q.cells[i].Load(); c != nil {
+			if id := c.live.Load(); id != 0 {
+				visit(c, id)
+			}
+		}
+	}
+}
+
+// How lost looks: a packet lies in the lane in the order of its writing, give
+// or take what two writers race for.
+const (
+	lostLooks = 20
+	lostEvery = 100 * time.Millisecond
+	lostSlack = int64(100 * time.Millisecond)
+)
+
+// lost fails the calls that a worker, dead since died, had read from the lane
+// but not noted in its page, or had finished but not sent. Such a call is in no
+// slot of a live worker and no longer in the lane: the lane is empty, or
+// something that was sent clearly later has begun. Two looks in a row must
+// agree, as a thread needs a moment between reading and noting. It is never
+// given to anyone again: it may have run.
+func (q *Queue) lost(died int64) {
+	defer q.done.Done()
+	var suspects map[uint64]*Call
+	for range lostLooks {
+		select {
+		case <-q.watch.stop:
+			return
+		case <-time.After(lostEvery):
+		}
+		last := suspects
+		if suspects = q.suspects(died); len(suspects) == 0 {
+			continue
+		}
+		for id, c := range suspects {
+			if last[id] == c {
+				q.fail(c, id, ErrLost)
+			}
+		}
+	}
+}
+
+func (q *Queue) suspects(died int64) map[uint64]*Call {
+	empty := q.cfg.Lane.Unread() == 0
+	running, newest := q.running()
+	found := map[uint64]*Call{}
+	q.each(func(c *Call, id uint64) {
+		sent := c.sent.Load()
+		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil {
+			return
+		}
+		if empty || sent+lostSlack < newest {
+			found[id] = c
+		}
+	})
+	return found
+}
+
+// running returns the ids in the live workers' slots and when the latest of
+// them was sent.
+func (q *Queue) running() (ids map[uint64]bool, newest int64) {
+	ids = map[uint64]bool{}
+	q.mu.Lock()
+	workers := q.alive
+	q.mu.Unlock()
+	for _, w := range workers {
+		for i := range w.Slots() {
+			id, _ := w.Slot(i)
+			if id == 0 {
+				continue
+			}
+			ids[id] = true
+			if c := q.find(id); c != nil {
+				newest = max(newest, c.sent.Load())
+			}
+		}
+	}
+	return ids, newest
+}

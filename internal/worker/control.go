@@ -1,0 +1,111 @@
+package worker
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/wire"
+)
+
+// readControl reads control messages and passes them on.
+func (w *Worker) readControl() error {
+	buf := make([]byte, wire.MaxControl)
+	oob := make([]byte, unix.CmsgSpace(4*4))
+	for {
+		n, oobn, _, _, err := w.control.ReadMsgUnix(buf, oob)
+		if err != nil {
+			return ended(err)
+		}
+		if n == 0 && oobn == 0 {
+			return nil // the other end is closed
+		}
+		c, payload, err := wire.ParseControl(buf[:n])
+		if err != nil {
+			return err
+		}
+		if err := w.take(c, payload, oob[:oobn]); err != nil {
+			return fmt.Errorf("control message %d: %w", c.Op, err)
+		}
+	}
+}
+
+func (w *Worker) take(c wire.Control, payload, oob []byte) error {
+	switch c.Op {
+	case wire.Ready:
+		var facts Facts
+		if err := json.Unmarshal(payload, &facts); err != nil {
+			return err
+		}
+		w.settle(facts, nil)
+	case wire.Broken:
+		broken := new(Broken)
+		if err := json.Unmarshal(payload, broken); err != nil {
+			return err
+		}
+		w.settle(Facts{}, broken)
+	case wire.Log:
+		w.cfg.Receiver.Log(w, int(c.N), string(payload))
+	case wire.Stacks:
+		w.cfg.Receiver.Stacks(w, string(payload))
+	case wire.File:
+		return w.takeBody(payload, oob)
+	case wire.Pong, wire.Idle:
+	default:
+		return errors.New("unknown")
+	}
+	return nil
+}
+
+// takeBody passes on an answer whose body is a file.
+func (w *Worker) takeBody(payload, oob []byte) error {
+	f, err := takeFile(oob)
+	if err != nil {
+		return err
+	}
+	const fixed = 16 + wire.ResponseHead
+	if len(payload) < fixed {
+		f.Close()
+		return errors.New("too short")
+	}
+	offset := binary.LittleEndian.Uint64(payload)
+	length := binary.LittleEndian.Uint64(payload[8:])
+	frame, err := wire.ParseFrame(payload[16:])
+	head := payload[fixed:]
+	if err != nil || frame.Kind != wire.Response || int(frame.Head) != len(head) || offset > 1<<62 || length > 1<<62 {
+		f.Close()
+		return errors.New("its frame does not parse")
+	}
+	w.cfg.Receiver.File(w, &frame, head, f, int64(offset), int64(length))
+	return nil
+}
+
+// Promote makes a busy leader send what it has finished and give leadership
+// up.
+func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil) }
+
+// Drain makes the worker stop reading, finish what it runs, and end.
+func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil) }
+
+// Dump makes the worker tell its stacks, that of the request id first.
+func (w *Worker) Dump(id uint64) { w.send(wire.Control{Op: wire.Dump, ID: id}, nil) }
+
+// Grant lets the request id send n more body bytes.
+func (w *Worker) Grant(id uint64, n uint32) { w.send(wire.Control{Op: wire.Credit, ID: id, N: n}, nil) }
+
+// SendBody hands the worker the spooled body of the request id.
+func (w *Worker) SendBody(id uint64, f *os.File, length int64) {
+	payload := binary.LittleEndian.AppendUint64(nil, uint64(length))
+	if err := w.sendFile(wire.Control{Op: wire.Body, ID: id}, payload, f); err != nil {
+		w.fault("control", fmt.Errorf("send a body: %w", err))
+	}
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrClosed)
+}

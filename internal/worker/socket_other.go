@@ -1,0 +1,8 @@
+//go:build !linux
+
+package worker
+
+import "golang.org/x/sys/unix"
+
+// Unix sockets of type SEQPACKET are not everywhere.
+const controlSocket = unix.SOCK_DGRAM

@@ -1,0 +1,251 @@
+// Package worker is one Python worker process seen from Go: its start and
+// handshake, the frames that it sends, the control messages both ways, and its
+// state page; and what all workers share, the lanes and the arena. It owns the
+// process and its descriptors. It decides nothing: what a frame means is the
+// Receiver's business, when a worker starts and ends the supervisor's.
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"girin/internal/proc"
+	"girin/internal/wire"
+)
+
+// Settings are what a worker is told in its Hello.
+type Settings struct {
+	Version      int                 `json:"version"`
+	App          string              `json:"app"`
+	Class        string              `json:"class"`
+	Threads      int                 `json:"threads"`
+	Connections  int                 `json:"connections"`
+	Argv         []string            `json:"argv"`
+	Chdir        string              `json:"chdir"`
+	PythonPath   []string            `json:"pythonpath"`
+	ProcName     string              `json:"proc_name"`
+	Bases        []map[string]string `json:"bases"`
+	Lanes        int                 `json:"lanes"`
+	Multiprocess bool                `json:"multiprocess"`
+	Capture      bool                `json:"capture_output"`
+}
+
+// Slots is how many requests such a worker runs at once.
+func (s *Settings) Slots() int {
+	switch s.Class {
+	case "gthread":
+		return s.Threads
+	case "gevent":
+		return s.Connections
+	}
+	return 1
+}
+
+// Facts are what a worker says when it is ready.
+type Facts struct {
+	PID            int               `json:"pid"`
+	Python         string            `json:"python"`
+	Implementation string            `json:"implementation"`
+	GIL            bool              `json:"gil"`
+	Modules        map[string]string `json:"modules"`
+	ImportMS       float64           `json:"import_ms"`
+}
+
+// Broken says why an application cannot be served.
+type Broken struct {
+	Code int    `json:"code"` // the exit code that gunicorn has for it
+	Text string `json:"text"`
+}
+
+func (b *Broken) Error() string { return b.Text }
+
+// Receiver gets what a worker sends. Its methods are called from the
+// goroutines that serve the worker, never after Done is closed.
+type Receiver interface {
+	Frame(w *Worker, f *wire.Frame, head, body []byte)
+	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64)
+	Log(w *Worker, level int, text string)
+	Stacks(w *Worker, text string)
+}
+
+// Config of a worker.
+type Config struct {
+	Name     string // for the log
+	Starter  *proc.Starter
+	Spec     proc.Spec // what to start; Files are filled in by Start
+	Shim     []byte
+	Settings Settings
+	Arena    *Arena
+	Lanes    []*Lane
+	Receiver Receiver
+	Log      *slog.Logger
+}
+
+// Worker is one worker process.
+type Worker struct {
+	cfg      Config
+	proc     *proc.Process
+	page     *page
+	control  *net.UnixConn
+	response *net.UnixConn
+
+	ready chan struct{} // closed when Ready or Broken came, or it died before
+	done  chan struct{} // closed when the process has ended and all it sent was passed on
+
+	once  sync.Once
+	facts Facts // set before ready is closed
+	err   error // set before ready is closed: why it is not ready
+}
+
+// Start starts a worker process and says Hello to it. What comes of it is
+// known when Ready is closed.
+func Start(cfg Config) (*Worker, error) {
+	cfg.Settings.Version = wire.Version
+	w := &Worker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{})}
+	hello, err := json.Marshal(cfg.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	if w.page, err = newPage(cfg.Settings.Slots()); err != nil {
+		return nil, err
+	}
+	if err := w.start(); err != nil {
+		w.page.close()
+		return nil, err
+	}
+	w.send(wire.Control{Op: wire.Hello}, hello)
+	go w.serve()
+	return w, nil
+}
+
+func (w *Worker) start() (err error) {
+	var theirs [2]*os.File
+	if w.control, theirs[0], err = socketPair(controlSocket); err != nil {
+		return err
+	}
+	defer theirs[0].Close()
+	if w.response, theirs[1], err = socketPair(streamSocket); err != nil {
+		w.control.Close()
+		return err
+	}
+	defer theirs[1].Close()
+	shim, err := sealedFile("girin-shim", w.cfg.Shim)
+	if err == nil {
+		defer shim.Close()
+		spec := w.cfg.Spec
+		spec.Files = []*os.File{theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim}
+		for _, l := range w.cfg.Lanes {
+			spec.Files = append(spec.Files, l.r)
+		}
+		w.proc, err = w.cfg.Starter.Start(spec)
+	}
+	if err != nil {
+		w.control.Close()
+		w.response.Close()
+	}
+	return err
+}
+
+// serve passes on what the worker sends until its process has ended.
+func (w *Worker) serve() {
+	var readers sync.WaitGroup
+	readers.Add(2)
+	go func() { defer readers.Done(); w.guard("responses", w.readResponses) }()
+	go func() { defer readers.Done(); w.guard("control", w.readControl) }()
+
+	<-w.proc.Done()
+	// What it sent before it died still counts. An app's child may hold the
+	// sockets open, so the end of the stream is not waited for.
+	soon := time.Now().Add(lastWords)
+	_ = w.response.SetReadDeadline(soon)
+	_ = w.control.SetReadDeadline(soon)
+	readers.Wait()
+	w.settle(Facts{}, fmt.Errorf("it ended before it was ready: %w", w.exitError()))
+	w.response.Close()
+	w.control.Close()
+	close(w.done)
+}
+
+// lastWords is how long the sockets of a dead worker are still read if
+// something holds them open.
+const lastWords = 50 * time.Millisecond
+
+// guard ends the worker, and it alone, if its reader fails.
+func (w *Worker) guard(what string, read func() error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.fault(what, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	if err := read(); err != nil {
+		w.fault(what, err)
+	}
+}
+
+func (w *Worker) fault(what string, err error) {
+	w.cfg.Log.Error("worker ended for its "+what, "worker", w.cfg.Name, "pid", w.PID(), "err", err)
+	w.proc.Kill()
+}
+
+// settle says how the handshake ended; only the first call counts.
+func (w *Worker) settle(facts Facts, err error) {
+	w.once.Do(func() {
+		w.facts, w.err = facts, err
+		close(w.ready)
+	})
+}
+
+func (w *Worker) exitError() error {
+	if err := w.proc.Err(); err != nil {
+		return err
+	}
+	return errors.New("exit status 0")
+}
+
+// Ready is closed when the worker is ready or is known never to be.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
+
+// ReadyErr is why the worker is not ready; nil if it is. Only after Ready.
+func (w *Worker) ReadyErr() error { return w.err }
+
+// Facts are what the worker said of itself. Only after Ready without error.
+func (w *Worker) Facts() Facts { return w.facts }
+
+// Done is closed when the process has ended and all that it sent was passed on.
+func (w *Worker) Done() <-chan struct{} { return w.done }
+
+// Process is the worker's process.
+func (w *Worker) Process() *proc.Process { return w.proc }
+
+// Name is the worker's name in the log.
+func (w *Worker) Name() string { return w.cfg.Name }
+
+// PID is the worker's process id.
+func (w *Worker) PID() int { return w.proc.PID() }
+
+// Slots is how many requests the worker runs at once.
+func (w *Worker) Slots() int { return w.page.slots }
+
+// Slot is what the worker's i-th slot runs and since when; id 0: nothing.
+func (w *Worker) Slot(i int) (id, began uint64) { return w.page.slot(i) }
+
+// Busy is how many of the slots are taken.
+func (w *Worker) Busy() int {
+	n := 0
+	for i := range w.page.slots {
+		if id, _ := w.page.slot(i); id != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Free gives back the state page. Only after Done, when nobody asks for slots
+// any more.
+func (w *Worker) Free() { w.page.close() }
