@@ -3,8 +3,6 @@ package sched
 import (
 	"slices"
 	"time"
-
-	"girin/internal/wire"
 )
 
 // Attach says that w is ready and reads the lane.

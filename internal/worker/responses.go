@@ -11,6 +11,9 @@ import (
 // responseBuffer holds many small frames and one whole window of a large one.
 const responseBuffer = 256 << 10
 
+// wholeBody is up to where a body is waited for, to pass it on in one part.
+const wholeBody = 64 << 10
+
 // readResponses reads frames and passes them on. A frame whose body is not
 // there yet is passed on in parts.
 func (w *Worker) readResponses() error {
@@ -65,7 +68,8 @@ type frameReader struct {
 	r, w int // buf[r:w] is unread
 }
 
-// next returns the next frame's head and head block, which it consumes.
+// next returns the next frame's head and head block, which it consumes; of its
+// body, what belongs in the first part is there.
 func (r *frameReader) next() (f wire.Frame, head []byte, err error) {
 	if err := r.fill(wire.ResponseHead); err != nil {
 		return f, nil, err
@@ -75,7 +79,7 @@ func (r *frameReader) next() (f wire.Frame, head []byte, err error) {
 		return f, nil, err
 	}
 	n := wire.ResponseHead + int(f.Head)
-	if err := r.fill(n); err != nil {
+	if err := r.fill(n + min(int(f.Body), wholeBody)); err != nil {
 		return f, nil, err
 	}
 	head = r.buf[r.r+wire.ResponseHead : r.r+n]
