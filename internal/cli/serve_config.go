@@ -1,26 +1,75 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"girin/internal/config"
 )
+
+// Exit statuses of a command line that does not lead to serving, as gunicorn's.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const serveUsage = `Serves a WSGI application.
+
+usage: girin [serve] [OPTIONS] APP
+       APP is module, module:attribute or "module:factory('argument')"
+
+Options and defaults are gunicorn's where it has them. They may also stand in $GUNICORN_CMD_ARGS,
+in $GIRIN_CMD_ARGS, and by their names with underscores in gunicorn.conf.py.
+`
 
 // runServe is the serve command up to the point where the settings are known.
 func runServe(env *Env, args []string) int {
 	dir, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
-		return 1
+		return exitFailed
 	}
 	cfg, warnings, err := config.Load(args, env.Environ, dir)
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
-		return 1
+		return loadFailed(env, err)
 	}
+	switch {
+	case cfg.Help:
+		io.WriteString(env.Stdout, serveUsage+config.Help())
+		return 0
+	case cfg.Version:
+		return runVersion(env, nil)
+	}
+	io.WriteString(env.Stderr, cfg.Output)
 	for _, w := range warnings {
 		fmt.Fprintf(env.Stderr, "girin: warning: %v\n", w)
 	}
+	if cfg.PrintConfig {
+		io.WriteString(env.Stdout, cfg.String())
+	}
+	if cfg.CheckConfig || cfg.PrintConfig {
+		return checkApp(env, cfg)
+	}
 	return serve(env, cfg)
+}
+
+// loadFailed reports each error of config.Load on a line of its own.
+func loadFailed(env *Env, err error) int {
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = joined.Unwrap()
+	}
+	for _, e := range errs {
+		fmt.Fprintf(env.Stderr, "girin: %v\n", e)
+	}
+	if errors.Is(err, config.ErrNoApp) {
+		fmt.Fprintln(env.Stderr, "girin --help shows what else there is")
+	}
+	var setting *config.Error
+	if errors.As(err, &setting) && setting.Usage {
+		return exitUsage
+	}
+	return exitFailed
 }

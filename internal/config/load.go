@@ -2,19 +2,335 @@ package config
 
 import (
 	"errors"
-	"time"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
 )
 
-// Load resolves the settings.
-func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
-	if len(args) == 0 {
-		return nil, nil, errors.New("no application module specified")
+const (
+	fromDefault     = "the default"
+	fromCommandLine = "the command line"
+)
+
+// Error is a setting that cannot be used.
+type Error struct {
+	Name   string // as it was written: --workers, or workers in a file
+	Source string // where it was written
+	Usage  bool   // it was on a command line
+	Err    error
+}
+
+func (e *Error) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("%v (from %s)", e.Err, e.Source)
 	}
-	return &Config{
-		App: args[len(args)-1], Bind: []string{"127.0.0.1:8000"}, Backlog: 2048, Workers: 1, WorkerClass: "gthread",
-		Threads: 8, WorkerConnections: 1000, Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second,
-		KeepAlive: 2 * time.Second, QueueSize: 2048, LimitRequestLine: 4094, LimitRequestFields: 100,
-		LimitRequestFieldSize: 8190, LimitRequestBody: 1 << 30, Chdir: dir, ErrorLog: "-", LogLevel: "info",
-		SendFile: true, HeaderMap: "drop",
-	}, nil, nil
+	return fmt.Sprintf("%s: %v (from %s)", e.Name, e.Err, e.Source)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrNoApp is the error of a command line that names no application.
+var ErrNoApp = errors.New("no application given: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
+
+// Load resolves the settings of a server from, in rising precedence, defaults, environment
+// variables that stand in for them, the configuration file, GUNICORN_CMD_ARGS, GIRIN_CMD_ARGS
+// and args, the command line. Relative paths start in dir. With --help or --version on the
+// command line nothing else is looked at. Of the errors each is an *Error or ErrNoApp.
+func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
+	l := &loader{options: Options(), env: env, dir: dir}
+	cmd, err := parseFlags(l.options, args, fromCommandLine)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cmd.values["help"] != nil || cmd.values["version"] != nil {
+		return &Config{Help: cmd.values["help"] != nil, Version: cmd.values["version"] != nil}, nil, nil
+	}
+	if err := l.gather(cmd); err != nil {
+		return nil, nil, err
+	}
+	return l.resolve(cmd.app)
+}
+
+// setting is one resolved value and the layer that it came from.
+type setting struct {
+	value  any
+	source string
+	name   string // as the source writes it
+	args   bool
+}
+
+// loader carries one Load.
+type loader struct {
+	options []Option
+	env     []string
+	dir     string
+
+	layers   []*layer // in rising precedence
+	file     *file    // nil if there is none
+	warnings []Warning
+	errs     []error
+}
+
+// gather collects what all sources say.
+func (l *loader) gather(cmd *layer) error {
+	l.layers = []*layer{l.environment()}
+	var args []*layer
+	for _, name := range []string{"GUNICORN_CMD_ARGS", "GIRIN_CMD_ARGS"} {
+		words, err := splitShell(l.getenv(name))
+		if err != nil {
+			return &Error{Source: name, Usage: true, Err: err}
+		}
+		parsed, err := parseFlags(l.options, words, name)
+		if err != nil {
+			return err
+		}
+		args = append(args, parsed)
+	}
+	args = append(args, cmd)
+
+	var err error
+	if l.file, err = l.readFile(args); err != nil {
+		return err
+	}
+	if l.file != nil {
+		l.layers = append(l.layers, &layer{source: l.file.name, values: l.file.values})
+		l.warnUnknown()
+	}
+	l.layers = append(l.layers, args...)
+	return nil
+}
+
+// environment is the layer of variables that stand in for defaults.
+func (l *loader) environment() *layer {
+	env := &layer{values: map[string]any{}}
+	for _, o := range l.options {
+		text := ""
+		if o.Env != "" {
+			text = l.getenv(o.Env)
+		}
+		if text == "" {
+			continue
+		}
+		env.values[o.Key] = text
+		if o.fromEnv != nil {
+			env.values[o.Key] = o.fromEnv(text)
+		}
+	}
+	return env
+}
+
+func (l *loader) getenv(name string) string {
+	value := ""
+	for _, e := range l.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// resolve checks every value of every layer and fills the Config.
+func (l *loader) resolve(app string) (*Config, []Warning, error) {
+	resolved := make(map[string]setting, len(l.options))
+	for i := range l.options {
+		o := &l.options[i]
+		s := l.last(o)
+		l.checkStatus(o, s)
+		resolved[o.Key] = s
+	}
+	if app != "" {
+		resolved["wsgi_app"] = setting{value: app, source: fromCommandLine}
+	}
+	chooseDefaults(resolved)
+	if len(l.errs) > 0 {
+		return nil, nil, errors.Join(l.errs...)
+	}
+	cfg, err := l.fill(resolved)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, l.warnings, nil
+}
+
+// last is the value of the highest layer that has one. Lower ones are checked as well.
+func (l *loader) last(o *Option) setting {
+	s := setting{value: o.Default, source: fromDefault}
+	for _, layer := range l.layers {
+		raw, ok := layer.values[o.Key]
+		if !ok || raw == nil {
+			continue
+		}
+		v, err := o.parse(raw)
+		if err != nil {
+			l.errs = append(l.errs, &Error{Name: layer.name(o), Source: layer.from(o), Usage: layer.args, Err: err})
+			continue
+		}
+		s = setting{value: v, source: layer.from(o), name: layer.name(o), args: layer.args}
+	}
+	return s
+}
+
+// checkStatus refuses what is not built, and warns of what has no effect.
+func (l *loader) checkStatus(o *Option, s setting) {
+	if s.source == fromDefault || reflect.DeepEqual(s.value, o.Default) {
+		return
+	}
+	switch o.Status {
+	case NotBuilt:
+		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args,
+			Err: errors.New("Girin does not have this yet; it must be left out")})
+	case NotApplicable:
+		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "has no effect: " + o.Instead})
+	}
+}
+
+// chooseDefaults picks workers and threads for who chose none of them.
+func chooseDefaults(resolved map[string]setting) {
+	for _, key := range []string{"workers", "worker_class", "threads"} {
+		if resolved[key].source != fromDefault {
+			return
+		}
+	}
+	resolved["workers"] = setting{value: int64(Cores()), source: fromDefault}
+	resolved["worker_class"] = setting{value: "gthread", source: fromDefault}
+	resolved["threads"] = setting{value: int64(8), source: fromDefault}
+}
+
+// warnUnknown tells of names in the configuration file that look like mistyped settings. Others
+// are the file's own variables.
+func (l *loader) warnUnknown() {
+	known := byKey(l.options)
+	keys := make([]string, 0, len(l.options))
+	for _, o := range l.options {
+		keys = append(keys, o.Key)
+	}
+	for _, name := range l.file.others {
+		hint := nearest(name, keys)
+		if hint == "" || len(name) < 4 {
+			continue
+		}
+		if _, set := l.file.values[hint]; !set && known[hint].Status != NotApplicable {
+			l.warnings = append(l.warnings, Warning{Key: name, Source: l.file.name,
+				Text: "is not a setting; did you mean " + hint + "?"})
+		}
+	}
+}
+
+// fill stores the resolved values and derives what depends on several of them.
+func (l *loader) fill(resolved map[string]setting) (*Config, error) {
+	cfg := &Config{resolved: resolved, UID: os.Geteuid(), GID: os.Getegid()}
+	for i := range l.options {
+		if o := &l.options[i]; o.field != nil {
+			store(o.field(cfg), resolved[o.Key].value)
+		}
+	}
+	if cfg.App == "" {
+		return nil, ErrNoApp
+	}
+	if l.file != nil {
+		cfg.ConfigFile, cfg.Output = l.file.name, l.file.output
+	}
+	for _, o := range l.options {
+		if o.Kind == Hook && o.Status == Built && resolved[o.Key].value != nil {
+			cfg.Hooks = append(cfg.Hooks, o.Key)
+		}
+	}
+	l.fillClass(cfg, resolved)
+	l.fillSwitches(cfg, resolved)
+	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS} {
+		if err := step(cfg, resolved); err != nil {
+			return nil, err
+		}
+	}
+	return cfg, nil
+}
+
+func (l *loader) fillClass(cfg *Config, resolved map[string]setting) {
+	s := resolved["worker_class"]
+	class, note, _ := workerClass(cfg.WorkerClass) // checked by checkWorkerClass
+	if note != "" {
+		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: note})
+	}
+	if class == "sync" && cfg.Threads > 1 {
+		class = "gthread"
+	}
+	cfg.WorkerClass = class
+}
+
+func (l *loader) fillSwitches(cfg *Config, resolved map[string]setting) {
+	if resolved["sendfile"].value == nil {
+		cfg.SendFile = true
+	}
+	upper := make(map[string]string, len(cfg.SecureSchemeHeaders))
+	for name, value := range cfg.SecureSchemeHeaders {
+		upper[strings.ToUpper(name)] = value
+	}
+	cfg.SecureSchemeHeaders = upper
+}
+
+// fillPaths makes paths absolute: the working directory from dir, all others from there.
+func (l *loader) fillPaths(cfg *Config, resolved map[string]setting) error {
+	cfg.Chdir = absolute(l.dir, cfg.Chdir)
+	if info, err := os.Stat(cfg.Chdir); err != nil || !info.IsDir() {
+		return resolved["chdir"].error(fmt.Errorf("%s is not a directory", quote(cfg.Chdir)))
+	}
+	for _, p := range []*string{&cfg.PidFile, &cfg.AccessLog, &cfg.ErrorLog, &cfg.CertFile, &cfg.KeyFile, &cfg.CACerts, &cfg.TmpUploadDir} {
+		if *p != "" && *p != "-" {
+			*p = absolute(cfg.Chdir, *p)
+		}
+	}
+	for _, list := range [][]string{cfg.PythonPath, cfg.ReloadExtraFiles} {
+		for i := range list {
+			list[i] = absolute(cfg.Chdir, list[i])
+		}
+	}
+	return nil
+}
+
+func absolute(dir, p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(dir, p)
+}
+
+func (l *loader) fillAccounts(cfg *Config, resolved map[string]setting) error {
+	var err error
+	if cfg.User != "" {
+		if cfg.UID, err = userID(cfg.User); err != nil {
+			return resolved["user"].error(err)
+		}
+	}
+	if cfg.Group != "" {
+		if cfg.GID, err = groupID(cfg.Group); err != nil {
+			return resolved["group"].error(err)
+		}
+	}
+	return nil
+}
+
+func (l *loader) checkTLS(cfg *Config, resolved map[string]setting) error {
+	if cfg.KeyFile != "" && cfg.CertFile == "" {
+		return resolved["keyfile"].error(errors.New("a key needs a certificate: certfile is not set"))
+	}
+	if cfg.CertReqs > 0 && cfg.CACerts == "" {
+		return resolved["cert_reqs"].error(errors.New("clients' certificates need an authority: ca_certs is not set"))
+	}
+	for key, path := range map[string]string{"certfile": cfg.CertFile, "keyfile": cfg.KeyFile, "ca_certs": cfg.CACerts} {
+		if path == "" {
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return resolved[key].error(err)
+		}
+		f.Close()
+	}
+	return nil
+}
+
+func (s setting) error(err error) error {
+	return &Error{Name: s.name, Source: s.source, Usage: s.args, Err: err}
 }

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"fmt"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"girin/internal/logs"
+)
+
+func atLeast(limit int64) func(any) error {
+	return func(v any) error {
+		if n := v.(int64); n < limit {
+			return fmt.Errorf("%d is too small; the least is %d", n, limit)
+		}
+		return nil
+	}
+}
+
+func atMost(limit int64) func(any) error {
+	return func(v any) error {
+		if n := v.(int64); n > limit {
+			return fmt.Errorf("%d is too large; the most is %d", n, limit)
+		}
+		return nil
+	}
+}
+
+func checkEnv(v any) error {
+	for _, e := range v.([]string) {
+		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
+			return fmt.Errorf("%s is not of the form KEY=VALUE", quote(e))
+		}
+	}
+	return nil
+}
+
+func checkURLPath(v any) error {
+	if p := v.(string); !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?# ") {
+		return fmt.Errorf("%s is not a path such as /healthz", quote(p))
+	}
+	return nil
+}
+
+func checkAccessLogFormat(v any) error {
+	_, err := logs.ParseFormat(v.(string))
+	return err
+}
+
+func checkUser(v any) error {
+	_, err := userID(v.(string))
+	return err
+}
+
+func checkGroup(v any) error {
+	_, err := groupID(v.(string))
+	return err
+}
+
+func userID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, fmt.Errorf("there is no user %s", quote(name))
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+func groupID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("there is no group %s", quote(name))
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// fromPort is what $PORT says about bind.
+func fromPort(port string) any { return "0.0.0.0:" + port }
+
+// fromYes is what $SENDFILE says about sendfile.
+func fromYes(text string) any {
+	switch strings.ToLower(text) {
+	case "y", "1", "yes", "true":
+		return true
+	}
+	return false
+}

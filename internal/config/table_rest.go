@@ -1,0 +1,146 @@
+package config
+
+// hookOptions are the functions that a configuration file may define. Config.Hooks names those
+// that it does.
+func hookOptions() []Option {
+	return section("Hooks (configuration file only)", []Option{
+		hook("on_starting", NotBuilt, "before the server starts"),
+		hook("on_reload", NotBuilt, "when workers are replaced after a HUP signal"),
+		hook("when_ready", NotBuilt, "once the server accepts connections"),
+		hook("pre_fork", NotBuilt, "before a worker is started"),
+		hook("post_fork", NotBuilt, "in a worker, once it has started"),
+		hook("post_worker_init", NotBuilt, "in a worker, once the application is imported"),
+		hook("worker_int", NotBuilt, "in a worker that ends by INT or QUIT"),
+		hook("worker_abort", NotBuilt, "in a worker that ends by ABRT, which follows a timeout"),
+		hook("pre_request", NotBuilt, "in a worker, before each request"),
+		hook("post_request", NotBuilt, "in a worker, after each request"),
+		hook("child_exit", NotBuilt, "in the server, after a worker has ended"),
+		hook("worker_exit", NotBuilt, "in a worker, before it ends"),
+		hook("nworkers_changed", NotBuilt, "when the number of workers changes"),
+		hook("on_exit", NotBuilt, "before the server ends"),
+		{Key: "pre_exec", Kind: Hook, Status: NotApplicable,
+			Instead: "the server is not a Python process that could run it",
+			Doc:     "Called before a new server process replaces this one."},
+		{Key: "ssl_context", Kind: Hook, Status: NotApplicable,
+			Instead: "certfile, keyfile, ca_certs, cert_reqs and ciphers set up TLS",
+			Doc:     "Called to make the context of TLS connections."},
+	})
+}
+
+func hook(key string, status Status, when string) Option {
+	return Option{Key: key, Kind: Hook, Status: status, Doc: "Called " + when + "."}
+}
+
+func syslogOptions() []Option {
+	return section("Python's logging, syslog, statsd", []Option{
+		{Key: "logger_class", Flag: "logger-class", Kind: Class, Meta: "CLASS", Default: "gunicorn.glogging.Logger", Status: NotBuilt,
+			Doc: "The Python class that writes the logs."},
+		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE", Status: NotBuilt,
+			Doc: "A configuration file for Python's logging."},
+		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{}, Status: NotBuilt,
+			Doc: "A configuration for Python's logging, as a dictionary."},
+		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE", Status: NotBuilt,
+			Doc: "A configuration file for Python's logging, in JSON."},
+		{Key: "syslog", Flag: "log-syslog", Kind: Bool, Default: false, Status: NotBuilt,
+			Doc: "Send the logs to syslog."},
+		{Key: "syslog_addr", Flag: "log-syslog-to", Kind: String, Meta: "ADDRESS", Default: "udp://localhost:514", Status: NotBuilt,
+			Doc: "Where syslog listens."},
+		{Key: "syslog_prefix", Flag: "log-syslog-prefix", Kind: String, Meta: "NAME", Status: NotBuilt,
+			Doc: "The program name in syslog's lines."},
+		{Key: "syslog_facility", Flag: "log-syslog-facility", Kind: String, Meta: "NAME", Default: "user", Status: NotBuilt,
+			Doc: "The facility of syslog's lines."},
+		{Key: "disable_redirect_access_to_syslog", Flag: "disable-redirect-access-to-syslog", Kind: Bool, Default: false, Status: NotBuilt,
+			Doc: "Keep the access log out of syslog."},
+		{Key: "statsd_host", Flag: "statsd-host", Kind: String, Meta: "ADDRESS", Status: NotBuilt,
+			Doc: "Where statsd listens."},
+		{Key: "statsd_prefix", Flag: "statsd-prefix", Kind: String, Meta: "PREFIX", Default: "", Status: NotBuilt,
+			Doc: "What statsd's names begin with."},
+		{Key: "dogstatsd_tags", Flag: "dogstatsd-tags", Kind: String, Meta: "TAGS", Default: "", Status: NotBuilt,
+			Doc: "Tags for statsd in Datadog's form."},
+		{Key: "enable_backlog_metric", Flag: "enable-backlog-metric", Kind: Bool, Default: false, Status: NotBuilt,
+			Doc: "Tell statsd how many connections wait to be accepted."},
+		{Key: "enable_stdio_inheritance", Flag: "enable-stdio-inheritance", Short: "R", Kind: Bool, Default: false, Status: NotApplicable,
+			Instead: "workers keep standard output and error as they are; capture_output puts them into the error log",
+			Doc:     "Let workers of a background server keep their standard streams."},
+	})
+}
+
+func asgiOptions() []Option {
+	return section("ASGI, WebSocket, Paste", []Option{
+		{Key: "asgi_loop", Flag: "asgi-loop", Kind: Choice, Meta: "NAME", Default: "auto", Choices: []string{"auto", "asyncio", "uvloop"}, Status: NotBuilt,
+			Doc: "The event loop of ASGI workers."},
+		{Key: "asgi_lifespan", Flag: "asgi-lifespan", Kind: Choice, Meta: "WAY", Default: "auto", Choices: []string{"auto", "on", "off"}, Status: NotBuilt,
+			Doc: "Whether ASGI's lifespan events are sent."},
+		{Key: "asgi_disconnect_grace_period", Flag: "asgi-disconnect-grace-period", Kind: Int, Meta: "SECONDS", Default: int64(3), Status: NotBuilt,
+			Doc: "How long an ASGI application may go on after its client has left."},
+		{Key: "websocket_max_message_size", Flag: "websocket-max-message-size", Kind: Int, Meta: "BYTES", Default: int64(16 << 20), Status: NotBuilt,
+			Doc: "The largest WebSocket message."},
+		{Key: "root_path", Flag: "root-path", Kind: String, Meta: "PATH", Default: "", Status: NotBuilt,
+			Doc: "ASGI's root_path."},
+		{Key: "paste", Flag: "paste", Alias: "paster", Kind: String, Meta: "FILE", Status: NotBuilt,
+			Doc: "Load the application from a PasteDeploy file."},
+		{Key: "raw_paste_global_conf", Flag: "paste-global", Kind: List, Meta: "KEY=VALUE", Default: []string{}, Status: NotBuilt,
+			Doc: "A global variable for PasteDeploy."},
+	})
+}
+
+func http2Options() []Option {
+	return section("HTTP/2", []Option{
+		{Key: "http_protocols", Flag: "http-protocols", Kind: Commas, Meta: "NAMES", Default: []string{"h1"}, Status: NotBuilt,
+			Doc: "The versions of HTTP to speak: h1, h2."},
+		{Key: "http2_cleartext", Flag: "http2-cleartext", Kind: Choice, Meta: "WAY", Default: "off", Choices: []string{"off", "prior-knowledge", "upgrade", "both"}, Synonyms: map[string]string{"true": "prior-knowledge", "false": "off"}, Status: NotBuilt,
+			Doc: "HTTP/2 without TLS."},
+		{Key: "http2_max_concurrent_streams", Flag: "http2-max-concurrent-streams", Kind: Int, Meta: "INT", Default: int64(100), Status: NotBuilt,
+			Doc: "How many requests an HTTP/2 connection may have at once."},
+		{Key: "http2_initial_window_size", Flag: "http2-initial-window-size", Kind: Int, Meta: "BYTES", Default: int64(65535), Status: NotBuilt,
+			Doc: "How much a client may send on a stream before it is read."},
+		{Key: "http2_max_frame_size", Flag: "http2-max-frame-size", Kind: Int, Meta: "BYTES", Default: int64(16384), Status: NotBuilt,
+			Doc: "The largest HTTP/2 frame."},
+		{Key: "http2_max_header_list_size", Flag: "http2-max-header-list-size", Kind: Int, Meta: "BYTES", Default: int64(65536), Status: NotBuilt,
+			Doc: "The largest list of header fields."},
+	})
+}
+
+func parserOptions() []Option {
+	return section("Laxer parsing", append(inapplicable("requests that RFC 9112 forbids are always refused", []Option{
+		{Key: "permit_obsolete_folding", Flag: "permit-obsolete-folding", Kind: Bool, Default: false,
+			Doc: "Accept header fields that go on in the next line."},
+		{Key: "strip_header_spaces", Flag: "strip-header-spaces", Kind: Bool, Default: false,
+			Doc: "Accept spaces between a field's name and its colon."},
+		{Key: "permit_unconventional_http_method", Flag: "permit-unconventional-http-method", Kind: Bool, Default: false,
+			Doc: "Accept methods in other forms than the registered ones have."},
+		{Key: "permit_unconventional_http_version", Flag: "permit-unconventional-http-version", Kind: Bool, Default: false,
+			Doc: "Accept other versions than HTTP/1.0 and HTTP/1.1."},
+		{Key: "casefold_http_method", Flag: "casefold-http-method", Kind: Bool, Default: false,
+			Doc: "Take methods in lower case for those in upper case."},
+	}), inapplicable("there is one parser", []Option{
+		{Key: "http_parser", Flag: "http-parser", Kind: Choice, Meta: "NAME", Default: "auto", Choices: []string{"auto", "fast", "python"},
+			Doc: "Which HTTP parser reads requests."},
+	})...))
+}
+
+// inapplicable marks rows whose subject does not exist here.
+func inapplicable(instead string, rows []Option) []Option {
+	for i := range rows {
+		rows[i].Status, rows[i].Instead = NotApplicable, instead
+	}
+	return rows
+}
+
+func dirtyOptions() []Option {
+	return section("Dirty workers, control socket", append(inapplicable("there are no dirty workers", []Option{
+		{Key: "dirty_apps", Flag: "dirty-app", Kind: List, Meta: "APP", Default: []string{}, Doc: "Applications of the dirty workers."},
+		{Key: "dirty_workers", Flag: "dirty-workers", Kind: Int, Meta: "INT", Default: int64(0), Doc: "How many dirty workers run."},
+		{Key: "dirty_timeout", Flag: "dirty-timeout", Kind: Int, Meta: "SECONDS", Default: int64(300), Doc: "How long a dirty worker's task may take."},
+		{Key: "dirty_threads", Flag: "dirty-threads", Kind: Int, Meta: "INT", Default: int64(1), Doc: "How many threads a dirty worker has."},
+		{Key: "dirty_graceful_timeout", Flag: "dirty-graceful-timeout", Kind: Int, Meta: "SECONDS", Default: int64(30), Doc: "How long dirty workers may take to stop."},
+		hook("on_dirty_starting", NotApplicable, "before dirty workers are started"),
+		hook("dirty_post_fork", NotApplicable, "in a dirty worker, once it has started"),
+		hook("dirty_worker_init", NotApplicable, "in a dirty worker, once its applications are loaded"),
+		hook("dirty_worker_exit", NotApplicable, "after a dirty worker has ended"),
+	}), inapplicable("there is no control socket", []Option{
+		{Key: "control_socket", Flag: "control-socket", Kind: String, Meta: "PATH", Doc: "The path of gunicorn's control socket."},
+		{Key: "control_socket_mode", Flag: "control-socket-mode", Kind: Mode, Meta: "MODE", Default: int64(0o600), Doc: "The file mode of gunicorn's control socket."},
+		{Key: "control_socket_disable", Flag: "no-control-socket", Kind: Bool, Default: false, Doc: "Have no control socket."},
+	})...))
+}
