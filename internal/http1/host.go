@@ -24,7 +24,8 @@ func validHost(h []byte) bool {
 	return len(h) > 0
 }
 
-// validIPv6 checks the inside of an IP literal.
+// validIPv6 checks the inside of an IP literal. It is the one check of a good
+// head that allocates: ParseAddr wants a string.
 func validIPv6(b []byte) bool {
 	addr, err := netip.ParseAddr(string(b))
 	return err == nil && addr.Is6() && addr.Zone() == ""
