@@ -1,0 +1,110 @@
+"""A worker's life from its first message to its end, top to bottom."""
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable
+from time import monotonic_ns
+
+from . import wire
+from .control import Control
+from .importing import explain, import_app, set_paths
+from .settings import Settings
+from .worker import Worker
+
+STDERR = 2
+
+
+def main(loaded: Callable[[], None]) -> None:
+    """Runs the worker; loaded is called when no more shim modules are needed.
+
+    Returns after Drain: the interpreter then ends as any program does.
+    """
+    for fd in (wire.CONTROL_FD, wire.RESPONSE_FD, wire.PAGE_FD, wire.ARENA_FD):
+        os.set_inheritable(fd, False)
+    dump_signal = _handle_signals()
+    control = Control()
+    hello = control.hello()
+    try:
+        settings = Settings(hello)
+        worker = Worker(control, settings)
+        _rename(settings.proc_name)
+        worker.runner = _runner_class(settings.worker_class)(worker)
+    except Exception as e:
+        _broken(control, e, str(hello.get("app")))
+    loaded()
+    control.start(worker)
+    began = monotonic_ns()
+    try:
+        set_paths(settings)
+        worker.app = import_app(settings.app)
+    except BaseException as e:
+        _broken(control, e, settings.app)
+    facts = _facts(worker)
+    facts["import_ms"] = (monotonic_ns() - began) / 1e6
+    facts["dump_signal"] = dump_signal
+    control.send_json(wire.READY, facts)
+    worker.runner.run()
+    control.idle()
+
+
+def _handle_signals() -> int:
+    """Returns the signal on which faulthandler writes all stacks to stderr.
+
+    It does so even while Python runs no bytecode. The handlers are C code:
+    nothing here depends on a signal handler in Python.
+    """
+    # A KeyboardInterrupt in the shim's own code would break its state.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    faulthandler.enable(STDERR)
+    realtime = getattr(signal, "SIGRTMIN", None)
+    number = realtime + 10 if realtime else signal.SIGUSR2
+    faulthandler.register(number, STDERR, all_threads=True)
+    return int(number)
+
+
+def _runner_class(name: str):
+    """The class that runs requests; the event loops are loaded only if asked for."""
+    if name == "gevent":
+        from .greenlets import Greenlets
+
+        return Greenlets
+    if name == "gaiohttp":
+        from .eventloop import EventLoop
+
+        return EventLoop
+    from .threads import Threads
+
+    return Threads
+
+
+def _broken(control: Control, error: BaseException, app: str) -> None:
+    code, text = explain(error, app)
+    control.send_json(wire.BROKEN, {"code": code, "text": text})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that the app left behind must not hold this up
+
+
+def _facts(worker: Worker) -> dict:
+    gil = getattr(sys, "_is_gil_enabled", None)
+    return {
+        "version": wire.VERSION,
+        "pid": os.getpid(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "implementation": sys.implementation.name,
+        "gil": True if gil is None else gil(),
+        "modules": worker.runner.modules,
+    }
+
+
+def _rename(name: str) -> None:
+    """Names the process for ps and top: at most 15 bytes, and only on Linux."""
+    if name:
+        try:
+            with open("/proc/self/comm", "w") as file:
+                file.write(name[:15])
+        except OSError:
+            pass

@@ -1,0 +1,127 @@
+"""The control socket, and the native thread that reads it.
+
+The thread never runs app code, so a busy or streaming leader cannot deadlock.
+It uses only functions taken before monkey-patching: under gevent it is a real
+thread beside the loop's, and enters the loop through the class's own means.
+"""
+from __future__ import annotations
+
+import array
+import io
+import json
+import os
+import socket
+from _thread import start_new_thread
+from socket import SocketType
+
+from . import wire
+from .stacks import format_stacks
+
+_SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
+_FD_SPACE = socket.CMSG_SPACE(4)
+_MAX_LOG = 64 << 10  # bytes of one log message
+
+
+class Control:
+    """Sends messages from any thread; each is one packet and thus whole."""
+
+    def __init__(self) -> None:
+        self._socket = SocketType(fileno=wire.CONTROL_FD)
+        self._socket.setblocking(True)
+        self._expects_end = False
+
+    # Sending.
+
+    def send(self, op: int, n: int = 0, id: int = 0, payload: bytes = b"", fd: int = -1) -> None:
+        rights = [(*_SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
+        try:
+            self._socket.sendmsg([wire.CONTROL.pack(op, n, id), payload], rights)
+        except (BrokenPipeError, ConnectionError):
+            pass  # the master is gone: the control thread ends this process
+
+    def send_json(self, op: int, value: dict) -> None:
+        self.send(op, payload=json.dumps(value).encode())
+
+    def log(self, level: int, text: str) -> None:
+        """Hands text to the master's error log, cut to what one message holds."""
+        data = text.encode("utf-8", "backslashreplace")
+        if len(data) > _MAX_LOG:
+            half = _MAX_LOG // 2
+            cut = f"\n... {len(data) - 2 * half} bytes left out ...\n".encode()
+            data = data[:half] + cut + data[-half:]
+        self.send(wire.LOG, level, payload=data)
+
+    def idle(self) -> None:
+        """Says that nothing runs and nothing will; the master may close now."""
+        self._expects_end = True
+        self.send(wire.IDLE)
+
+    # Reading.
+
+    def hello(self) -> dict:
+        """Waits for the first message, which must be Hello."""
+        op, _, _, payload, _ = self._receive(wire.MAX_CONTROL)
+        if op != wire.HELLO:
+            raise wire.ProtocolError(f"the first control message is of kind {op}, not Hello")
+        return json.loads(payload)
+
+    def start(self, worker) -> None:
+        """Starts the control thread."""
+        start_new_thread(self._run, (worker,))
+
+    def _receive(self, size: int) -> tuple[int, int, int, bytes, io.FileIO | None]:
+        data, ancillary, flags, _ = self._socket.recvmsg(size, _FD_SPACE, _CLOEXEC)
+        if not data:
+            if self._expects_end:
+                raise SystemExit
+            os._exit(1)  # the master is gone
+        file = None
+        for level, kind, rights in ancillary:
+            if (level, kind) == _SCM_RIGHTS:
+                file = io.FileIO(array.array("i", rights[:4])[0], "rb")
+        if len(data) < wire.CONTROL_HEAD or flags & _TRUNCATED:
+            raise wire.ProtocolError(f"control message of {len(data)} bytes, flags {flags:#x}")
+        return (*wire.CONTROL.unpack_from(data), data[wire.CONTROL_HEAD :], file)
+
+    def _run(self, worker) -> None:
+        try:
+            while True:
+                self._handle(worker, *self._receive(wire.MAX_PACKET))
+        except SystemExit:
+            pass
+        except BaseException as e:
+            worker.fatal(e)
+
+    def _handle(self, worker, op: int, n: int, id: int, payload: bytes, file) -> None:
+        runner = worker.runner
+        if op == wire.CREDIT:
+            exchange = worker.exchanges.get(id)
+            if exchange is not None:
+                exchange.wake() if n == wire.CANCELLED else exchange.grant(n)
+        elif op == wire.PROMOTE:
+            runner.promote()
+        elif op == wire.DRAIN:
+            runner.drain()
+        elif op == wire.BODY_FILE:
+            exchange = worker.exchanges.get(id)
+            if file is None or len(payload) != wire.BODY.size:
+                raise wire.ProtocolError("a Body message without its descriptor or length")
+            if exchange is not None:
+                file.seek(0)
+                exchange.spool = file
+                exchange.wake()
+        elif op == wire.PING:
+            self.send(wire.PONG, n)
+        elif op == wire.DUMP:
+            text = format_stacks(worker, id).encode("utf-8", "backslashreplace")
+            self.send(wire.STACKS, 0, id, text[:_MAX_LOG])
+        elif op == wire.LANES:
+            runner.select(n)
+        else:
+            raise wire.ProtocolError(f"control message of the unknown kind {op}")
+
+    def close(self) -> None:
+        """Closes the descriptor, in a forked child."""
+        self._socket.close()

@@ -1,0 +1,138 @@
+"""Checks and encodes the status and header fields that an app hands over.
+
+What passes here is safe to write to a client: the status has a code and an
+optional reason, each name is a token (RFC 9110, section 5.6.2), each value
+holds only visible latin-1, spaces and tabs (section 5.5).
+"""
+from __future__ import annotations
+
+import re
+
+from . import wire
+
+_STATUS = re.compile(r"[2-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?").fullmatch
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_DIGITS = re.compile(r"[0-9]+").fullmatch
+# Legal bytes: what remains of a head block without them are its separators.
+_LEGAL = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_REMEMBERED = 1024  # names and statuses that were checked once
+
+EARLY_STATUS = "103 Early Hints"
+
+
+class HeadError(ValueError):
+    """The app's status or a header field breaks a rule, which the text names."""
+
+
+class Head:
+    """An encoded head block and what of it matters here.
+
+    length is the declared Content-Length or None; bodiless says that the
+    status allows no body (RFC 9110, section 6.4.1).
+    """
+
+    __slots__ = ("block", "fields", "length", "bodiless")
+
+    def __init__(self, block: bytes, fields: int, length: int | None, bodiless: bool) -> None:
+        self.block = block
+        self.fields = fields
+        self.length = length
+        self.bodiless = bodiless
+
+    def declare(self, length: int) -> None:
+        """Adds a Content-Length."""
+        self.block += b"\0Content-Length\0%d" % length
+        self.fields += 1
+        self.length = length
+
+
+class Heads:
+    """Encodes heads; remembers which names and statuses it has checked."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, bool] = {}  # checked name -> is it Content-Length
+        self._statuses: dict[str, bool] = {EARLY_STATUS: True}  # checked status -> bodiless
+
+    def encode(self, status: str, headers: list[tuple[str, str]]) -> Head:
+        names = self._names
+        length = None
+        parts = [status]
+        put = parts.append
+        try:
+            bodiless = self._statuses.get(status)
+            if bodiless is None:
+                bodiless = self._new_status(status)
+            for name, value in headers:
+                special = names.get(name)
+                if special is None:
+                    special = self._new_name(name)
+                if special:
+                    length = _length(value, length)
+                put(name)
+                put(value)
+            block = "\0".join(parts).encode("latin-1")
+        except (TypeError, ValueError):
+            raise _fault(status, headers) from None
+        if len(block.translate(None, _LEGAL)) != len(parts) - 1:
+            raise _fault(status, headers)
+        fields = len(parts) >> 1
+        if len(block.translate(None, _LEGAL)) != len(parts) - 1:
+            raise _blame(status, headers, None)
+        if fields > wire.MAX_FIELDS or len(block) > wire.MAX_HEAD_BLOCK:
+            raise HeadError(f"{fields} header fields of {len(block)} bytes are too many")
+        return Head(block, fields, length, bodiless)
+
+    def _new_status(self, status: str) -> bool:
+        if not _STATUS(status):
+            raise HeadError
+        bodiless = status[:3] in ("204", "304")
+        if len(self._statuses) < _REMEMBERED:
+            self._statuses[status] = bodiless
+        return bodiless
+
+    def _new_name(self, name: str) -> bool:
+        if not _TOKEN(name):
+            raise HeadError
+        special = name.lower() == "content-length"
+        if len(self._names) < _REMEMBERED:
+            self._names[name] = special
+        return special
+
+
+def _length(value: str, before: int | None) -> int:
+    if not _DIGITS(value) or before is not None:
+        raise HeadError
+    return int(value)
+
+
+def _fault(status: str, headers: list[tuple[str, str]]) -> Exception:
+    """Says which part of a refused head is at fault, and how."""
+    if not isinstance(status, str):
+        return TypeError(f"the status must be a str, not {type(status).__name__}: {status!r}")
+    if status != EARLY_STATUS and not _STATUS(status):
+        return HeadError(f"the status must be three digits from 200 on, a space and a reason: {status!r}")
+    if not isinstance(headers, (list, tuple)):
+        return TypeError(f"the headers must be a list, not {type(headers).__name__}")
+    lengths = 0
+    for item in headers:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            return TypeError(f"each header must be a tuple of a name and a value: {item!r}")
+        name, value = item
+        if not isinstance(name, str):
+            return TypeError(f"a header name must be a str, not {type(name).__name__}: {name!r}")
+        if not isinstance(value, str):
+            return TypeError(f"the value of header {name!r} must be a str, not {type(value).__name__}: {value!r}")
+        if not _TOKEN(name):
+            return HeadError(f"a header name must be a token: {name!r}")
+        for letter in value:
+            if ord(letter) > 0xFF:
+                return HeadError(f"the value of header {name!r} holds {letter!r}, which is not latin-1")
+            if ord(letter) not in _LEGAL:
+                return HeadError(f"the value of header {name!r} holds the control character {letter!r}")
+        if name.lower() == "content-length":
+            lengths += 1
+            if not _DIGITS(value):
+                return HeadError(f"Content-Length must be digits: {value!r}")
+    if lengths > 1:
+        return HeadError("Content-Length stands twice among the headers")
+    return HeadError("the headers changed while they were read")

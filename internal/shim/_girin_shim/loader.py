@@ -1,0 +1,64 @@
+"""Finds the shim's modules in the archive behind a descriptor.
+
+Runs in a namespace of its own, started by the -c line of shim.Args. With -c
+there is no __main__ file that multiprocessing's spawn could run again. The
+archive is name NUL source NUL name NUL source, without a last NUL.
+"""
+import os
+import sys
+from importlib.machinery import ModuleSpec
+
+SHIM_FD = 7
+PACKAGE = "_girin_shim"
+ORIGIN = "<girin>/"  # not "<...>", which linecache would not look up
+
+
+class Loader:
+    """A finder and loader of the modules in the archive.
+
+    get_source serves linecache, so that tracebacks show the shim's lines.
+    """
+
+    def __init__(self, archive):
+        texts = archive.decode().split("\0")
+        self._sources = dict(zip(texts[::2], texts[1::2]))
+
+    def find_spec(self, name, path=None, target=None):
+        file = _file(name)
+        if file not in self._sources:
+            return None
+        return ModuleSpec(name, self, origin=ORIGIN + file, is_package=name == PACKAGE)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        exec(self.get_code(module.__name__), module.__dict__)
+
+    def get_code(self, name):
+        return compile(self.get_source(name), ORIGIN + _file(name), "exec", dont_inherit=True)
+
+    def get_source(self, name):
+        return self._sources[_file(name)]
+
+    def is_package(self, name):
+        return name == PACKAGE
+
+
+def _file(name):
+    if name == PACKAGE:
+        return "__init__.py"
+    package, _, module = name.partition(".")
+    return module + ".py" if package == PACKAGE else ""
+
+
+def _main():
+    loader = Loader(os.pread(SHIM_FD, os.fstat(SHIM_FD).st_size, 0))
+    os.close(SHIM_FD)
+    sys.meta_path.insert(0, loader)
+    from _girin_shim import boot
+
+    boot.main(lambda: sys.meta_path.remove(loader))
+
+
+_main()

@@ -1,0 +1,44 @@
+"""What the Hello message says."""
+from __future__ import annotations
+
+from . import wire
+
+CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
+
+
+class Settings:
+    """The settings of this worker, checked. Unknown keys are ignored."""
+
+    def __init__(self, hello: dict) -> None:
+        version = hello.get("version")
+        if version != wire.VERSION:
+            raise ValueError(f"the master speaks version {version} of the protocol, the shim {wire.VERSION}")
+        self.app: str = hello["app"]
+        self.worker_class: str = hello.get("class", "sync")
+        if self.worker_class not in CLASSES:
+            raise ValueError(f"class is {self.worker_class!r}, not one of {', '.join(CLASSES)}")
+        self.threads = max(1, int(hello.get("threads") or 1))
+        self.connections = max(1, int(hello.get("connections") or 1000))
+        self.argv: list[str] = hello.get("argv") or ["girin"]
+        self.chdir: str = hello.get("chdir") or ""
+        self.pythonpath: list[str] = hello.get("pythonpath") or []
+        self.proc_name: str = hello.get("proc_name") or ""
+        self.bases: list[dict[str, str]] = hello.get("bases") or [{}]
+        self.lanes = max(1, int(hello.get("lanes") or 1))
+        self.multiprocess = bool(hello.get("multiprocess"))
+        self.capture = bool(hello.get("capture"))
+
+    @property
+    def slots(self) -> int:
+        """How many requests this worker runs at once."""
+        if self.worker_class == "gevent":
+            return self.connections
+        return self.threads if self.worker_class == "gthread" else 1
+
+    @property
+    def multithread(self) -> bool:
+        """wsgi.multithread: may the app be called again while it runs here?
+
+        As in gunicorn true for greenlets, which share the process as threads do.
+        """
+        return self.slots > 1

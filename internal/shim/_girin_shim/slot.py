@@ -1,0 +1,163 @@
+"""Runs one request after another: a thread's, or a greenlet's, place to work.
+
+A slot owns two cells of the state page and a batch of finished frames. Each
+worker class decides which slot a packet goes to and when the batch is sent.
+"""
+from __future__ import annotations
+
+import io
+from io import BytesIO
+from time import monotonic_ns, thread_time_ns
+
+from . import page, wire
+from .errors import ERROR, WARNING, describe, uri
+from .exchange import Exchange
+from .gates import ThreadGate
+
+_joined = wire.JOINED
+_unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU
+_QUICK = wire.QUICK
+_FLAG_MASK = wire.FLAG_MASK
+
+SLOW_TAIL = 1_000_000  # ns; a close() that takes longer must not hold answers back
+WARY_TAILS = 256  # after one such, so many answers are sent before their close()
+
+
+class Slot:
+    """held is true while this slot will look at its batch again at once."""
+
+    ident = 0  # the thread that runs this slot's requests
+
+    def __init__(self, worker, index: int) -> None:
+        self.worker = worker
+        self.cell = page.cell(index)
+        self.out: list[bytes] = []
+        self.held: list[bool] = []
+        self.environ: dict = {}
+        self._wary = 0
+        self._tail_began = 0
+
+    def serve(self, packet: bytes, head: tuple, began: int) -> None:
+        """Runs one request whole; its last frame may still be in the batch."""
+        form, flags, base, _, window, id, environ_size, body_size, _ = head
+        worker = self.worker
+        exchange = Exchange(self, id, began, window, flags & _QUICK, False)
+        if worker.flags[id & _FLAG_MASK]:
+            exchange.drop()
+            return
+        environ = worker.bases[base].copy()
+        if flags & _unusual or form != _joined:
+            if not self._unpack_unusual(packet, head, environ, exchange):
+                return
+        else:
+            end = 32 + environ_size
+            texts = packet[32:end].decode("latin-1").split("\0")
+            if len(texts) & 1:
+                raise wire.ProtocolError("the environ block's keys and values do not pair")
+            environ.update(zip(texts[::2], texts[1::2]))
+            environ["wsgi.input"] = BytesIO(packet[end:]) if body_size else BytesIO()
+        environ["wsgi.early_hints"] = exchange.early_hints
+        if environ["REQUEST_METHOD"] == "HEAD":
+            exchange.is_head = True
+        self.environ = environ
+        result = None
+        try:
+            result = worker.app(environ, exchange.start_response)
+            if worker.forked:
+                worker.leave_child()
+            if type(result) is list or type(result) is tuple:
+                exchange.whole(result)
+                return
+            exchange.stream(result)
+        except BaseException as e:
+            self._failed(exchange, e)
+        finally:
+            self.environ = {}
+            if exchange.gate is not None:
+                exchange.release()
+        close = getattr(result, "close", None)
+        if close is not None:
+            self._close(close, environ)
+
+    def _unpack_unusual(self, packet: bytes, head: tuple, environ: dict, exchange: Exchange) -> bool:
+        """Fills environ of any packet; False: cancelled while the body was fetched."""
+        form, flags, _, _, _, _, environ_size, body_size, at = head
+        if flags & wire.IN_ARENA:
+            data = self.worker.arena.copy(at, environ_size + body_size)
+        else:
+            data = packet[wire.REQUEST_HEAD :]
+        if len(data) != environ_size + body_size:
+            raise wire.ProtocolError(f"request of {len(data)} bytes instead of {environ_size} + {body_size}")
+        if form == wire.JOINED:
+            environ.update(wire.joined_environ(data[:environ_size]))
+        elif form == wire.LENGTHS:
+            environ.update(wire.lengths_environ(data[:environ_size]))
+        else:
+            raise wire.ProtocolError(f"request of the unknown form {form}")
+        if flags & wire.MEASURE_CPU and self.ident:
+            exchange.cpu_began = thread_time_ns()
+        if not flags & wire.SPOOLED:
+            environ["wsgi.input"] = BytesIO(data[environ_size:])
+            return True
+        fetched = exchange.fetch()
+        if fetched:
+            environ["wsgi.input"] = io.BufferedReader(exchange.spool)
+        else:
+            exchange.drop()
+        return fetched
+
+    def _close(self, close, environ: dict) -> None:
+        """Calls the iterable's close(), once; the answer is out already."""
+        try:
+            close()
+        except BaseException as e:
+            self.log(ERROR, f"Error closing the response of {uri(environ)}\n{describe(e)}")
+        if self.worker.forked:
+            self.worker.leave_child()
+        if self._tail_began:
+            if monotonic_ns() - self._tail_began > SLOW_TAIL:
+                self._wary = WARY_TAILS
+            self._tail_began = 0
+
+    def _failed(self, exchange: Exchange, error: BaseException) -> None:
+        if self.worker.forked:
+            self.worker.leave_child()
+        if isinstance(error, wire.ProtocolError):
+            raise error
+        note = ""
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            note = f"\nThe app raised {type(error).__name__} in a request: the request failed, the worker goes on."
+        self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{note}")
+        exchange.fail()
+        self.flush()
+
+    # What an exchange asks of its slot.
+
+    def flush(self) -> None:
+        if self.out:
+            self.worker.response.flush(self.out)
+
+    def before_tail(self, quick: int) -> None:
+        """The answer is complete; the iterable's last next() and close() follow.
+
+        The answer may wait for the batch only if those are quick too.
+        """
+        if quick and self.held and not self._wary:
+            self._tail_began = monotonic_ns()
+            return
+        if self._wary:
+            self._wary -= 1
+            self._tail_began = monotonic_ns()
+        self.flush()
+
+    def step_down(self) -> None:
+        """The request is about to wait for long: others may lead."""
+
+    def new_gate(self):
+        return ThreadGate()
+
+    def warn(self, text: str) -> None:
+        self.log(WARNING, f"{uri(self.environ)}: {text}")
+
+    def log(self, level: int, text: str) -> None:
+        self.worker.control.log(level, text)

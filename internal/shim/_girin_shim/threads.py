@@ -1,0 +1,166 @@
+"""The classes sync and gthread: leader and followers.
+
+Leadership is a lock. The thread that holds it, the leader, reads packets and
+runs them inline, so a quick request costs no thread switch. While it runs one
+it makes leadership transferable by putting a token into its slot's held list;
+list.pop is atomic, so whoever pops the token decides:
+
+    state      event                      next      what is done
+    follower   takes the lock             leader    -
+    leader     a packet without Slow      runner    token put into held
+    leader     a packet with Slow         worker    batch sent, lock released
+    leader     reading has stopped        gone      batch sent, lock released
+    runner     app done, token popped     leader    answer stays in the batch
+    runner     control thread: Promote    worker    the control thread pops the
+                                                    token, sends the batch and
+                                                    releases the lock
+    runner     waits for credit or body   worker    the thread itself does that
+    worker     app done (no token)        follower  answer sent at once
+
+A worker in this table runs a request without leading. Promote finds no token
+unless the leader is a runner, and then does nothing. With one slot (sync)
+the same happens on the main thread, and released leadership waits for it.
+"""
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock, get_ident
+from threading import Thread
+from time import monotonic_ns
+
+from . import wire
+from .slot import Slot
+
+_QUICK, _SLOW = wire.QUICK, wire.SLOW
+
+MAX_BATCH = 32 * 3  # pieces: three per answer
+MAX_HELD = 1_000_000  # ns that the oldest answer of a batch may have waited
+MAX_HELD_BYTES = 64 << 10  # an answer as large as this is sent at once
+
+
+class ThreadSlot(Slot):
+    """A thread's slot; knows how to give leadership up."""
+
+    def __init__(self, worker, index: int, leadership) -> None:
+        super().__init__(worker, index)
+        self._leadership = leadership
+
+    def step_down(self) -> bool:
+        """Releases leadership if this slot can still decide that; from any thread."""
+        try:
+            self.held.pop()
+        except IndexError:
+            return False
+        self.flush()
+        self._leadership.release()
+        return True
+
+
+class Threads:
+    """Runs requests in one or more threads until the lanes are stopped."""
+
+    modules: dict[str, str] = {}  # versions of the modules that this class needs
+
+    def __init__(self, worker) -> None:
+        self._worker = worker
+        self._leadership = allocate_lock()
+        self._leader: ThreadSlot | None = None
+        count = worker.settings.slots
+        self.slots = [ThreadSlot(worker, i, self._leadership) for i in range(count)]
+
+    def run(self) -> None:
+        """Returns after Drain, when all requests have ended.
+
+        A single slot is the main thread's, as in gunicorn's sync worker. With
+        several the main thread waits, so that the interpreter ends normally
+        and atexit hooks run.
+        """
+        if len(self.slots) == 1:
+            self._work(self.slots[0])
+            return
+        threads = [
+            Thread(target=self._work, args=(slot,), name=f"girin-{i}", daemon=True)
+            for i, slot in enumerate(self.slots, 1)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    # What the control thread calls.
+
+    def promote(self) -> None:
+        """Takes leadership from a leader that is running a request."""
+        leader = self._leader
+        if leader is not None:
+            leader.step_down()
+
+    def drain(self) -> None:
+        self._worker.lanes.stop()
+
+    def select(self, mask: int) -> None:
+        self._worker.lanes.select(mask)
+
+    def _work(self, slot: ThreadSlot) -> None:
+        slot.ident = get_ident()
+        try:
+            while True:
+                self._leadership.acquire()
+                self._leader = slot
+                if not self._lead(slot):
+                    return
+        except BaseException as e:
+            self._worker.fatal(e)
+
+    def _lead(self, slot: ThreadSlot) -> bool:
+        """Leads until leadership is lost; False: reading has stopped."""
+        worker = self._worker
+        lanes, page, flush = worker.lanes, worker.page, worker.response.flush
+        out, held, cell, serve = slot.out, slot.held, slot.cell, slot.serve
+        read, unpack, now = os.read, wire.REQUEST.unpack_from, monotonic_ns
+        oldest = 0
+        while True:
+            try:
+                packet = read(lanes.first, 4096)
+            except OSError:  # the lane is empty, or there is none to read first
+                packet = b""
+            if not packet:
+                packet = lanes.read()
+                if packet is None:
+                    if out:
+                        flush(out)
+                    packet = lanes.wait()
+                    if packet is None:
+                        self._leadership.release()
+                        return False
+            head = unpack(packet)
+            began = now()
+            page[cell + 1] = began
+            page[cell] = head[5]
+            flags = head[1]
+            if flags & _SLOW:
+                if out:
+                    flush(out)
+                self._leadership.release()
+                serve(packet, head, began)
+                if out:
+                    flush(out)
+                page[cell] = 0
+                return True
+            if out:
+                if not flags & _QUICK or began - oldest > MAX_HELD or len(out) >= MAX_BATCH:
+                    flush(out)
+                    oldest = began
+            else:
+                oldest = began
+            held.append(True)
+            serve(packet, head, began)
+            page[cell] = 0
+            try:
+                held.pop()
+            except IndexError:
+                if out:
+                    flush(out)
+                return True
+            if out and len(out[-1]) > MAX_HELD_BYTES:
+                flush(out)

@@ -1,0 +1,75 @@
+"""The frames' layouts and constants, named as in internal/wire. Codec only."""
+from __future__ import annotations
+
+from struct import Struct
+
+VERSION = 1
+
+CONTROL_FD = 3
+RESPONSE_FD = 4
+PAGE_FD = 5
+ARENA_FD = 6
+LANE_FD = 8  # the first lane
+
+MAX_PACKET = 4096
+MAX_CONTROL = 128 << 10
+MAX_HEAD_BLOCK = 32 << 20
+MAX_BLOCK = 64 << 20
+MAX_FIELDS = (1 << 16) - 1
+FLAG_MASK = (1 << 16) - 1  # an id's cell in the flag table
+
+# Request packets: form, flags, base, reserved, window, id, environ, body, at.
+REQUEST = Struct("<BBBBIQIIQ")
+REQUEST_HEAD = REQUEST.size
+
+JOINED, LENGTHS = 1, 2
+QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
+
+# Response frames: id, began, service, cpu, head, body, kind, flags, fields.
+FRAME = Struct("<QQIIIIBBH")
+RESPONSE_HEAD = FRAME.size
+
+RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
+FINAL, WHOLE = 1, 2
+NOT_MEASURED = 0xFFFFFFFF
+MAX_MICROSECONDS = NOT_MEASURED - 1
+
+# Control messages: kind, n, id.
+CONTROL = Struct("<BxxxIQ")
+CONTROL_HEAD = CONTROL.size
+FILE = Struct("<QQ")  # the start of a File payload: offset, length
+BODY = Struct("<Q")  # the payload of a Body message: length
+
+HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
+READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS = 65, 66, 67, 68, 69, 70, 71
+CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
+
+PAGE_MAGIC = 0x6E69726967  # "girin"
+PAGE_FIRST_SLOT = 8
+
+
+class ProtocolError(Exception):
+    """The master sent what the specification does not allow: the worker ends."""
+
+
+def joined_environ(block: bytes) -> dict[str, str]:
+    """Decodes an environ block of form 1: key NUL value NUL key NUL value."""
+    texts = block.decode("latin-1").split("\0")
+    if len(texts) & 1:
+        raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
+    return dict(zip(texts[::2], texts[1::2]))
+
+
+def lengths_environ(block: bytes) -> dict[str, str]:
+    """Decodes an environ block of form 2: a u32 length before each string."""
+    texts: list[str] = []
+    at = 0
+    while at < len(block):
+        end = at + 4 + int.from_bytes(block[at : at + 4], "little")
+        if end > len(block):
+            raise ProtocolError("a string reaches over the end of the environ block")
+        texts.append(block[at + 4 : end].decode("latin-1"))
+        at = end
+    if len(texts) & 1:
+        raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
+    return dict(zip(texts[::2], texts[1::2]))

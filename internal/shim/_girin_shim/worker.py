@@ -1,0 +1,89 @@
+"""What the parts of one worker process share, put together."""
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from . import wire
+from .errors import ErrorStream, LogStream
+from .files import FileWrapper
+from .heads import Heads
+from .lanes import Lanes
+from .page import Arena, state_page
+from .response import ResponseSocket
+
+EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
+
+
+class Worker:
+    """Owns the protocol's descriptors and the state of the requests that run."""
+
+    def __init__(self, control, settings) -> None:
+        self.control = control
+        self.settings = settings
+        self.app = None
+        self.runner = None
+        self.heads = Heads()
+        self.exchanges: dict = {}  # by id: those that may wait for the control thread
+        self.forked: list[int] = []  # not empty in a child that the app forked
+        self.response = ResponseSocket()
+        self.page = state_page(wire.PAGE_FD, settings.slots)
+        self.arena = Arena(wire.ARENA_FD)
+        self.flags = self.arena.flags
+        self.lanes = Lanes(settings.lanes)
+        self.bases = [self._base(base) for base in settings.bases]
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def _base(self, listener: dict[str, str]) -> dict:
+        settings = self.settings
+        return {
+            "SCRIPT_NAME": "",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": LogStream(self.control.log) if settings.capture else ErrorStream(),
+            "wsgi.multithread": settings.multithread,
+            "wsgi.multiprocess": settings.multiprocess,
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.input_terminated": True,
+            **listener,
+        }
+
+    def slots(self) -> list:
+        return self.runner.slots if self.runner is not None else []
+
+    def extra_stacks(self) -> str:
+        """Stacks that no thread shows: those of greenlets."""
+        describe = getattr(self.runner, "describe", None)
+        return describe() if describe is not None else ""
+
+    def fatal(self, error: BaseException) -> None:
+        """Ends the process at once: its state cannot be trusted."""
+        if self.forked:
+            self.leave_child()
+        try:
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            os.write(2, f"girin: worker {os.getpid()} ends on a fault of its own:\n{text}".encode())
+        finally:
+            os._exit(EXIT_INTERNAL)
+
+    def _after_fork(self) -> None:
+        """The child of an app's fork: it must never read or answer a request."""
+        if self.forked:
+            return
+        self.forked.append(os.getpid())
+        self.control.close()
+        self.response.close()
+        self.lanes.close()
+
+    def leave_child(self) -> None:
+        """A forked child came back from the app into the server."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass
+        text = f"girin: the app forked and the child (pid {os.getpid()}) returned into the server; it ends here\n"
+        os.write(2, text.encode())
+        os._exit(0)

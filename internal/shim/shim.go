@@ -1,0 +1,53 @@
+// Package shim holds the Python half of a worker: the sources of the package
+// _girin_shim, and the arguments with which an interpreter loads them from the
+// descriptor wire.ShimFD. It starts no process. What the sources speak is
+// specified in package wire.
+package shim
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+const folder = "_girin_shim"
+
+// loader is the module that finds the others; it stands first in the archive.
+const loader = "loader.py"
+
+//go:embed _girin_shim/*.py
+var sources embed.FS
+
+// Archive returns what a worker must find in the file behind wire.ShimFD:
+// name NUL source NUL name NUL source, without a last NUL, the loader first.
+func Archive() ([]byte, error) {
+	entries, err := fs.ReadDir(sources, folder)
+	if err != nil {
+		return nil, fmt.Errorf("embedded shim: %w", err)
+	}
+	names := []string{loader}
+	for _, e := range entries {
+		if e.Name() != loader {
+			names = append(names, e.Name())
+		}
+	}
+	var archive [][]byte
+	for _, name := range names {
+		source, err := sources.ReadFile(path.Join(folder, name))
+		if err != nil {
+			return nil, fmt.Errorf("embedded shim: %w", err)
+		}
+		archive = append(archive, []byte(name), source)
+	}
+	return bytes.Join(archive, []byte{0}), nil
+}
+
+// bootstrap runs the archive's first module in a namespace of its own. With -c
+// there is no __main__ file that multiprocessing's spawn would run again.
+const bootstrap = `exec(compile(__import__("os").pread(7,1<<24,0).split(b"\0",2)[1],"<girin>/loader.py","exec"),{"__name__":"_girin_shim.loader"})`
+
+// Args returns the arguments of the interpreter. The last one tells readers
+// of a process list what the process is.
+func Args() []string { return []string{"-c", bootstrap, "girin-worker"} }
