@@ -1,0 +1,51 @@
+"""The applications that servers are measured with."""
+from flask import Flask, jsonify, render_template_string
+
+HELLO = b"Hello, world!"
+BLOBS = {f"/{kib}k": b"x" * (kib << 10) for kib in (10, 100, 1024)}
+PAGE = """<!doctype html>
+<title>{{ title }}</title>
+<ul>
+{% for item in items %}<li class="{{ loop.cycle('odd', 'even') }}">{{ item.name }}: {{ item.price }}</li>
+{% endfor %}</ul>
+"""
+ITEMS = [{"id": i, "name": f"item <{i}>", "price": i * 1.25} for i in range(20)]
+
+
+def respond(start_response, body):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def hello(environ, start_response):
+    return respond(start_response, HELLO)
+
+
+def blob(environ, start_response):
+    return respond(start_response, BLOBS.get(environ["PATH_INFO"], HELLO))
+
+
+def count(environ, start_response):
+    """Reads the request's body in pieces, as a framework does, and says how long it was."""
+    total = 0
+    while piece := environ["wsgi.input"].read(64 << 10):
+        total += len(piece)
+    return respond(start_response, b"%d" % total)
+
+
+flask = Flask(__name__)
+
+
+@flask.get("/")
+def index():
+    return "Hello, world!"
+
+
+@flask.get("/json")
+def items():
+    return jsonify(ITEMS)
+
+
+@flask.get("/page")
+def page():
+    return render_template_string(PAGE, title="Items", items=ITEMS)
