@@ -11,9 +11,8 @@ import (
 // request after the other; the fields in capitals are set before each Submit.
 type Call struct {
 	Answer Answer
-	Method []byte
-	Path   []byte
-	Base   uint8 // index of the base environ
+	Route  *Route // from Queue.Route
+	Base   uint8  // index of the base environ
 
 	// Request is wire.RequestHead bytes of room, then the environ block in
 	// the given form. Body is the inline body; Spool the body in a file.
@@ -31,7 +30,6 @@ type Call struct {
 	freed    atomic.Bool
 
 	flags     wire.RequestFlags
-	route     *Route
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns
@@ -42,8 +40,8 @@ type Call struct {
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
 func (c *Call) Submitted() int64 { return c.submitted }
 
-// Route is what the call's route is known as; nil before the first Submit.
-func (c *Call) Route() *Route { return c.route }
+// InFlight reports whether the call was submitted and has not ended.
+func (c *Call) InFlight() bool { return c.live.Load() != 0 }
 
 // Worker answers the call; nil before its first frame.
 func (c *Call) Worker() Worker {

@@ -108,6 +108,6 @@ func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
 func (q *Queue) first(c *Call, w Worker, f *wire.Frame) {
 	c.owner.Store(&w)
 	if f.Kind == wire.Response {
-		c.route.observe(f.Service)
+		c.Route.observe(f.Service)
 	}
 }

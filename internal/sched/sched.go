@@ -189,8 +189,7 @@ func (q *Queue) Submit(c *Call) error {
 	if q.Full() {
 		return ErrQueueFull
 	}
-	c.route = q.routes.find(c.Method, c.Path)
-	c.flags = c.route.flags()
+	c.flags = c.Route.flags()
 	c.serial++
 	id := c.serial<<16 | uint64(c.cell)
 	if !c.pack(q.cfg.Arena, id, q.cfg.Window) {
@@ -224,6 +223,17 @@ func (q *Queue) Cancel(c *Call) {
 		(*w).Grant(id, wire.Cancelled)
 	}
 }
+
+// CancelQueued cancels the call if no thread has begun it.
+func (q *Queue) CancelQueued(c *Call) {
+	id := c.live.Load()
+	if running, _ := q.running(); id != 0 && !running[id] && c.owner.Load() == nil {
+		q.Cancel(c)
+	}
+}
+
+// Route is what is known of such requests.
+func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method, path) }
 
 // Grant lets the worker send n more body bytes of the call's answer.
 func (q *Queue) Grant(c *Call, n int) {

@@ -87,23 +87,23 @@ func (w *Worker) takeBody(payload, oob []byte) error {
 
 // Promote makes a busy leader send what it has finished and give leadership
 // up.
-func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil) }
+func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil, nil) }
 
 // Drain makes the worker stop reading, finish what it runs, and end.
-func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil) }
+func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil, nil) }
 
 // Dump makes the worker tell its stacks, that of the request id first.
-func (w *Worker) Dump(id uint64) { w.send(wire.Control{Op: wire.Dump, ID: id}, nil) }
+func (w *Worker) Dump(id uint64) { w.send(wire.Control{Op: wire.Dump, ID: id}, nil, nil) }
 
 // Grant lets the request id send n more body bytes.
-func (w *Worker) Grant(id uint64, n uint32) { w.send(wire.Control{Op: wire.Credit, ID: id, N: n}, nil) }
+func (w *Worker) Grant(id uint64, n uint32) {
+	w.send(wire.Control{Op: wire.Credit, ID: id, N: n}, nil, nil)
+}
 
 // SendBody hands the worker the spooled body of the request id.
 func (w *Worker) SendBody(id uint64, f *os.File, length int64) {
 	payload := binary.LittleEndian.AppendUint64(nil, uint64(length))
-	if err := w.sendFile(wire.Control{Op: wire.Body, ID: id}, payload, f); err != nil {
-		w.fault("control", fmt.Errorf("send a body: %w", err))
-	}
+	w.send(wire.Control{Op: wire.Body, ID: id}, payload, f)
 }
 
 func isReset(err error) bool {

@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,7 +16,6 @@ import (
 // writes; the master only reads.
 type page struct {
 	file  *os.File
-	mem   []byte
 	cells []uint64
 	slots int
 }
@@ -26,9 +26,12 @@ func newPage(slots int) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state page: %w", err)
 	}
-	p := &page{file: f, mem: mem, slots: slots}
+	p := &page{file: f, slots: slots}
 	p.cells = unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), size/8)
 	p.cells[0], p.cells[1] = wire.PageMagic, uint64(slots)
+	// The scheduler may look at a worker's slots a moment after its death, so
+	// the mapping goes when nobody refers to it any more.
+	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return p, nil
 }
 
@@ -36,13 +39,9 @@ func newPage(slots int) (*page, error) {
 func (p *page) slot(i int) (id, began uint64) {
 	c := p.cells[wire.PageFirstSlot+2*i:]
 	id = atomic.LoadUint64(&c[0])
-	if id == 0 {
-		return 0, 0
+	if id != 0 {
+		began = atomic.LoadUint64(&c[1])
 	}
-	return id, atomic.LoadUint64(&c[1])
-}
-
-func (p *page) close() {
-	_ = unix.Munmap(p.mem)
-	p.file.Close()
+	runtime.KeepAlive(p)
+	return id, began
 }

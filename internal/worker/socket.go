@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -43,26 +44,53 @@ func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 	return c.(*net.UnixConn), theirs, nil
 }
 
-// send sends one control message. If the worker does not read them, or is
-// gone, the message is lost: its death is noticed elsewhere.
-func (w *Worker) send(c wire.Control, payload []byte) {
-	_, _ = w.control.Write(c.Append(nil, payload))
+// message waits to be sent.
+type message struct {
+	bytes []byte
+	file  *os.File
 }
 
-// sendFile sends one control message with a descriptor.
-func (w *Worker) sendFile(c wire.Control, payload []byte, f *os.File) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
+// outboxSize is how many messages may wait for a worker that does not read
+// them. Its control thread does nothing else, so one that is so far behind is
+// broken.
+const outboxSize = 16 << 10
+
+// send queues one control message: its callers must not block.
+func (w *Worker) send(c wire.Control, payload []byte, file *os.File) {
+	select {
+	case w.outbox <- message{c.Append(nil, payload), file}:
+	default:
+		w.fault("control socket", errors.New("it reads no messages"))
 	}
-	var sent error
-	err = raw.Control(func(fd uintptr) {
-		_, _, sent = w.control.WriteMsgUnix(c.Append(nil, payload), unix.UnixRights(int(fd)), nil)
+}
+
+// writeControl sends what is queued until the worker has ended. An error is
+// the worker's death, which is noticed elsewhere.
+func (w *Worker) writeControl() {
+	for {
+		select {
+		case <-w.proc.Done():
+			return
+		case m := <-w.outbox:
+			if m.file == nil {
+				_, _ = w.control.Write(m.bytes)
+			} else {
+				w.writeFile(m)
+			}
+		}
+	}
+}
+
+// writeFile sends a message with a descriptor. The file is closed already if
+// nobody waits for the request any more; then the worker need not have it.
+func (w *Worker) writeFile(m message) {
+	raw, err := m.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_, _, _ = w.control.WriteMsgUnix(m.bytes, unix.UnixRights(int(fd)), nil)
 	})
-	if err != nil {
-		return err
-	}
-	return sent
 }
 
 // takeFile returns the one descriptor that came with a message.

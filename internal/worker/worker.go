@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -74,6 +73,11 @@ type Receiver interface {
 	Stacks(w *Worker, text string)
 }
 
+// Logger is told what went wrong with a worker.
+type Logger interface {
+	Errorf(format string, args ...any)
+}
+
 // Config of a worker.
 type Config struct {
 	Name     string // for the log
@@ -84,7 +88,7 @@ type Config struct {
 	Arena    *Arena
 	Lanes    []*Lane
 	Receiver Receiver
-	Log      *slog.Logger
+	Log      Logger
 }
 
 // Worker is one worker process.
@@ -94,6 +98,8 @@ type Worker struct {
 	page     *page
 	control  *net.UnixConn
 	response *net.UnixConn
+
+	outbox chan message // what waits to be sent on control
 
 	ready chan struct{} // closed when Ready or Broken came, or it died before
 	done  chan struct{} // closed when the process has ended and all it sent was passed on
@@ -107,7 +113,7 @@ type Worker struct {
 // known when Ready is closed.
 func Start(cfg Config) (*Worker, error) {
 	cfg.Settings.Version = wire.Version
-	w := &Worker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{})}
+	w := &Worker{cfg: cfg, outbox: make(chan message, outboxSize), ready: make(chan struct{}), done: make(chan struct{})}
 	hello, err := json.Marshal(cfg.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
@@ -115,11 +121,12 @@ func Start(cfg Config) (*Worker, error) {
 	if w.page, err = newPage(cfg.Settings.Slots()); err != nil {
 		return nil, err
 	}
-	if err := w.start(); err != nil {
-		w.page.close()
+	err = w.start()
+	w.page.file.Close() // mapped here, inherited there
+	if err != nil {
 		return nil, err
 	}
-	w.send(wire.Control{Op: wire.Hello}, hello)
+	w.send(wire.Control{Op: wire.Hello}, hello, nil)
 	go w.serve()
 	return w, nil
 }
@@ -155,7 +162,8 @@ func (w *Worker) start() (err error) {
 // serve passes on what the worker sends until its process has ended.
 func (w *Worker) serve() {
 	var readers sync.WaitGroup
-	readers.Add(2)
+	readers.Add(3)
+	go func() { defer readers.Done(); w.writeControl() }()
 	go func() { defer readers.Done(); w.guard("responses", w.readResponses) }()
 	go func() { defer readers.Done(); w.guard("control", w.readControl) }()
 
@@ -164,7 +172,7 @@ func (w *Worker) serve() {
 	// sockets open, so the end of the stream is not waited for.
 	soon := time.Now().Add(lastWords)
 	_ = w.response.SetReadDeadline(soon)
-	_ = w.control.SetReadDeadline(soon)
+	_ = w.control.SetDeadline(soon)
 	readers.Wait()
 	w.settle(Facts{}, fmt.Errorf("it ended before it was ready: %w", w.exitError()))
 	w.response.Close()
@@ -189,7 +197,7 @@ func (w *Worker) guard(what string, read func() error) {
 }
 
 func (w *Worker) fault(what string, err error) {
-	w.cfg.Log.Error("worker ended for its "+what, "worker", w.cfg.Name, "pid", w.PID(), "err", err)
+	w.cfg.Log.Errorf("%s (pid %d) is ended for its %s: %v", w.cfg.Name, w.PID(), what, err)
 	w.proc.Kill()
 }
 
@@ -245,7 +253,3 @@ func (w *Worker) Busy() int {
 	}
 	return n
 }
-
-// Free gives back the state page. Only after Done, when nobody asks for slots
-// any more.
-func (w *Worker) Free() { w.page.close() }

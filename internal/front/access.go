@@ -1,0 +1,124 @@
+package front
+
+import (
+	"bytes"
+	"time"
+
+	"girin/internal/http1"
+	"girin/internal/logs"
+)
+
+// record is what the access log needs of a request when its response ends:
+// a copy of its head, made only if there is such a log.
+type record struct {
+	on     bool
+	began  int64 // ns
+	head   []byte
+	fields []http1.Field // slices of head
+	method, target,
+	path, query []byte
+	proto string
+}
+
+// keep copies what will be logged.
+func (r *record) keep(c *conn) {
+	r.on = c.srv.cfg.Access != nil
+	if !r.on {
+		return
+	}
+	r.began = c.srv.cfg.Clock()
+	req := &c.req
+	r.head = r.head[:0]
+	r.method = r.copy(req.Method)
+	r.target = r.copy(req.Target)
+	r.path = r.copy(req.Path)
+	r.query = r.copy(req.Query)
+	r.proto = "HTTP/1.1"
+	if req.Minor == 0 {
+		r.proto = "HTTP/1.0"
+	}
+	r.fields = r.fields[:0]
+	for i := range req.Fields {
+		f := &req.Fields[i]
+		r.fields = append(r.fields, http1.Field{Name: r.copy(f.Name), Value: r.copy(f.Value), Kind: f.Kind})
+	}
+}
+
+// copy appends b to the copy and returns where it lies. An earlier slice stays
+// good when the copy grows.
+func (r *record) copy(b []byte) []byte {
+	start := len(r.head)
+	r.head = append(r.head, b...)
+	return r.head[start:len(r.head):len(r.head)]
+}
+
+// logAccess writes the line of the response that has ended. It needs mu.
+func (c *conn) logAccess() {
+	r := &c.reply.record
+	if !r.on {
+		return
+	}
+	r.on = false
+	pid := c.srv.pid
+	if w := c.call.Worker(); w != nil {
+		pid = w.PID()
+	}
+	c.srv.cfg.Access.Log(&logs.AccessRecord{
+		Time: time.Now(), Duration: time.Duration(c.srv.cfg.Clock() - r.began),
+		RemoteAddr: []byte(c.peer.addr), Method: r.method, URI: r.target, Path: r.path, Query: r.query,
+		Proto: []byte(r.proto), Status: c.reply.status, Sent: c.reply.sent, PID: pid, Fields: accessFields{c},
+	})
+}
+
+// accessFields finds what a format names, while the line is made.
+type accessFields struct{ c *conn }
+
+func (a accessFields) RequestHeader(name string) []byte {
+	for _, f := range a.c.reply.record.fields {
+		if bytes.EqualFold(f.Name, []byte(name)) {
+			return f.Value
+		}
+	}
+	return nil
+}
+
+func (a accessFields) ResponseHeader(name string) []byte {
+	return fieldOf(a.c.reply.sentHead, name)
+}
+
+// Environ finds what the front itself put into the environ.
+func (a accessFields) Environ(name string) []byte {
+	c := a.c
+	switch name {
+	case "request_method":
+		return c.reply.record.method
+	case "raw_uri":
+		return c.reply.record.target
+	case "query_string":
+		return c.reply.record.query
+	case "path_info":
+		return http1.AppendUnescaped(nil, c.reply.record.path)
+	case "remote_addr":
+		return []byte(c.peer.addr)
+	case "remote_port":
+		return []byte(c.peer.port)
+	case "server_protocol":
+		return []byte(c.reply.record.proto)
+	}
+	if rest, ok := bytes.CutPrefix([]byte(name), []byte("http_")); ok {
+		return a.RequestHeader(string(bytes.ReplaceAll(rest, []byte("_"), []byte("-"))))
+	}
+	return nil
+}
+
+// fieldOf finds a field in a response head as it was sent.
+func fieldOf(head []byte, name string) []byte {
+	for len(head) > 0 {
+		line, rest, _ := bytes.Cut(head, []byte("\r\n"))
+		if n, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(n, []byte(name)) {
+			return value
+		}
+		head = rest
+	}
+	return nil
+}

@@ -1,0 +1,403 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"girin/internal/http1"
+	"girin/internal/sched"
+	"girin/internal/wire"
+)
+
+// conn is one client's connection. Its goroutine (serve) owns what is not
+// under mu.
+type conn struct {
+	srv  *Server
+	ls   *listener
+	nc   net.Conn
+	raw  syscall.RawConn // nil where bytes must go through nc, as with TLS
+	peer peer
+
+	in   input
+	req  http1.Request
+	body body
+	call sched.Call
+
+	stage  stage // what the sweeper times
+	isHead bool  // the request is HEAD
+
+	mu      sync.Mutex
+	changed sync.Cond // reply.running or out.busy became false, or dead true
+	reply   reply     // guarded by mu
+	out     output    // guarded by mu
+	dead    bool      // guarded by mu: nothing can be written any more
+}
+
+// peer is who is at the other end.
+type peer struct {
+	addr, port string
+	trusted    bool // its word on the client's address and scheme counts
+}
+
+func newConn(s *Server, nc net.Conn, l *listener) *conn {
+	c := &conn{srv: s, ls: l, nc: nc, peer: peerOf(nc)}
+	c.peer.trusted = s.cfg.Trust.trusts(nc.RemoteAddr())
+	c.changed.L = &c.mu
+	c.call.Answer = c
+	c.call.Base = l.base
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+		}
+	}
+	c.in.init(c)
+	c.out.init(c)
+	return c
+}
+
+func peerOf(nc net.Conn) peer {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return peer{addr: a.AddrPort().Addr().Unmap().WithZone("").String(), port: strconv.Itoa(a.Port)}
+	}
+	return peer{}
+}
+
+// serve reads requests until the connection ends.
+func (c *conn) serve() {
+	defer c.finish()
+	if !c.srv.cfg.Queue.Register(&c.call) {
+		c.refuse(errBusy)
+		return
+	}
+	defer c.srv.cfg.Queue.Release(&c.call)
+	for c.next() {
+	}
+}
+
+// finish closes the connection, and keeps a panic to it.
+func (c *conn) finish() {
+	if p := recover(); p != nil {
+		c.srv.cfg.Log.Errorf("connection ended: panic: %v\n%s", p, debug.Stack())
+	}
+	c.abandon()
+	c.nc.Close()
+	c.in.release()
+	c.body.discard(c.srv)
+	c.srv.forget(c)
+}
+
+// abandon says that nothing can be written any more.
+func (c *conn) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dieLocked()
+}
+
+// next serves one request, and reports whether another may follow.
+func (c *conn) next() bool {
+	if !c.readHead() {
+		return false
+	}
+	c.isHead = string(c.req.Method) == "HEAD"
+	if path := c.srv.cfg.HealthPath; path != "" && string(c.req.Path) == path {
+		return c.answerHealth()
+	}
+	if c.srv.cfg.Queue.Full() {
+		return c.refuse(errOverload)
+	}
+	if verdict := c.makeEnviron(); verdict != nil {
+		return c.refuse(verdict)
+	}
+	c.reply.record.keep(c)
+	c.in.consumed()
+	if !c.readBody() {
+		return false
+	}
+	c.addLength()
+	c.submit()
+	return true
+}
+
+// submit hands the request to the scheduler. From here on the reply belongs to
+// whoever answers; this goroutine reads on, to know when the client leaves.
+func (c *conn) submit() {
+	c.mu.Lock()
+	c.reply.begin(c)
+	c.mu.Unlock()
+	c.stage.enter(stageBusy)
+	if err := c.srv.cfg.Queue.Submit(&c.call); err != nil {
+		c.Fail(err)
+	}
+	c.in.consumed()
+}
+
+// readHead reads the next request's head, and waits for the last response to
+// be written. It reports false if the connection has ended.
+func (c *conn) readHead() bool {
+	for c.in.empty() {
+		if !c.more() {
+			return false
+		}
+	}
+	if !c.waitReply() {
+		c.linger()
+		return false
+	}
+	c.req.Reset()
+	c.isHead = false
+	limits := &c.srv.cfg.Limits
+	for {
+		n, verdict := c.req.Parse(c.in.unread(), limits)
+		if verdict != nil {
+			return c.refuse(verdict)
+		}
+		if n > 0 {
+			c.in.take(n)
+			return true
+		}
+		if c.stage.now() != stageHead {
+			c.stage.enter(stageHead)
+		}
+		if !c.more() {
+			return false
+		}
+	}
+}
+
+// more reads more bytes. It reports false if there will be none: the client
+// has gone, or its time is over.
+func (c *conn) more() bool {
+	err := c.in.fill()
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.expired()
+	default:
+		c.gone(err)
+	}
+	return false
+}
+
+// waitReply waits until the last response is written.
+func (c *conn) waitReply() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.reply.running || c.out.busy) && !c.dead {
+		c.changed.Wait()
+	}
+	return !c.dead && !c.reply.last
+}
+
+// refuse answers with a verdict of the front's own and ends the connection. It
+// returns false, for its callers to return.
+func (c *conn) refuse(verdict *http1.Error) bool {
+	if !c.waitReply() {
+		return false
+	}
+	fields := c.srv.commonFields(nil)
+	if verdict.Status == 503 {
+		fields = append(fields, "Retry-After: 1\r\n"...)
+	}
+	b := http1.ErrorResponse(nil, verdict.Status, verdict.Reason, http1.ErrorOptions{
+		Fields: fields, NoBody: c.isHead,
+	})
+	c.mu.Lock()
+	c.reply.begin(c)
+	c.reply.last, c.reply.whole = true, false
+	c.reply.refused(verdict.Status)
+	c.sendLocked(b, nil, nil)
+	c.endLocked()
+	c.mu.Unlock()
+	c.linger()
+	return false
+}
+
+var (
+	errBusy     = &http1.Error{Status: 503, Reason: "too many connections"}
+	errOverload = &http1.Error{Status: 503, Reason: "the server is overloaded"}
+)
+
+// answerHealth says whether a worker is ready.
+func (c *conn) answerHealth() bool {
+	status, text := "200 OK", "ok\n"
+	if !c.srv.cfg.Ready() {
+		status, text = "503 Service Unavailable", "no worker is ready\n"
+	}
+	c.reply.record.keep(c)
+	c.in.consumed()
+	if !c.readBody() {
+		return false
+	}
+	c.in.consumed()
+	b := http1.AppendStatusLine(nil, 1, status)
+	b = c.srv.commonFields(b)
+	b = http1.AppendField(b, "Content-Type", "text/plain; charset=utf-8")
+	b = http1.AppendContentLength(b, int64(len(text)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply.begin(c)
+	b = c.reply.appendConnection(b)
+	b = http1.AppendEndOfHead(b)
+	if !c.reply.head {
+		b = append(b, text...)
+	}
+	code, _ := http1.StatusCode(status)
+	c.reply.refused(code)
+	c.sendLocked(b, nil, nil)
+	c.endLocked()
+	return !c.reply.last
+}
+
+// commonFields are the fields of every response.
+func (s *Server) commonFields(dst []byte) []byte {
+	dst = append(dst, "Server: girin\r\n"...)
+	return s.date.Append(dst, s.second.Load())
+}
+
+// linger reads on after the last response, for hangUpLocked's reason, until
+// the client closes or a limit is reached.
+func (c *conn) linger() {
+	for discarded := 0; discarded < lingerBytes; discarded += len(c.in.unread()) {
+		c.in.discard()
+		if c.in.fill() != nil {
+			return
+		}
+	}
+}
+
+const lingerBytes = 256 << 10
+
+// gone notes that no more bytes come. A client that has only closed its
+// sending side still wants the answer; one that was reset does not.
+func (c *conn) gone(err error) {
+	if isEOF(err) && !c.hungUp() {
+		c.halfClosed()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reply.running {
+		c.srv.cfg.Queue.Cancel(&c.call)
+	}
+	c.dieLocked()
+}
+
+// halfClosed lets a running response finish. TCP does not tell a client that
+// left from one that has said all it wants to say; a request that nobody has
+// begun some time later is taken to be the former's.
+func (c *conn) halfClosed() {
+	c.mu.Lock()
+	running := c.reply.running
+	c.mu.Unlock()
+	if running {
+		stop := c.srv.afterHalfClose(func() { c.srv.cfg.Queue.CancelQueued(&c.call) })
+		defer stop()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.reply.running || c.out.busy) && !c.dead {
+		c.changed.Wait()
+	}
+}
+
+// expired ends a connection whose time is over. It reports true if it is not:
+// a request may have come in the very moment.
+func (c *conn) expired() bool {
+	_ = c.nc.SetReadDeadline(noDeadline)
+	switch c.stage.now() {
+	case stageHead:
+		return c.refuse(&http1.Error{Status: 408, Reason: "the request head took too long"})
+	case stageBody:
+		return c.refuse(&http1.Error{Status: 408, Reason: "the request body took too long"})
+	case stageLinger:
+		return false
+	}
+	return c.in.fillNow()
+}
+
+// Fail ends the answer without the application (sched.Answer).
+func (c *conn) Fail(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failLocked(cause)
+}
+
+// failLocked tells the client what went wrong: with a status if the head is
+// not sent yet, else by cutting the connection.
+func (c *conn) failLocked(cause error) {
+	if !c.reply.running {
+		return
+	}
+	if c.dead {
+		c.endLocked()
+		return
+	}
+	if c.reply.started {
+		c.srv.cfg.Log.Debugf("response cut: %v", cause)
+		c.cutLocked()
+		return
+	}
+	status, reason := verdictOf(cause)
+	fields := c.srv.commonFields(nil)
+	if status == 503 {
+		fields = append(fields, "Retry-After: 1\r\n"...)
+	}
+	keep := status == 500 && c.reply.keep
+	c.reply.last = !keep
+	b := http1.ErrorResponse(nil, status, reason, http1.ErrorOptions{Fields: fields, NoBody: c.reply.head, KeepAlive: keep})
+	c.reply.refused(status)
+	c.sendLocked(b, nil, nil)
+	c.endLocked()
+}
+
+// verdictOf maps a cause to what the client is told.
+func verdictOf(cause error) (status int, reason string) {
+	switch {
+	case errors.Is(cause, sched.ErrAppFailed), errors.Is(cause, errNonconforming):
+		return 500, "the application failed"
+	case errors.Is(cause, sched.ErrQueueFull):
+		return 503, errOverload.Reason
+	case errors.Is(cause, sched.ErrTimeout):
+		return 504, "the application took too long"
+	case errors.Is(cause, sched.ErrStopped):
+		return 503, "the server stops"
+	}
+	return 502, cause.Error()
+}
+
+// errNonconforming is the application's fault: what it answered is not HTTP.
+var errNonconforming = errors.New("the application's response is not valid")
+
+var _ sched.Answer = (*conn)(nil)
+
+// dieLocked says that nothing can be written any more.
+func (c *conn) dieLocked() {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	c.out.clearLocked()
+	c.changed.Broadcast()
+}
+
+// Frame gets a part of the answer (sched.Answer).
+func (c *conn) Frame(f *wire.Frame, head, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reply.running {
+		return
+	}
+	if c.dead {
+		if f.Flags&wire.Final != 0 {
+			c.endLocked()
+		}
+		return
+	}
+	c.frameLocked(f, head, body)
+}

@@ -1,0 +1,220 @@
+package front
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+
+	"girin/internal/http1"
+	"girin/internal/wire"
+)
+
+// request is room for a packet: most requests fit.
+type request [wire.MaxPacket]byte
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// takeRequest and releaseRequest lend the call its room.
+func (c *conn) takeRequest() []byte {
+	if c.call.Request == nil {
+		c.call.Request = requests.Get().(*request)[:]
+	}
+	return c.call.Request[:wire.RequestHead]
+}
+
+func (c *conn) releaseRequest() {
+	if cap(c.call.Request) == wire.MaxPacket && !c.call.InFlight() {
+		requests.Put((*request)(c.call.Request[:wire.MaxPacket]))
+	}
+	c.call.Request = nil
+}
+
+// makeEnviron writes the request's environ (PEP 3333) into the call. What is
+// the same for all requests of a listener is in its base environ.
+func (c *conn) makeEnviron() *http1.Error {
+	req := &c.req
+	c.call.Body, c.call.Spool, c.call.Length = nil, nil, 0
+	c.call.Route = c.srv.cfg.Queue.Route(req.Method, req.Path)
+	c.isHead = string(req.Method) == "HEAD"
+	e := environ{b: c.takeRequest(), form: wire.Joined}
+	verdict := c.writeEnviron(&e)
+	if verdict == nil && e.nul {
+		// A value holds a NUL, which would end it in the joined form and
+		// begin keys of the client's choice.
+		e = environ{b: e.b[:wire.RequestHead], form: wire.Lengths}
+		verdict = c.writeEnviron(&e)
+	}
+	c.call.Request, c.call.Form = e.b, e.form
+	return verdict
+}
+
+func (c *conn) writeEnviron(e *environ) *http1.Error {
+	req := &c.req
+	e.add("REQUEST_METHOD", req.Method)
+	e.add("RAW_URI", req.Target)
+	e.add("QUERY_STRING", req.Query)
+	if verdict := c.addPath(e); verdict != nil {
+		return verdict
+	}
+	if req.Minor == 0 {
+		e.addString("SERVER_PROTOCOL", "HTTP/1.0")
+	}
+	e.addString("REMOTE_ADDR", c.peer.addr)
+	if c.peer.port != "" {
+		e.addString("REMOTE_PORT", c.peer.port)
+	}
+	e.addFields(req)
+	return c.addForwarded(e)
+}
+
+// addPath adds PATH_INFO, decoded, and SCRIPT_NAME where the application is
+// mounted below the root.
+func (c *conn) addPath(e *environ) *http1.Error {
+	path := c.req.Path
+	if mount := c.srv.cfg.ScriptName; mount != "" {
+		rest, below := bytes.CutPrefix(path, []byte(mount))
+		if !below {
+			return &http1.Error{Status: 404, Reason: "nothing is served here"}
+		}
+		e.addString("SCRIPT_NAME", mount)
+		path = rest
+	}
+	if bytes.IndexByte(path, '%') < 0 {
+		e.add("PATH_INFO", path)
+		return nil
+	}
+	e.add("PATH_INFO", http1.AppendUnescaped(make([]byte, 0, 256), path))
+	return nil
+}
+
+// environ is a block being written.
+type environ struct {
+	b    []byte
+	form wire.Form
+	nul  bool // a value of a joined block holds a NUL
+}
+
+func (e *environ) add(key string, value []byte) {
+	if e.form == wire.Lengths {
+		e.b = wire.AppendLengths(e.b, key, value)
+		return
+	}
+	e.key(key)
+	e.b = append(e.b, value...)
+	e.nul = e.nul || bytes.IndexByte(value, 0) >= 0
+}
+
+// addString adds a value of our own making.
+func (e *environ) addString(key, value string) {
+	if e.form == wire.Lengths {
+		e.b = wire.AppendLengths(e.b, key, []byte(value))
+		return
+	}
+	e.key(key)
+	e.b = append(e.b, value...)
+}
+
+// key begins a pair of the joined form.
+func (e *environ) key(key string) {
+	if len(e.b) > wire.RequestHead {
+		e.b = append(e.b, 0)
+	}
+	e.b = append(e.b, key...)
+	e.b = append(e.b, 0)
+}
+
+// addFields adds the header fields. An environ has a key once: fields of one
+// name are joined as gunicorn joins them, cookies as RFC 9113 section 8.2.3
+// does.
+func (e *environ) addFields(req *http1.Request) {
+	for i := range req.Fields {
+		f := &req.Fields[i]
+		if req.Chunked && f.Kind == http1.KindTransferEncoding || repeated(req.Fields[:i], f) {
+			continue
+		}
+		value := f.Value
+		if repeated(req.Fields[i+1:], f) {
+			value = joinFields(req.Fields[i:], f)
+		}
+		if e.form == wire.Lengths {
+			e.b = wire.AppendLengths(e.b, string(http1.EnvironName(nil, f.Name)), value)
+			continue
+		}
+		e.b = append(e.b, 0)
+		e.b = http1.EnvironName(e.b, f.Name)
+		e.b = append(e.b, 0)
+		e.b = append(e.b, value...)
+	}
+}
+
+// repeated reports whether one of fields has f's name.
+func repeated(fields []http1.Field, f *http1.Field) bool {
+	for i := range fields {
+		if sameName(&fields[i], f) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameName reports whether two fields share an environ key.
+func sameName(a, b *http1.Field) bool {
+	if len(a.Name) != len(b.Name) || a.Kind != b.Kind {
+		return false
+	}
+	if a.Kind != http1.KindOther {
+		return true
+	}
+	return sameEnvironName(a.Name, b.Name)
+}
+
+// sameEnvironName compares as environ keys are made: without case, and with
+// underscores (where they are allowed at all) for hyphens.
+func sameEnvironName(a, b []byte) bool {
+	for i := range a {
+		x, y := a[i]|0x20, b[i]|0x20
+		if a[i] == '_' {
+			x = '-' | 0x20
+		}
+		if b[i] == '_' {
+			y = '-' | 0x20
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// joinFields joins the values of f's name.
+func joinFields(fields []http1.Field, f *http1.Field) (joined []byte) {
+	separator := ","
+	if f.Kind == http1.KindCookie {
+		separator = "; "
+	}
+	for i := range fields {
+		if !sameName(&fields[i], f) {
+			continue
+		}
+		if i > 0 {
+			joined = append(joined, separator...)
+		}
+		joined = append(joined, fields[i].Value...)
+	}
+	return joined
+}
+
+// addLength tells the length of a body that came in chunks: it is known now,
+// and the coding is undone (RFC 9112 section 7.1.3).
+func (c *conn) addLength() {
+	if !c.req.Chunked {
+		return
+	}
+	n := int64(len(c.call.Body))
+	if c.call.Spool != nil {
+		n = c.call.Length
+	}
+	e := environ{b: c.call.Request, form: c.call.Form}
+	e.addString("CONTENT_LENGTH", strconv.FormatInt(n, 10))
+	c.call.Request = e.b
+}

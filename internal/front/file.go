@@ -1,0 +1,74 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"girin/internal/sched"
+	"girin/internal/wire"
+)
+
+// File gets an answer whose body is a part of a file (sched.Answer). No Python
+// thread waits for it any more.
+func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reply.running || c.dead {
+		body.File.Close()
+		c.endLocked()
+		return
+	}
+	f.Body = 0
+	b, fault := c.appendHead(nil, f, head)
+	if fault != "" {
+		body.File.Close()
+		c.faultLocked(f, fault)
+		return
+	}
+	r := &c.reply
+	r.started = true
+	if r.noBody {
+		body.Length = 0
+	}
+	c.sendLocked(b, nil, nil)
+	c.out.file = &body
+	if !c.out.busy {
+		c.out.busy = true
+		c.stage.enter(stageWrite)
+		go c.drain()
+	}
+}
+
+// fileStep is how much of a file is sent between looks at the deadline.
+const fileStep = 1 << 20
+
+// sendFileLocked sends the file that follows what was queued: by sendfile(2)
+// where the connection is cleartext. The lock is free while it waits.
+func (c *conn) sendFileLocked() {
+	body := c.out.file
+	c.out.file = nil
+	defer body.File.Close()
+	if _, err := body.File.Seek(body.Offset, io.SeekStart); err != nil {
+		c.lied("its file cannot be read: " + err.Error())
+		c.out.cut, c.reply.last = true, true
+		return
+	}
+	for left := body.Length; left > 0 && !c.dead; {
+		c.mu.Unlock()
+		_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
+		n, err := io.CopyN(c.nc, body.File, min(left, fileStep))
+		c.mu.Lock()
+		left -= n
+		c.reply.sent += n
+		switch {
+		case errors.Is(err, io.EOF):
+			c.lied("its file became shorter than its Content-Length")
+			c.out.cut, c.reply.last = true, true
+			return
+		case err != nil:
+			c.lostLocked()
+			return
+		}
+	}
+}

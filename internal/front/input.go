@@ -1,0 +1,196 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/http1"
+)
+
+const (
+	smallInput = 4 << 10
+	largeInput = 64 << 10
+)
+
+var (
+	smallInputs = sync.Pool{New: func() any { return new([smallInput]byte) }}
+	largeInputs = sync.Pool{New: func() any { return new([largeInput]byte) }}
+)
+
+// input is what was read of a connection and not used yet. It holds a buffer
+// only while there are bytes, so that a thousand idle connections cost little.
+type input struct {
+	c    *conn
+	buf  []byte
+	r, w int  // buf[r:w] is unread
+	held bool // bytes before r are still referred to
+
+	read func(fd uintptr) bool // passed to raw.Read; made once
+	n    int                   // of the last read
+	err  error
+}
+
+func (in *input) init(c *conn) {
+	in.c = c
+	in.read = in.tryRead
+}
+
+func (in *input) empty() bool    { return in.r == in.w }
+func (in *input) unread() []byte { return in.buf[in.r:in.w] }
+
+// take marks n bytes as used. They stay where they are until consumed.
+func (in *input) take(n int) { in.r += n; in.held = true }
+
+// consumed says that nobody refers to used bytes any more.
+func (in *input) consumed() {
+	in.held = false
+	if in.empty() {
+		in.release()
+	}
+}
+
+// discard drops what is unread.
+func (in *input) discard() { in.r, in.w = 0, 0; in.held = false }
+
+// release gives the buffer back.
+func (in *input) release() {
+	switch cap(in.buf) {
+	case smallInput:
+		smallInputs.Put((*[smallInput]byte)(in.buf[:smallInput]))
+	case largeInput:
+		largeInputs.Put((*[largeInput]byte)(in.buf[:largeInput]))
+	}
+	in.buf, in.r, in.w = nil, 0, 0
+}
+
+// fill reads at least one byte.
+func (in *input) fill() error {
+	if in.w == len(in.buf) && in.buf != nil {
+		if err := in.makeRoom(); err != nil {
+			return err
+		}
+	}
+	if in.c.raw == nil {
+		return in.fillCopy()
+	}
+	if err := in.c.raw.Read(in.read); err != nil {
+		return err
+	}
+	in.w += in.n
+	return in.err
+}
+
+// tryRead reads without blocking; it reports false if it must wait.
+func (in *input) tryRead(fd uintptr) bool {
+	if in.buf == nil {
+		in.buf = smallInputs.Get().(*[smallInput]byte)[:]
+	}
+	free := in.buf[in.w:]
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(free))), uintptr(len(free)))
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno == syscall.EAGAIN:
+			in.n, in.err = 0, errno
+			if in.empty() && !in.held {
+				in.release()
+			}
+			return false
+		case errno != 0:
+			in.n, in.err = 0, errno
+		case n == 0:
+			in.n, in.err = 0, io.EOF
+		default:
+			in.n, in.err = int(n), nil
+		}
+		return true
+	}
+}
+
+// fillNow reads what is there, and reports whether that was anything.
+func (in *input) fillNow() bool {
+	if in.c.raw == nil || in.w == len(in.buf) && in.buf != nil {
+		return false
+	}
+	in.n = 0
+	err := in.c.raw.Read(func(fd uintptr) bool { in.tryRead(fd); return true })
+	in.w += in.n
+	return err == nil && in.n > 0
+}
+
+// fillCopy reads through the connection's own Read.
+func (in *input) fillCopy() error {
+	if in.buf == nil {
+		in.buf = smallInputs.Get().(*[smallInput]byte)[:]
+	}
+	n, err := in.c.nc.Read(in.buf[in.w:])
+	in.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// makeRoom makes the buffer larger, or moves what is unread to its front. A
+// head never needs more than its limits allow.
+func (in *input) makeRoom() error {
+	if in.r > 0 && !in.held {
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+		if in.w < len(in.buf) {
+			return nil
+		}
+	}
+	size := 2 * len(in.buf)
+	if len(in.buf) == smallInput {
+		size = largeInput
+	}
+	if size > 2*http1.MaxHead {
+		return io.ErrShortBuffer
+	}
+	in.grow(size)
+	return nil
+}
+
+func (in *input) grow(size int) {
+	var buf []byte
+	if size == largeInput {
+		buf = largeInputs.Get().(*[largeInput]byte)[:]
+	} else {
+		buf = make([]byte, size)
+	}
+	r, w := in.r, copy(buf, in.buf[:in.w])
+	in.release()
+	in.buf, in.r, in.w = buf, r, w
+}
+
+// pendingBytes is how many bytes the kernel holds for us.
+func (in *input) pendingBytes() (n int) {
+	err := in.c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unixFIONREAD) })
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// hungUp reports whether the client has closed both directions. Only unix
+// sockets tell.
+func (c *conn) hungUp() (hup bool) {
+	if !c.ls.unix || c.raw == nil {
+		return false
+	}
+	_ = c.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(p, 0)
+		hup = err == nil && n > 0 && p[0].Revents&unix.POLLHUP != 0
+	})
+	return hup
+}

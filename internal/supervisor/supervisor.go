@@ -1,0 +1,417 @@
+// Package supervisor keeps the workers of one server: it starts them, attaches
+// them to the scheduler when they are ready, replaces those that die, brings in
+// new generations and drains old ones. It decides when a worker lives; what a
+// worker is, package worker knows.
+//
+// A worker's states, which only the goroutine of Run changes:
+//
+//	starting ──ready──▶ serving ──drain──▶ draining ──▶ ended
+//	    │                  └────────died───────────────────▲
+//	    └── broken, died, too slow ────────────────────────┘
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"girin/internal/sched"
+	"girin/internal/worker"
+)
+
+// Launch starts a worker process of one generation.
+type Launch func(name string, r worker.Receiver) (*worker.Worker, error)
+
+// Logger gets what happens to workers.
+type Logger interface {
+	Debugf(format string, args ...any)
+	Infof(format string, args ...any)
+	Warningf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Criticalf(format string, args ...any)
+}
+
+// Config of a Supervisor.
+type Config struct {
+	Queue    *sched.Queue
+	Receiver worker.Receiver
+	Launch   Launch
+	Workers  int
+	Boot     time.Duration // how long a worker may take to be ready; 0: for ever
+	Grace    time.Duration // how long a draining worker may take
+	Log      Logger
+	Ready    func() // called once, when all first workers are ready
+}
+
+// BootError says that the first workers cannot serve the application.
+type BootError struct {
+	Code int // exit code
+	Text string
+}
+
+func (e *BootError) Error() string { return e.Text }
+
+type state int
+
+const (
+	starting state = iota
+	serving
+	draining
+	ended
+)
+
+func (s state) String() string {
+	return [...]string{"starting", "serving", "draining", "ended"}[s]
+}
+
+// member is a worker and where it stands.
+type member struct {
+	w     *worker.Worker
+	state state
+	gen   *generation
+	born  time.Time
+	kill  *time.Timer // ends it if it does not drain or boot in time
+}
+
+// generation is the workers of one start or reload.
+type generation struct {
+	number int
+	launch Launch
+	proven bool // one of its workers was ready
+}
+
+// Supervisor keeps the workers. Its methods may be called from any goroutine;
+// all state belongs to that of Run.
+type Supervisor struct {
+	cfg      Config
+	commands chan func()
+	events   chan event
+	stopped  chan struct{}
+
+	// Of Run's goroutine.
+	members  []*member
+	gen      *generation
+	previous *generation // while gen is not proven
+	target   int
+	count    int // of workers ever started
+	crashes  int // in a row
+	wait     bool
+	stopping bool
+	boot     *BootError
+	announce bool
+}
+
+type event struct {
+	m     *member
+	ready bool // else it has ended
+}
+
+// New returns a supervisor; Run starts it.
+func New(cfg Config) *Supervisor {
+	return &Supervisor{
+		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch},
+		commands: make(chan func()), events: make(chan event), stopped: make(chan struct{}),
+		announce: true,
+	}
+}
+
+// Run keeps the workers until ctx ends or the application proves impossible to
+// serve at the start, which it reports as a BootError. It returns when all
+// workers have ended: gracefully, unless Kill was called.
+func (s *Supervisor) Run(ctx context.Context) error {
+	defer close(s.stopped)
+	s.reconcile()
+	for done := ctx.Done(); ; {
+		if s.stopping && len(s.members) == 0 {
+			break
+		}
+		select {
+		case <-done:
+			done = nil
+			s.stop()
+		case f := <-s.commands:
+			f()
+		case e := <-s.events:
+			s.handle(e)
+		}
+		if !s.stopping {
+			s.reconcile()
+		}
+	}
+	if s.boot != nil {
+		return s.boot
+	}
+	return nil
+}
+
+// do runs f on Run's goroutine; not at all if Run has returned.
+func (s *Supervisor) do(f func()) {
+	select {
+	case s.commands <- f:
+	case <-s.stopped:
+	}
+}
+
+// Kill ends all workers at once.
+func (s *Supervisor) Kill() {
+	s.do(func() {
+		s.stopping = true
+		for _, m := range s.members {
+			m.w.Process().Kill()
+		}
+	})
+}
+
+// Scale changes how many workers there should be by n; at least one stays.
+func (s *Supervisor) Scale(n int) {
+	s.do(func() {
+		s.target = max(s.target+n, 1)
+		s.cfg.Log.Infof("Workers: %d", s.target)
+	})
+}
+
+// Reload brings in a new generation. The old one serves until the new one does;
+// if that fails the old one stays.
+func (s *Supervisor) Reload(launch Launch) {
+	s.do(func() {
+		if s.stopping {
+			return
+		}
+		if s.previous != nil {
+			s.abandon("another reload came before it was ready")
+		}
+		s.previous = s.gen
+		s.gen = &generation{number: s.gen.number + 1, launch: launch}
+		s.crashes, s.wait = 0, false
+	})
+}
+
+// Replace starts another worker for w, and drains w when it is ready.
+func (s *Supervisor) Replace(w *worker.Worker, why string) {
+	s.do(func() {
+		for _, m := range s.members {
+			if m.w == w && m.state == serving {
+				s.cfg.Log.Infof("Replacing %s (pid %d): %s", w.Name(), w.PID(), why)
+				m.gen = &generation{number: m.gen.number}
+			}
+		}
+	})
+}
+
+// stop drains everything.
+func (s *Supervisor) stop() {
+	s.stopping = true
+	for _, m := range s.members {
+		switch m.state {
+		case starting:
+			m.w.Process().Kill()
+		case serving:
+			s.drain(m)
+		}
+	}
+}
+
+// reconcile starts and drains workers until there are as many as there should
+// be: of a generation that is not proven, one; of an old one, as many as the
+// new one lacks.
+func (s *Supervisor) reconcile() {
+	current, ready := 0, 0
+	for _, m := range s.members {
+		if m.gen == s.gen && m.state <= serving {
+			current++
+			if m.state == serving {
+				ready++
+			}
+		}
+	}
+	want := s.target
+	if s.previous != nil && !s.gen.proven {
+		want = 1
+	}
+	for ; current < want && !s.wait && !s.stopping; current++ {
+		s.start()
+	}
+	surplus := current - s.target
+	old := max(s.target-ready, 0)
+	for i := range s.members {
+		m := s.members[i]
+		switch {
+		case m.state != serving:
+		case m.gen == s.gen && surplus > 0:
+			surplus--
+			s.drain(m)
+		case m.gen != s.gen && old > 0:
+			old--
+		case m.gen != s.gen:
+			s.drain(m)
+		}
+	}
+	if s.announce && ready >= s.target {
+		s.announce = false
+		s.cfg.Ready()
+	}
+}
+
+// start starts one worker of the current generation.
+func (s *Supervisor) start() {
+	s.count++
+	name := fmt.Sprintf("worker %d", s.count)
+	w, err := s.gen.launch(name, s.cfg.Receiver)
+	if err != nil {
+		s.cfg.Log.Errorf("%s cannot be started: %v", name, err)
+		s.failed(s.gen, &BootError{Code: 1, Text: err.Error()})
+		return
+	}
+	m := &member{w: w, gen: s.gen, born: time.Now()}
+	if s.cfg.Boot > 0 {
+		m.kill = time.AfterFunc(s.cfg.Boot, w.Process().Kill)
+	}
+	s.members = append(s.members, m)
+	s.cfg.Log.Infof("Booting worker with pid: %d", w.PID())
+	go s.follow(m)
+}
+
+// follow reports what becomes of a worker.
+func (s *Supervisor) follow(m *member) {
+	<-m.w.Ready()
+	if m.w.ReadyErr() == nil {
+		s.events <- event{m, true}
+	}
+	<-m.w.Done()
+	s.events <- event{m, false}
+}
+
+func (s *Supervisor) handle(e event) {
+	if e.ready {
+		s.ready(e.m)
+		return
+	}
+	s.ended(e.m)
+}
+
+func (s *Supervisor) ready(m *member) {
+	if m.kill != nil {
+		m.kill.Stop()
+	}
+	if s.stopping || m.gen != s.gen {
+		m.w.Process().Kill()
+		return
+	}
+	m.state = serving
+	s.cfg.Queue.Attach(m.w)
+	if !s.gen.proven {
+		s.gen.proven = true
+		if s.previous != nil {
+			s.cfg.Log.Infof("Reloaded: generation %d serves", s.gen.number)
+			s.previous = nil
+		}
+	}
+}
+
+// drain lets a worker finish what it runs and end.
+func (s *Supervisor) drain(m *member) {
+	m.state = draining
+	s.cfg.Queue.Detach(m.w)
+	m.w.Drain()
+	m.kill = time.AfterFunc(s.cfg.Grace, func() {
+		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
+		m.w.Process().Kill()
+	})
+}
+
+// ended takes a worker out whose process has ended.
+func (s *Supervisor) ended(m *member) {
+	was := m.state
+	m.state = ended
+	if m.kill != nil {
+		m.kill.Stop()
+	}
+	for i := range s.members {
+		if s.members[i] == m {
+			s.members = append(s.members[:i], s.members[i+1:]...)
+			break
+		}
+	}
+	s.cfg.Queue.Died(m.w)
+	switch {
+	case was == draining || s.stopping:
+		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
+	case was == serving:
+		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), howItEnded(m.w))
+		s.crashed(time.Since(m.born))
+	default:
+		s.failed(m.gen, bootErrorOf(m.w))
+	}
+}
+
+// howItEnded names what ended a process.
+func howItEnded(w *worker.Worker) string {
+	p := w.Process()
+	if sig := p.Signalled(); sig != 0 {
+		text := fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)
+		if int(sig) == 9 {
+			text += ". Perhaps out of memory?"
+		}
+		return text
+	}
+	return fmt.Sprintf("exited with code %d", p.ExitCode())
+}
+
+func bootErrorOf(w *worker.Worker) *BootError {
+	var broken *worker.Broken
+	if errors.As(w.ReadyErr(), &broken) {
+		return &BootError{Code: broken.Code, Text: broken.Text}
+	}
+	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", howItEnded(w))}
+}
+
+// failed handles a worker that never became ready.
+func (s *Supervisor) failed(gen *generation, why *BootError) {
+	if gen != s.gen || s.stopping {
+		return
+	}
+	s.cfg.Log.Errorf("Worker failed to boot: %s", why.Text)
+	switch {
+	case s.previous != nil && !gen.proven:
+		s.abandon("the application cannot be loaded; the running version stays")
+	case s.announce && !gen.proven:
+		s.boot = why
+		s.stop()
+	default:
+		s.crashed(0)
+	}
+}
+
+// abandon goes back to the generation before.
+func (s *Supervisor) abandon(why string) {
+	s.cfg.Log.Errorf("Reload failed: %s", why)
+	failed := s.gen
+	s.gen, s.previous = s.previous, nil
+	for _, m := range s.members {
+		if m.gen == failed {
+			m.w.Process().Kill()
+		}
+	}
+}
+
+// A worker that lived so long has not crashed at its start.
+const steady = 10 * time.Second
+
+// backoffs are how long the next start waits after so many crashes in a row.
+var backoffs = [...]time.Duration{0, 0, 0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second}
+
+// crashed makes the next start wait if there were many crashes.
+func (s *Supervisor) crashed(lived time.Duration) {
+	s.crashes++
+	if lived > steady {
+		s.crashes = 0
+	}
+	d := backoffs[min(s.crashes, len(backoffs)-1)]
+	if d == 0 || s.wait {
+		return
+	}
+	s.wait = true
+	s.cfg.Log.Warningf("%d workers crashed in a row; the next starts in %v", s.crashes, d)
+	time.AfterFunc(d, func() { s.do(func() { s.wait = false }) })
+}
