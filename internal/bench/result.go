@@ -55,6 +55,12 @@ type Result struct {
 	Doubts    []Doubt  `json:"doubts"`
 	SLO       *SLO     `json:"slo,omitempty"`
 	Against   *Against `json:"against,omitempty"`
+
+	// What the CSV, the HDR file and the page's curve need beyond the JSON. A Result read from JSON has none of it.
+	samples  []sample // in the order in which they ended
+	captured map[int][]string
+	headers  []string // that were captured
+	latency  series
 }
 
 // Load is what the run was asked to do.
@@ -105,6 +111,8 @@ type Requests struct {
 	OK     int64 `json:"ok"`
 	Failed int64 `json:"failed"`
 	Non2xx int64 `json:"non_2xx"`
+	// Retried were sent a second time, because they crossed with the server's closing an idle connection.
+	Retried int64 `json:"retried"`
 	// Aborted were in flight, or due but not sent, when the run was stopped. They are in no other count.
 	Aborted int64 `json:"aborted"`
 }

@@ -1,0 +1,517 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// client is one goroutine with at most one connection and one request at a time. It claims a request, waits until it is
+// due, and drives its connection until the claim after it is not due or the connection is gone.
+type client struct {
+	run    *run
+	cursor cursor // open loop
+	alarm  *alarm // open loop
+	rec    recorder
+	speak  func(*client) // drives the connection: raw, stream or HTTP/2
+
+	mu   sync.Mutex // guards conn against interrupt
+	conn net.Conn
+	raw  syscall.RawConn
+	step func(fd uintptr) bool // c.rawStep, made once: a method value allocates
+	h2   *http2Conn
+
+	// deadline is when the request under way times out, 0 if there is none; the monitor reads it.
+	deadline atomic.Int64
+
+	now    int64 // the clock as last read
+	buf    []byte
+	filled int // bytes in buf that resp has not taken
+	resp   response
+
+	// The claimed request.
+	claimed  bool
+	opened   bool // its connection has carried no request before it
+	closing  bool // the connection is to be closed after it
+	retried  bool
+	inFlight bool   // sent, at least in part
+	out      []byte // what is to be sent
+	unsent   []byte // what the socket did not take at once
+	err      error  // what went wrong on the connection
+	req      *request
+	hops     int
+	sample   sample
+
+	preconnect int64 // how long connecting took that was done before the barrier
+}
+
+const bufferLen = 16 << 10
+
+func newClient(r *run) (*client, error) {
+	c := &client{run: r, buf: make([]byte, bufferLen)}
+	c.rec = recorder{open: r.open, budget: &r.budget, targets: make([]targetTally, len(r.reqs))}
+	c.resp.seed = r.seed
+	c.resp.wanted = wanted{server: true, location: r.opts.Follow, capture: r.capture}
+	c.step = c.rawStep
+	if r.open {
+		c.cursor = cursor{r.schedule, r.schedule.first}
+		var err error
+		c.alarm, err = newAlarm()
+		return c, err
+	}
+	return c, nil
+}
+
+// loop runs until there is nothing left to claim.
+func (c *client) loop(ctx context.Context) {
+	defer c.hangUp()
+	c.now = c.run.now()
+	for c.claimed || c.claim() {
+		if !c.waitDue() {
+			c.abort()
+			return
+		}
+		if c.conn == nil && !c.connect(ctx) {
+			continue
+		}
+		c.speak(c)
+		if c.closing {
+			c.hangUp() // not before: Close waits for RawConn.Read, in which the response was found whole
+		}
+		if c.run.stopped.Load() && c.claimed {
+			c.abort()
+			return
+		}
+	}
+}
+
+// claim takes the next request of the run; false if there is none.
+func (c *client) claim() bool {
+	r := c.run
+	if r.stopped.Load() || !r.open && r.limit > 0 && c.now >= r.limit {
+		return false
+	}
+	i := r.next.Add(1) - 1
+	c.sample = sample{scheduled: c.now}
+	if r.open {
+		at, ok := c.cursor.at(i)
+		if !ok {
+			return false
+		}
+		c.sample.scheduled = int64(at)
+		if int64(at) < c.now {
+			c.sample.flags = backlogged
+		}
+	} else if r.opts.Requests > 0 && i >= r.opts.Requests {
+		return false
+	}
+	c.sample.target = r.turns[i%int64(len(r.turns))]
+	c.req = r.reqs[c.sample.target]
+	c.out = c.req.bytes
+	c.claimed, c.retried, c.inFlight, c.hops = true, false, false, 0
+	return true
+}
+
+// waitDue sleeps until the claimed request is due; false if the run has been stopped meanwhile.
+func (c *client) waitDue() bool {
+	if c.run.open && c.sample.scheduled > c.now {
+		c.run.idle.Add(1)
+		err := c.alarm.sleep(time.Duration(c.sample.scheduled - c.run.now()))
+		c.run.leaveIdle()
+		if err != nil && !errors.Is(err, os.ErrClosed) {
+			c.run.giveUp(fmt.Sprintf("a timer failed: %v", err))
+		}
+		c.now = c.run.now()
+	}
+	return !c.run.stopped.Load()
+}
+
+// connect opens a connection; if it cannot, the claimed request has failed.
+func (c *client) connect(ctx context.Context) bool {
+	if c.expired() {
+		c.fail(ErrTimeout, errors.New("not sent in time: no connection was free"))
+		return false
+	}
+	began := c.run.now()
+	err := c.open(ctx)
+	c.now = c.run.now()
+	c.sample.connect += c.now - began
+	if err == nil {
+		return true
+	}
+	if c.run.stopped.Load() {
+		c.abort()
+		return false
+	}
+	c.sample.sent = c.now
+	kind := kindOfDial(err)
+	if kind == ErrConnect {
+		c.rec.live.connectFailed.Store(c.rec.live.connectFailed.Load() + 1)
+	}
+	c.fail(kind, err)
+	c.run.pause(ctx, c.rec.live.connectFailed.Load())
+	c.now = c.run.now()
+	return false
+}
+
+// open dials and puts the connection in place.
+func (c *client) open(ctx context.Context) error {
+	conn, err := c.run.dial(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
+	c.opened, c.filled = true, 0
+	c.raw, c.speak = nil, (*client).driveStream
+	if c.run.opts.HTTP2 {
+		c.h2, c.speak = newHTTP2Conn(conn, c.run), (*client).driveHTTP2
+		return nil
+	}
+	if sc, ok := conn.(syscall.Conn); ok {
+		c.speak = (*client).driveRaw
+		c.raw, err = sc.SyscallConn()
+	}
+	return err
+}
+
+func (c *client) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = false
+	if c.h2 != nil {
+		c.h2.close()
+		c.h2 = nil
+	}
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// interrupt wakes the client out of whatever it waits for on its connection.
+func (c *client) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		_ = c.conn.SetDeadline(time.Unix(1, 0)) // it fails on a closed connection, which wakes the client by itself
+	}
+}
+
+// begin stamps the claimed request as sent.
+func (c *client) begin() {
+	c.sample.sent = c.now
+	c.sample.first = 0
+	if c.preconnect > 0 {
+		c.sample.connect, c.preconnect = c.preconnect, 0
+	}
+	c.inFlight = true
+	c.resp.reset(c.req.head && c.hops == 0)
+	c.rec.sent += int64(len(c.out))
+	if c.sample.sent <= c.run.window {
+		c.rec.inTime++
+	}
+	c.deadline.Store(c.timeoutAt())
+}
+
+// timeoutAt is when the claimed request times out.
+func (c *client) timeoutAt() int64 {
+	from := c.sample.scheduled
+	if !c.run.open {
+		from = c.sample.sent
+	}
+	return from + int64(c.run.opts.Timeout)
+}
+
+func (c *client) expired() bool { return c.run.open && c.now >= c.timeoutAt() }
+
+// received takes what a read returned. It reports whether the response is whole; otherwise c.err may be set.
+func (c *client) received(n int, err error) bool {
+	c.now = c.run.now()
+	if n > 0 {
+		return c.gotBytes(n)
+	}
+	if err != nil && err != io.EOF {
+		c.err = err
+		return false
+	}
+	switch err := c.resp.eof(); {
+	case err == nil:
+		return true
+	case c.sample.first == 0:
+		c.err = errEOF
+	default:
+		c.err = err
+	}
+	return false
+}
+
+func (c *client) gotBytes(n int) bool {
+	if c.sample.first == 0 {
+		c.sample.first = c.now
+	}
+	c.rec.received += int64(n)
+	c.sample.bytes += uint32(n)
+	c.filled += n
+	taken, err := c.resp.feed(c.buf[:c.filled])
+	if err != nil {
+		c.err = err
+		return false
+	}
+	c.filled = copy(c.buf, c.buf[taken:c.filled])
+	if c.resp.done() && c.filled > 0 {
+		c.err = malformed(fmt.Sprintf("bytes after its end: %.40q", c.buf[:c.filled]))
+		return false
+	}
+	if c.filled == len(c.buf) {
+		c.buf = append(c.buf, make([]byte, len(c.buf))...) // bounded: resp refuses heads beyond maxHead
+	}
+	return c.resp.done()
+}
+
+// finish records a whole response and claims the next request. It reports whether that can be sent on this connection now.
+func (c *client) finish() bool {
+	again := c.run.opts.Follow && c.redirected()
+	if !again {
+		c.complete()
+	}
+	c.closing = c.resp.close || c.run.opts.NoKeepAlive
+	c.opened = false
+	if !again && !c.claim() {
+		return false
+	}
+	return !c.closing && !c.run.stopped.Load() && (!c.run.open || c.sample.scheduled <= c.now && !c.expired())
+}
+
+// complete records the response that has just been read.
+func (c *client) complete() {
+	s, r := &c.sample, &c.resp
+	s.done, s.status = c.now, uint16(r.status)
+	if r.kept.timing.present {
+		s.queueMS, s.appMS = r.kept.timing.queueMS, r.kept.timing.appMS
+		s.flags |= timed
+	}
+	if r.wanted.server {
+		c.rec.server, r.wanted.server = r.kept.server, false
+	}
+	c.rec.body += r.bodyBytes
+	c.claimed = false
+	c.deadline.Store(0)
+	if c.run.opts.Expect.has(r.status) {
+		c.rec.targets[s.target].content.note(s.status, r.bodyBytes, r.sum)
+	} else {
+		s.kind = ErrStatus
+		c.rec.example(s.kind, fmt.Sprintf("status %d", r.status))
+	}
+	c.rec.add(s, r.kept.captured)
+}
+
+// redirected prepares the claimed request for the place that the response points to; false if there is none.
+func (c *client) redirected() bool {
+	switch c.resp.status {
+	case 301, 302, 303, 307, 308:
+	default:
+		return false
+	}
+	to, err := c.run.follow(c.req.url, c.resp.kept.location)
+	if c.hops++; err == nil && c.hops > maxHops {
+		err = errors.New("more than 10 redirects")
+	}
+	if err != nil {
+		c.sample.status = uint16(c.resp.status)
+		c.fail(ErrRedirect, err)
+		return false
+	}
+	method := c.req.Method
+	if c.resp.status < 304 && method != "HEAD" {
+		method = "GET" // RFC 9110, 15.4: what browsers do
+	}
+	c.out = c.req.encode(to, method, c.run.opts.NoKeepAlive)
+	c.inFlight = false
+	return true
+}
+
+const maxHops = 10
+
+// follow resolves a Location against the URL it came from.
+func (r *run) follow(from *url.URL, location string) (*url.URL, error) {
+	to, err := from.Parse(location)
+	switch {
+	case location == "" || err != nil:
+		return nil, fmt.Errorf("redirect to %q, which is no URL", location)
+	case siteOf(to) != r.site:
+		return nil, fmt.Errorf("redirect to another host: %s", to)
+	}
+	return to, nil
+}
+
+// lost deals with a connection that broke under the claimed request. A request that went out on a used connection and
+// got no byte back crossed with the server's closing it (RFC 9112, 9.3.1): it is sent once more, and counted.
+func (c *client) lost(err error) {
+	c.hangUp()
+	c.err, c.unsent = nil, nil
+	kind := kindOf(err)
+	crossed := c.sample.first == 0 && !c.opened && (kind == ErrEOF || kind == ErrReset)
+	if crossed && c.req.again && !c.retried {
+		c.retried, c.inFlight = true, false
+		c.rec.retries++
+		return
+	}
+	if kind == ErrTimeout {
+		err = fmt.Errorf("not done within %v", c.run.opts.Timeout)
+	}
+	c.fail(kind, err)
+}
+
+// fail records that the claimed request has failed.
+func (c *client) fail(kind ErrorKind, err error) {
+	c.sample.kind, c.sample.done = kind, c.now
+	c.claimed = false
+	c.deadline.Store(0)
+	c.rec.example(kind, err.Error())
+	c.rec.add(&c.sample, nil)
+}
+
+// abort drops the claimed request: the run has been stopped.
+func (c *client) abort() {
+	if c.claimed {
+		c.rec.aborted++
+	}
+	c.claimed = false
+	c.deadline.Store(0)
+}
+
+// driveStream speaks HTTP/1.1 on a connection that only reads and writes: TLS.
+func (c *client) driveStream() {
+	for {
+		if !c.inFlight {
+			c.begin()
+			if _, err := c.conn.Write(c.out); err != nil && !c.answeredEarly(err) {
+				c.broke(err)
+				return
+			}
+		}
+		n, err := c.conn.Read(c.buf[c.filled:])
+		if !c.received(n, err) {
+			if c.err != nil {
+				c.broke(c.err)
+				return
+			}
+			continue
+		}
+		if !c.finish() {
+			return
+		}
+	}
+}
+
+// answeredEarly reports whether a write failed because the server has stopped reading: it may have sent its answer, such
+// as 413, before that.
+func (c *client) answeredEarly(err error) bool {
+	return len(c.req.Body) > 0 && errors.Is(err, syscall.EPIPE)
+}
+
+// broke sorts out an error: a timeout may be the monitor's way to wake this client, for itself or because the run is over.
+func (c *client) broke(err error) {
+	if c.run.stopped.Load() {
+		c.hangUp()
+		return
+	}
+	c.lost(err)
+}
+
+// driveRaw speaks HTTP/1.1 on a socket.
+//
+// It stays inside one RawConn.Read from response to response. rawStep writes the next request and then asks the runtime
+// to wait, without trying to read first; so a request costs one write, one read and its share of an epoll_wait, and no
+// read that finds nothing.
+func (c *client) driveRaw() {
+	for {
+		err := c.raw.Read(c.step)
+		if err == nil {
+			err = c.err
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !c.run.stopped.Load() && !c.timedOut():
+			// A poke: look at the socket once more.
+			if err := c.conn.SetDeadline(time.Time{}); err != nil {
+				c.broke(err)
+				return
+			}
+		case err != nil:
+			c.broke(err)
+			return
+		case c.unsent != nil:
+			if !c.flush() {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (c *client) timedOut() bool {
+	c.now = c.run.now()
+	return c.inFlight && c.now >= c.timeoutAt()
+}
+
+// flush sends what the socket did not take at once.
+func (c *client) flush() bool {
+	_, err := c.conn.Write(c.unsent)
+	c.unsent = nil
+	if err != nil && !c.answeredEarly(err) {
+		c.now = c.run.now()
+		c.broke(err)
+		return false
+	}
+	return true
+}
+
+// rawStep is called by the runtime when the socket may be readable. It returns false to wait for that, true to leave
+// RawConn.Read: with c.err, with c.unsent, or when there is nothing to send now.
+func (c *client) rawStep(fd uintptr) bool {
+	for {
+		if !c.inFlight {
+			c.begin()
+			return c.sendRaw(fd)
+		}
+		n, err := rawRead(fd, c.buf[c.filled:])
+		switch {
+		case err == syscall.EAGAIN:
+			return false
+		case err == syscall.EINTR:
+			continue
+		}
+		if c.received(n, err) {
+			if !c.finish() {
+				return true
+			}
+		} else if c.err != nil {
+			return true
+		}
+	}
+}
+
+// sendRaw writes the request and reports whether to leave RawConn.Read.
+func (c *client) sendRaw(fd uintptr) bool {
+	n, err := rawWrite(fd, c.out)
+	if n == len(c.out) {
+		return false
+	}
+	if err != nil && err != syscall.EAGAIN && err != syscall.EINTR {
+		c.err = err
+		return true
+	}
+	c.unsent = c.out[n:]
+	return true
+}

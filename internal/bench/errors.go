@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// ErrorKind says how a request failed.
+type ErrorKind uint8
+
+// The kinds, in the order of reports. Succeeded is the kind of a success.
+const (
+	Succeeded    ErrorKind = iota
+	ErrConnect             // no connection
+	ErrTLS                 // no TLS session, or a certificate that is not trusted
+	ErrTimeout             // not done within Options.Timeout
+	ErrReset               // the server reset the connection
+	ErrEOF                 // the connection ended before the first byte of the response
+	ErrTruncated           // the connection ended in the middle of the response
+	ErrMalformed           // the response breaks HTTP
+	ErrStatus              // a whole response, with a status that is not expected
+	ErrRedirect            // a redirect that cannot be followed
+	ErrOther
+	errorKinds
+)
+
+func (k ErrorKind) String() string {
+	return [errorKinds]string{"ok", "connect", "tls", "timeout", "reset", "eof", "truncated", "malformed", "status",
+		"redirect", "other"}[k]
+}
+
+// errEOF is the error of a connection that ended where a response should have begun.
+var errEOF = errors.New("the server closed the connection instead of responding")
+
+// kindOf finds the kind of what went wrong on an open connection.
+func kindOf(err error) ErrorKind {
+	var m malformed
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
+	case errors.As(err, &m):
+		return ErrMalformed
+	case errors.Is(err, errTruncated):
+		return ErrTruncated
+	case errors.Is(err, errEOF), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ErrEOF
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return ErrReset
+	}
+	return ErrOther
+}
+
+// kindOfDial finds the kind of what went wrong while connecting.
+func kindOfDial(err error) ErrorKind {
+	var timeout net.Error
+	switch {
+	case errors.As(err, new(*tlsError)):
+		return ErrTLS
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return ErrTimeout
+	}
+	return ErrConnect
+}
+
+// tlsError is a failed handshake.
+type tlsError struct{ err error }
+
+func (e *tlsError) Error() string { return "TLS: " + e.err.Error() }
+func (e *tlsError) Unwrap() error { return e.err }

@@ -1,0 +1,21 @@
+package bench
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// rawRead and rawWrite are system calls on non-blocking sockets. They do not tell the Go scheduler that they may block,
+// because they cannot: that saves its bookkeeping, about a tenth of the client's time per request.
+
+func rawRead(fd uintptr, b []byte) (int, error) { return rawCall(syscall.SYS_READ, fd, b) }
+
+func rawWrite(fd uintptr, b []byte) (int, error) { return rawCall(syscall.SYS_WRITE, fd, b) }
+
+func rawCall(trap, fd uintptr, b []byte) (int, error) {
+	n, _, errno := syscall.RawSyscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}

@@ -1,0 +1,525 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/maphash"
+)
+
+// Limits of a response, so that no server can fill the client's memory or hold it forever.
+const (
+	maxHead          = 64 << 10 // bytes of a head, or of a trailer section
+	maxChunkLine     = 4 << 10  // bytes of a chunk-size line with extensions
+	maxInformational = 16       // 1xx responses before the real one
+)
+
+// malformed is the error of a response that breaks RFC 9112 or the limits above.
+type malformed string
+
+func (m malformed) Error() string { return "malformed response: " + string(m) }
+
+// errTruncated is the error of a response that ends before its length.
+var errTruncated = errors.New("the connection ended in the middle of the response")
+
+// response reads one HTTP/1.1 response from bytes as they come. It keeps no bytes: body bytes are counted and hashed, of the
+// head only what the fields below say is kept.
+type response struct {
+	seed   maphash.Seed // the same for all clients of a run, so that sums compare
+	wanted wanted
+	noBody bool // the request was HEAD
+
+	state     readState
+	scanned   int    // head or line bytes that were searched for their end
+	chunks    bool   // the body is chunked
+	trailer   int    // bytes of trailers so far
+	remaining uint64 // body or chunk bytes to come
+	hash      maphash.Hash
+	informal  int
+
+	status    int
+	close     bool // the connection cannot be used again
+	bodyBytes int64
+	sum       uint64 // of the body; valid when done
+	kept      kept
+}
+
+// wanted says which fields of the head are kept.
+type wanted struct {
+	server, location bool
+	capture          []string // lower case
+}
+
+// kept is what wanted asked for, and Server-Timing, which costs nothing where it is not sent.
+type kept struct {
+	server, location string
+	captured         []string // parallel to wanted.capture; nil if none was there
+	timing           serverTiming
+}
+
+type readState uint8
+
+const (
+	inHead readState = iota
+	inBody           // Content-Length bytes, or a chunk's
+	inBodyToEOF
+	inChunkLine
+	inChunkEnd // the line break after a chunk's bytes
+	inTrailer
+	isDone
+)
+
+// reset makes r ready for the next response.
+func (r *response) reset(noBody bool) {
+	r.noBody = noBody
+	r.state, r.scanned, r.chunks, r.trailer, r.remaining, r.informal = inHead, 0, false, 0, 0, 0
+	r.status, r.close, r.bodyBytes, r.sum = 0, false, 0, 0
+	r.kept = kept{}
+}
+
+// feed reads from b and returns how many bytes it took; the caller presents the rest again, with more behind it. A head,
+// a chunk line or a trailer line is taken as a whole or not at all.
+func (r *response) feed(b []byte) (taken int, err error) {
+	for r.state != isDone {
+		n, err := r.advance(b[taken:])
+		if err != nil {
+			return taken, err
+		}
+		if n == 0 {
+			break
+		}
+		taken += n
+	}
+	return taken, nil
+}
+
+// advance takes one piece of b; none if it is not complete.
+func (r *response) advance(b []byte) (int, error) {
+	switch r.state {
+	case inHead:
+		return r.takeHead(b)
+	case inBody:
+		return r.takeBody(b), nil
+	case inBodyToEOF:
+		r.addBody(b)
+		return len(b), nil
+	default:
+		return r.takeLine(b)
+	}
+}
+
+// eof tells r that the connection has ended; nil if that is how this response ends.
+func (r *response) eof() error {
+	if r.state != inBodyToEOF {
+		return errTruncated
+	}
+	r.close = true
+	r.finish()
+	return nil
+}
+
+func (r *response) done() bool { return r.state == isDone }
+
+// finish ends the response.
+func (r *response) finish() {
+	if r.bodyBytes > 0 && r.sum == 0 {
+		r.sum = r.hash.Sum64()
+	}
+	r.state = isDone
+}
+
+func (r *response) takeBody(b []byte) int {
+	n := len(b)
+	if uint64(n) > r.remaining {
+		n = int(r.remaining)
+	}
+	r.remaining -= uint64(n)
+	if r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
+		r.bodyBytes, r.sum = int64(n), maphash.Bytes(r.seed, b[:n]) // whole in one piece: the usual case
+	} else {
+		r.addBody(b[:n])
+	}
+	if r.remaining > 0 {
+		return n
+	}
+	if r.chunks {
+		r.state = inChunkEnd
+	} else {
+		r.finish()
+	}
+	return n
+}
+
+func (r *response) addBody(b []byte) {
+	if r.bodyBytes == 0 {
+		r.hash.SetSeed(r.seed)
+	}
+	r.bodyBytes += int64(len(b))
+	r.hash.Write(b)
+}
+
+// takeLine takes a chunk-size line, the end of a chunk or a trailer line (RFC 9112, 7.1).
+func (r *response) takeLine(b []byte) (int, error) {
+	i := bytes.IndexByte(b[r.scanned:], '\n')
+	if i < 0 {
+		r.scanned = len(b)
+		if len(b) > maxChunkLine {
+			return 0, malformed("endless line in a chunked body")
+		}
+		return 0, nil
+	}
+	n := r.scanned + i + 1
+	r.scanned = 0
+	line := trimLine(b[:n])
+	switch r.state {
+	case inChunkEnd:
+		if len(line) > 0 {
+			return 0, malformed("no line break after a chunk")
+		}
+		r.state = inChunkLine
+	case inChunkLine:
+		size, err := chunkSize(line)
+		if err != nil {
+			return 0, err
+		}
+		r.remaining, r.state = size, inBody
+		if size == 0 {
+			r.state = inTrailer
+		}
+	case inTrailer:
+		if r.trailer += n; r.trailer > maxHead {
+			return 0, malformed("endless trailers")
+		}
+		if len(line) == 0 {
+			r.finish()
+		}
+	}
+	return n, nil
+}
+
+// chunkSize reads a chunk-size line; extensions are ignored.
+func chunkSize(line []byte) (uint64, error) {
+	digits, _, _ := bytes.Cut(line, []byte(";"))
+	digits = bytes.TrimRight(digits, " \t")
+	if len(digits) == 0 || len(digits) > 15 {
+		return 0, malformed(fmt.Sprintf("chunk size %.40q", line))
+	}
+	var n uint64
+	for _, c := range digits {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			n = n<<4 | uint64(c|0x20-'a'+10)
+		default:
+			return 0, malformed(fmt.Sprintf("chunk size %.40q", line))
+		}
+	}
+	return n, nil
+}
+
+// takeHead takes a head once its empty line is there. Informational responses are passed over (RFC 9110, 15.2).
+func (r *response) takeHead(b []byte) (int, error) {
+	n := headEnd(b, &r.scanned)
+	if n == 0 {
+		if len(b) > maxHead {
+			return 0, malformed(fmt.Sprintf("the head has no end within %d bytes", maxHead))
+		}
+		if err := plausible(b); err != nil {
+			return 0, err
+		}
+		return 0, nil
+	}
+	r.scanned = 0
+	h := head{length: -1}
+	if err := h.parse(b[:n], r); err != nil {
+		return 0, err
+	}
+	if h.status < 200 && h.status != 101 {
+		if r.informal++; r.informal > maxInformational {
+			return 0, malformed("endless informational responses")
+		}
+		r.kept = kept{}
+		return n, nil
+	}
+	return n, r.frame(h)
+}
+
+// plausible refuses what cannot become a response, so that a server that speaks something else is named at once and not
+// when the request times out.
+func plausible(b []byte) error {
+	const want = "HTTP/1."
+	n := min(len(b), len(want))
+	if string(b[:n]) != want[:n] {
+		return malformed(fmt.Sprintf("it begins with %.40q", b))
+	}
+	return nil
+}
+
+// headEnd returns the length of the head at the beginning of b with its empty line, or 0. from is where to go on searching.
+func headEnd(b []byte, from *int) int {
+	for {
+		i := bytes.IndexByte(b[*from:], '\n')
+		if i < 0 {
+			return 0
+		}
+		next := *from + i + 1 // beginning of the next line
+		switch {
+		case next < len(b) && b[next] == '\n':
+			return next + 1
+		case next+1 < len(b) && b[next] == '\r' && b[next+1] == '\n':
+			return next + 2
+		case next+1 >= len(b):
+			return 0 // not enough to tell: look at this line break again
+		}
+		*from = next
+	}
+}
+
+// frame decides how the body is delimited (RFC 9112, 6.3).
+func (r *response) frame(h head) error {
+	r.status, r.close = h.status, h.close
+	switch {
+	case h.status == 101:
+		return malformed("101 Switching Protocols, which was not asked for")
+	case h.chunked && h.length >= 0:
+		return malformed("both Content-Length and Transfer-Encoding")
+	case r.noBody || h.status == 204 || h.status == 304:
+		r.finish()
+	case h.chunked:
+		r.chunks, r.state = true, inChunkLine
+	case h.length == 0:
+		r.finish()
+	case h.length > 0:
+		r.remaining, r.state = uint64(h.length), inBody
+	default:
+		r.close, r.state = true, inBodyToEOF
+	}
+	return nil
+}
+
+// head is what a response's head says about framing.
+type head struct {
+	status  int
+	minor   byte
+	close   bool
+	chunked bool
+	length  int64 // -1 if not given
+}
+
+func (h *head) parse(b []byte, r *response) error {
+	line, rest := cutLine(b)
+	if err := h.statusLine(line); err != nil {
+		return err
+	}
+	h.close = h.minor == 0
+	for {
+		line, rest = cutLine(rest)
+		if len(line) == 0 {
+			return nil
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon <= 0 || !validName(line[:colon]) {
+			return malformed(fmt.Sprintf("header line %.60q", line)) // folded lines too: RFC 9112, 5.2 has them deprecated
+		}
+		if err := h.field(line[:colon], trimBlanks(line[colon+1:]), r); err != nil {
+			return err
+		}
+	}
+}
+
+// statusLine reads "HTTP/1.1 200 OK" (RFC 9112, 4); the reason may be missing.
+func (h *head) statusLine(b []byte) error {
+	bad := len(b) < 12 || string(b[:7]) != "HTTP/1." || b[7] != '0' && b[7] != '1' || b[8] != ' ' ||
+		len(b) > 12 && b[12] != ' '
+	if bad {
+		return malformed(fmt.Sprintf("status line %.60q", b))
+	}
+	h.minor = b[7] - '0'
+	for _, c := range b[9:12] {
+		if c < '0' || c > '9' {
+			return malformed(fmt.Sprintf("status line %.60q", b))
+		}
+		h.status = h.status*10 + int(c-'0')
+	}
+	if h.status < 100 || h.status > 599 {
+		return malformed(fmt.Sprintf("status %d", h.status))
+	}
+	return nil
+}
+
+// field looks at one header field. The lengths of the few names that matter let most fields pass with one comparison.
+func (h *head) field(name, value []byte, r *response) error {
+	switch len(name) {
+	case 6:
+		if r.wanted.server && equalFold(name, "server") {
+			r.kept.server = string(value)
+		}
+	case 8:
+		if r.wanted.location && equalFold(name, "location") {
+			r.kept.location = string(value)
+		}
+	case 10:
+		if equalFold(name, "connection") {
+			h.connection(value)
+		}
+	case 13:
+		if equalFold(name, "server-timing") {
+			r.kept.timing.add(value)
+		}
+	case 14:
+		if equalFold(name, "content-length") {
+			return h.contentLength(value)
+		}
+	case 17:
+		if equalFold(name, "transfer-encoding") {
+			if h.minor == 0 || h.chunked || !equalFold(value, "chunked") {
+				return malformed(fmt.Sprintf("Transfer-Encoding %.40q, which was not asked for", value))
+			}
+			h.chunked = true
+		}
+	}
+	for i, want := range r.wanted.capture {
+		if equalFold(name, want) {
+			r.capture(i, value)
+		}
+	}
+	return nil
+}
+
+func (r *response) capture(i int, value []byte) {
+	if r.kept.captured == nil {
+		r.kept.captured = make([]string, len(r.wanted.capture))
+	}
+	r.kept.captured[i] = string(value)
+}
+
+func (h *head) connection(value []byte) {
+	for option := range bytes.SplitSeq(value, []byte(",")) {
+		switch option = trimBlanks(option); {
+		case equalFold(option, "close"):
+			h.close = true
+		case equalFold(option, "keep-alive") && h.minor == 0:
+			h.close = false
+		}
+	}
+}
+
+func (h *head) contentLength(value []byte) error {
+	var n int64
+	for _, c := range value {
+		if c < '0' || c > '9' || n > 1<<58 {
+			return malformed(fmt.Sprintf("Content-Length %.40q", value))
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(value) == 0 || h.length >= 0 && h.length != n {
+		return malformed(fmt.Sprintf("Content-Length %.40q", value))
+	}
+	h.length = n
+	return nil
+}
+
+// cutLine returns the first line of b without its break, and the rest. b holds a line break.
+func cutLine(b []byte) (line, rest []byte) {
+	i := bytes.IndexByte(b, '\n')
+	return trimLine(b[:i+1]), b[i+1:]
+}
+
+// trimLine removes the line break. A bare LF is one too (RFC 9112, 2.2).
+func trimLine(b []byte) []byte {
+	b = b[:len(b)-1]
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		b = b[:n-1]
+	}
+	return b
+}
+
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func validName(name []byte) bool {
+	for _, c := range name {
+		if lower := c | 0x20; lower < 'a' || lower > 'z' {
+			if c != '-' && !tokenByte(c) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// equalFold compares b with a name or word in lower case, without allocating.
+func equalFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// serverTiming is what a Server-Timing header says of the time before the response (https://www.w3.org/TR/server-timing/).
+type serverTiming struct {
+	queueMS, appMS float32
+	present        bool
+}
+
+// add reads the metrics "queue" and "app"; a value it cannot read is passed over, since nothing depends on it.
+func (t *serverTiming) add(value []byte) {
+	for metric := range bytes.SplitSeq(value, []byte(",")) {
+		name, params, _ := bytes.Cut(metric, []byte(";"))
+		ms, ok := duration(params)
+		if !ok {
+			continue
+		}
+		switch name = trimBlanks(name); {
+		case equalFold(name, "queue"):
+			t.queueMS, t.present = ms, true
+		case equalFold(name, "app"):
+			t.appMS, t.present = ms, true
+		}
+	}
+}
+
+// duration finds the dur parameter of a metric.
+func duration(params []byte) (ms float32, ok bool) {
+	for param := range bytes.SplitSeq(params, []byte(";")) {
+		key, value, _ := bytes.Cut(param, []byte("="))
+		if equalFold(trimBlanks(key), "dur") {
+			return decimal(trimBlanks(value))
+		}
+	}
+	return 0, false
+}
+
+// decimal reads digits with or without a point.
+func decimal(b []byte) (v float32, ok bool) {
+	scale := float32(0)
+	for _, c := range b {
+		switch {
+		case '0' <= c && c <= '9' && scale == 0:
+			v, ok = v*10+float32(c-'0'), true
+		case '0' <= c && c <= '9':
+			v, scale = v+float32(c-'0')*scale, scale/10
+		case c == '.' && scale == 0:
+			scale = 0.1
+		default:
+			return 0, false
+		}
+	}
+	return v, ok
+}

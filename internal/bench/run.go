@@ -1,0 +1,235 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// run is one run: what its clients share.
+type run struct {
+	opts     Options
+	open     bool
+	site     site
+	reqs     []*request
+	turns    []uint16 // which request's turn it is, by arrival modulo its length
+	schedule *schedule
+	limit    int64 // closed loop: no request begins at or after it; 0 is no limit
+	window   int64 // requests sent until then were sent within the schedule
+	capture  []string
+	seed     maphash.Seed
+	dialer   net.Dialer
+	tls      *tls.Config
+	cancel   context.CancelCauseFunc
+
+	start   time.Time // the barrier; set before clients loop
+	remote  string    // the address that the first dial found
+	network string
+
+	next    atomic.Int64 // arrivals claimed
+	stopped atomic.Bool  // the run ends early: nothing new is sent, what is in flight is dropped
+	budget  atomic.Int64 // samples that may still be kept
+	idle    atomic.Int64 // open loop: clients that wait for their request to be due
+	tlsName atomic.Pointer[string]
+
+	mu      sync.Mutex // guards clients, ctx, closed
+	clients []*client
+	wg      sync.WaitGroup
+	ctx     context.Context
+}
+
+// errStopped is the cause of the end of a run that its caller stopped.
+var errStopped = errors.New("stopped")
+
+// Run makes the requests that o asks for and says what happened. An error means that there is no result: o is wrong, or no
+// connection could be made at all. If ctx ends, or the server goes away, the result is what there is, marked Partial.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	r, err := newRun(o)
+	if err != nil {
+		return nil, &OptionError{err}
+	}
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	r.ctx = ctx
+	if err := r.gather(ctx); err != nil {
+		return nil, err
+	}
+	m := newMonitor(r)
+	r.start = time.Now()
+	m.begin()
+	for _, c := range r.clients {
+		r.launch(c)
+	}
+	done := make(chan struct{})
+	go func() { r.wg.Wait(); close(done) }()
+	m.watch(ctx, done)
+	return r.result(m), nil
+}
+
+// newRun checks the options and makes everything ready but connections.
+func newRun(o Options) (*run, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{opts: o, open: o.Rate.open(), seed: maphash.MakeSeed(), dialer: net.Dialer{Timeout: o.Timeout}}
+	if r.site, r.reqs, err = prepare(o); err != nil {
+		return nil, err
+	}
+	r.turns = rotation(r.reqs, o.Seed)
+	r.budget.Store(int64(o.MaxSamples))
+	for _, name := range o.CaptureHeaders {
+		r.capture = append(r.capture, strings.ToLower(name))
+	}
+	r.network, r.remote = "tcp", r.site.address()
+	if o.UnixSocket != "" {
+		r.network, r.remote = "unix", o.UnixSocket
+	}
+	if r.site.tls {
+		r.tls = &tls.Config{ServerName: r.site.host, InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}
+		if o.HTTP2 {
+			r.tls.NextProtos = []string{"h2"}
+		}
+	}
+	r.limit, r.window = int64(o.Duration), math.MaxInt64
+	if r.open {
+		r.schedule = newSchedule(o)
+		r.window = r.scheduleLength()
+	}
+	return r, nil
+}
+
+// scheduleLength is how long the schedule lasts: its duration, or its last arrival and the gap after it.
+func (r *run) scheduleLength() int64 {
+	length := int64(math.MaxInt64)
+	if n := r.opts.Requests; n > 0 {
+		length = int64(r.opts.Rate.timeOf(float64(n), r.opts.Duration))
+	}
+	if r.opts.Duration > 0 {
+		length = min(length, int64(r.opts.Duration))
+	}
+	return length
+}
+
+func (r *run) now() int64 { return int64(time.Since(r.start)) }
+
+// gather makes the first clients and their connections, so that all can send at once when the barrier falls. In the open
+// loop it is one; the others come as they are needed, since idle connections would hold up servers with a thread each.
+func (r *run) gather(ctx context.Context) error {
+	n := r.opts.Clients
+	if r.open {
+		n = 1
+	}
+	r.start = time.Now() // for stamps of connecting; Run sets it again
+	for range n {
+		c, err := newClient(r)
+		if err != nil {
+			return err
+		}
+		r.clients = append(r.clients, c)
+	}
+	if err := r.clients[0].preopen(ctx); err != nil {
+		return err
+	}
+	// From here on the address is known: no client need ask the name server again.
+	if a := r.clients[0].conn.RemoteAddr(); a != nil && r.network == "tcp" {
+		r.remote = a.String()
+	}
+	slots := make(chan struct{}, 128)
+	for _, c := range r.clients[1:] {
+		r.wg.Go(func() {
+			slots <- struct{}{}
+			_ = c.preopen(ctx) // it tries again, and counts it, with its first request
+			<-slots
+		})
+	}
+	r.wg.Wait()
+	return context.Cause(ctx)
+}
+
+// preopen connects before the barrier.
+func (c *client) preopen(ctx context.Context) error {
+	began := c.run.now()
+	err := c.open(ctx)
+	c.preconnect = c.run.now() - began
+	if err != nil {
+		c.preconnect = 0
+	}
+	return err
+}
+
+// dial opens a connection, with TLS where the site has it.
+func (r *run) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := r.dialer.DialContext(ctx, r.network, r.remote)
+	if err != nil || r.tls == nil {
+		return conn, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	tc := tls.Client(conn, r.tls)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, &tlsError{err}
+	}
+	state := tc.ConnectionState()
+	if r.opts.HTTP2 && state.NegotiatedProtocol != "h2" {
+		conn.Close()
+		return nil, &tlsError{errors.New("the server does not offer HTTP/2")}
+	}
+	name := tls.VersionName(state.Version) + "," + tls.CipherSuiteName(state.CipherSuite)
+	r.tlsName.CompareAndSwap(nil, &name)
+	return tc, nil
+}
+
+// launch starts a client's goroutine.
+func (r *run) launch(c *client) {
+	r.wg.Go(func() { c.loop(r.ctx) })
+}
+
+// leaveIdle is called by a client whose request is due now. If no other waits for the next one, another client is added.
+func (r *run) leaveIdle() {
+	if r.idle.Add(-1) > 0 || r.stopped.Load() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.clients) >= r.opts.Clients {
+		return
+	}
+	c, err := newClient(r)
+	if err != nil {
+		return // no descriptors left: it goes on with the clients that there are, and says how many in the result
+	}
+	r.clients = append(r.clients, c)
+	r.launch(c)
+}
+
+// snapshot returns the clients that there are now.
+func (r *run) snapshot() []*client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clients[:len(r.clients):len(r.clients)]
+}
+
+// pause waits after a connection could not be made, longer the more often that was, up to 100 ms.
+func (r *run) pause(ctx context.Context, failures int64) {
+	t := time.NewTimer(time.Millisecond << min(failures, 7))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// giveUp ends the run early.
+func (r *run) giveUp(reason string) {
+	r.cancel(fmt.Errorf("%w: %s", errStopped, reason))
+}

@@ -1,0 +1,340 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"girin/internal/bench"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit statuses of bench, for scripts.
+const (
+	benchHolds     = 0
+	benchFails     = 1 // also: no result at all
+	benchUsage     = 2
+	benchUndecided = 3
+)
+
+// benchFlags are the flags as given, before they become bench.Options.
+type benchFlags struct {
+	noKeepAlive, keepAlive bool
+	rate, arrivals         string
+	method                 string
+	headers                []string
+	body, bodyFile         string
+	urlsFile               string
+	user                   string
+	expect                 string
+	cpus                   int
+	quiet                  bool
+	slo, against           string
+	margin                 float64
+	outputs                [len(benchFormats)]string
+}
+
+// benchFormat is a form in which results can be written.
+type benchFormat struct {
+	name, usage string
+	write       func(*bench.Result, io.Writer) error
+}
+
+var benchFormats = [...]benchFormat{
+	{"json", "write the result as JSON", (*bench.Result).WriteJSON},
+	{"csv", "write a line per request", (*bench.Result).WriteCSV},
+	{"hdr", "write the percentile file of HdrHistogram's plotters", (*bench.Result).WriteHDR},
+	{"html", "write a page with charts", (*bench.Result).WriteHTML},
+}
+
+func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Int64VarP(&o.Requests, "requests", "n", 0, "end after so many requests")
+	fs.IntVarP(&o.Clients, "clients", "c", 0, "clients at work at once, each with a connection (default 1; with --rate, the most that may be used, default 4096)")
+	fs.DurationVarP(&o.Duration, "duration", "d", 0, "end after so long, such as 10s (default 10s if -n is not given)")
+	fs.BoolVarP(&f.keepAlive, "keepalive", "k", false, "keep connections open (the default)")
+	fs.BoolVar(&f.noKeepAlive, "no-keepalive", false, "open a connection for each request, as ab does by default")
+	fs.StringVar(&f.rate, "rate", "", "open loop: send R requests per second whatever the server does; A:B changes from A to B")
+	fs.StringVar(&f.arrivals, "arrivals", "constant", "open loop: constant or poisson gaps between requests")
+	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the gaps and of the order of URLs")
+	fs.StringVarP(&f.method, "method", "m", "", "method (default GET, or POST if there is a body)")
+	fs.StringArrayVarP(&f.headers, "header", "H", nil, "add a header, \"Name: value\"; may be repeated")
+	fs.StringVar(&f.body, "body", "", "send this text as the body")
+	fs.StringVar(&f.bodyFile, "body-file", "", "send this file as the body; - is standard input")
+	fs.StringVar(&f.urlsFile, "urls", "", "read URLs from a file, a line each: [WEIGHT=][METHOD ]URL")
+	fs.StringVarP(&f.user, "user", "u", "", "basic authentication, USER:PASSWORD")
+	fs.DurationVar(&o.Timeout, "timeout", 30*time.Second, "give up a request after so long")
+	fs.BoolVar(&o.Follow, "follow", false, "follow redirects on the same host")
+	fs.StringVar(&f.expect, "expect", "", "statuses that count as success, such as 200,404 or 2xx (default 2xx,3xx)")
+	fs.StringVar(&o.UnixSocket, "unix", "", "connect to a Unix socket instead of the URL's host")
+	fs.BoolVar(&o.Insecure, "insecure", false, "accept any certificate")
+	fs.BoolVarP(&o.HTTP2, "http2", "2", false, "speak HTTP/2")
+	fs.StringArrayVar(&o.CaptureHeaders, "capture-header", nil, "put a response header's value into the CSV; may be repeated")
+	for i, format := range benchFormats {
+		fs.StringVar(&f.outputs[i], format.name, "", format.usage+": to standard output instead of the report, or to =FILE beside it")
+		fs.Lookup(format.name).NoOptDefVal = "-"
+	}
+	fs.StringVar(&f.slo, "slo", "", "say whether this holds, such as 'p99<200ms,errors<0.1%'; sets the exit status")
+	fs.StringVar(&f.against, "against", "", "compare latencies with a result that --json wrote; sets the exit status")
+	fs.Float64Var(&f.margin, "margin", bench.DefaultMargin, "--against: changes of the median below this fraction do not count")
+	fs.IntVar(&f.cpus, "cpus", 0, "cores that the client may use (default half of the machine's)")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
+	return fs
+}
+
+const benchUsageText = `usage: girin bench [OPTIONS] URL...
+
+Makes requests and reports as ab does, and then what ab hides. Doubts about the figures go to standard error.
+Several URLs of one host take turns; 3=URL takes three turns. http+unix://%2Fpath%2Fto.sock/ is a Unix socket.
+
+exit status: 0 done, and --slo and --against hold; 1 one does not, or there is no result; 2 usage; 3 undecided
+
+`
+
+// runBench is `girin bench`.
+func runBench(env *Env, args []string) int {
+	var o bench.Options
+	var f benchFlags
+	fs := benchFlagSet(&o, &f)
+	fs.SetOutput(io.Discard)
+	if err := fs.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprint(env.Stdout, benchUsageText, fs.FlagUsages())
+		return benchHolds
+	} else if err != nil {
+		return benchError(env, benchUsage, err)
+	}
+	guard, err := f.apply(&o, fs, env.Stdin)
+	if err != nil {
+		return benchError(env, benchUsage, err)
+	}
+	if f.cpus == 0 {
+		f.cpus = max(1, runtime.NumCPU()/2)
+	}
+	runtime.GOMAXPROCS(f.cpus)
+	if !f.quiet {
+		o.Progress = bench.LiveLine(env.Stderr)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	res, err := bench.Run(ctx, o)
+	if err != nil {
+		status := benchFails
+		if errors.As(err, new(*bench.OptionError)) {
+			status = benchUsage
+		}
+		return benchError(env, status, err)
+	}
+	guard.Judge(res)
+	if err := f.write(env, res); err != nil {
+		return benchError(env, benchFails, err)
+	}
+	for _, d := range res.Doubts {
+		fmt.Fprintf(env.Stderr, "doubt: %s\n", d.Text)
+	}
+	return benchStatus(res)
+}
+
+func benchError(env *Env, status int, err error) int {
+	fmt.Fprintf(env.Stderr, "girin bench: %v\n", err)
+	return status
+}
+
+func benchStatus(res *bench.Result) int {
+	switch res.Verdict() {
+	case bench.Fails, bench.Worse:
+		return benchFails
+	case bench.Undecided:
+		return benchUndecided
+	}
+	if res.Requests.OK == 0 {
+		return benchFails
+	}
+	return benchHolds
+}
+
+// apply turns the flags that are not plain values into options.
+func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader) (guard bench.Guard, err error) {
+	if f.keepAlive && f.noKeepAlive {
+		return guard, errors.New("--keepalive and --no-keepalive exclude each other")
+	}
+	o.NoKeepAlive = f.noKeepAlive
+	if o.Requests == 0 && !fs.Changed("requests") && !fs.Changed("duration") {
+		o.Duration = 10 * time.Second
+	}
+	for _, name := range []string{"requests", "clients", "duration", "timeout", "cpus"} {
+		if v := fs.Lookup(name).Value.String(); fs.Changed(name) && (v == "0" || v == "0s" || strings.HasPrefix(v, "-")) {
+			return guard, fmt.Errorf("--%s: %s is not above zero", name, v)
+		}
+	}
+	if err := f.applyRate(o, fs); err != nil {
+		return guard, err
+	}
+	if f.expect != "" {
+		if o.Expect, err = bench.ParseStatusSet(f.expect); err != nil {
+			return guard, fmt.Errorf("--expect: %w", err)
+		}
+	}
+	if err := f.applyTargets(o, fs.Args(), stdin); err != nil {
+		return guard, err
+	}
+	if n := countOf(f.outputs[:], "-"); n > 1 {
+		return guard, fmt.Errorf("%d formats are to go to standard output: name a file, such as --json=out.json", n)
+	}
+	return f.guard()
+}
+
+func countOf(list []string, want string) (n int) {
+	for _, s := range list {
+		if s == want {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *benchFlags) applyRate(o *bench.Options, fs *pflag.FlagSet) (err error) {
+	if f.arrivals != "constant" && f.arrivals != "poisson" {
+		return fmt.Errorf("--arrivals: %q is neither constant nor poisson", f.arrivals)
+	}
+	o.Poisson = f.arrivals == "poisson"
+	if f.rate == "" {
+		if fs.Changed("arrivals") {
+			return errors.New("--arrivals needs --rate")
+		}
+		return nil
+	}
+	if o.Rate, err = bench.ParseRate(f.rate); err != nil {
+		return fmt.Errorf("--rate: %w", err)
+	}
+	return nil
+}
+
+// applyTargets makes the targets of the arguments and of --urls.
+func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Reader) error {
+	var common bench.Target
+	var err error
+	if common.Body, err = f.readBody(stdin); err != nil {
+		return err
+	}
+	for _, h := range f.headers {
+		field, err := bench.ParseField(h)
+		if err != nil {
+			return fmt.Errorf("--header: %w", err)
+		}
+		common.Header = append(common.Header, field)
+	}
+	if f.user != "" {
+		common.Header = append(common.Header, bench.BasicAuth(f.user))
+	}
+	common.Method = f.method
+	lines := slices.Clone(args)
+	if f.urlsFile != "" {
+		more, err := readURLs(f.urlsFile)
+		if err != nil {
+			return fmt.Errorf("--urls: %w", err)
+		}
+		lines = append(lines, more...)
+	}
+	for _, l := range lines {
+		t, socket, err := bench.ParseTarget(l, common)
+		if err != nil {
+			return err
+		}
+		if socket != "" {
+			o.UnixSocket = socket
+		}
+		o.Targets = append(o.Targets, t)
+	}
+	return nil
+}
+
+func (f *benchFlags) readBody(stdin io.Reader) ([]byte, error) {
+	switch {
+	case f.body != "" && f.bodyFile != "":
+		return nil, errors.New("--body and --body-file exclude each other")
+	case f.bodyFile == "-":
+		return io.ReadAll(stdin)
+	case f.bodyFile != "":
+		b, err := os.ReadFile(f.bodyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--body-file: %w", err)
+		}
+		return b, nil
+	}
+	return []byte(f.body), nil
+}
+
+// readURLs reads a file of URLs; empty lines and those that begin with # are passed over.
+func readURLs(path string) (lines []string, err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for l := range strings.Lines(string(b)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+			lines = append(lines, l)
+		}
+	}
+	return lines, nil
+}
+
+// guard reads --slo and --against before the run, so that a mistake in them costs no time.
+func (f *benchFlags) guard() (g bench.Guard, err error) {
+	if f.slo != "" {
+		if g.SLO, err = bench.ParseSLO(f.slo); err != nil {
+			return g, fmt.Errorf("--slo: %w", err)
+		}
+	}
+	if f.against != "" {
+		if g.Baseline, err = bench.ReadResult(f.against); err != nil {
+			return g, fmt.Errorf("--against: %w", err)
+		}
+	}
+	g.BaselineName, g.Margin = f.against, f.margin
+	return g, nil
+}
+
+// write writes the report, or what takes its place on standard output, and the files.
+func (f *benchFlags) write(env *Env, res *bench.Result) error {
+	text := true
+	for i, format := range benchFormats {
+		switch path := f.outputs[i]; path {
+		case "":
+		case "-":
+			text = false
+			if err := format.write(res, env.Stdout); err != nil {
+				return err
+			}
+		default:
+			if err := writeFile(path, func(w io.Writer) error { return format.write(res, w) }); err != nil {
+				return err
+			}
+		}
+	}
+	if text {
+		return res.WriteText(env.Stdout)
+	}
+	return nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := write(file); err != nil {
+		file.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return file.Close()
+}
