@@ -22,7 +22,7 @@ func workerClass(name string) (class, note string, err error) {
 	case "sync", "gthread", "gevent", "gaiohttp":
 		return short, "", nil
 	case "gevent_wsgi", "gevent_pywsgi":
-		return "gevent", "gevent's own HTTP server takes no part here; this is gevent", nil
+		return "gevent", "means gevent: gevent's own HTTP server takes no part here", nil
 	case "aiohttp":
 		return "gaiohttp", "", nil
 	case "eventlet", "tornado":
@@ -35,7 +35,7 @@ func workerClass(name string) (class, note string, err error) {
 	if strings.HasPrefix(name, "uvicorn.workers.") || strings.HasPrefix(name, "uvicorn_worker.") {
 		return "", "", fmt.Errorf("%s runs ASGI applications, which is not built yet", quote(name))
 	}
-	if hint := nearest(name, []string{"sync", "gthread", "gevent", "gaiohttp"}); hint != "" {
+	if hint := Nearest(name, []string{"sync", "gthread", "gevent", "gaiohttp"}); hint != "" {
 		return "", "", fmt.Errorf("%s is not a worker class; did you mean %s?", quote(name), hint)
 	}
 	return "", "", fmt.Errorf("%s is not a worker class (sync, gthread, gevent, gaiohttp); classes of one's own do not run here", quote(name))

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	// Application and configuration file.
 	App        string   // module, module:attribute or module:factory(arguments)
-	ConfigFile string   // the file (or python:module) that was read, "" for none
+	ConfigFile string   // absolute path, or python:MODULE, of the file that was read; "" for none
 	Hooks      []string // server hooks that ConfigFile defines, in the table's order
 	Output     string   // what ConfigFile printed while it was read
 
@@ -112,9 +112,9 @@ func (c *Config) TLS() bool { return c.CertFile != "" || c.KeyFile != "" }
 type Warning struct {
 	Key    string // the setting
 	Source string // where it was set: "the command line", a file's name and so on
-	Text   string // what to know or to use instead
+	Text   string // goes on after the name: "has no effect: ..."
 }
 
 func (w Warning) String() string {
-	return fmt.Sprintf("%s (from %s): %s", w.Key, w.Source, w.Text)
+	return fmt.Sprintf("%s (from %s) %s", w.Key, w.Source, w.Text)
 }

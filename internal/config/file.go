@@ -17,6 +17,7 @@ import (
 
 const (
 	defaultConfigFile = "gunicorn.conf.py"
+	modulePrefix      = "python:"
 	fileTimeout       = 30 * time.Second // a configuration file that takes longer is stuck
 	fileOutputLimit   = 1 << 20          // of what a file prints
 	fileValuesLimit   = 16 << 20
@@ -33,74 +34,83 @@ type file struct {
 	output string         // what it printed
 }
 
+// location is the name, made absolute if it is a path.
+func (f *file) location(dir string) string {
+	if strings.HasPrefix(f.name, modulePrefix) {
+		return f.name
+	}
+	return absolute(dir, f.name)
+}
+
+// FileError is a configuration file that could not be run.
+type FileError struct {
+	Name   string // as it was given
+	Output string // what it printed, with Python's traceback
+	Err    error
+}
+
+func (e *FileError) Error() string {
+	text := fmt.Sprintf("the configuration file %s: %v", e.Name, e.Err)
+	if e.Output != "" {
+		text += "\n" + strings.TrimRight(e.Output, "\n")
+	}
+	return text
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
 // readFile runs the configuration file that the command lines name, or the default one.
 // It returns nil if there is none.
 func (l *loader) readFile(args []*layer) (*file, error) {
-	early := map[string]string{}
-	where := &Error{Name: "config", Source: fromDefault}
+	early := map[string]string{} // what is needed before the file can say anything
 	for _, layer := range args {
 		for _, key := range []string{"config", "python", "chdir"} {
 			if v, ok := layer.values[key].(string); ok {
 				early[key] = v
 			}
 		}
-		if _, ok := layer.values["config"]; ok {
-			where = &Error{Name: "--config", Source: layer.source, Usage: false}
-		}
 	}
-	location := early["config"]
-	if location == "" {
+	name := strings.TrimPrefix(early["config"], "file:")
+	if name == "" {
 		if _, err := os.Stat(filepath.Join(l.dir, defaultConfigFile)); err != nil {
 			return nil, nil
 		}
-		location = defaultConfigFile
+		name = defaultConfigFile
 	}
-	f, err := l.runFile(location, early)
-	if err != nil {
-		where.Err = err
-		return nil, where
+	f := &file{name: name}
+	if err := l.runFile(f, early); err != nil {
+		return nil, &FileError{Name: name, Output: f.output, Err: err}
 	}
 	return f, nil
 }
 
-func (l *loader) runFile(location string, early map[string]string) (*file, error) {
-	name := strings.TrimPrefix(location, "file:")
-	if !strings.HasPrefix(location, "python:") {
-		if info, err := os.Stat(absolute(l.dir, name)); err != nil || info.IsDir() {
-			return nil, fmt.Errorf("%s does not exist", quote(name))
+func (l *loader) runFile(f *file, early map[string]string) error {
+	if !strings.HasPrefix(f.name, modulePrefix) {
+		if info, err := os.Stat(absolute(l.dir, f.name)); err != nil || info.IsDir() {
+			return errors.New("there is no such file")
 		}
 	}
 	python, err := findPython(early["python"], absolute(l.dir, early["chdir"]), l.getenv)
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", quote(name), err)
-	}
-	answer, output, err := l.runPython(python, name)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", quote(name), withOutput(err, output))
-	}
-	f := &file{name: name, output: output}
-	if f.values, f.others, err = decodeFile(answer); err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", quote(name), err)
-	}
-	return f, nil
-}
-
-func withOutput(err error, output string) error {
-	if output == "" {
 		return err
 	}
-	return fmt.Errorf("%w\n%s", err, strings.TrimRight(output, "\n"))
+	answer, err := l.runPython(python, f)
+	if err != nil {
+		return err
+	}
+	f.values, f.others, err = decodeFile(answer)
+	return err
 }
 
 // runPython runs the file; its answer comes through a pipe of its own, beside what it prints.
-func (l *loader) runPython(python, name string) (answer []byte, output string, err error) {
+func (l *loader) runPython(python string, f *file) ([]byte, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer r.Close()
 	printed := &limitedBuffer{limit: fileOutputLimit}
-	cmd := exec.Command(python, "-c", readConfig, name, l.fileKeys())
+	cmd := exec.Command(python, "-c", readConfig, f.name, l.fileKeys())
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = l.dir, l.env, printed, printed
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -108,21 +118,21 @@ func (l *loader) runPython(python, name string) (answer []byte, output string, e
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	timer := time.AfterFunc(fileTimeout, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	answer, readErr := io.ReadAll(io.LimitReader(r, fileValuesLimit+1))
-	err = cmd.Wait()
-	if !timer.Stop() {
-		err = fmt.Errorf("it ran for more than %v", fileTimeout)
+	answer, err := io.ReadAll(io.LimitReader(r, fileValuesLimit+1))
+	waitErr := cmd.Wait()
+	f.output = printed.String()
+	switch {
+	case !timer.Stop():
+		return nil, fmt.Errorf("it ran for more than %v", fileTimeout)
+	case waitErr != nil && !errors.Is(waitErr, exec.ErrWaitDelay):
+		return nil, fmt.Errorf("it failed in %s (%w)", python, waitErr)
+	case err == nil && len(answer) > fileValuesLimit:
+		return nil, fmt.Errorf("its values are larger than %d bytes", fileValuesLimit)
 	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil
-	}
-	if err == nil && len(answer) > fileValuesLimit {
-		err = fmt.Errorf("its values are larger than %d bytes", fileValuesLimit)
-	}
-	return answer, printed.String(), errors.Join(err, readErr)
+	return answer, err
 }
 
 // fileKeys lists, for the script, the settings that a file may have.

@@ -131,7 +131,7 @@ func nearestFlag(name string, options []Option) string {
 		flags = append(flags, o.Flag, o.Alias, strings.ReplaceAll(o.Key, "_", "-"))
 	}
 	flags = slices.DeleteFunc(flags, func(f string) bool { return f == "" })
-	hint := nearest(name, flags)
+	hint := Nearest(name, flags)
 	for _, f := range flags {
 		if hint == "" && len(name) > 2 && strings.HasPrefix(f, name) {
 			hint = f

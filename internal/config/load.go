@@ -37,7 +37,8 @@ var ErrNoApp = errors.New("no application given: girin MODULE:ATTRIBUTE, or wsgi
 // Load resolves the settings of a server from, in rising precedence, defaults, environment
 // variables that stand in for them, the configuration file, GUNICORN_CMD_ARGS, GIRIN_CMD_ARGS
 // and args, the command line. Relative paths start in dir. With --help or --version on the
-// command line nothing else is looked at. Of the errors each is an *Error or ErrNoApp.
+// command line nothing else is looked at. An error is an *Error, several of them joined, a
+// *FileError, or ErrNoApp.
 func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
 	l := &loader{options: Options(), env: env, dir: dir}
 	cmd, err := parseFlags(l.options, args, fromCommandLine)
@@ -207,7 +208,7 @@ func (l *loader) warnUnknown() {
 		keys = append(keys, o.Key)
 	}
 	for _, name := range l.file.others {
-		hint := nearest(name, keys)
+		hint := Nearest(name, keys)
 		if hint == "" || len(name) < 4 {
 			continue
 		}
@@ -230,7 +231,7 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 		return nil, ErrNoApp
 	}
 	if l.file != nil {
-		cfg.ConfigFile, cfg.Output = l.file.name, l.file.output
+		cfg.ConfigFile, cfg.Output = l.file.location(l.dir), l.file.output
 	}
 	for _, o := range l.options {
 		if o.Kind == Hook && o.Status == Built && resolved[o.Key].value != nil {

@@ -1,11 +1,11 @@
 package config
 
-// nearest is the candidate that a mistyped name most likely means, "" if none is near: at most
+// Nearest is the candidate that a mistyped name most likely means, "" if none is near: at most
 // one edit for each three letters away.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	best, least := "", len(name)/3+1
 	for _, c := range candidates {
-		if d := distance(name, c); d < least || (d == least && best == "" && d <= len(name)/3) {
+		if d := distance(name, c); d < least {
 			best, least = c, d
 		}
 	}

@@ -48,8 +48,8 @@ func (s Status) String() string {
 func Options() []Option {
 	var all []Option
 	for _, part := range [][]Option{
-		applicationOptions(), socketOptions(), workerOptions(), limitOptions(), processOptions(),
-		loggingOptions(), proxyOptions(), tlsOptions(), developmentOptions(), hookOptions(),
+		socketOptions(), workerOptions(), applicationOptions(), loggingOptions(), developmentOptions(),
+		limitOptions(), proxyOptions(), tlsOptions(), processOptions(), hookOptions(),
 		syslogOptions(), asgiOptions(), http2Options(), parserOptions(), dirtyOptions(), helpOptions(),
 	} {
 		all = append(all, part...)

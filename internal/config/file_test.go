@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfigurationFilesByLocation(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"mine.py": "workers = 3", "other.conf": "workers = 4", defaultConfigFile: "workers = 2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		args, env string
+		workers   int
+		file      string
+	}{
+		{"app", "", 2, filepath.Join(dir, defaultConfigFile)},
+		{"app -c mine.py", "", 3, filepath.Join(dir, "mine.py")},
+		{"app -c file:mine.py", "", 3, filepath.Join(dir, "mine.py")},
+		{"app -c other.conf", "", 4, filepath.Join(dir, "other.conf")},
+		{"app -c python:mine", "", 3, "python:mine"},
+		{"app", "GUNICORN_CMD_ARGS=-c mine.py", 3, filepath.Join(dir, "mine.py")},
+		{"app -c mine.py", "GUNICORN_CMD_ARGS=-c other.conf", 3, filepath.Join(dir, "mine.py")},
+	} {
+		cfg, _, err := Load(strings.Fields(test.args), environment(test.env), dir)
+		if err != nil {
+			t.Errorf("%s: %v", test.args, err)
+			continue
+		}
+		if cfg.Workers != test.workers || cfg.ConfigFile != test.file {
+			t.Errorf("%s: %d workers from %s, want %d from %s", test.args, cfg.Workers, cfg.ConfigFile, test.workers, test.file)
+		}
+	}
+}
+
+// What a configuration file does beside setting variables spoils nothing.
+func TestConfigurationFileOutput(t *testing.T) {
+	for name, test := range map[string]struct{ file, output string }{
+		"prints":               {"print('{\"values\": 1}')\nworkers = 2", "{\"values\": 1}\n"},
+		"writes to descriptor": {"import os, sys\nos.write(1, b'one')\nos.write(2, b'two')\nworkers = 2", "onetwo"},
+		"leaves a thread":      {"import threading\nthreading.Thread(target=threading.Event().wait).start()\nworkers = 2", ""},
+		"leaves a process":     {"import subprocess\nsubprocess.Popen(['sleep', '5'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\nworkers = 2", ""},
+		"another encoding":     {"# -*- coding: latin-1 -*-\nworkers = 2", ""},
+		"knows its own name":   {"import os, sys\nassert __name__ == '__config__' and os.path.isabs(__file__)\nassert sys.modules[__name__].__file__ == __file__\nworkers = 2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, _, err := load(t, sources{args: "app", file: test.file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.Workers != 2 || cfg.Output != test.output {
+				t.Errorf("%d workers, output %q; want 2, %q", cfg.Workers, cfg.Output, test.output)
+			}
+		})
+	}
+}
+
+func TestConfigurationFilesThatFail(t *testing.T) {
+	for name, test := range map[string]struct{ file, want string }{
+		"syntax":    {"workers = (", "SyntaxError"},
+		"exception": {"def f():\n  raise KeyError('gone')\nf()", "KeyError: 'gone'"},
+		"exit":      {"import sys\nsys.exit('enough')", "SystemExit: enough"},
+		"killed":    {"import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "signal: killed"},
+		"NUL":       {"workers = 1\x00", "null bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := load(t, sources{args: "app", file: test.file})
+			var failed *FileError
+			if !errors.As(err, &failed) || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want a FileError with %q", err, test.want)
+			}
+			if strings.Contains(err.Error(), "in load") || strings.Contains(err.Error(), "<string>") {
+				t.Errorf("the traceback shows the reader's own frames:\n%v", err)
+			}
+		})
+	}
+}
+
+func TestFindPython(t *testing.T) {
+	dir := t.TempDir()
+	program := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	given, active, dot, plain, onPath := program("given/python"), program("active/bin/python"), program("dot/.venv/bin/python"), program("plain/venv/bin/python"), program("bin/python3")
+	env := map[string]string{"PATH": filepath.Join(dir, "bin")}
+	for _, test := range []struct{ wanted, dir, active, want string }{
+		{given, "dot", "active", given},
+		{"../given/python", "dot", "active", given},
+		{"python3", "dot", "active", onPath},
+		{"", "dot", "active", active},
+		{"", "dot", "", dot},
+		{"", "dot", "gone", dot},
+		{"", "plain", "", plain},
+		{"", "bin", "", onPath},
+		{"python2", "bin", "", "python: there is no 'python2' in $PATH"},
+		{"./python", "bin", "", "python: '" + dir + "/bin/python' is not a program"},
+	} {
+		env["VIRTUAL_ENV"] = ""
+		if test.active != "" {
+			env["VIRTUAL_ENV"] = filepath.Join(dir, test.active)
+		}
+		cfg := &Config{Python: test.wanted, Chdir: filepath.Join(dir, test.dir)}
+		got, err := cfg.FindPython(func(name string) string { return env[name] })
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%+v: got %s", test, got)
+		}
+	}
+	if p, err := (&Config{Chdir: dir}).FindPython(func(string) string { return "" }); err == nil {
+		t.Errorf("found %s without $PATH", p)
+	}
+}
