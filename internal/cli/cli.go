@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"girin/internal/config"
 )
 
 // Version is what `girin --version` prints.
@@ -40,7 +42,7 @@ func commands() []command {
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	env := &Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ()}
 	if len(args) == 0 {
-		return runHelp(env, nil)
+		return runBare(env)
 	}
 	if args[0] == "-h" || args[0] == "--help" {
 		return runHelp(env, args[1:])
@@ -48,7 +50,32 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if cmd, ok := find(args[0]); ok {
 		return cmd.run(env, args[1:])
 	}
+	if hint := mistyped(args); hint != "" {
+		fmt.Fprintf(stderr, "girin: there is no command %q; did you mean %s?\n", args[0], hint)
+		return exitUsage
+	}
 	return runServe(env, args)
+}
+
+// runBare is `girin` alone: what it serves may stand in a configuration file.
+func runBare(env *Env) int {
+	if _, err := os.Stat("gunicorn.conf.py"); err == nil {
+		return runServe(env, nil)
+	}
+	return runHelp(env, nil)
+}
+
+// mistyped is the command that the first word most likely means, if it is followed by another
+// one and so is no application.
+func mistyped(args []string) string {
+	if len(args) < 2 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[1], "-") || strings.ContainsAny(args[0], ":.") {
+		return ""
+	}
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return config.Nearest(args[0], names)
 }
 
 func find(name string) (command, bool) {
