@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"bufio"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +26,15 @@ const (
 		"Cache-Control: max-age=0\r\n\r\n"
 )
 
+var heads = []struct{ name, in string }{{"wrk", wrkGet}, {"browser", browserGet}}
+
 // Measured on a shared 2-core virtual machine, go1.26, -cpu 1, best of 5:
 //
 //	PLACEHOLDER
 func BenchmarkParse(b *testing.B) {
-	for name, head := range map[string]string{"wrk": wrkGet, "browser": browserGet} {
-		b.Run(name, func(b *testing.B) {
-			in, l := []byte(head), DefaultLimits()
+	for _, head := range heads {
+		b.Run(head.name, func(b *testing.B) {
+			in, l := []byte(head.in), DefaultLimits()
 			var r Request
 			b.SetBytes(int64(len(in)))
 			b.ReportAllocs()
@@ -38,6 +42,24 @@ func BenchmarkParse(b *testing.B) {
 				r.Reset()
 				if n, err := r.Parse(in, &l); n != len(in) || err != nil {
 					b.Fatal(n, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkNetHTTP is the yardstick: the same heads through net/http.
+func BenchmarkNetHTTP(b *testing.B) {
+	for _, head := range heads {
+		b.Run(head.name, func(b *testing.B) {
+			in := strings.NewReader(head.in)
+			buf := bufio.NewReader(in)
+			b.ReportAllocs()
+			for b.Loop() {
+				in.Reset(head.in)
+				buf.Reset(in)
+				if _, err := http.ReadRequest(buf); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -24,9 +24,15 @@ func FuzzParse(f *testing.F) {
 		if n < 0 || n > len(in) || n > 0 && err != nil {
 			t.Fatalf("got %d of %d, %v", n, len(in), err)
 		}
-		checkPieces(t, in, &l, 1+int(cut)%9, outcome{n, err, show(&r)})
+		pieces, errOfPieces := parsePieces(string(in), &l, 1+int(cut)%9)
+		if errOfPieces != err || pieces.pos != r.pos {
+			t.Fatalf("whole: %d, %v; in pieces: %d, %v", r.pos, verdict(err), pieces.pos, verdict(errOfPieces))
+		}
 		if n == 0 {
 			return
+		}
+		if got, want := show(pieces), show(&r); got != want {
+			t.Fatalf("whole: %q; in pieces: %q", want, got)
 		}
 		checkInvariants(t, in[:n], &r)
 		// A prefix never has a verdict that the whole has not.
@@ -35,31 +41,6 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("one byte less: got %d, %v", k, err)
 		}
 	})
-}
-
-type outcome struct {
-	n    int
-	err  *Error
-	what string
-}
-
-// checkPieces feeds in by pieces, in moving buffers: the outcome must be that
-// of one call.
-func checkPieces(t *testing.T, in []byte, l *Limits, step int, want outcome) {
-	var r Request
-	for end := min(step, len(in)); ; end = min(end+step, len(in)) {
-		n, err := r.Parse(bytes.Clone(in[:end]), l)
-		if n == 0 && err == nil && end < len(in) {
-			continue
-		}
-		if n != want.n || err != want.err {
-			t.Fatalf("in steps of %d: got %d, %v, want %d, %v", step, n, verdict(err), want.n, verdict(want.err))
-		}
-		if got := show(&r); n > 0 && got != want.what {
-			t.Fatalf("in steps of %d: got %q, want %q", step, got, want.what)
-		}
-		return
-	}
 }
 
 // checkInvariants holds what the front relies on for every accepted head.

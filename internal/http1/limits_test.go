@@ -44,7 +44,10 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := parseWhole(c.in, &c.limits); err != c.want {
-				t.Errorf("got %v, want %v", verdict(err), verdict(c.want))
+				t.Errorf("whole: got %v, want %v", verdict(err), verdict(c.want))
+			}
+			if _, err := parsePieces(c.in, &c.limits, 9999); err != c.want {
+				t.Errorf("in pieces: got %v, want %v", verdict(err), verdict(c.want))
 			}
 		})
 	}

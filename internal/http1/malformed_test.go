@@ -333,7 +333,7 @@ func TestMalformedHeadsAreRefused(t *testing.T) {
 			if _, err := parseWhole(c.in, &l); err != c.want {
 				t.Errorf("whole: got %v, want %v (%s)\n%.200q", verdict(err), verdict(c.want), c.why, c.in)
 			}
-			if _, err := parseBytewise(c.in, &l); err != c.want {
+			if _, err := parsePieces(c.in, &l, 1); err != c.want {
 				t.Errorf("byte by byte: got %v, want %v (%s)\n%.200q", verdict(err), verdict(c.want), c.why, c.in)
 			}
 		})
@@ -355,22 +355,21 @@ func parseWhole(in string, l *Limits) (*Request, *Error) {
 	return &r, err
 }
 
-// parseBytewise gives Parse one byte more each time, in a buffer that moves
+// parsePieces gives Parse step bytes more each time, in a buffer that moves
 // each time and whose old content is destroyed.
-func parseBytewise(in string, l *Limits) (*Request, *Error) {
+func parsePieces(in string, l *Limits, step int) (*Request, *Error) {
 	var r Request
 	var old []byte
-	for i := 1; i <= len(in); i++ {
-		b := []byte(in[:i])
-		for j := range old {
-			old[j] = 0xAA
+	for end := min(step, len(in)); ; end = min(end+step, len(in)) {
+		b := []byte(in[:end])
+		for i := range old {
+			old[i] = 0xAA
 		}
-		if n, err := r.Parse(b, l); err != nil || n > 0 {
+		if n, err := r.Parse(b, l); err != nil || n > 0 || end == len(in) {
 			return &r, err
 		}
 		old = b
 	}
-	return &r, nil
 }
 
 // malformedChunks are chunked bodies.

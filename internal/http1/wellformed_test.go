@@ -144,7 +144,7 @@ func TestWellFormedHeadsAreRead(t *testing.T) {
 			if got := show(r); got != c.want {
 				t.Errorf("whole: got %q, want %q", got, c.want)
 			}
-			r, err = parseBytewise(c.in, &l)
+			r, err = parsePieces(c.in, &l, 1)
 			if err != nil {
 				t.Fatalf("byte by byte: %v\n%.200q", err, c.in)
 			}
@@ -223,7 +223,7 @@ func TestResetForgetsTheRequestBefore(t *testing.T) {
 // a buffer of an earlier call.
 func TestVerdictLeavesWhatWasRead(t *testing.T) {
 	l := DefaultLimits()
-	r, err := parseBytewise("GET /a HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n", &l)
+	r, err := parsePieces("GET /a HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n", &l, 1)
 	if err != errSpaceColon || string(r.Method) != "GET" || string(r.Target) != "/a" || string(r.Host) != "h" {
 		t.Errorf("got %v, %q %q %q", err, r.Method, r.Target, r.Host)
 	}
