@@ -1,13 +1,228 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
 
 	"girin/internal/config"
+	"girin/internal/front"
+	"girin/internal/logs"
+	"girin/internal/proc"
+	"girin/internal/sched"
+	"girin/internal/supervisor"
+	"girin/internal/worker"
 )
+
+// server is everything that serves one application, put together by serve.
+type server struct {
+	env *Env
+	cfg *config.Config
+
+	log       *logs.ErrorLog
+	access    *logs.AccessLog
+	listeners []net.Listener
+	lane      *worker.Lane
+	arena     *worker.Arena
+	starter   *proc.Starter
+	queue     *sched.Queue
+	front     *front.Server
+	workers   *supervisor.Supervisor
+	python    string
+	began     time.Time
+}
 
 // serve runs the server until it is told to stop, and returns the exit status.
 func serve(env *Env, cfg *config.Config) int {
-	fmt.Fprintf(env.Stderr, "girin: cannot serve %s: the server is not in this build\n", cfg.App)
-	return 1
+	s := &server{env: env, cfg: cfg, began: time.Now()}
+	if err := s.open(); err != nil {
+		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
+		s.close()
+		return exitFailed
+	}
+	defer s.close()
+	return s.run()
+}
+
+// open takes what the server needs of the system: whatever is missing is told
+// before anything starts.
+func (s *server) open() (err error) {
+	if err := os.Chdir(s.cfg.Chdir); err != nil {
+		return fmt.Errorf("chdir: %w", err)
+	}
+	if err := s.openLogs(); err != nil {
+		return err
+	}
+	if s.python, err = s.cfg.FindPython(s.env.Getenv); err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := writePidFile(s.cfg.PidFile); err != nil {
+		return err
+	}
+	if s.lane, err = worker.NewLane(); err != nil {
+		return err
+	}
+	s.arena, err = worker.NewArena()
+	return err
+}
+
+func (s *server) openLogs() (err error) {
+	level, err := logs.ParseLevel(s.cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	target := func(path string) logs.Target {
+		return logs.Target{Path: path, UID: s.cfg.UID, GID: s.cfg.GID}
+	}
+	s.log, err = logs.OpenError(logs.ErrorOptions{Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr})
+	if err != nil || s.cfg.AccessLog == "" {
+		return err
+	}
+	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
+	if err != nil {
+		return err
+	}
+	s.access, err = logs.OpenAccess(logs.AccessOptions{
+		Target: target(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout,
+		Tell: func(err error) { s.log.Errorf("%v", err) },
+	})
+	return err
+}
+
+func (s *server) listen() error {
+	addresses, err := s.cfg.Addresses()
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		l, err := front.Listen(a.Network, a.Addr, a.FD, front.ListenOptions{
+			Backlog: s.cfg.Backlog, ReusePort: s.cfg.ReusePort, Umask: s.cfg.Umask,
+		})
+		if err != nil {
+			return fmt.Errorf("bind %s: %w", a, err)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// run puts the parts together and keeps them running until the end.
+func (s *server) run() int {
+	s.starter = proc.NewStarter()
+	s.queue = sched.New(sched.Config{
+		Lane: s.lane, Arena: s.arena, Cells: maxConns(), Waits: s.cfg.QueueSize,
+		Window: responseWindow, Clock: monotonic(),
+	})
+	s.front = front.New(s.frontConfig())
+	s.workers = supervisor.New(supervisor.Config{
+		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
+		Launch: s.launch(), Workers: s.cfg.Workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
+		Log: s.log, Ready: s.announce,
+	})
+
+	signals := watchSignals(s)
+	defer signals.close()
+	s.queue.Start()
+	s.front.Start()
+	for i, l := range s.listeners {
+		s.front.Serve(l, uint8(i))
+	}
+	s.log.Infof("Starting girin %s", Version)
+	for _, l := range s.listeners {
+		s.log.Infof("Listening at: %s (%d)", urlOf(l, s.cfg.TLS()), os.Getpid())
+	}
+	s.log.Infof("Using worker: %s", s.describe())
+
+	err := s.workers.Run(signals.quick)
+	return s.end(err)
+}
+
+// responseWindow is how much of a response the front takes from a worker before
+// the client reads any of it.
+const responseWindow = 256 << 10
+
+// bootLimit is how long a worker may take to import the application: at least
+// a minute, however short requests must be.
+func bootLimit(timeout time.Duration) time.Duration {
+	if timeout == 0 {
+		return 0
+	}
+	return max(timeout, time.Minute)
+}
+
+// end stops what still runs, and maps how it ended to an exit status.
+func (s *server) end(err error) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	_ = s.front.Shutdown(ctx)
+	s.queue.Close()
+	s.starter.Close()
+	var boot *supervisor.BootError
+	if errors.As(err, &boot) {
+		s.log.Infof("Shutting down: Master")
+		s.log.Errorf("Reason: App failed to load.")
+		return boot.Code
+	}
+	s.log.Infof("Shutting down: Master")
+	return 0
+}
+
+// close gives back what open took.
+func (s *server) close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	if s.cfg.PidFile != "" {
+		removePidFile(s.cfg.PidFile)
+	}
+	if s.access != nil {
+		s.access.Close()
+	}
+	if s.log != nil {
+		s.log.Close()
+	}
+}
+
+// describe says in a line what runs.
+func (s *server) describe() string {
+	c := s.cfg
+	switch c.WorkerClass {
+	case "gthread":
+		return fmt.Sprintf("gthread, %d workers x %d threads: %d requests at once", c.Workers, c.Threads, c.Workers*c.Threads)
+	case "gevent":
+		return fmt.Sprintf("gevent, %d workers x %d connections", c.Workers, c.WorkerConnections)
+	}
+	return fmt.Sprintf("%s, %d workers: %d requests at once", c.WorkerClass, c.Workers, c.Workers)
+}
+
+// announce says that the server serves.
+func (s *server) announce() {
+	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
+	if s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
+		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
+	}
+}
+
+func (s *server) urls() (urls []string) {
+	for _, l := range s.listeners {
+		urls = append(urls, urlOf(l, s.cfg.TLS()))
+	}
+	return urls
+}
+
+func urlOf(l net.Listener, tls bool) string {
+	switch {
+	case l.Addr().Network() == "unix":
+		return "unix:" + l.Addr().String()
+	case tls:
+		return "https://" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
 }

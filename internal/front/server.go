@@ -49,6 +49,7 @@ type Server struct {
 	empty     chan struct{}      // guarded by mu: closed when the last connection goes, while draining
 
 	stop   chan struct{}
+	once   sync.Once // closes stop
 	done   sync.WaitGroup
 	warned warned
 }
@@ -179,7 +180,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = context.Cause(ctx)
 		s.closeConns()
 	}
-	close(s.stop)
+	s.once.Do(func() { close(s.stop) })
 	s.done.Wait()
 	return err
 }

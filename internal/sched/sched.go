@@ -180,6 +180,9 @@ func (q *Queue) Full() bool {
 	return q.inFlight.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
 }
 
+// Capacity is how many requests the workers that are ready run at once.
+func (q *Queue) Capacity() int { return int(q.capacity.Load()) }
+
 // InFlight is the number of calls that were submitted and have not ended.
 func (q *Queue) InFlight() int { return int(q.inFlight.Load()) }
 

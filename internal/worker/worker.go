@@ -32,7 +32,7 @@ type Settings struct {
 	Bases        []map[string]string `json:"bases"`
 	Lanes        int                 `json:"lanes"`
 	Multiprocess bool                `json:"multiprocess"`
-	Capture      bool                `json:"capture_output"`
+	Capture      bool                `json:"capture"`
 }
 
 // Slots is how many requests such a worker runs at once.

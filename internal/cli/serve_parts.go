@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/config"
+	"girin/internal/front"
+	"girin/internal/http1"
+	"girin/internal/logs"
+	"girin/internal/proc"
+	"girin/internal/shim"
+	"girin/internal/supervisor"
+	"girin/internal/wire"
+	"girin/internal/worker"
+)
+
+func (s *server) frontConfig() front.Config {
+	c := s.cfg
+	return front.Config{
+		Queue: s.queue,
+		Limits: http1.Limits{
+			RequestLine: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
+			Underscores: underscores[c.HeaderMap],
+		},
+		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: maxConns(), SpoolDir: c.TmpUploadDir,
+		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
+		Trust: trust(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
+		Access: s.access, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
+	}
+}
+
+var underscores = map[string]http1.Underscores{
+	"drop": http1.DropUnderscores, "refuse": http1.RefuseUnderscores, "dangerous": http1.KeepUnderscores,
+}
+
+// trust reads forwarded_allow_ips and secure_scheme_headers. Addresses were
+// checked when the configuration was loaded.
+func trust(c *config.Config) (t front.Trust) {
+	for _, text := range c.ForwardedAllowIPs {
+		if text == "*" {
+			t.All = true
+		} else if p, err := netip.ParsePrefix(text); err == nil {
+			t.Networks = append(t.Networks, p)
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			t.Networks = append(t.Networks, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.SecureSchemeHeaders)) {
+		t.Secure = append(t.Secure, front.SecureField{Name: name, Value: c.SecureSchemeHeaders[name]})
+	}
+	return t
+}
+
+// launch returns how workers of the next generation are started.
+func (s *server) launch() supervisor.Launch {
+	c := s.cfg
+	archive, archiveErr := shim.Archive()
+	settings := worker.Settings{
+		App: c.App, Class: c.WorkerClass, Threads: c.Threads, Connections: c.WorkerConnections,
+		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
+		ProcName: c.ProcName, Bases: s.bases(), Lanes: 1, Multiprocess: c.Workers > 1, Capture: c.CaptureOutput,
+	}
+	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(s.env.Environ, c.RawEnv)}
+	return func(name string, r worker.Receiver) (*worker.Worker, error) {
+		if archiveErr != nil {
+			return nil, archiveErr
+		}
+		return worker.Start(worker.Config{
+			Name: name, Starter: s.starter, Spec: spec, Shim: archive, Settings: settings,
+			Arena: s.arena, Lanes: []*worker.Lane{s.lane}, Receiver: r, Log: s.log,
+		})
+	}
+}
+
+// bases are the parts of the environ that all requests of a listener share.
+func (s *server) bases() (bases []map[string]string) {
+	scheme := "http"
+	if s.cfg.TLS() {
+		scheme = "https"
+	}
+	for _, l := range s.listeners {
+		base := map[string]string{
+			"SERVER_SOFTWARE": "girin/" + Version, "SERVER_PROTOCOL": "HTTP/1.1",
+			"SCRIPT_NAME": "", "wsgi.url_scheme": scheme,
+		}
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			base["SERVER_NAME"], base["SERVER_PORT"] = a.IP.String(), strconv.Itoa(a.Port)
+		} else {
+			base["SERVER_NAME"], base["SERVER_PORT"] = "localhost", ""
+		}
+		bases = append(bases, base)
+	}
+	return bases
+}
+
+// maxConns is how many connections there may be: the descriptors that the
+// system allows, less what the server itself needs.
+func maxConns() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024
+	}
+	return int(min(limit.Cur-min(limit.Cur/2, spareDescriptors), wire.FlagTable-1))
+}
+
+const spareDescriptors = 64
+
+// monotonic returns a clock that reads CLOCK_MONOTONIC in nanoseconds, as the
+// workers do, without a system call.
+func monotonic() func() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	began, base := time.Now(), ts.Nano()
+	return func() int64 { return base + int64(time.Since(began)) }
+}
+
+// workerLog writes what workers say in the error log.
+type workerLog struct{ log *logs.ErrorLog }
+
+func (l workerLog) Line(level, pid int, text string) {
+	l.log.Log(pythonLevel(level), pid, strings.TrimRight(text, "\n"))
+}
+
+// pythonLevel maps a level of Python's logging module.
+func pythonLevel(level int) logs.Level {
+	switch {
+	case level >= 50:
+		return logs.Critical
+	case level >= 40:
+		return logs.Error
+	case level >= 30:
+		return logs.Warning
+	case level >= 20:
+		return logs.Info
+	}
+	return logs.Debug
+}
+
+// writePidFile notes this process in a file, unless a living one is noted there.
+func writePidFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	if b, err := os.ReadFile(path); err == nil {
+		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err == nil && pid != os.Getpid() && pid > 0 && unix.Kill(pid, 0) == nil {
+			return fmt.Errorf("pidfile %s: the server with pid %d already runs", path, pid)
+		}
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
+		return fmt.Errorf("pidfile: %w", err)
+	}
+	return nil
+}
+
+func removePidFile(path string) {
+	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid()) {
+		_ = os.Remove(path)
+	}
+}

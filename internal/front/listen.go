@@ -1,0 +1,108 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenOptions are what listening needs beside the address.
+type ListenOptions struct {
+	Backlog   int
+	ReusePort bool
+	Umask     int // for unix sockets
+}
+
+// Listen opens a socket. network is tcp, unix or fd; for fd it takes over an
+// inherited one.
+func Listen(network, address string, fd int, o ListenOptions) (net.Listener, error) {
+	var l net.Listener
+	var err error
+	switch network {
+	case "fd":
+		l, err = inherited(fd)
+	case "unix":
+		l, err = listenUnix(address, o)
+	default:
+		lc := net.ListenConfig{KeepAlive: -1, Control: o.control}
+		l, err = lc.Listen(context.Background(), network, address)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	setBacklog(l, o.Backlog)
+	return l, nil
+}
+
+func (o ListenOptions) control(_, _ string, raw syscall.RawConn) error {
+	if !o.ReusePort {
+		return nil
+	}
+	var set error
+	err := raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, set)
+}
+
+// listenUnix listens on a path. A socket that a dead server left there is
+// removed; one that answers, or anything else, is not.
+func listenUnix(path string, o ListenOptions) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("%s exists and is not a socket", path)
+		}
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("another server listens on %s", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	old := syscall.Umask(o.Umask)
+	defer syscall.Umask(old)
+	return net.Listen("unix", path)
+}
+
+func inherited(fd int) (net.Listener, error) {
+	f := os.NewFile(uintptr(fd), fmt.Sprintf("fd://%d", fd))
+	if f == nil {
+		return nil, fmt.Errorf("fd://%d is no descriptor", fd)
+	}
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("fd://%d is no listening socket: %w", fd, err)
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	return l, nil
+}
+
+// setBacklog sets how many connections may wait to be accepted. The kernel
+// takes a second listen(2) for that; the net package chose the system's limit.
+func setBacklog(l net.Listener, backlog int) {
+	if sc, ok := l.(syscall.Conn); ok && backlog > 0 {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = unix.Listen(int(fd), backlog) })
+		}
+	}
+}
+
+// explain says what to do about the usual reasons.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another server has it; stop that one, or choose another address with --bind", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
+	}
+	return err
+}
