@@ -33,6 +33,7 @@ func commands() []command {
 	return []command{
 		{"serve", "serve a WSGI application; the word may be left out: girin app:app", runServe},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
+		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
 		{"version", "show the version", runVersion},
 	}

@@ -1,0 +1,103 @@
+package chart
+
+import (
+	"io"
+
+	"github.com/fogleman/gg"
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goregular"
+	"golang.org/x/image/font/opentype"
+)
+
+// pngScale is pixels per unit of the scene: sharp on dense screens and in print.
+const pngScale = 2
+
+// PNG writes the scene in the light theme.
+func (s *Scene) PNG(w io.Writer) error {
+	fonts, err := loadFonts()
+	if err != nil {
+		return err
+	}
+	dc := gg.NewContext(int(s.Width*pngScale), int(s.Height*pngScale))
+	dc.Scale(pngScale, pngScale)
+	dc.SetColor(lightColor(Paper))
+	dc.Clear()
+	for i := range s.shapes {
+		if err := s.shapes[i].paint(dc, fonts); err != nil {
+			return err
+		}
+	}
+	return dc.EncodePNG(w)
+}
+
+type fonts struct{ regular, bold *opentype.Font }
+
+func loadFonts() (f fonts, err error) {
+	if f.regular, err = opentype.Parse(goregular.TTF); err != nil {
+		return f, err
+	}
+	f.bold, err = opentype.Parse(gobold.TTF)
+	return f, err
+}
+
+// face is the font at a size in pixels of the output: text is not scaled with the context.
+func (f fonts) face(size float64, bold bool) (font.Face, error) {
+	which := f.regular
+	if bold {
+		which = f.bold
+	}
+	return opentype.NewFace(which, &opentype.FaceOptions{Size: size * pngScale, DPI: 72, Hinting: font.HintingFull})
+}
+
+func (sh *shape) paint(dc *gg.Context, f fonts) error {
+	switch sh.kind {
+	case rectShape:
+		dc.DrawRectangle(sh.x, sh.y, sh.x2-sh.x, sh.y2-sh.y)
+	case circleShape:
+		dc.DrawCircle(sh.x, sh.y, sh.radius)
+	case lineShape:
+		dc.DrawLine(sh.x, sh.y, sh.x2, sh.y2)
+	case textShape:
+		return sh.paintText(dc, f)
+	}
+	alpha := uint8(255)
+	if sh.faint {
+		alpha = 140
+	}
+	if sh.fill != "" {
+		c := lightColor(sh.fill)
+		dc.SetRGBA255(int(c.R), int(c.G), int(c.B), int(alpha))
+		dc.FillPreserve()
+	}
+	if sh.stroke != "" {
+		c := lightColor(sh.stroke)
+		dc.SetRGBA255(int(c.R), int(c.G), int(c.B), int(alpha))
+		dc.SetLineWidth(sh.width * pngScale)
+		dc.SetDash()
+		if sh.dashed {
+			dc.SetDash(5*pngScale, 3*pngScale)
+		}
+		dc.StrokePreserve()
+	}
+	dc.ClearPath()
+	return nil
+}
+
+func (sh *shape) paintText(dc *gg.Context, f fonts) error {
+	face, err := f.face(sh.size, sh.bold)
+	if err != nil {
+		return err
+	}
+	defer face.Close()
+	align := map[string]float64{"middle": 0.5, "end": 1}[sh.anchor]
+	dc.Push()
+	defer dc.Pop()
+	dc.Identity()
+	dc.SetFontFace(face)
+	dc.SetColor(lightColor(sh.fill))
+	x, y := sh.x*pngScale, sh.y*pngScale
+	dc.RotateAbout(gg.Radians(sh.turn), x, y)
+	dc.DrawStringAnchored(sh.text, x, y, align, 0)
+	return nil
+}

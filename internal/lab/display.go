@@ -1,0 +1,79 @@
+package lab
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"girin/internal/lab/result"
+)
+
+// A Display shows progress: a line that stays per visit and, on a terminal, a live one
+// below with what runs now and the time left.
+type Display struct {
+	w    io.Writer
+	live bool
+}
+
+// NewDisplay writes to w. live says that w is a terminal, whose last line may be redrawn.
+func NewDisplay(w io.Writer, live bool) *Display { return &Display{w: w, live: live} }
+
+// liveWidth keeps the live line on one line of a terminal of the usual width.
+const liveWidth = 79
+
+// Show takes one step of a run.
+func (d *Display) Show(p Progress) {
+	d.clear()
+	for _, s := range p.Skipped {
+		fmt.Fprintf(d.w, "skipped: %s: %s\n", s.What, s.Why)
+	}
+	if p.JustFinished != nil {
+		fmt.Fprintf(d.w, "[%d/%d] %s\n", p.Done, p.Total, finished(p))
+	}
+	if d.live && p.ScenarioBegun != "" {
+		line := fmt.Sprintf("[%d/%d] block %d/%d  %s  %s  %s", p.Done+1, p.Total, p.Visit.Block, p.Blocks,
+			p.Visit.Setting.ID(), p.ScenarioBegun, left(p.Left))
+		fmt.Fprint(d.w, line[:min(len(line), liveWidth)])
+	}
+}
+
+// Close removes the live line.
+func (d *Display) Close() { d.clear() }
+
+func (d *Display) clear() {
+	if d.live {
+		fmt.Fprint(d.w, "\r\x1b[K")
+	}
+}
+
+func finished(p Progress) string {
+	words := []string{fmt.Sprintf("%-24s", p.Visit.Setting.ID())}
+	for i := range p.JustFinished {
+		r := &p.JustFinished[i]
+		words = append(words, outcome(r))
+	}
+	return strings.Join(words, "  ") + "  " + left(p.Left)
+}
+
+// outcome is the number that the eye looks for first.
+func outcome(r *result.Run) string {
+	name := r.Stream
+	if r.Phase != r.Scenario && r.Phase != r.Stream {
+		name = r.Phase + "/" + name
+	}
+	switch {
+	case r.Invalid != "":
+		return fmt.Sprintf("%s invalid (%s)", name, r.Invalid)
+	case r.Offered > 0:
+		return fmt.Sprintf("%s %.4g/s p99 %.4g ms", name, r.Rate, r.Latency.P99)
+	}
+	return fmt.Sprintf("%s %.4g/s", name, r.Rate)
+}
+
+func left(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%v left", d.Round(time.Second))
+}

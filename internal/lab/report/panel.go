@@ -1,0 +1,287 @@
+package report
+
+import (
+	"slices"
+
+	"girin/internal/lab/plan"
+	"girin/internal/lab/result"
+	"girin/internal/lab/stats"
+)
+
+// A panel is what can be compared with each other: one load, on every setting.
+type panel struct {
+	Scenario, Phase, Stream string
+	Kind                    string
+	Path                    string
+	Clients                 int
+	Offered                 float64
+	TakesS                  float64
+	// Alone is false for a stream that competes with others: there latency matters as
+	// much as the rate.
+	Alone bool
+	Cells []*cell
+
+	// Floor is the noise floor of the ranking's metric; Ranked is false where places
+	// would mean nothing, and Unranked says why.
+	Floor    float64
+	Ranked   bool
+	Unranked string
+	// ComputeS is the shortest time that one request computed, the base of the ideal.
+	ComputeS float64
+}
+
+// A cell is one setting in one panel.
+type cell struct {
+	Setting plan.Setting
+	Runs    []*result.Run // valid ones, by block
+	Invalid []*result.Run
+
+	Rate, Time, P50, P90, P95, P99, Max stats.Summary
+	CPU                                 stats.Summary // server CPU in ms per request; of all streams if several
+	Memory                              stats.Summary // MiB
+	Processes                           int
+	Ideal                               float64 // requests/s, 0 if unknown
+	Place                               int     // 0 if not ranked
+}
+
+// Key names the cell within the page.
+func (c *cell) Key() string { return c.Setting.ID() }
+
+// OK reports whether anything valid was measured.
+func (c *cell) OK() bool { return len(c.Runs) > 0 }
+
+// open reports whether the load came at a rate, so that the latency is the result.
+func (p *panel) open() bool { return p.Offered > 0 }
+
+// Name is the panel's heading.
+func (p *panel) Name() string {
+	name := p.Scenario
+	if p.Phase != p.Scenario {
+		name += ": " + p.Phase
+	}
+	if p.Stream != p.Phase && p.Stream != p.Scenario {
+		name += ", " + p.Stream
+	}
+	return name
+}
+
+// panels groups the runs of a folder. Settings keep the plan's order.
+func panels(f *result.Folder) []*panel {
+	cores := max(1, f.Machine.UsableCores)
+	order := map[string]int{}
+	for i, s := range f.Plan.Expand(cores) {
+		order[s.ID()] = i
+	}
+	var all []*panel
+	for _, sc := range f.Plan.AllScenarios() {
+		for _, ph := range sc.Phases {
+			for _, st := range ph.Streams {
+				p := newPanel(sc, ph, st)
+				p.collect(f.Runs, cores)
+				slices.SortStableFunc(p.Cells, func(a, b *cell) int { return order[a.Key()] - order[b.Key()] })
+				p.rank()
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+func newPanel(sc plan.Scenario, ph plan.Phase, st plan.Stream) *panel {
+	return &panel{
+		Scenario: sc.Name, Phase: ph.Name, Stream: st.Name, Kind: st.Kind, Path: st.Path,
+		Clients: st.Load.Clients, Offered: st.Load.Rate, TakesS: st.Takes.Seconds(), Alone: len(ph.Streams) == 1,
+	}
+}
+
+// collect makes the panel's cells.
+func (p *panel) collect(runs []result.Run, cores int) {
+	byID := map[string]*cell{}
+	for i := range runs {
+		r := &runs[i]
+		if r.Scenario != p.Scenario || r.Phase != p.Phase || r.Stream != p.Stream {
+			continue
+		}
+		c := byID[r.Setting.ID()]
+		if c == nil {
+			c = &cell{Setting: r.Setting}
+			byID[c.Key()] = c
+			p.Cells = append(p.Cells, c)
+		}
+		if r.Invalid != "" {
+			c.Invalid = append(c.Invalid, r)
+			continue
+		}
+		c.Runs = append(c.Runs, r)
+		if p.Kind == plan.Computing && r.AppMinMS > 0 && (p.ComputeS == 0 || r.AppMinMS/1000 < p.ComputeS) {
+			p.ComputeS = r.AppMinMS / 1000
+		}
+	}
+	for _, c := range p.Cells {
+		c.summarize()
+		c.Ideal = p.ideal(c, cores)
+	}
+}
+
+func (c *cell) summarize() {
+	slices.SortStableFunc(c.Runs, func(a, b *result.Run) int { return a.Block - b.Block })
+	of := func(value func(*result.Run) float64) stats.Summary { return stats.Summarize(values(c.Runs, value)) }
+	c.Rate = of(rate)
+	c.Time = of(func(r *result.Run) float64 { return r.TimePerRequestMS })
+	c.P50 = of(func(r *result.Run) float64 { return r.Latency.P50 })
+	c.P90 = of(func(r *result.Run) float64 { return r.Latency.P90 })
+	c.P95 = of(func(r *result.Run) float64 { return r.Latency.P95 })
+	c.P99 = of(p99)
+	c.Max = of(func(r *result.Run) float64 { return r.Latency.Max })
+	c.Memory = of(func(r *result.Run) float64 { return r.MemoryMiB })
+	c.CPU = of(func(r *result.Run) float64 { return 1000 * r.ServerCPUS / float64(max(1, r.OK+r.Failed)) })
+	for _, r := range c.Runs {
+		c.Processes = max(c.Processes, r.Processes)
+	}
+}
+
+func rate(r *result.Run) float64 { return r.Rate }
+func p99(r *result.Run) float64  { return r.Latency.P99 }
+
+func values(runs []*result.Run, value func(*result.Run) float64) []float64 {
+	out := make([]float64, len(runs))
+	for i, r := range runs {
+		out[i] = value(r)
+	}
+	return out
+}
+
+// ideal is what the setting could serve: as many at once as it has slots and clients ask,
+// each taking what it waits; or as many as there are cores to compute. What the plan says
+// of a stream goes first.
+func (p *panel) ideal(c *cell, cores int) float64 {
+	for _, r := range c.Runs {
+		if r.Ideal > 0 {
+			return r.Ideal
+		}
+	}
+	switch {
+	case !p.Alone || p.open():
+		return 0
+	case p.Kind == plan.Waiting && p.TakesS > 0:
+		return float64(p.atOnce(c.Setting)) / p.TakesS
+	case p.Kind == plan.Computing && p.ComputeS > 0:
+		return float64(min(cores, p.Clients, processes(c.Setting, cores))) / p.ComputeS
+	}
+	return 0
+}
+
+// atOnce is min(W*T, clients).
+func (p *panel) atOnce(s plan.Setting) int {
+	if slots := s.Slots(); slots > 0 {
+		return min(slots, p.Clients)
+	}
+	return p.Clients
+}
+
+// processes is how many can compute at once: under the GIL, one per process.
+func processes(s plan.Setting, cores int) int {
+	if s.Workers == 0 && s.Class == "auto" {
+		return cores
+	}
+	return max(1, s.Workers)
+}
+
+// metric is what a panel is ranked by.
+func (p *panel) metric() (value func(*result.Run) float64, higherIsBetter bool) {
+	if p.open() {
+		return p99, false
+	}
+	return rate, true
+}
+
+// rank gives places, or says why there are none.
+func (p *panel) rank() {
+	value, higher := p.metric()
+	control, again := p.control()
+	if control == nil {
+		p.Unranked = "the plan has no control that is run twice, so the noise is unknown"
+		return
+	}
+	a, b := pairs(control.Runs, again.Runs)
+	floor, ok := stats.NoiseFloor(values(a, value), values(b, value))
+	if !ok {
+		p.Unranked = "fewer than 6 valid runs of the control, so the noise is unknown"
+		return
+	}
+	p.Floor = floor
+	var ranked []*cell
+	var samples [][]float64
+	for _, c := range p.Cells {
+		if len(c.Runs) >= stats.MinRuns && !c.Setting.Again {
+			ranked = append(ranked, c)
+			samples = append(samples, values(c.Runs, value))
+		}
+	}
+	if len(ranked) < 2 {
+		p.Unranked = "fewer than two settings have 6 valid runs"
+		return
+	}
+	p.Ranked = true
+	_, places := stats.Rank(samples, floor, higher)
+	for i, c := range ranked {
+		c.Place = places[i]
+	}
+}
+
+// control finds the setting that was run twice, and its second run; nil if there is none.
+func (p *panel) control() (first, again *cell) {
+	for _, c := range p.Cells {
+		if !c.Setting.Again {
+			continue
+		}
+		once := c.Setting
+		once.Again = false
+		for _, d := range p.Cells {
+			if d.Key() == once.ID() {
+				return d, c
+			}
+		}
+	}
+	return nil, nil
+}
+
+// pairs keeps the runs of blocks that both have.
+func pairs(a, b []*result.Run) (x, y []*result.Run) {
+	for _, r := range a {
+		for _, s := range b {
+			if r.Block == s.Block {
+				x, y = append(x, r), append(y, s)
+			}
+		}
+	}
+	return x, y
+}
+
+// best is the first cell by the panel's metric; nil if nothing is valid.
+func (p *panel) best(accept func(*cell) bool) *cell {
+	var best *cell
+	for _, c := range p.Cells {
+		if c.OK() && !c.Setting.Again && accept(c) && (best == nil || p.better(c, best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+func (p *panel) better(a, b *cell) bool {
+	if p.open() {
+		// What is not served has no latency: serving comes first.
+		if sa, sb := served(a), served(b); sa != sb {
+			return sa
+		}
+		return a.P99.Median < b.P99.Median
+	}
+	return a.Rate.Median > b.Rate.Median
+}
+
+// served reports whether an open load was kept up with.
+func served(c *cell) bool { return c.Ideal == 0 || c.Rate.Median >= 0.95*c.Ideal }
+
+// starved reports whether a stream got less than half of what it could.
+func starved(c *cell) bool { return c.OK() && c.Ideal > 0 && c.Rate.Median < 0.5*c.Ideal }

@@ -1,0 +1,247 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"girin/internal/lab/plan"
+	"girin/internal/lab/result"
+	"girin/internal/proc"
+)
+
+// Options says what to run and where to put it.
+type Options struct {
+	Dir     string   // results folder; must not exist unless Resume
+	Source  []byte   // the plan's text
+	File    string   // its name, for errors
+	Girin   string   // this program, which serves, loads and plays the upstream
+	Version string   // its version, for the record
+	Environ []string // environment of servers, before the plan's additions
+	// Resume continues Dir: the visits that it has are not repeated.
+	Resume bool
+	// Progress is told of each step. It is called from one goroutine.
+	Progress func(Progress)
+}
+
+// Progress is where a run stands.
+type Progress struct {
+	Visit         plan.Visit
+	Done, Total   int           // visits
+	Blocks        int           // of the plan
+	Left          time.Duration // an estimate; 0 before there is one
+	Skipped       []result.Skip // set in the first report only
+	JustFinished  []result.Run  // set when a visit has ended
+	ScenarioBegun string        // set when one begins
+}
+
+// Run runs a plan. It returns the folder together with ctx's error if it was stopped: what
+// was measured until then is in the folder.
+func Run(ctx context.Context, o Options) (*result.Folder, error) {
+	p, err := plan.Parse(o.File, o.Source, UsableCores())
+	if err != nil {
+		return nil, err
+	}
+	shop, err := newWorkshop(ctx, p, o.Girin, o.Environ)
+	if err != nil {
+		return nil, err
+	}
+	defer shop.close()
+	starter := proc.NewStarter()
+	defer starter.Close()
+	upstream, err := startUpstream(p, shop, starter)
+	if err != nil {
+		return nil, err
+	}
+	defer upstream.stop()
+
+	machine := describeMachine()
+	machine.Lab = o.Version
+	settings := shop.inspect(ctx, p, p.Expand(UsableCores()), &machine)
+	if len(settings) == 0 {
+		return nil, fmt.Errorf("nothing to run: %s: %s", machine.Skipped[0].What, machine.Skipped[0].Why)
+	}
+	shop.describePython(ctx, &machine)
+	visits := p.Schedule(settings)
+	machine.Planned = len(visits)
+	folder, err := openFolder(o, machine)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{plan: p, shop: shop, starter: starter, folder: folder, progress: o.Progress}
+	err = r.visitAll(ctx, visits, machine.Skipped)
+	return folder, errors.Join(err, folder.SaveCSV())
+}
+
+// openFolder creates the results folder, or opens one that is to be continued.
+func openFolder(o Options, m result.Machine) (*result.Folder, error) {
+	if !o.Resume {
+		return result.Create(o.Dir, o.Source, m)
+	}
+	f, err := result.Open(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.Repair()
+}
+
+type runner struct {
+	plan     *plan.Plan
+	shop     *workshop
+	starter  *proc.Starter
+	folder   *result.Folder
+	progress func(Progress)
+}
+
+func (r *runner) visitAll(ctx context.Context, visits []plan.Visit, skipped []result.Skip) error {
+	if err := os.MkdirAll(r.folder.Path("logs"), 0o777); err != nil {
+		return err
+	}
+	done := r.folder.Done()
+	started, measured := time.Now(), 0
+	report := func(p Progress) {
+		p.Total, p.Blocks = len(visits), r.plan.Repeats
+		if measured > 0 {
+			p.Left = time.Since(started) / time.Duration(measured) * time.Duration(len(visits)-p.Done)
+		}
+		r.progress(p)
+	}
+	report(Progress{Skipped: skipped})
+	for i, v := range visits {
+		if done[v.Key()] {
+			continue
+		}
+		runs, err := r.visit(ctx, v, i+1, func(scenario string) {
+			report(Progress{Visit: v, Done: i, ScenarioBegun: scenario})
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.folder.Append(runs); err != nil {
+			return err
+		}
+		measured++
+		report(Progress{Visit: v, Done: i + 1, JustFinished: runs})
+	}
+	return nil
+}
+
+// visit starts a server, runs the visit's scenarios and stops it. An error means that the
+// whole run ends; what goes wrong with the server is in the runs.
+func (r *runner) visit(ctx context.Context, v plan.Visit, order int, begun func(string)) ([]result.Run, error) {
+	begun(v.Scenarios[0].Name)
+	server, err := r.start(ctx, v)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return failedRuns(v, order, v.Scenarios, "did not start: "+err.Error()), nil
+	}
+	defer server.stop()
+	var all []result.Run
+	for i, sc := range v.Scenarios {
+		begun(sc.Name)
+		runs, err := r.scenario(ctx, server, v, order, sc)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			return append(all, failedRuns(v, order, v.Scenarios[i:], err.Error())...), nil
+		}
+		all = append(all, runs...)
+	}
+	return all, nil
+}
+
+// start starts the visit's server, with its output in logs/.
+func (r *runner) start(ctx context.Context, v plan.Visit) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(r.folder.Path("logs", fileName(v.Key())+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	argv := r.shop.command(v.Setting, r.plan.SubjectOf(v.Setting), port)
+	return startServer(ctx, r.starter, proc.Spec{
+		Path: argv[0], Args: argv[1:], Dir: r.shop.appDir, Env: r.shop.serverEnv(v.Setting), Out: log, Err: log,
+	}, port)
+}
+
+// fileName replaces what does not belong in one.
+func fileName(key string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune(`/\ :()*?"<>|`, c) {
+			return '_'
+		}
+		return c
+	}, key)
+}
+
+// scenario probes, warms up and runs the phases of one scenario.
+func (r *runner) scenario(ctx context.Context, s *server, v plan.Visit, order int, sc plan.Scenario) ([]result.Run, error) {
+	bodies := map[string]string{}
+	for _, phase := range sc.Phases {
+		for _, stream := range phase.Streams {
+			a, err := s.probe(ctx, stream.Path)
+			if err != nil {
+				return nil, err
+			}
+			bodies[stream.Path] = a.body
+		}
+	}
+	if err := r.warmUp(ctx, s); err != nil {
+		return nil, err
+	}
+	var all []result.Run
+	for _, phase := range sc.Phases {
+		cpu := cpuOf(s.process.PID())
+		loads, err := runLoads(ctx, r.shop.girin, s.url, phase)
+		if err != nil {
+			return nil, err
+		}
+		used := cpuOf(s.process.PID()) - cpu
+		memory, processes := memoryOf(s.process.PID())
+		for _, l := range loads {
+			run := newRun(v, order, sc, phase, l.stream)
+			fill(&run, l, phase)
+			run.ServerCPUS, run.MemoryMiB, run.Processes = used.Seconds(), memory, processes
+			if l.stream.Body == "same" {
+				run.Body = bodies[l.stream.Path]
+			}
+			if s.ended() {
+				run.Invalid = errServerEnded.Error()
+			}
+			all = append(all, run)
+		}
+	}
+	return all, nil
+}
+
+// warmUp sends the plan's warm-up load and discards what comes of it.
+func (r *runner) warmUp(ctx context.Context, s *server) error {
+	w := r.plan.Warmup
+	stream := plan.Stream{Endpoint: plan.Endpoint{Path: w.Path}, Load: plan.Load{Requests: w.Requests, Clients: w.Clients}}
+	_, err := runLoads(ctx, r.shop.girin, s.url, plan.Phase{Streams: []plan.Stream{stream}})
+	return err
+}
+
+// failedRuns records that scenarios could not be run.
+func failedRuns(v plan.Visit, order int, scenarios []plan.Scenario, why string) []result.Run {
+	var all []result.Run
+	for _, sc := range scenarios {
+		for _, phase := range sc.Phases {
+			for _, stream := range phase.Streams {
+				run := newRun(v, order, sc, phase, stream)
+				run.Invalid = why
+				all = append(all, run)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,176 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"girin/internal/proc"
+)
+
+// Limits on a server's life.
+const (
+	startTimeout = 30 * time.Second // until it answers
+	quietTimeout = 10 * time.Second // until its other workers have started too
+	stopGrace    = 3 * time.Second  // between TERM and KILL
+)
+
+// A server is a started one that answers.
+type server struct {
+	process *proc.Process
+	url     string // http://127.0.0.1:PORT
+	log     *os.File
+}
+
+// start runs argv, which listens on port, and returns when it answers and has settled. On
+// failure nothing is left running.
+func startServer(ctx context.Context, starter *proc.Starter, spec proc.Spec, port string) (*server, error) {
+	process, err := starter.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{process: process, url: "http://127.0.0.1:" + port, log: spec.Err}
+	if err := s.waitReady(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	s.waitQuiet(ctx)
+	return s, nil
+}
+
+// freePort returns a port that was free a moment ago.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// waitReady polls until any HTTP response comes.
+func (s *server) waitReady(ctx context.Context) error {
+	deadline := time.NewTimer(startTimeout)
+	defer deadline.Stop()
+	for {
+		if _, err := s.get(ctx, "/", 5*time.Second); err == nil {
+			return nil
+		}
+		select {
+		case <-s.process.Done():
+			return fmt.Errorf("the server ended before it answered (exit code %d)%s", s.process.ExitCode(), s.said())
+		case <-deadline.C:
+			return fmt.Errorf("the server did not answer within %v%s", startTimeout, s.said())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// said is the end of the server's log, for errors.
+func (s *server) said() string {
+	text, err := os.ReadFile(s.log.Name())
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return ": " + lastLines(string(text), 4)
+}
+
+// waitQuiet returns when the process tree has used no CPU for 150 ms: the first worker
+// answers while the others may still import the app, which must not be measured.
+func (s *server) waitQuiet(ctx context.Context) {
+	end := time.Now().Add(quietTimeout)
+	last, quiet := cpuOf(s.process.PID()), 0
+	for quiet < 3 && time.Now().Before(end) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		if now := cpuOf(s.process.PID()); now == last {
+			quiet++
+		} else {
+			last, quiet = now, 0
+		}
+	}
+}
+
+// stop ends the server and everything it started.
+func (s *server) stop() {
+	tree := processTree(s.process.PID())
+	_ = s.process.Signal(syscall.SIGTERM) // it may have ended
+	s.process.Stop(stopGrace)
+	for _, p := range tree {
+		// A child that has left the group and outlived its parent. The id is checked
+		// again, since a process that ended may have given it to another.
+		if now, err := readProcess(p.pid); err == nil && now.group == p.group {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// ended reports whether the server is gone.
+func (s *server) ended() bool {
+	select {
+	case <-s.process.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// An answer is a response as far as it is compared.
+type answer struct {
+	status int
+	body   string // a hash
+}
+
+// get makes one request on a connection of its own.
+func (s *server) get(ctx context.Context, path string, timeout time.Duration) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, response.Body); err != nil {
+		return answer{}, err
+	}
+	return answer{status: response.StatusCode, body: hex.EncodeToString(hash.Sum(nil)[:8])}, nil
+}
+
+// probe asks for a path once, so that what the app does on its first request is done, and
+// checks that the answer is a success.
+func (s *server) probe(ctx context.Context, path string) (answer, error) {
+	a, err := s.get(ctx, path, startTimeout)
+	switch {
+	case err != nil:
+		return a, fmt.Errorf("probe of %s: %w%s", path, err, s.said())
+	case a.status < 200 || a.status > 299:
+		return a, fmt.Errorf("probe of %s: status %d%s", path, a.status, s.said())
+	}
+	return a, nil
+}
+
+// errServerEnded is why a run does not count although the load generator ended well.
+var errServerEnded = errors.New("the server's main process ended during the run")
