@@ -122,16 +122,23 @@ func (c *client) claim() bool {
 
 // waitDue sleeps until the claimed request is due; false if the run has been stopped meanwhile.
 func (c *client) waitDue() bool {
-	if c.run.open && c.sample.scheduled > c.now {
-		c.run.idle.Add(1)
-		err := c.alarm.sleep(time.Duration(c.sample.scheduled - c.run.now()))
-		c.run.leaveIdle()
-		if err != nil && !errors.Is(err, os.ErrClosed) {
-			c.run.giveUp(fmt.Sprintf("a timer failed: %v", err))
+	if c.run.open {
+		if c.sample.scheduled > c.now {
+			c.sleep()
 		}
-		c.now = c.run.now()
+		c.run.replaceIdle()
 	}
 	return !c.run.stopped.Load()
+}
+
+func (c *client) sleep() {
+	c.run.idle.Add(1)
+	err := c.alarm.sleep(time.Duration(c.sample.scheduled - c.run.now()))
+	c.run.idle.Add(-1)
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		c.run.giveUp(fmt.Errorf("a timer failed: %w", err))
+	}
+	c.now = c.run.now()
 }
 
 // connect opens a connection; if it cannot, the claimed request has failed.

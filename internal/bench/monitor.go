@@ -197,7 +197,7 @@ func (m *monitor) checkAlive(t totals, now time.Duration) {
 		m.alive = now
 	}
 	if now-m.alive >= goneAfter {
-		m.run.giveUp(fmt.Sprintf("the server is gone: no connection for %v", goneAfter))
+		m.run.giveUp(fmt.Errorf("the server is gone: no connection for %v", goneAfter))
 	}
 }
 

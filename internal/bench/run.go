@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"math"
 	"net"
@@ -40,14 +39,11 @@ type run struct {
 	idle    atomic.Int64 // open loop: clients that wait for their request to be due
 	tlsName atomic.Pointer[string]
 
-	mu      sync.Mutex // guards clients, ctx, closed
+	mu      sync.Mutex // guards clients
 	clients []*client
 	wg      sync.WaitGroup
-	ctx     context.Context
+	ctx     context.Context // of the whole run
 }
-
-// errStopped is the cause of the end of a run that its caller stopped.
-var errStopped = errors.New("stopped")
 
 // Run makes the requests that o asks for and says what happened. An error means that there is no result: o is wrong, or no
 // connection could be made at all. If ctx ends, or the server goes away, the result is what there is, marked Partial.
@@ -194,9 +190,9 @@ func (r *run) launch(c *client) {
 	r.wg.Go(func() { c.loop(r.ctx) })
 }
 
-// leaveIdle is called by a client whose request is due now. If no other waits for the next one, another client is added.
-func (r *run) leaveIdle() {
-	if r.idle.Add(-1) > 0 || r.stopped.Load() {
+// replaceIdle is called by a client that is about to send. If no other waits for the next arrival, another client is added.
+func (r *run) replaceIdle() {
+	if r.idle.Load() > 0 || r.stopped.Load() {
 		return
 	}
 	r.mu.Lock()
@@ -230,6 +226,4 @@ func (r *run) pause(ctx context.Context, failures int64) {
 }
 
 // giveUp ends the run early.
-func (r *run) giveUp(reason string) {
-	r.cancel(fmt.Errorf("%w: %s", errStopped, reason))
-}
+func (r *run) giveUp(reason error) { r.cancel(reason) }
