@@ -32,8 +32,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve a WSGI application; the word may be left out: girin app:app", runServe},
-		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
+		{"bench", "load a server, and report what ab reports and what it hides", runBench},
 		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
+		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
 		{"version", "show the version", runVersion},
 	}

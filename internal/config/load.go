@@ -181,7 +181,7 @@ func (l *loader) checkStatus(o *Option, s setting) {
 	switch o.Status {
 	case NotBuilt:
 		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args,
-			Err: errors.New("Girin does not have this yet; it must be left out")})
+			Err: errors.New("not built yet; it must be left out")})
 	case NotApplicable:
 		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "has no effect: " + o.Instead})
 	}

@@ -16,7 +16,7 @@ type AccessOptions struct {
 	Target Target
 	Format *Format
 	Stdout io.Writer   // what "-" means
-	Tell   func(error) // called once when the log begins to fail
+	Tell   func(error) // called once when the log begins to fail; nil is silent
 }
 
 // AccessLog writes a line for each finished request, up to accessDelay late.
@@ -29,8 +29,12 @@ type AccessLog struct {
 
 // OpenAccess opens the access log.
 func OpenAccess(o AccessOptions) (*AccessLog, error) {
+	tell := o.Tell
+	if tell == nil {
+		tell = func(error) {}
+	}
 	s, err := newSink(sinkConfig{
-		name: "access log", target: o.Target, std: o.Stdout, tell: o.Tell,
+		name: "access log", target: o.Target, std: o.Stdout, tell: tell,
 		limit: accessLimit, batch: accessBatch, delay: accessDelay,
 	})
 	if err != nil {

@@ -81,19 +81,13 @@ func padded(part appender, width int) appender {
 	return func(dst []byte, r *AccessRecord, c *clock) []byte {
 		start := len(dst)
 		dst = part(dst, r, c)
-		if width < 0 {
-			for len(dst)-start < -width {
-				dst = append(dst, ' ')
-			}
-			return dst
+		end := len(dst)
+		for len(dst)-start < max(width, -width) {
+			dst = append(dst, ' ')
 		}
-		if missing := width - (len(dst) - start); missing > 0 {
-			text := len(dst) - start
-			for range missing {
-				dst = append(dst, ' ')
-			}
-			copy(dst[start+missing:], dst[start:start+text])
-			for i := range missing {
+		if spaces := len(dst) - end; width > 0 && spaces > 0 {
+			copy(dst[start+spaces:], dst[start:end])
+			for i := range spaces {
 				dst[start+i] = ' '
 			}
 		}
