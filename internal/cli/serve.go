@@ -118,7 +118,7 @@ func (s *server) run() int {
 	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: maxConns(), Waits: s.cfg.QueueSize,
-		Window: responseWindow, Clock: monotonic(),
+		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(),
 	})
 	s.front = front.New(s.frontConfig())
 	s.workers = supervisor.New(supervisor.Config{

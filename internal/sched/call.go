@@ -34,7 +34,12 @@ type Call struct {
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns
 	sent      atomic.Int64 // ns, when the lane had it; 0: it waits in the master
-	trusted   atomic.Bool  // to be quick; the watcher checks once
+	window    uint32
+	moved     atomic.Int64 // ns, when its answer last went on; 0: its head is not sent
+	// unacknowledged is how many body bytes came for which no credit was
+	// given back: with a whole window of them the worker waits for the client.
+	unacknowledged atomic.Int64
+	trusted        atomic.Bool // to be quick; the watcher checks once
 }
 
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.

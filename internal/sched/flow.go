@@ -80,6 +80,7 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
 	case wire.Failed:
 		q.fail(c, f.ID, ErrAppFailed)
 	default:
+		q.note(c, f, len(body))
 		if f.Flags&wire.Final != 0 && !q.end(c, f.ID) {
 			return
 		}

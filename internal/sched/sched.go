@@ -80,10 +80,12 @@ type FileBody struct {
 type Config struct {
 	Lane   Lane
 	Arena  Arena
-	Cells  int          // how many calls can be registered; at most wire.FlagTable
-	Waits  int          // how many calls may wait beyond those that run
-	Window uint32       // response bytes a worker may send before it needs credit
-	Clock  func() int64 // CLOCK_MONOTONIC in nanoseconds, as the workers read it
+	Cells  int    // how many calls can be registered; at most wire.FlagTable
+	Waits  int    // how many calls may wait beyond those that run
+	Window uint32 // response bytes a worker may send before it needs credit
+
+	Deadlines Deadlines
+	Clock     func() int64 // CLOCK_MONOTONIC in nanoseconds, as the workers read it
 }
 
 // Queue is the scheduler. Its zero value is not usable; see New.
@@ -118,11 +120,15 @@ func New(cfg Config) *Queue {
 	return q
 }
 
-// Start launches the feeder and the watcher.
+// Start launches the queue's goroutines.
 func (q *Queue) Start() {
 	q.done.Add(2)
 	go q.feeder()
 	go q.watcher()
+	if q.cfg.Deadlines.Timeout > 0 {
+		q.done.Add(1)
+		go q.deadlines()
+	}
 }
 
 // Close ends the queue; calls that wait in it fail. It returns when its
@@ -202,6 +208,9 @@ func (q *Queue) Submit(c *Call) error {
 	c.owner.Store(nil)
 	c.submitted = q.cfg.Clock()
 	c.sent.Store(0)
+	c.moved.Store(0)
+	c.unacknowledged.Store(0)
+	c.window = q.cfg.Window
 	c.trusted.Store(c.flags&wire.Quick != 0)
 	q.inFlight.Add(1)
 	c.live.Store(id)
@@ -242,6 +251,8 @@ func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method,
 func (q *Queue) Grant(c *Call, n int) {
 	if w := c.owner.Load(); w != nil {
 		if id := c.live.Load(); id != 0 {
+			c.unacknowledged.Add(-int64(n))
+			c.moved.Store(q.cfg.Clock())
 			(*w).Grant(id, uint32(n))
 		}
 	}

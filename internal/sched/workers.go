@@ -126,20 +126,11 @@ func (q *Queue) suspects(died int64) map[uint64]*Call {
 // them was sent.
 func (q *Queue) running() (ids map[uint64]bool, newest int64) {
 	ids = map[uint64]bool{}
-	q.mu.Lock()
-	workers := q.alive
-	q.mu.Unlock()
-	for _, w := range workers {
-		for i := range w.Slots() {
-			id, _ := w.Slot(i)
-			if id == 0 {
-				continue
-			}
-			ids[id] = true
-			if c := q.find(id); c != nil {
-				newest = max(newest, c.sent.Load())
-			}
+	q.slots(func(_ Worker, id, _ uint64) {
+		ids[id] = true
+		if c := q.find(id); c != nil {
+			newest = max(newest, c.sent.Load())
 		}
-	}
+	})
 	return ids, newest
 }

@@ -72,7 +72,12 @@ type member struct {
 	gen   *generation
 	born  time.Time
 	kill  *time.Timer // ends it if it does not drain or boot in time
+	why   string      // it must be replaced, if not empty
+	known bool        // why its process will end was logged
 }
+
+// replaced is the generation of workers that wait for their replacement.
+var replaced = &generation{}
 
 // generation is the workers of one start or reload.
 type generation struct {
@@ -187,16 +192,53 @@ func (s *Supervisor) Reload(launch Launch) {
 	})
 }
 
-// Replace starts another worker for w, and drains w when it is ready.
+// Replace starts another worker for w, and drains w when that one is ready.
+// Workers are replaced one at a time.
 func (s *Supervisor) Replace(w *worker.Worker, why string) {
+	s.withMember(w, func(m *member) {
+		if m.why == "" {
+			m.why = why
+		}
+	})
+}
+
+// Restart ends w, which can do nothing any more, and starts another.
+func (s *Supervisor) Restart(w *worker.Worker, why string) {
+	s.withMember(w, func(m *member) {
+		s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", w.Name(), w.PID(), why)
+		m.known = true
+		w.Process().Kill()
+	})
+}
+
+// withMember runs f for a worker that serves.
+func (s *Supervisor) withMember(w *worker.Worker, f func(m *member)) {
 	s.do(func() {
 		for _, m := range s.members {
 			if m.w == w && m.state == serving {
-				s.cfg.Log.Infof("Replacing %s (pid %d): %s", w.Name(), w.PID(), why)
-				m.gen = &generation{number: m.gen.number}
+				f(m)
 			}
 		}
 	})
+}
+
+// replaceNext takes the next worker that must be replaced out of its
+// generation, unless another one is still waiting for its replacement.
+func (s *Supervisor) replaceNext() {
+	var next *member
+	for _, m := range s.members {
+		switch {
+		case m.state != serving:
+		case m.gen == replaced:
+			return
+		case m.why != "" && m.gen == s.gen && next == nil:
+			next = m
+		}
+	}
+	if next != nil {
+		s.cfg.Log.Infof("Replacing %s (pid: %d): %s", next.w.Name(), next.w.PID(), next.why)
+		next.gen = replaced
+	}
 }
 
 // stop drains everything.
@@ -216,6 +258,7 @@ func (s *Supervisor) stop() {
 // be: of a generation that is not proven, one; of an old one, as many as the
 // new one lacks.
 func (s *Supervisor) reconcile() {
+	s.replaceNext()
 	current, ready := 0, 0
 	for _, m := range s.members {
 		if m.gen == s.gen && m.state <= serving {
@@ -337,6 +380,7 @@ func (s *Supervisor) ended(m *member) {
 	switch {
 	case was == draining || s.stopping:
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
+	case was == serving && m.known:
 	case was == serving:
 		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), howItEnded(m.w))
 		s.crashed(time.Since(m.born))

@@ -91,7 +91,8 @@
 //	 1 Hello    payload: settings as JSON
 //	 2 Credit   request id may send n more bytes; n = 0xffffffff: look at
 //	            the flag table, it was cancelled
-//	 3 Promote  a busy leader gives up leadership
+//	 3 Promote  a busy leader sends what it has finished and gives up
+//	            leadership
 //	 4 Drain    stop reading the lanes; finish what runs; end with exit code 0
 //	 5 Body     the spooled body of id: one descriptor; payload u64 length
 //	 6 Ping     answer with Pong n
@@ -110,6 +111,10 @@
 //	71 Stacks   payload: text, UTF-8
 //
 // A message that does not parse ends the worker, never the master.
+//
+// A worker that does not answer Dump soon gets the signal that its Ready named
+// (dump_signal): its faulthandler writes all stacks to standard error without
+// Python's help.
 //
 // # State page
 //

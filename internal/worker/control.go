@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,6 +53,7 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	case wire.Log:
 		w.cfg.Receiver.Log(w, int(c.N), string(payload))
 	case wire.Stacks:
+		w.dumps.Store(0)
 		w.cfg.Receiver.Stacks(w, string(payload))
 	case wire.File:
 		return w.takeBody(payload, oob)
@@ -92,8 +94,20 @@ func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil, nil) }
 // Drain makes the worker stop reading, finish what it runs, and end.
 func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil, nil) }
 
-// Dump makes the worker tell its stacks, that of the request id first.
-func (w *Worker) Dump(id uint64) { w.send(wire.Control{Op: wire.Dump, ID: id}, nil, nil) }
+// Dump makes the worker tell its stacks, that of the request id first. If
+// Python does not answer soon, because something holds its lock, faulthandler
+// writes them to the worker's standard error.
+func (w *Worker) Dump(id uint64) {
+	w.dumps.Store(1)
+	w.send(wire.Control{Op: wire.Dump, ID: id}, nil, nil)
+	time.AfterFunc(dumpPatience, func() {
+		if w.dumps.Swap(0) > 0 {
+			_ = w.proc.Signal(syscall.Signal(w.facts.DumpSignal))
+		}
+	})
+}
+
+const dumpPatience = 300 * time.Millisecond
 
 // Grant lets the request id send n more body bytes.
 func (w *Worker) Grant(id uint64, n uint32) {

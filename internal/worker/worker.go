@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"girin/internal/proc"
@@ -54,6 +55,7 @@ type Facts struct {
 	GIL            bool              `json:"gil"`
 	Modules        map[string]string `json:"modules"`
 	ImportMS       float64           `json:"import_ms"`
+	DumpSignal     int               `json:"dump_signal"` // makes faulthandler write all stacks
 }
 
 // Broken says why an application cannot be served.
@@ -99,6 +101,7 @@ type Worker struct {
 	control  *net.UnixConn
 	response *net.UnixConn
 
+	dumps  atomic.Int32 // 1: stacks were asked for and have not come
 	outbox chan message // what waits to be sent on control
 
 	ready chan struct{} // closed when Ready or Broken came, or it died before

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"girin/internal/sched"
+	"girin/internal/worker"
+)
+
+// deadlines says what happens to requests that run longer than --timeout: the
+// client has its answer, the log the stack, and in the end the process goes.
+func (s *server) deadlines() sched.Deadlines {
+	return sched.Deadlines{
+		Timeout: s.cfg.Timeout, Grace: s.cfg.GracefulTimeout,
+		Overdue: func(o sched.Overdue) {
+			did := "its client got a 504"
+			if o.Cut {
+				did = "its response was cut"
+			}
+			s.log.Errorf("Request timeout: %s ran %.1f s in worker (pid: %d), the limit is %v; %s. Stacks follow.",
+				o.Route, o.Age.Seconds(), o.Worker.PID(), s.cfg.Timeout, did)
+			o.Worker.Dump(o.ID)
+		},
+		Stuck: func(w sched.Worker, why string) {
+			lost, ok := w.(*worker.Worker)
+			if !ok {
+				return
+			}
+			if lost.Slots() == 1 {
+				s.workers.Restart(lost, why)
+				return
+			}
+			s.workers.Replace(lost, why)
+		},
+	}
+}

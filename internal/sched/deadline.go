@@ -1,0 +1,144 @@
+package sched
+
+import (
+	"slices"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// Overdue is a request that runs longer than the timeout.
+type Overdue struct {
+	Worker Worker
+	ID     uint64
+	Route  string
+	Age    time.Duration // since a thread began it
+	Cut    bool          // its head was sent, so the response was cut
+}
+
+// Deadlines say how long a request may run, and who hears of those that do
+// not keep to it. The functions are called from one goroutine.
+type Deadlines struct {
+	Timeout time.Duration // 0: for ever
+	Grace   time.Duration // how long a thread may then still take to return
+	Overdue func(Overdue)
+	// Stuck is told of a worker one of whose threads did not return in time,
+	// or none of whose threads is left.
+	Stuck func(w Worker, why string)
+}
+
+// overdue is what the deadline keeper remembers of a request that was given up.
+type overdue struct {
+	w     Worker
+	since int64
+	told  bool
+}
+
+// deadlines gives requests up that run too long: their clients get an answer,
+// their threads count as lost until they return.
+func (q *Queue) deadlines() {
+	defer q.done.Done()
+	d := q.cfg.Deadlines
+	every := min(max(d.Timeout/20, 10*time.Millisecond), 250*time.Millisecond)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	lost := map[uint64]*overdue{}
+	for {
+		select {
+		case <-q.watch.stop:
+			return
+		case <-t.C:
+			q.giveUp(lost)
+			q.tellStuck(lost)
+		}
+	}
+}
+
+// giveUp answers for what has run too long.
+func (q *Queue) giveUp(lost map[uint64]*overdue) {
+	now := q.cfg.Clock()
+	q.slots(func(w Worker, id, began uint64) {
+		c := q.find(id)
+		if c == nil || lost[id] != nil {
+			return
+		}
+		since, started := c.progress(int64(began))
+		if now-since < int64(q.cfg.Deadlines.Timeout) {
+			return
+		}
+		lost[id] = &overdue{w: w, since: now}
+		q.flags[c.cell] = 1
+		c.Answer.Fail(ErrTimeout)
+		q.cfg.Deadlines.Overdue(Overdue{
+			Worker: w, ID: id, Route: c.Route.Name(), Age: time.Duration(now - int64(began)), Cut: started,
+		})
+	})
+}
+
+// progress is when the call last did something its timeout should be counted
+// from: before the head when it began, after it the last block, and now while
+// the worker waits for the client.
+func (c *Call) progress(began int64) (since int64, started bool) {
+	last := c.moved.Load()
+	if last == 0 {
+		return began, false
+	}
+	if c.unacknowledged.Load() >= int64(c.window) {
+		return 1<<63 - 1, true
+	}
+	return last, true
+}
+
+// stackTime is left to a worker without threads to tell its stacks.
+const stackTime = 500 * time.Millisecond
+
+// tellStuck reports the workers that must be replaced, each once per request.
+func (q *Queue) tellStuck(lost map[uint64]*overdue) {
+	if len(lost) == 0 {
+		return
+	}
+	now := q.cfg.Clock()
+	running := map[uint64]bool{}
+	q.slots(func(_ Worker, id, _ uint64) { running[id] = true })
+	gone := map[Worker]int{} // threads lost
+	for id, o := range lost {
+		if !running[id] {
+			delete(lost, id)
+			continue
+		}
+		gone[o.w]++
+	}
+	for _, o := range lost {
+		switch {
+		case o.told:
+		case gone[o.w] >= o.w.Slots() && now-o.since > int64(stackTime):
+			o.told = true
+			q.cfg.Deadlines.Stuck(o.w, "none of its threads is left")
+		case now-o.since > int64(q.cfg.Deadlines.Grace):
+			o.told = true
+			q.cfg.Deadlines.Stuck(o.w, "a thread did not return")
+		}
+	}
+}
+
+// slots visits what the workers run.
+func (q *Queue) slots(visit func(w Worker, id, began uint64)) {
+	q.mu.Lock()
+	workers := slices.Clip(q.alive)
+	q.mu.Unlock()
+	for _, w := range workers {
+		for i := range w.Slots() {
+			if id, began := w.Slot(i); id != 0 {
+				visit(w, id, began)
+			}
+		}
+	}
+}
+
+// note keeps what progress needs of a frame.
+func (q *Queue) note(c *Call, f *wire.Frame, body int) {
+	if f.Flags&wire.Final == 0 && (f.Kind == wire.Response || f.Kind == wire.Block) {
+		c.moved.Store(q.cfg.Clock())
+		c.unacknowledged.Add(int64(body))
+	}
+}
