@@ -24,7 +24,10 @@ class ErrorStream:
 
 
 class LogStream:
-    """A text stream onto the error log of the master."""
+    """A text stream onto the error log of the master: each write is one entry.
+
+    The end of the line that print writes by itself makes no entry.
+    """
 
     def __init__(self, log) -> None:
         self._log = log
@@ -32,8 +35,9 @@ class LogStream:
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
-        if text:
-            self._log(UNFORMATTED, text)
+        entry = text.rstrip("\n")
+        if entry:
+            self._log(UNFORMATTED, entry)
         return len(text)
 
     def writelines(self, lines) -> None:

@@ -238,6 +238,11 @@ class Exchange:
 
     def _send(self, head, block: bytes, final: bool) -> None:
         """Sends a block piece by piece, as the window and credit allow."""
+        if final and self.state == NOTHING and len(block) <= self.window:
+            self._emit(wire.RESPONSE, wire.FINAL | wire.WHOLE, head, block)
+            self.sent = len(block)
+            self.state = ENDED
+            return
         rest = memoryview(block)
         while True:
             room = min(self.window + self.granted - self.sent, wire.MAX_BLOCK)
@@ -254,11 +259,11 @@ class Exchange:
             last = final and not rest
             if not last:
                 self._register()
+            flags = wire.FINAL if last else 0
             if self.state == NOTHING:
-                flags = wire.FINAL | wire.WHOLE if last else 0
                 self._emit(wire.RESPONSE, flags, head, piece)
             else:
-                self._emit(wire.BLOCK, wire.FINAL if last else 0, None, piece)
+                self._emit(wire.BLOCK, flags, None, piece)
             self.sent += len(piece)
             self.state = ENDED if last else STARTED
             if not rest:

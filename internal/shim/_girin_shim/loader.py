@@ -55,6 +55,7 @@ def _file(name):
 def _main():
     loader = Loader(os.pread(SHIM_FD, os.fstat(SHIM_FD).st_size, 0))
     os.close(SHIM_FD)
+    globals()["__loader__"] = loader  # for linecache: this module was not imported
     sys.meta_path.insert(0, loader)
     from _girin_shim import boot
 

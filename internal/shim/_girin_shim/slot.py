@@ -54,7 +54,8 @@ class Slot:
             texts = packet[32:end].decode("latin-1").split("\0")
             if len(texts) & 1:
                 raise wire.ProtocolError("the environ block's keys and values do not pair")
-            environ.update(zip(texts[::2], texts[1::2]))
+            pairs = iter(texts)
+            environ.update(zip(pairs, pairs))
             environ["wsgi.input"] = BytesIO(packet[end:]) if body_size else BytesIO()
         environ["wsgi.early_hints"] = exchange.early_hints
         if environ["REQUEST_METHOD"] == "HEAD":

@@ -4,12 +4,13 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
+from _thread import get_ident  # not threading's, which gevent replaces
 from time import monotonic_ns
 
 
 def format_stacks(worker, id: int) -> str:
     """The stack of request id first (0: of no one), then all others."""
-    own = threading.get_ident()
+    own = get_ident()
     names = {thread.ident: thread.name for thread in tuple(threading._active.values())}
     running = {slot.ident: slot for slot in worker.slots() if slot.ident}
     parts: list[tuple[bool, str]] = []
@@ -25,4 +26,8 @@ def format_stacks(worker, id: int) -> str:
         stack = "".join(traceback.format_stack(frame))
         parts.append((current != id or not id, f"{title}:\n{stack}"))
     parts.sort(key=lambda part: part[0])
-    return "\n".join(text for _, text in parts) + worker.extra_stacks()
+    texts = [text for _, text in parts]
+    greenlets = worker.greenlet_stacks(id)
+    if greenlets:
+        texts.insert(0, greenlets)
+    return "\n".join(texts)

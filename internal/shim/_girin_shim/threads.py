@@ -59,9 +59,8 @@ class ThreadSlot(Slot):
 class Threads:
     """Runs requests in one or more threads until the lanes are stopped."""
 
-    modules: dict[str, str] = {}  # versions of the modules that this class needs
-
     def __init__(self, worker) -> None:
+        self.modules: dict[str, str] = {}  # versions of the modules that the class needs
         self._worker = worker
         self._leadership = allocate_lock()
         self._leader: ThreadSlot | None = None

@@ -57,7 +57,8 @@ def joined_environ(block: bytes) -> dict[str, str]:
     texts = block.decode("latin-1").split("\0")
     if len(texts) & 1:
         raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
-    return dict(zip(texts[::2], texts[1::2]))
+    pairs = iter(texts)
+    return dict(zip(pairs, pairs))
 
 
 def lengths_environ(block: bytes) -> dict[str, str]:
@@ -72,4 +73,5 @@ def lengths_environ(block: bytes) -> dict[str, str]:
         at = end
     if len(texts) & 1:
         raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
-    return dict(zip(texts[::2], texts[1::2]))
+    pairs = iter(texts)
+    return dict(zip(pairs, pairs))

@@ -51,12 +51,12 @@ class Worker:
         }
 
     def slots(self) -> list:
-        return self.runner.slots if self.runner is not None else []
+        return self.runner.slots
 
-    def extra_stacks(self) -> str:
-        """Stacks that no thread shows: those of greenlets."""
+    def greenlet_stacks(self, id: int) -> str:
+        """The stacks that belong to no thread, of request id first."""
         describe = getattr(self.runner, "describe", None)
-        return describe() if describe is not None else ""
+        return describe(id) if describe is not None else ""
 
     def fatal(self, error: BaseException) -> None:
         """Ends the process at once: its state cannot be trusted."""

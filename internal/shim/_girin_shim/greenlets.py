@@ -1,0 +1,189 @@
+"""The class gevent: a greenlet per request, on the real gevent.
+
+Everything here runs in the main thread's loop, but for promote, drain, select
+and a gate's open, which the control thread calls: they only put a function
+into a queue and wake the loop through its async watcher, the one thing in
+gevent that another thread may touch.
+
+All slots share one batch of answers. It is sent as soon as no quick packet
+that was read waits for its greenlet to begin, so an answer is held back by at
+most one turn of the loop.
+"""
+from __future__ import annotations
+
+import os
+import traceback
+from collections import deque
+from time import monotonic_ns
+
+from . import wire
+from .slot import Slot
+
+READ_AT_ONCE = 4  # packets per turn of the loop: others shall get their share
+
+_READ = 1  # libev's EV_READ
+
+
+class GreenletSlot(Slot):
+    def __init__(self, worker, index: int, runner: Greenlets) -> None:
+        super().__init__(worker, index)
+        self._runner = runner
+        self.out = runner.out
+        self.held = runner.pending
+        self.greenlet = None
+
+    def new_gate(self):
+        return GreenletGate(self._runner)
+
+
+class GreenletGate:
+    """See gates.ThreadGate: the same for greenlets."""
+
+    def __init__(self, runner: Greenlets) -> None:
+        self._runner = runner
+        self._event = runner.new_event()
+
+    def wait(self) -> None:
+        self._event.wait()
+        self._event.clear()
+
+    def open(self) -> None:
+        self._runner.call(self._event.set)
+
+
+class Greenlets:
+    """Runs up to --worker-connections requests at once until the lanes are stopped."""
+
+    def __init__(self, worker) -> None:
+        from gevent import monkey
+
+        monkey.patch_all()  # before the app is imported
+        import gevent
+        import gevent.event
+        import gevent.util
+        import greenlet
+
+        self.modules = {"gevent": gevent.__version__, "greenlet": greenlet.__version__}
+        self._gevent = gevent
+        self.new_event = gevent.event.Event
+        self._worker = worker
+        self.out: list[bytes] = []
+        self.pending: list[bool] = []  # one for each quick packet whose greenlet has not begun
+        self.slots = [GreenletSlot(worker, i, self) for i in range(worker.settings.slots)]
+        self._free = self.slots[::-1]
+        self._loop = gevent.get_hub().loop
+        self._calls: deque = deque()
+        self._async = self._loop.async_()
+        self._watchers: list = []
+        self._ended = gevent.event.Event()
+
+    def run(self) -> None:
+        """Returns after Drain, when all requests have ended."""
+        self._async.start(self._run_calls)
+        self._async.send()  # what the control thread asked for meanwhile
+        self._watch()
+        self._ended.wait()
+
+    # What the control thread calls.
+
+    def call(self, function) -> None:
+        """Runs the function in the loop."""
+        self._calls.append(function)
+        self._async.send()
+
+    def promote(self) -> None:
+        """No greenlet leads; but a busy one may hold the batch back."""
+        self._worker.response.flush(self.out)
+
+    def drain(self) -> None:
+        self._worker.lanes.stop()
+        self.call(self._watch)
+
+    def select(self, mask: int) -> None:
+        self._worker.lanes.select(mask)
+        self.call(self._watch)
+
+    def describe(self, id: int) -> str:
+        """The stack of a request's greenlet, then gevent's own report."""
+        text = ""
+        for slot in self.slots:
+            if id and self._worker.page[slot.cell] == id and slot.greenlet is not None:
+                frame = slot.greenlet.gr_frame  # None: it is what the main thread runs
+                if frame is not None:
+                    text = f"Greenlet of request {id}:\n" + "".join(traceback.format_stack(frame))
+        return text + "\n".join(self._gevent.util.format_run_info(thread_stacks=False))
+
+    # In the loop.
+
+    def _run_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft()()
+
+    def _watch(self) -> None:
+        """Watches the lanes that are to be read, if a slot is free to take a packet."""
+        for watcher in self._watchers:
+            watcher.stop()
+            watcher.close()
+        lanes = self._worker.lanes
+        active = lanes.active if self._free else ()
+        self._watchers = [self._loop.io(fd, _READ) for fd in active]
+        for watcher in self._watchers:
+            watcher.start(self._readable)
+        if lanes.stopped and len(self._free) == len(self.slots):
+            self._ended.set()
+
+    def _readable(self) -> None:
+        try:
+            if self._worker.forked:  # the child of an app's fork: nothing here is its own
+                self._watch()
+                return
+            for _ in range(READ_AT_ONCE):
+                if not self._take():
+                    return
+        except BaseException as e:
+            self._worker.fatal(e)
+
+    def _take(self) -> bool:
+        """Reads a packet and starts its greenlet."""
+        worker = self._worker
+        try:
+            packet = os.read(worker.lanes.first, wire.MAX_PACKET)
+        except OSError:  # the lane is empty, or there is none to read first
+            packet = b""
+        if not packet:
+            packet = worker.lanes.read()
+            if packet is None:
+                if not worker.lanes.active:
+                    self._watch()
+                return False
+        head = wire.REQUEST.unpack_from(packet)
+        slot = self._free.pop()
+        worker.page[slot.cell + 1] = monotonic_ns()
+        worker.page[slot.cell] = head[5]
+        if head[1] & wire.QUICK:
+            self.pending.append(True)
+        slot.greenlet = self._gevent.spawn(self._serve, slot, packet, head)
+        if not self._free:
+            self._watch()
+            return False
+        return True
+
+    def _serve(self, slot: GreenletSlot, packet: bytes, head: tuple) -> None:
+        """One request's greenlet."""
+        try:
+            if head[1] & wire.QUICK:
+                self.pending.pop()
+            elif self.out:
+                slot.flush()
+            page = self._worker.page
+            page[slot.cell + 1] = began = monotonic_ns()
+            slot.serve(packet, head, began)
+            page[slot.cell] = 0
+            slot.greenlet = None
+            if self.out and not self.pending:
+                slot.flush()
+            self._free.append(slot)
+            if len(self._free) == 1 or self._worker.lanes.stopped:
+                self._watch()
+        except BaseException as e:
+            self._worker.fatal(e)
