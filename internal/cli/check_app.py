@@ -5,7 +5,6 @@ separated by commas.
 """
 
 import ast
-import importlib
 import sys
 import traceback
 
@@ -18,7 +17,8 @@ def load(uri):
     name = target.func if call else target
     if not isinstance(name, ast.Name):
         raise ValueError("%r is neither a name nor a call of one" % expression)
-    app = getattr(importlib.import_module(module), name.id)
+    __import__(module)  # unlike importlib's function it leaves no trace in tracebacks
+    app = getattr(sys.modules[module], name.id)
     if call:
         arguments = [ast.literal_eval(a) for a in target.args]
         app = app(*arguments, **{k.arg: ast.literal_eval(k.value) for k in target.keywords})
@@ -34,11 +34,15 @@ def main():
         sys.path.insert(0, path)
     try:
         if worker_class == "gevent":
-            importlib.import_module("gevent.monkey").patch_all()
+            from gevent import monkey
+
+            monkey.patch_all()
         load(uri)
     except Exception as error:
         print("\nError while loading the application:\n", file=sys.stderr)
         frames = error.__traceback__.tb_next  # without main
+        if frames and frames.tb_frame.f_code is load.__code__:
+            frames = frames.tb_next
         traceback.print_exception(type(error), error, frames)
         return 1
     return 0

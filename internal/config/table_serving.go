@@ -74,7 +74,7 @@ func workerOptions() []Option {
 		{Key: "queue_size", Flag: "queue-size", Kind: Int, Meta: "INT", Default: int64(2048), Own: true, check: atLeast(1),
 			Doc:   "How many requests may wait for a free thread. Further ones are answered with 503.",
 			field: func(c *Config) any { return &c.QueueSize }},
-		{Key: "max_worker_memory", Flag: "max-worker-memory", Kind: Size, Meta: "BYTES", Default: int64(0), Own: true, Status: NotBuilt,
+		{Key: "max_worker_memory", Flag: "max-worker-memory", Kind: Size, Meta: "BYTES", Default: int64(0), Own: true,
 			Doc:   "Replace a worker whose private memory exceeds this. 0 never does. K, M and G may follow the number.",
 			field: func(c *Config) any { return &c.MaxWorkerMemory }},
 	})
