@@ -49,8 +49,13 @@ func (d *Display) clear() {
 
 func finished(p Progress) string {
 	words := []string{fmt.Sprintf("%-24s", p.Visit.Setting.ID())}
+	said := ""
 	for i := range p.JustFinished {
 		r := &p.JustFinished[i]
+		if r.Invalid != "" && r.Invalid == said {
+			continue // a server that did not start says so once
+		}
+		said = r.Invalid
 		words = append(words, outcome(r))
 	}
 	return strings.Join(words, "  ") + "  " + left(p.Left)
@@ -64,7 +69,7 @@ func outcome(r *result.Run) string {
 	}
 	switch {
 	case r.Invalid != "":
-		return fmt.Sprintf("%s invalid (%s)", name, r.Invalid)
+		return fmt.Sprintf("%s invalid: %s", name, strings.Join(strings.Fields(r.Invalid), " "))
 	case r.Offered > 0:
 		return fmt.Sprintf("%s %.4g/s p99 %.4g ms", name, r.Rate, r.Latency.P99)
 	}

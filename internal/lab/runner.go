@@ -148,8 +148,11 @@ func (r *runner) visit(ctx context.Context, v plan.Visit, order int, begun func(
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err != nil {
+		var fault serverFault
+		if errors.As(err, &fault) {
 			return append(all, failedRuns(v, order, v.Scenarios[i:], err.Error())...), nil
+		} else if err != nil {
+			return nil, err
 		}
 		all = append(all, runs...)
 	}

@@ -165,12 +165,18 @@ func (s *server) probe(ctx context.Context, path string) (answer, error) {
 	a, err := s.get(ctx, path, startTimeout)
 	switch {
 	case err != nil:
-		return a, fmt.Errorf("probe of %s: %w%s", path, err, s.said())
+		return a, serverFault{fmt.Sprintf("probe of %s: %v%s", path, err, s.said())}
 	case a.status < 200 || a.status > 299:
-		return a, fmt.Errorf("probe of %s: status %d%s", path, a.status, s.said())
+		return a, serverFault{fmt.Sprintf("probe of %s: status %d%s", path, a.status, s.said())}
 	}
 	return a, nil
 }
+
+// A serverFault is what goes wrong with a server under test: a result, where an error of
+// the lab's own ends the run.
+type serverFault struct{ text string }
+
+func (f serverFault) Error() string { return f.text }
 
 // errServerEnded is why a run does not count although the load generator ended well.
 var errServerEnded = errors.New("the server's main process ended during the run")

@@ -199,6 +199,8 @@ func (w *workshop) missingClass(ctx context.Context, s plan.Setting, subject pla
 	switch {
 	case isAioHTTP(s, subject):
 		module, install = "aiohttp_wsgi", "aiohttp-wsgi"
+	case s.Class == "gevent" && subject.Server == "gunicorn":
+		module, install = "gunicorn.workers.ggevent", "gevent packaging"
 	case s.Class == "gevent":
 		module, install = "gevent", "gevent"
 	default:

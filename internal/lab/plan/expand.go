@@ -9,8 +9,9 @@ import (
 
 // A Setting is one server in one size, ready to be started.
 type Setting struct {
-	Subject string   `json:"subject"` // the plan's name for it
-	Workers int      `json:"workers"` // 0: the server has no such number, or chooses itself
+	Subject string   `json:"subject"`          // the plan's name for it
+	Server  string   `json:"server,omitempty"` // the built-in server that it is, empty for a command
+	Workers int      `json:"workers"`          // 0: the server has no such number, or chooses itself
 	Threads int      `json:"threads"`
 	Class   string   `json:"class,omitempty"`
 	Args    []string `json:"args,omitempty"`
@@ -52,8 +53,11 @@ func (s Setting) Size() string {
 // Slots is how many waiting requests the setting can run at once if every one of its
 // threads takes one; 0 is as many as come.
 func (s Setting) Slots() int {
-	if s.Class == "gevent" || s.Class == "auto" || s.Workers+s.Threads == 0 {
+	switch {
+	case s.Class == "gevent", s.Class == "auto", s.Workers+s.Threads == 0:
 		return 0
+	case s.Class == "gaiohttp" && s.Server == "girin":
+		return max(1, s.Workers) // the app blocks each worker's event loop
 	}
 	return max(1, s.Workers) * max(1, s.Threads)
 }
@@ -122,7 +126,7 @@ func orOne[S ~[]E, E any](list S) S {
 func (p *Plan) setting(c Choice, cores int) (s Setting, ok bool) {
 	workers, _ := c.Workers.Eval(cores) // Parse has reported what is wrong
 	threads, _ := c.Threads.Eval(cores)
-	s = Setting{Subject: c.Subject, Workers: workers, Threads: threads, Class: c.Class, Args: c.Args, Recommended: c.Recommended}
+	s = Setting{Subject: c.Subject, Server: p.subject(c.Subject).Server, Workers: workers, Threads: threads, Class: c.Class, Args: c.Args, Recommended: c.Recommended}
 	server, builtIn := p.subject(c.Subject).BuiltIn()
 	if !strings.Contains(server.Command, "{workers}") {
 		s.Workers = 0

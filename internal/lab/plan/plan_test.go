@@ -126,6 +126,8 @@ func TestSlots(t *testing.T) {
 		{Setting{Workers: 2, Threads: 4, Class: "sync"}, 8},
 		{Setting{Workers: 4, Threads: 4, Class: "gevent"}, 0},
 		{Setting{Class: "auto"}, 0},
+		{Setting{Workers: 2, Threads: 4, Class: "gaiohttp", Server: "girin"}, 2},
+		{Setting{Workers: 2, Threads: 4, Class: "gaiohttp", Server: "gunicorn"}, 8},
 		{Setting{Threads: 4}, 4},
 		{Setting{Workers: 5}, 5},
 	} {
