@@ -20,8 +20,9 @@ import (
 
 // server is everything that serves one application, put together by serve.
 type server struct {
-	env *Env
-	cfg *config.Config
+	env  *Env
+	cfg  *config.Config
+	load loadConfig
 
 	log       *logs.ErrorLog
 	access    *logs.AccessLog
@@ -36,9 +37,12 @@ type server struct {
 	began     time.Time
 }
 
+// loadConfig resolves the settings anew, for a reload.
+type loadConfig func() (*config.Config, []config.Warning, error)
+
 // serve runs the server until it is told to stop, and returns the exit status.
-func serve(env *Env, cfg *config.Config) int {
-	s := &server{env: env, cfg: cfg, began: time.Now()}
+func serve(env *Env, cfg *config.Config, load loadConfig) int {
+	s := &server{env: env, cfg: cfg, load: load, began: time.Now()}
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		s.close()
@@ -123,10 +127,21 @@ func (s *server) run() int {
 	s.front = front.New(s.frontConfig())
 	s.workers = supervisor.New(supervisor.Config{
 		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
-		Launch: s.launch(), Workers: s.cfg.Workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
-		Log: s.log, Ready: s.announce,
+		Launch: s.launch(s.cfg), Workers: s.cfg.Workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
+		Recycle: supervisor.Recycle{
+			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
+		},
+		Log: s.log, Ready: s.announce, Failed: s.appFailed,
 	})
 
+	if s.cfg.Reload {
+		stop, err := s.watchFiles()
+		if err != nil {
+			s.log.Errorf("--reload: %v", err)
+			return exitFailed
+		}
+		defer stop()
+	}
 	signals := watchSignals(s)
 	defer signals.close()
 	s.queue.Start()

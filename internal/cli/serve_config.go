@@ -52,7 +52,9 @@ func runServe(env *Env, args []string) int {
 	if cfg.CheckConfig || cfg.PrintConfig {
 		return checkApp(env, cfg)
 	}
-	return serve(env, cfg)
+	return serve(env, cfg, func() (*config.Config, []config.Warning, error) {
+		return config.Load(args, env.Environ, dir)
+	})
 }
 
 // loadFailed reports each error of config.Load on a line of its own.

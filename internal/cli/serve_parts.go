@@ -62,8 +62,7 @@ func trust(c *config.Config) (t front.Trust) {
 }
 
 // launch returns how workers of the next generation are started.
-func (s *server) launch() supervisor.Launch {
-	c := s.cfg
+func (s *server) launch(c *config.Config) supervisor.Launch {
 	archive, archiveErr := shim.Archive()
 	settings := worker.Settings{
 		App: c.App, Class: c.WorkerClass, Threads: c.Threads, Connections: c.WorkerConnections,
@@ -103,6 +102,12 @@ func (s *server) bases() (bases []map[string]string) {
 	return bases
 }
 
+// isLocal reports whether only this machine can reach an address.
+func isLocal(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
 // maxConns is how many connections there may be: the descriptors that the
 // system allows, less what the server itself needs.
 func maxConns() int {
@@ -128,8 +133,15 @@ func monotonic() func() int64 {
 type workerLog struct{ log *logs.ErrorLog }
 
 func (l workerLog) Line(level, pid int, text string) {
+	if level == unformatted {
+		_, _ = l.log.Write([]byte(text))
+		return
+	}
 	l.log.Log(pythonLevel(level), pid, strings.TrimRight(text, "\n"))
 }
+
+// unformatted is the level of what an application writes to wsgi.errors.
+const unformatted = 0
 
 // pythonLevel maps a level of Python's logging module.
 func pythonLevel(level int) logs.Level {

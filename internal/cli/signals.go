@@ -99,12 +99,6 @@ func (s *server) kill(stop context.CancelFunc) {
 	s.workers.Kill()
 }
 
-// reload brings in workers that load the application anew.
-func (s *server) reload() {
-	s.log.Infof("Hang up: Master")
-	s.workers.Reload(s.launch())
-}
-
 func (s *server) reopenLogs() {
 	if err := s.log.Reopen(); err != nil {
 		s.log.Errorf("%v", err)

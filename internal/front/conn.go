@@ -107,6 +107,9 @@ func (c *conn) next() bool {
 	if path := c.srv.cfg.HealthPath; path != "" && string(c.req.Path) == path {
 		return c.answerHealth()
 	}
+	if page := c.srv.fault.Load(); page != nil {
+		return c.answerFault(*page)
+	}
 	if c.srv.cfg.Queue.Full() {
 		return c.refuse(errOverload)
 	}
@@ -222,37 +225,6 @@ var (
 	errBusy     = &http1.Error{Status: 503, Reason: "too many connections"}
 	errOverload = &http1.Error{Status: 503, Reason: "the server is overloaded"}
 )
-
-// answerHealth says whether a worker is ready.
-func (c *conn) answerHealth() bool {
-	status, text := "200 OK", "ok\n"
-	if !c.srv.cfg.Ready() {
-		status, text = "503 Service Unavailable", "no worker is ready\n"
-	}
-	c.reply.record.keep(c)
-	c.in.consumed()
-	if !c.readBody() {
-		return false
-	}
-	c.in.consumed()
-	b := http1.AppendStatusLine(nil, 1, status)
-	b = c.srv.commonFields(b)
-	b = http1.AppendField(b, "Content-Type", "text/plain; charset=utf-8")
-	b = http1.AppendContentLength(b, int64(len(text)))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reply.begin(c)
-	b = c.reply.appendConnection(b)
-	b = http1.AppendEndOfHead(b)
-	if !c.reply.head {
-		b = append(b, text...)
-	}
-	code, _ := http1.StatusCode(status)
-	c.reply.refused(code)
-	c.sendLocked(b, nil, nil)
-	c.endLocked()
-	return !c.reply.last
-}
 
 // commonFields are the fields of every response.
 func (s *Server) commonFields(dst []byte) []byte {

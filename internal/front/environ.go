@@ -125,61 +125,64 @@ func (e *environ) key(key string) {
 
 // addFields adds the header fields. An environ has a key once: fields of one
 // name are joined as gunicorn joins them, cookies as RFC 9113 section 8.2.3
-// does.
+// does. The host is the effective one: an absolute-form target's counts for
+// more than the field (RFC 9112 section 3.2.2).
 func (e *environ) addFields(req *http1.Request) {
-	for i := range req.Fields {
-		f := &req.Fields[i]
-		if req.Chunked && f.Kind == http1.KindTransferEncoding || repeated(req.Fields[:i], f) {
-			continue
-		}
+	fields := req.Fields
+	if len(fields) > manyFields {
+		fields = joinAll(fields)
+	}
+	host := false
+	for i := range fields {
+		f := &fields[i]
 		value := f.Value
-		if repeated(req.Fields[i+1:], f) {
-			value = joinFields(req.Fields[i:], f)
+		switch f.Kind {
+		case http1.KindTransferEncoding:
+			continue // undone: see addLength
+		case http1.KindHost:
+			value, host = req.Host, true
+		default:
+			if repeated(fields[:i], f) {
+				continue
+			}
+			if repeated(fields[i+1:], f) {
+				value = joinFields(fields[i:], f)
+			}
 		}
-		if e.form == wire.Lengths {
-			e.b = wire.AppendLengths(e.b, string(http1.EnvironName(nil, f.Name)), value)
-			continue
-		}
-		e.b = append(e.b, 0)
-		e.b = http1.EnvironName(e.b, f.Name)
-		e.b = append(e.b, 0)
-		e.b = append(e.b, value...)
+		e.addField(f.Name, value)
+	}
+	if !host && len(req.Host) > 0 {
+		e.add("HTTP_HOST", req.Host)
 	}
 }
 
-// repeated reports whether one of fields has f's name.
+// addField adds one field, whose value holds no NUL: http1 has seen to that.
+func (e *environ) addField(name, value []byte) {
+	if e.form == wire.Lengths {
+		e.b = wire.AppendLengths(e.b, string(http1.EnvironName(nil, name)), value)
+		return
+	}
+	e.b = append(e.b, 0)
+	e.b = http1.EnvironName(e.b, name)
+	e.b = append(e.b, 0)
+	e.b = append(e.b, value...)
+}
+
+// repeated reports whether one of fields shares f's environ key.
 func repeated(fields []http1.Field, f *http1.Field) bool {
 	for i := range fields {
-		if sameName(&fields[i], f) {
+		if len(fields[i].Name) == len(f.Name) && sameEnvironName(fields[i].Name, f.Name) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameName reports whether two fields share an environ key.
-func sameName(a, b *http1.Field) bool {
-	if len(a.Name) != len(b.Name) || a.Kind != b.Kind {
-		return false
-	}
-	if a.Kind != http1.KindOther {
-		return true
-	}
-	return sameEnvironName(a.Name, b.Name)
-}
-
-// sameEnvironName compares as environ keys are made: without case, and with
-// underscores (where they are allowed at all) for hyphens.
+// sameEnvironName compares names of one length as environ keys are made:
+// without case, and with underscores (where they are allowed) for hyphens.
 func sameEnvironName(a, b []byte) bool {
 	for i := range a {
-		x, y := a[i]|0x20, b[i]|0x20
-		if a[i] == '_' {
-			x = '-' | 0x20
-		}
-		if b[i] == '_' {
-			y = '-' | 0x20
-		}
-		if x != y {
+		if a[i] != b[i] && http1.EnvironByte(a[i]) != http1.EnvironByte(b[i]) {
 			return false
 		}
 	}
@@ -188,18 +191,42 @@ func sameEnvironName(a, b []byte) bool {
 
 // joinFields joins the values of f's name.
 func joinFields(fields []http1.Field, f *http1.Field) (joined []byte) {
-	separator := ","
-	if f.Kind == http1.KindCookie {
-		separator = "; "
-	}
+	separator := separatorOf(f)
 	for i := range fields {
-		if !sameName(&fields[i], f) {
+		if len(fields[i].Name) != len(f.Name) || !sameEnvironName(fields[i].Name, f.Name) {
 			continue
 		}
 		if i > 0 {
 			joined = append(joined, separator...)
 		}
 		joined = append(joined, fields[i].Value...)
+	}
+	return joined
+}
+
+func separatorOf(f *http1.Field) string {
+	if f.Kind == http1.KindCookie {
+		return "; "
+	}
+	return ","
+}
+
+// manyFields is up to how many fields comparing each with each is quickest.
+const manyFields = 100
+
+// joinAll joins fields of one name in linear time.
+func joinAll(fields []http1.Field) (joined []http1.Field) {
+	at := map[string]int{}
+	for _, f := range fields {
+		key := string(http1.EnvironName(nil, f.Name))
+		i, seen := at[key]
+		if !seen {
+			at[key] = len(joined)
+			f.Value = bytes.Clone(f.Value)
+			joined = append(joined, f)
+			continue
+		}
+		joined[i].Value = append(append(joined[i].Value, separatorOf(&f)...), f.Value...)
 	}
 	return joined
 }

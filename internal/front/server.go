@@ -40,8 +40,9 @@ type Server struct {
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
-	spooled  atomic.Int64 // bytes in spool files
-	queued   atomic.Int64 // response bytes that wait for slow clients
+	spooled  atomic.Int64           // bytes in spool files
+	fault    atomic.Pointer[[]byte] // see ShowFault
+	queued   atomic.Int64           // response bytes that wait for slow clients
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{} // guarded by mu

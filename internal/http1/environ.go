@@ -14,6 +14,9 @@ var environByte = func() (t [256]byte) {
 	return t
 }()
 
+// EnvironByte is what a byte of a field name is in an environ key.
+func EnvironByte(c byte) byte { return environByte[c] }
+
 // EnvironName appends the WSGI environ key of a field: HTTP_ACCEPT_LANGUAGE,
 // but CONTENT_TYPE and CONTENT_LENGTH (PEP 3333, RFC 3875 section 4.1).
 func EnvironName(dst, name []byte) []byte {

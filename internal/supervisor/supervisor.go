@@ -40,8 +40,13 @@ type Config struct {
 	Workers  int
 	Boot     time.Duration // how long a worker may take to be ready; 0: for ever
 	Grace    time.Duration // how long a draining worker may take
+	Recycle  Recycle
 	Log      Logger
 	Ready    func() // called once, when all first workers are ready
+	// Failed is told why the application cannot be loaded, and nil when it
+	// can again. If it returns true at the start, the server waits for a
+	// reload instead of ending.
+	Failed func(why *BootError) (wait bool)
 }
 
 // BootError says that the first workers cannot serve the application.
@@ -74,6 +79,8 @@ type member struct {
 	kill  *time.Timer // ends it if it does not drain or boot in time
 	why   string      // it must be replaced, if not empty
 	known bool        // why its process will end was logged
+
+	lifetime int64 // in requests; 0: for ever
 }
 
 // replaced is the generation of workers that wait for their replacement.
@@ -127,6 +134,8 @@ func New(cfg Config) *Supervisor {
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.stopped)
 	s.reconcile()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for done := ctx.Done(); ; {
 		if s.stopping && len(s.members) == 0 {
 			break
@@ -139,6 +148,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			f()
 		case e := <-s.events:
 			s.handle(e)
+		case <-look.C:
+			s.recycle()
 		}
 		if !s.stopping {
 			s.reconcile()
@@ -176,9 +187,9 @@ func (s *Supervisor) Scale(n int) {
 	})
 }
 
-// Reload brings in a new generation. The old one serves until the new one does;
-// if that fails the old one stays.
-func (s *Supervisor) Reload(launch Launch) {
+// Reload brings in a new generation of so many workers. The old one serves until
+// the new one does; if that fails the old one stays.
+func (s *Supervisor) Reload(launch Launch, workers int) {
 	s.do(func() {
 		if s.stopping {
 			return
@@ -188,7 +199,7 @@ func (s *Supervisor) Reload(launch Launch) {
 		}
 		s.previous = s.gen
 		s.gen = &generation{number: s.gen.number + 1, launch: launch}
-		s.crashes, s.wait = 0, false
+		s.crashes, s.wait, s.target = 0, false, workers
 	})
 }
 
@@ -306,7 +317,7 @@ func (s *Supervisor) start() {
 		s.failed(s.gen, &BootError{Code: 1, Text: err.Error()})
 		return
 	}
-	m := &member{w: w, gen: s.gen, born: time.Now()}
+	m := &member{w: w, gen: s.gen, born: time.Now(), lifetime: s.cfg.Recycle.lifetime()}
 	if s.cfg.Boot > 0 {
 		m.kill = time.AfterFunc(s.cfg.Boot, w.Process().Kill)
 	}
@@ -349,6 +360,7 @@ func (s *Supervisor) ready(m *member) {
 			s.cfg.Log.Infof("Reloaded: generation %d serves", s.gen.number)
 			s.previous = nil
 		}
+		s.cfg.Failed(nil)
 	}
 }
 
@@ -416,9 +428,12 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 		return
 	}
 	s.cfg.Log.Errorf("Worker failed to boot: %s", why.Text)
+	patient := !gen.proven && s.cfg.Failed(why)
 	switch {
 	case s.previous != nil && !gen.proven:
 		s.abandon("the application cannot be loaded; the running version stays")
+	case patient:
+		s.wait = true // until the next reload
 	case s.announce && !gen.proven:
 		s.boot = why
 		s.stop()

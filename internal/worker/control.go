@@ -83,6 +83,7 @@ func (w *Worker) takeBody(payload, oob []byte) error {
 		f.Close()
 		return errors.New("its frame does not parse")
 	}
+	w.answered.Add(1)
 	w.cfg.Receiver.File(w, &frame, head, f, int64(offset), int64(length))
 	return nil
 }

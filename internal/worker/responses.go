@@ -40,6 +40,9 @@ func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 		if left == 0 {
 			f.Flags |= final
 		}
+		if f.Flags&wire.Final != 0 {
+			w.answered.Add(1)
+		}
 		w.cfg.Receiver.Frame(w, f, head, body)
 		r.consume(len(body))
 		if left == 0 {

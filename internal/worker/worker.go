@@ -107,6 +107,8 @@ type Worker struct {
 	ready chan struct{} // closed when Ready or Broken came, or it died before
 	done  chan struct{} // closed when the process has ended and all it sent was passed on
 
+	answered atomic.Int64
+
 	once  sync.Once
 	facts Facts // set before ready is closed
 	err   error // set before ready is closed: why it is not ready
@@ -239,6 +241,9 @@ func (w *Worker) Name() string { return w.cfg.Name }
 
 // PID is the worker's process id.
 func (w *Worker) PID() int { return w.proc.PID() }
+
+// Answered is how many requests the worker has answered.
+func (w *Worker) Answered() int64 { return w.answered.Load() }
 
 // Slots is how many requests the worker runs at once.
 func (w *Worker) Slots() int { return w.page.slots }

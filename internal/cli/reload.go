@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"girin/internal/config"
+	"girin/internal/supervisor"
+)
+
+// byReload are the settings that a reload can change: those of the workers.
+var byReload = []string{
+	"wsgi_app", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
+	"python", "proc_name", "capture_output",
+}
+
+// reload reads the settings anew and brings in workers that load the
+// application anew. If the settings are wrong nothing changes.
+func (s *server) reload() {
+	s.log.Infof("Hang up: Master")
+	cfg, _, err := s.load()
+	if err != nil {
+		s.log.Errorf("Reload failed: %v; nothing is changed", err)
+		return
+	}
+	for _, key := range config.Changed(s.cfg, cfg) {
+		if !slices.Contains(byReload, key) {
+			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
+		}
+	}
+	s.workers.Reload(s.launch(cfg), cfg.Workers)
+}
+
+// appFailed hears whether the application can be loaded. With --reload the
+// server waits for the next change of a file, and shows the traceback to
+// browsers if nobody but the developer can see it.
+func (s *server) appFailed(why *supervisor.BootError) (wait bool) {
+	if !s.cfg.Reload {
+		return false
+	}
+	text := ""
+	if why != nil {
+		text = why.Text
+	}
+	if s.onlyLocal() {
+		s.front.ShowFault(text)
+	}
+	return true
+}
+
+// onlyLocal reports whether all listeners are on loopback or unix sockets.
+func (s *server) onlyLocal() bool {
+	for _, l := range s.listeners {
+		if !isLocal(l.Addr()) {
+			return false
+		}
+	}
+	return true
+}
+
+// watchFiles reloads when a Python file below the working directory or the
+// python path, or one of --reload-extra-file, changes. Editors write a file in
+// several steps, so it waits until things are quiet.
+func (s *server) watchFiles() (stop func(), err error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range append([]string{s.cfg.Chdir}, s.cfg.PythonPath...) {
+		watchTree(w, dir)
+	}
+	extra := map[string]bool{}
+	for _, pattern := range s.cfg.ReloadExtraFiles {
+		files, _ := filepath.Glob(filepath.Join(s.cfg.Chdir, pattern))
+		if filepath.IsAbs(pattern) {
+			files, _ = filepath.Glob(pattern)
+		}
+		for _, f := range files {
+			extra[f] = true
+			_ = w.Add(filepath.Dir(f))
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.followFiles(w, extra)
+	}()
+	return func() { w.Close(); <-done }, nil
+}
+
+// quietTime is how long no file may change before the reload.
+const quietTime = 100 * time.Millisecond
+
+func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
+	quiet := time.NewTimer(time.Hour)
+	quiet.Stop()
+	changed := ""
+	for {
+		select {
+		case e, ok := <-w.Events:
+			if !ok {
+				return
+			}
+			if info, err := os.Stat(e.Name); err == nil && info.IsDir() && e.Has(fsnotify.Create) {
+				watchTree(w, e.Name)
+			}
+			if !e.Has(fsnotify.Chmod) && (filepath.Ext(e.Name) == ".py" || extra[e.Name]) {
+				changed = e.Name
+				quiet.Reset(quietTime)
+			}
+		case <-quiet.C:
+			s.log.Infof("%s changed; reloading", changed)
+			s.reload()
+		case err, ok := <-w.Errors:
+			if !ok {
+				return
+			}
+			s.log.Warningf("watching files: %v", err)
+		}
+	}
+}
+
+// watchTree watches a directory and those below it, but for what holds no code
+// of the application's own.
+func watchTree(w *fsnotify.Watcher, root string) {
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		if path != root && (strings.HasPrefix(d.Name(), ".") || slices.Contains(notCode, d.Name())) || isVenv(path) {
+			return filepath.SkipDir
+		}
+		return w.Add(path)
+	})
+}
+
+var notCode = []string{"__pycache__", "node_modules", "site-packages", "venv"}
+
+func isVenv(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "pyvenv.cfg"))
+	return err == nil
+}

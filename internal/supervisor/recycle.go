@@ -1,0 +1,64 @@
+package supervisor
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"girin/internal/worker"
+)
+
+// Recycle says when a worker is replaced although nothing is wrong with it.
+// Zero means never.
+type Recycle struct {
+	Requests int   // after so many
+	Jitter   int   // and a random number up to this more
+	Memory   int64 // bytes of private memory
+}
+
+// lifetime draws how many requests a worker may answer.
+func (r Recycle) lifetime() int64 {
+	if r.Requests <= 0 {
+		return 0
+	}
+	return int64(r.Requests + rand.IntN(max(r.Jitter, 0)+1))
+}
+
+// lookEvery is how often workers are looked at: their count of requests and
+// their memory.
+const lookEvery = time.Second
+
+// recycle marks the workers that have lived long enough.
+func (s *Supervisor) recycle() {
+	for _, m := range s.members {
+		if m.state != serving || m.why != "" {
+			continue
+		}
+		if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
+			m.why = fmt.Sprintf("it has answered %d requests", n)
+		} else if most := s.cfg.Recycle.Memory; most > 0 {
+			if has := privateMemory(m.w); has > most {
+				m.why = fmt.Sprintf("it has %d MiB of private memory, the limit is %d MiB", has>>20, most>>20)
+			}
+		}
+	}
+}
+
+// privateMemory is what a worker's process has to itself, in bytes; 0 where the
+// system does not tell.
+func privateMemory(w *worker.Worker) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", w.PID()))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 3 {
+		return 0
+	}
+	resident, _ := strconv.ParseInt(fields[1], 10, 64)
+	shared, _ := strconv.ParseInt(fields[2], 10, 64)
+	return (resident - shared) * int64(os.Getpagesize())
+}
