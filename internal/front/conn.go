@@ -50,6 +50,7 @@ func newConn(s *Server, nc net.Conn, l *listener) *conn {
 	c.changed.L = &c.mu
 	c.call.Answer = c
 	c.call.Base = l.base
+	c.stage.enter(stageNew) // or the sweeper would time it from the clock's zero
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
