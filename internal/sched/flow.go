@@ -19,47 +19,43 @@ func (q *Queue) hold(c *Call) {
 func (q *Queue) feeder() {
 	defer q.done.Done()
 	for {
-		c, id := q.nextHeld()
-		if c == nil {
+		c, id, cancelled := q.nextHeld()
+		switch {
+		case c == nil:
 			return
-		}
-		if id == 0 {
-			continue // it ended while it waited
-		}
-		if q.flags[c.cell] != 0 {
+		case cancelled:
 			q.fail(c, id, ErrCancelled)
-			continue
+		default:
+			c.sent.Store(q.cfg.Clock())
+			if err := q.cfg.Lane.Send(c.packet); err != nil {
+				q.fail(c, id, ErrStopped)
+			}
 		}
-		c.sent.Store(q.cfg.Clock())
-		if err := q.cfg.Lane.Send(c.packet); err != nil {
-			q.fail(c, id, ErrStopped)
-		}
+		q.unhold()
 	}
 }
 
-// nextHeld waits for a held call; nil when the queue is closed.
-func (q *Queue) nextHeld() (*Call, uint64) {
+// nextHeld waits for a held call; nil when the queue is closed. The call stays
+// among the pending ones until it is sent, so that none overtakes it.
+func (q *Queue) nextHeld() (c *Call, id uint64, cancelled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.pending) == 0 && !q.closed {
 		q.feed.Wait()
 	}
 	if q.closed {
-		q.failHeldLocked()
-		return nil, 0
+		return nil, 0, false
 	}
-	c := q.pending[0]
-	q.pending = slices.Delete(q.pending, 0, 1)
-	q.held.Store(int64(len(q.pending)))
-	return c, c.live.Load()
+	c = q.pending[0]
+	return c, c.live.Load(), q.flags[c.cell] != 0
 }
 
-func (q *Queue) failHeldLocked() {
-	for _, c := range q.pending {
-		go q.fail(c, c.live.Load(), ErrStopped)
-	}
-	q.pending = nil
-	q.held.Store(0)
+// unhold removes the first held call.
+func (q *Queue) unhold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending = slices.Delete(q.pending, 0, 1)
+	q.held.Store(int64(len(q.pending)))
 }
 
 // Frame passes a frame of w's on. A large one may come in parts: then only the

@@ -34,6 +34,7 @@ var (
 type Lane interface {
 	TrySend(packet []byte) bool
 	Send(packet []byte) error // waits for room
+	Stop()                    // makes Send fail, from now on
 	Unread() int              // bytes
 }
 
@@ -131,15 +132,17 @@ func (q *Queue) Start() {
 	}
 }
 
-// Close ends the queue; calls that wait in it fail. It returns when its
-// goroutines have ended.
+// Close ends the queue; the calls that are in it fail. It returns when its
+// goroutines have ended. No Submit may follow.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
 	q.feed.Broadcast()
 	q.mu.Unlock()
 	close(q.watch.stop)
+	q.cfg.Lane.Stop()
 	q.done.Wait()
+	q.each(func(c *Call, id uint64) { q.fail(c, id, ErrStopped) })
 }
 
 // Register gives the call a cell, and reports whether there was one.
@@ -230,9 +233,19 @@ func (q *Queue) Cancel(c *Call) {
 	if id == 0 {
 		return
 	}
-	q.flags[c.cell] = 1
+	q.setFlag(c, id)
 	if w := c.owner.Load(); w != nil {
 		(*w).Grant(id, wire.Cancelled)
+	}
+}
+
+// setFlag says in the flag table that nobody waits for the call, if it is still
+// the one that id names. Under the lock its cell cannot become another's.
+func (q *Queue) setFlag(c *Call, id uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c.live.Load() == id {
+		q.flags[c.cell] = 1
 	}
 }
 

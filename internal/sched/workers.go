@@ -30,7 +30,7 @@ func without(workers []Worker, w Worker) []Worker {
 }
 
 // Died fails what w was running. Its frames must have been passed on. What it
-// had read and not begun is found within two seconds (see lost).
+// had read and not begun is found later (see lost).
 func (q *Queue) Died(w Worker) {
 	q.Detach(w)
 	q.mu.Lock()
@@ -74,7 +74,6 @@ func (q *Queue) each(visit func(c *Call, id uint64)) {
 // How lost looks: a packet lies in the lane in the order of its writing, give
 // or take what two writers race for.
 const (
-	lostLooks = 20
 	lostEvery = 100 * time.Millisecond
 	lostSlack = int64(100 * time.Millisecond)
 )
@@ -84,42 +83,56 @@ const (
 // slot of a live worker and no longer in the lane: the lane is empty, or
 // something that was sent clearly later has begun. Two looks in a row must
 // agree, as a thread needs a moment between reading and noting. It is never
-// given to anyone again: it may have run.
+// given to anyone again: it may have run. lost returns when it is known of all
+// calls that were sent before the death that someone has begun them.
 func (q *Queue) lost(died int64) {
 	defer q.done.Done()
 	var suspects map[uint64]*Call
-	for range lostLooks {
+	for left := true; left; {
 		select {
 		case <-q.watch.stop:
 			return
 		case <-time.After(lostEvery):
 		}
 		last := suspects
-		if suspects = q.suspects(died); len(suspects) == 0 {
-			continue
-		}
+		suspects, left = q.suspects(died)
 		for id, c := range suspects {
 			if last[id] == c {
+				q.setFlag(c, id)
 				q.fail(c, id, ErrLost)
 			}
 		}
 	}
 }
 
-func (q *Queue) suspects(died int64) map[uint64]*Call {
+// suspects returns the calls that seem lost, and whether any that was sent
+// before the death has not begun.
+func (q *Queue) suspects(died int64) (found map[uint64]*Call, left bool) {
 	empty := q.cfg.Lane.Unread() == 0
 	running, newest := q.running()
-	found := map[uint64]*Call{}
+	held := q.heldCalls()
+	found = map[uint64]*Call{}
 	q.each(func(c *Call, id uint64) {
 		sent := c.sent.Load()
-		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil {
+		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil || held[c] {
 			return
 		}
+		left = true
 		if empty || sent+lostSlack < newest {
 			found[id] = c
 		}
 	})
-	return found
+	return found, left
+}
+
+func (q *Queue) heldCalls() map[*Call]bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	held := map[*Call]bool{}
+	for _, c := range q.pending {
+		held[c] = true
+	}
+	return held
 }
 
 // running returns the ids in the live workers' slots and when the latest of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,7 @@ func (l *Lane) TrySend(packet []byte) bool {
 }
 
 // Send writes one packet, and waits for room as long as there is none. It
-// fails when the lane is closed.
+// fails when the lane is stopped.
 func (l *Lane) Send(packet []byte) error {
 	var fault error
 	err := l.raw.Write(func(fd uintptr) bool {
@@ -56,6 +57,9 @@ func (l *Lane) Send(packet []byte) error {
 	})
 	return errors.Join(err, fault)
 }
+
+// Stop makes Send fail, from now on.
+func (l *Lane) Stop() { _ = l.w.SetWriteDeadline(time.Unix(1, 0)) }
 
 // Unread is how many bytes of packets nobody has read yet.
 func (l *Lane) Unread() int {
