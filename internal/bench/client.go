@@ -287,8 +287,8 @@ func (c *client) gotBytes(n int) bool {
 
 // finish records a whole response and claims the next request. It reports whether that can be sent on this connection now.
 func (c *client) finish() bool {
-	again := c.run.opts.Follow && c.redirected()
-	if !again {
+	again := c.run.opts.Follow && isRedirect(c.resp.status) && c.redirect()
+	if !again && c.claimed {
 		c.complete()
 	}
 	c.closing = c.resp.close || c.run.opts.NoKeepAlive
@@ -322,13 +322,16 @@ func (c *client) complete() {
 	c.rec.add(s, r.kept.captured)
 }
 
-// redirected prepares the claimed request for the place that the response points to; false if there is none.
-func (c *client) redirected() bool {
-	switch c.resp.status {
+func isRedirect(status int) bool {
+	switch status {
 	case 301, 302, 303, 307, 308:
-	default:
-		return false
+		return true
 	}
+	return false
+}
+
+// redirect prepares the claimed request for the place that the response points to; if it cannot, the request has failed.
+func (c *client) redirect() bool {
 	to, err := c.run.follow(c.req.url, c.resp.kept.location)
 	if c.hops++; err == nil && c.hops > maxHops {
 		err = errors.New("more than 10 redirects")

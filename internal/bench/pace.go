@@ -53,7 +53,10 @@ func (r RateCurve) check() error {
 //
 // It is infinite for u that the curve never reaches (a ramp down to zero).
 func (r RateCurve) timeOf(u float64, over time.Duration) time.Duration {
-	if r.From == r.To {
+	switch {
+	case u == 0:
+		return 0
+	case r.From == r.To:
 		return seconds(u / r.From)
 	}
 	slope := (r.To - r.From) / over.Seconds()
