@@ -66,6 +66,9 @@ func parseTCP(bind, text string) (Address, error) {
 	case strings.Contains(text, ":"):
 		return Address{}, fmt.Errorf("%s needs brackets around an IPv6 address, as in [::1]:8000", quote(bind))
 	}
+	if strings.EqualFold(host, "unix") {
+		return Address{}, fmt.Errorf("%s has no path", quote(bind))
+	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 0 || n > 65535 {
 		return Address{}, fmt.Errorf("%s is not a port number (in %s)", quote(port), quote(bind))

@@ -140,6 +140,7 @@ func TestParseAddress(t *testing.T) {
 		"unix:x.sock":        "unix:x.sock",
 		"fd://3":             "fd://3",
 		"unix:":              "'unix:' has no path",
+		"unix":               "'unix' has no path",
 		"fd://x":             "'fd://x' is not a file descriptor",
 		"a:b":                "'b' is not a port number (in 'a:b')",
 		"a:65536":            "'65536' is not a port number (in 'a:65536')",
@@ -156,4 +157,20 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", bind, got, want)
 		}
 	}
+}
+
+// An address that is understood means the same when it is written out.
+func FuzzParseAddress(f *testing.F) {
+	for _, seed := range []string{"", ":80", "[::1]:80", "unix:/x", "unix://x", "fd://3", "tcp://a:1", "a:b:c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, bind string) {
+		a, err := ParseAddress(bind)
+		if err != nil {
+			return
+		}
+		if again, err := ParseAddress(a.String()); err != nil || again != a {
+			t.Fatalf("%q is %+v, but %q is %+v, %v", bind, a, a.String(), again, err)
+		}
+	})
 }

@@ -182,3 +182,20 @@ func BenchmarkCombined(b *testing.B) {
 		dst = f.append(dst[:0], r, c)
 	}
 }
+
+// No format panics, and one that is understood gives the same line each time.
+func FuzzParseFormat(f *testing.F) {
+	f.Add(Combined)
+	f.Add("%(s)-8s%%%({a}i)5d")
+	f.Fuzz(func(t *testing.T, format string) {
+		compiled, err := ParseFormat(format)
+		if err != nil {
+			return
+		}
+		r, c := record(), &clock{}
+		first := string(compiled.append(nil, r, c))
+		if second := string(compiled.append([]byte("x"), r, c)); second != "x"+first {
+			t.Fatalf("%q: %q, then %q", format, first, second)
+		}
+	})
+}
