@@ -28,6 +28,7 @@ const (
 type Route struct {
 	hash   uint64
 	name   string
+	shared bool // many routes' times say nothing of the next: it stays slow
 	seen   atomic.Uint32
 	recent [recentTimes]atomic.Uint32 // us, a ring
 	known  atomic.Uint32              // wire.RequestFlags
@@ -42,6 +43,9 @@ func (r *Route) flags() wire.RequestFlags { return wire.RequestFlags(r.known.Loa
 
 // observe notes a service time in microseconds.
 func (r *Route) observe(us uint32) {
+	if r.shared {
+		return
+	}
 	n := r.seen.Add(1) - 1
 	r.recent[n%recentTimes].Store(us)
 	if n < recentTimes || n%8 == 0 || us >= quickBelow {
@@ -80,7 +84,7 @@ type routes struct {
 
 func (t *routes) init() {
 	t.seed = maphash.MakeSeed()
-	t.other.name = "other"
+	t.other.name, t.other.shared = "other", true
 	t.other.known.Store(uint32(wire.Slow))
 }
 

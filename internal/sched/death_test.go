@@ -1,0 +1,172 @@
+package sched
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"girin/internal/wire"
+)
+
+func TestADeathFailsWhatTheWorkerRan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 2), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		noted, noting := b.call("/")
+		b.submit(noted)
+		dies.set(0, b.read().ID)
+		streams, streaming := b.call("/")
+		b.submit(streams)
+		// It has begun to answer, and the slot's note is gone already.
+		b.Frame(dies, &wire.Frame{ID: b.read().ID, Kind: wire.Response}, nil, nil)
+		elsewhere, other := b.call("/")
+		b.submit(elsewhere)
+		id := b.read().ID
+		lives.set(0, id)
+
+		b.Died(dies)
+		checkEnd(t, noting, ErrWorkerDied)
+		checkEnd(t, streaming, ErrWorkerDied)
+		if b.Capacity() != 1 {
+			t.Errorf("capacity %d, want the living worker's", b.Capacity())
+		}
+		time.Sleep(10 * time.Second)
+		checkRuns(t, other)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		checkEnd(t, other, nil)
+	})
+}
+
+func TestADrainingWorkerKeepsWhatItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		drains, dies := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(drains)
+		b.Attach(dies)
+		c, a := b.call("/")
+		b.submit(c)
+		id := b.read().ID
+		drains.set(0, id)
+		b.Detach(drains)
+		b.Died(dies)
+		time.Sleep(10 * time.Second)
+		checkRuns(t, a)
+		b.Frame(drains, answer(id, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
+// What a dead worker had read without noting it is known to be lost when the
+// lane is empty.
+func TestATakenCallIsLostWhenTheLaneIsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 1)
+		b.Attach(w)
+		c, a := b.call("/")
+		b.submit(c)
+		b.read()
+		b.Died(w)
+		checkRuns(t, a)
+		time.Sleep(250 * time.Millisecond)
+		synctest.Wait()
+		checkEnd(t, a, ErrLost)
+		if b.arena.flags[c.cell] == 0 {
+			t.Error("its flag does not say that nobody waits")
+		}
+	})
+}
+
+func TestAnUnreadCallSurvivesADeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies := newFakeWorker(1, 1)
+		b.Attach(dies)
+		c, a := b.call("/")
+		b.submit(c)
+		b.Died(dies)
+		time.Sleep(time.Minute) // the next worker takes its time
+		checkRuns(t, a)
+		next := newFakeWorker(2, 1)
+		b.Attach(next)
+		b.Frame(next, answer(b.read().ID, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
+// While packets lie in the lane a call may be one of them, until something
+// that was sent later has begun.
+func TestATakenCallIsLostWhenALaterOneHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		taken, lost := b.call("/taken")
+		b.submit(taken)
+		b.read()
+		time.Sleep(time.Second)
+		later, next := b.call("/later")
+		b.submit(later)
+		last, end := b.call("/last")
+		b.submit(last)
+		b.Died(dies)
+
+		time.Sleep(time.Minute) // nobody reads
+		checkRuns(t, lost)
+		id := b.read().ID
+		lives.set(0, id)
+		time.Sleep(250 * time.Millisecond)
+		synctest.Wait()
+		checkEnd(t, lost, ErrLost)
+		checkRuns(t, next)
+		checkRuns(t, end)
+
+		lives.set(0, 0)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		checkEnd(t, next, nil)
+		checkRuns(t, end)
+	})
+}
+
+// A thread needs a moment between reading and noting; one look is not enough.
+func TestACallThatIsJustBeingNotedIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		c, a := b.call("/")
+		b.submit(c)
+		b.Died(dies)
+		time.Sleep(lostEvery - time.Millisecond)
+		id := b.read().ID
+		time.Sleep(2 * time.Millisecond) // a look falls between
+		lives.set(0, id)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		checkRuns(t, a)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
+func TestWhatIsSubmittedAfterADeathIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		b.Died(dies)
+		time.Sleep(time.Nanosecond)
+		c, a := b.call("/")
+		b.submit(c)
+		id := b.read().ID // taken by the living one, slow to note it
+		time.Sleep(time.Second)
+		checkRuns(t, a)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}

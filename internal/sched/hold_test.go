@@ -1,0 +1,121 @@
+package sched
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+)
+
+func TestHeldCallsReachTheLaneInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2, nil)
+		w := newFakeWorker(1, 1)
+		b.Attach(w)
+		var ids []uint64
+		for i := range 10 {
+			c, _ := b.call(fmt.Sprint("/", i))
+			b.submit(c)
+			ids = append(ids, c.live.Load())
+		}
+		synctest.Wait()
+		for i, id := range ids {
+			if got := b.read().ID; got != id {
+				t.Fatalf("packet %d has id %d, want %d", i, got, id)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+// A call that the feeder has in its hands is older than any that comes now.
+func TestNoCallOvertakesTheOneThatTheFeederHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, nil)
+		b.Attach(newFakeWorker(1, 1))
+		first, _ := b.call("/first")
+		b.submit(first)
+		held, _ := b.call("/held")
+		b.submit(held)
+		synctest.Wait() // the feeder waits in Send
+
+		// The lane has room before the feeder wakes.
+		b.lane.mu.Lock()
+		b.lane.packets = nil
+		b.lane.mu.Unlock()
+		late, _ := b.call("/late")
+		b.submit(late)
+		b.lane.wake()
+		synctest.Wait()
+		if got, want := b.read().ID, held.live.Load(); got != want {
+			t.Errorf("read %d, want the held call, %d", got, want)
+		}
+		synctest.Wait()
+		if got, want := b.read().ID, late.live.Load(); got != want {
+			t.Errorf("read %d, want the late call, %d", got, want)
+		}
+	})
+}
+
+func TestAHeldCallThatIsCancelledLetsTheNextThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, nil)
+		b.Attach(newFakeWorker(1, 1))
+		var calls []*Call
+		var answers []*fakeAnswer
+		for range 5 {
+			c, a := b.call("/")
+			b.submit(c)
+			calls, answers = append(calls, c), append(answers, a)
+		}
+		synctest.Wait() // the second is in the feeder's hands
+		b.Cancel(calls[2])
+		b.Cancel(calls[3])
+		for _, i := range []int{0, 1, 4} {
+			if got, want := b.read().ID, calls[i].live.Load(); got != want {
+				t.Errorf("read %d, want call %d with %d", got, i, want)
+			}
+			synctest.Wait()
+		}
+		checkEnd(t, answers[2], ErrCancelled)
+		checkEnd(t, answers[3], ErrCancelled)
+	})
+}
+
+func TestCloseFailsWhatIsInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Config{Lane: newFakeLane(1), Arena: newFakeArena(), Cells: 8, Waits: 8, Clock: clock})
+		q.Start()
+		b := &bench{Queue: q, t: t}
+		var answers []*fakeAnswer
+		for range 4 { // in the lane, in the feeder's hands, held twice
+			c, a := b.call("/")
+			b.submit(c)
+			answers = append(answers, a)
+		}
+		synctest.Wait()
+		b.Close()
+		for _, a := range answers {
+			checkEnd(t, a, ErrStopped)
+		}
+		if b.InFlight() != 0 {
+			t.Errorf("%d calls are in flight", b.InFlight())
+		}
+	})
+}
+
+func TestALaneThatFailsFailsTheHeldCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, nil)
+		b.Attach(newFakeWorker(1, 1))
+		first, _ := b.call("/")
+		b.submit(first)
+		c, a := b.call("/")
+		b.submit(c)
+		b.lane.Stop()
+		synctest.Wait()
+		if ends, cause := a.end(); ends != 1 || !errors.Is(cause, ErrStopped) {
+			t.Errorf("ended %d times with %v", ends, cause)
+		}
+	})
+}

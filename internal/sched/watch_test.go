@@ -1,0 +1,160 @@
+package sched
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAFollowerIsPromotedWhenABusyLeaderKeepsSomethingWaiting(t *testing.T) {
+	type situation struct {
+		*bench
+		w *fakeWorker // one of two slots is busy since long ago
+	}
+	tests := map[string]struct {
+		waits  int // calls that lie unread
+		change func(s *situation)
+		want   bool
+	}{
+		"one waits":          {waits: 1, want: true},
+		"nothing waits":      {waits: 0, want: false},
+		"both slots busy":    {waits: 1, change: func(s *situation) { s.w.set(1, 99) }, want: false},
+		"a thread is free":   {waits: 1, change: func(s *situation) { s.w.set(0, 0) }, want: false},
+		"it reads no longer": {waits: 1, change: func(s *situation) { s.Detach(s.w) }, want: false},
+	}
+	for name, test := range tests {
+		t.Run(name, inBubble(func(t *testing.T) {
+			s := &situation{bench: newBench(t, 8, nil), w: newFakeWorker(1, 2)}
+			s.Attach(s.w)
+			s.w.set(0, 77)
+			time.Sleep(time.Second)
+			if test.change != nil {
+				test.change(s)
+				time.Sleep(time.Second)
+			}
+			began := time.Now()
+			for range test.waits {
+				c, _ := s.call("/")
+				s.submit(c)
+			}
+			time.Sleep(1500 * time.Microsecond)
+			synctest.Wait()
+			promoted := s.w.promotions()
+			if len(promoted) > 0 != test.want {
+				t.Fatalf("promoted %d times, want: %v", len(promoted), test.want)
+			}
+			if test.want && promoted[0].Sub(began) > 1100*time.Microsecond {
+				t.Errorf("promoted after %v", promoted[0].Sub(began))
+			}
+		}))
+	}
+}
+
+func TestNobodyIsPromotedWhileThingsBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 64, nil)
+		w := newFakeWorker(1, 4)
+		b.Attach(w)
+		for range 3 {
+			c, _ := b.call("/")
+			b.submit(c)
+		}
+		for i := range uint64(50) {
+			w.set(int(i%3), i+1000)
+			time.Sleep(700 * time.Microsecond)
+		}
+		if n := len(w.promotions()); n != 0 {
+			t.Errorf("promoted %d times", n)
+		}
+	})
+}
+
+func TestTheOneWithFewestBusyThreadsIsPromoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		busy, full, idle := newFakeWorker(1, 4), newFakeWorker(2, 2), newFakeWorker(3, 4)
+		for _, w := range []*fakeWorker{busy, full, idle} {
+			b.Attach(w)
+		}
+		for i := range 3 {
+			busy.set(i, uint64(i)+500)
+		}
+		full.set(0, 600)
+		full.set(1, 601)
+		idle.set(2, 700)
+		time.Sleep(time.Second)
+		c, _ := b.call("/")
+		b.submit(c)
+		time.Sleep(2 * time.Millisecond)
+		if len(busy.promotions())+len(full.promotions()) > 0 || len(idle.promotions()) == 0 {
+			t.Errorf("promoted %v, %v, %v", busy.promotions(), full.promotions(), idle.promotions())
+		}
+	})
+}
+
+// The watcher ticks only while something waits: then virtual time has nothing
+// to stop at before the next timer, an hour on.
+func TestTheWatcherRestsWhenNothingWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 2)
+		b.Attach(w)
+		c, _ := b.call("/")
+		b.submit(c)
+		id := b.read().ID
+		time.Sleep(10 * time.Millisecond)
+		b.Frame(w, answer(id, 0), nil, nil)
+		if b.watch.armed.Load() {
+			t.Error("it ticks although nothing waits")
+		}
+
+		// It begins again with the next call that waits.
+		w.set(0, 77)
+		time.Sleep(time.Second)
+		b.prepare(c, "/")
+		b.submit(c)
+		time.Sleep(1100 * time.Microsecond)
+		if !b.watch.armed.Load() || len(w.promotions()) == 0 {
+			t.Errorf("armed: %v, promoted %d times", b.watch.armed.Load(), len(w.promotions()))
+		}
+	})
+}
+
+// Finished answers may wait for one that is known to be quick; if it is not,
+// they must wait no longer.
+func TestATrustedCallThatTurnsSlowIsPromotedOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		service time.Duration // of earlier requests
+		want    int
+	}{
+		"quick before": {100 * time.Microsecond, 1},
+		"slow before":  {10 * time.Millisecond, 0},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			b := newBench(t, 8, nil)
+			w := newFakeWorker(1, 2)
+			b.Attach(w)
+			c, _ := b.call("/x")
+			b.submit(c)
+			b.Frame(w, answer(b.read().ID, test.service), nil, nil)
+
+			b.prepare(c, "/x")
+			b.submit(c)
+			id := b.read().ID
+			began := time.Now()
+			w.set(0, id)
+			time.Sleep(time.Second)
+			promoted := w.promotions()
+			if len(promoted) != test.want {
+				t.Fatalf("promoted %d times, want %d", len(promoted), test.want)
+			}
+			if test.want > 0 && promoted[0].Sub(began) > 4*time.Millisecond {
+				t.Errorf("promoted after %v", promoted[0].Sub(began))
+			}
+			if b.watch.armed.Load() {
+				t.Error("the watcher still ticks")
+			}
+			b.Frame(w, answer(id, time.Second), nil, nil)
+		}))
+	}
+}
