@@ -140,6 +140,7 @@ class Worker:
         self.control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.responses, responses = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.stderr_fd = memfd("stderr")
+        fcntl.fcntl(self.stderr_fd, fcntl.F_SETFL, os.O_APPEND)  # several processes write to it
         shim = memfd("shim", data=archive())
         inherited = [control.fileno(), responses.fileno(), self._page_fd, self.arena.fd, shim]
         inherited += [lane.read_end for lane in self.lanes]
