@@ -21,13 +21,13 @@ type record struct {
 }
 
 // keep copies what will be logged.
-func (r *record) keep(c *conn) {
-	r.on = c.srv.cfg.Access != nil
+func (r *record) keep(x *exchange) {
+	r.on = x.srv.cfg.Access != nil
 	if !r.on {
 		return
 	}
-	r.began = c.srv.cfg.Clock()
-	req := &c.req
+	r.began = x.srv.cfg.Clock()
+	req := &x.req
 	r.head = r.head[:0]
 	r.method = r.copy(req.Method)
 	r.target = r.copy(req.Target)
@@ -53,28 +53,28 @@ func (r *record) copy(b []byte) []byte {
 }
 
 // logAccess writes the line of the response that has ended. It needs mu.
-func (c *conn) logAccess() {
-	r := &c.reply.record
+func (x *exchange) logAccess() {
+	r := &x.reply.record
 	if !r.on {
 		return
 	}
 	r.on = false
-	pid := c.srv.pid
-	if w := c.call.Worker(); w != nil {
+	pid := x.srv.pid
+	if w := x.call.Worker(); w != nil {
 		pid = w.PID()
 	}
-	c.srv.cfg.Access.Log(&logs.AccessRecord{
-		Time: time.Now(), Duration: time.Duration(c.srv.cfg.Clock() - r.began),
-		RemoteAddr: []byte(c.peer.addr), Method: r.method, URI: r.target, Path: r.path, Query: r.query,
-		Proto: []byte(r.proto), Status: c.reply.status, Sent: c.reply.sent, PID: pid, Fields: accessFields{c},
+	x.srv.cfg.Access.Log(&logs.AccessRecord{
+		Time: time.Now(), Duration: time.Duration(x.srv.cfg.Clock() - r.began),
+		RemoteAddr: []byte(x.peer.addr), Method: r.method, URI: r.target, Path: r.path, Query: r.query,
+		Proto: []byte(r.proto), Status: x.reply.status, Sent: x.reply.sent, PID: pid, Fields: accessFields{x},
 	})
 }
 
 // accessFields finds what a format names, while the line is made.
-type accessFields struct{ c *conn }
+type accessFields struct{ x *exchange }
 
 func (a accessFields) RequestHeader(name string) []byte {
-	for _, f := range a.c.reply.record.fields {
+	for _, f := range a.x.reply.record.fields {
 		if bytes.EqualFold(f.Name, []byte(name)) {
 			return f.Value
 		}
@@ -83,27 +83,27 @@ func (a accessFields) RequestHeader(name string) []byte {
 }
 
 func (a accessFields) ResponseHeader(name string) []byte {
-	return fieldOf(a.c.reply.sentHead, name)
+	return fieldOf(a.x.reply.sentHead, name)
 }
 
 // Environ finds what the front itself put into the environ.
 func (a accessFields) Environ(name string) []byte {
-	c := a.c
+	x := a.x
 	switch name {
 	case "request_method":
-		return c.reply.record.method
+		return x.reply.record.method
 	case "raw_uri":
-		return c.reply.record.target
+		return x.reply.record.target
 	case "query_string":
-		return c.reply.record.query
+		return x.reply.record.query
 	case "path_info":
-		return http1.AppendUnescaped(nil, c.reply.record.path)
+		return http1.AppendUnescaped(nil, x.reply.record.path)
 	case "remote_addr":
-		return []byte(c.peer.addr)
+		return []byte(x.peer.addr)
 	case "remote_port":
-		return []byte(c.peer.port)
+		return []byte(x.peer.port)
 	case "server_protocol":
-		return []byte(c.reply.record.proto)
+		return []byte(x.reply.record.proto)
 	}
 	if rest, ok := bytes.CutPrefix([]byte(name), []byte("http_")); ok {
 		return a.RequestHeader(string(bytes.ReplaceAll(rest, []byte("_"), []byte("-"))))

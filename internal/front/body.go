@@ -118,11 +118,11 @@ func (c *conn) bodyPart(left *int64) (data []byte, done bool, verdict *http1.Err
 }
 
 // keep stores body bytes.
-func (c *conn) keep(data []byte) *http1.Error {
-	b := &c.body
+func (x *exchange) keep(data []byte) *http1.Error {
+	b := &x.body
 	b.came.Add(int64(len(data)))
 	total := int64(len(b.inline)+len(data)) + b.length
-	if limit := c.srv.cfg.MaxBody; limit > 0 && total > limit {
+	if limit := x.srv.cfg.MaxBody; limit > 0 && total > limit {
 		return errTooLarge
 	}
 	if b.spool == nil && total <= maxInline {
@@ -130,25 +130,25 @@ func (c *conn) keep(data []byte) *http1.Error {
 		return nil
 	}
 	if b.spool == nil {
-		if err := c.spool(); err != nil {
-			return c.spoolFault(err)
+		if err := x.spool(); err != nil {
+			return x.spoolFault(err)
 		}
 	}
-	if err := c.srv.store(b, data); err != nil {
-		return c.spoolFault(err)
+	if err := x.srv.store(b, data); err != nil {
+		return x.spoolFault(err)
 	}
 	return nil
 }
 
 // spool moves the body to a file that never has a name.
-func (c *conn) spool() (err error) {
-	b := &c.body
-	if b.spool, err = unnamedFile(c.srv.cfg.SpoolDir); err != nil {
+func (x *exchange) spool() (err error) {
+	b := &x.body
+	if b.spool, err = unnamedFile(x.srv.cfg.SpoolDir); err != nil {
 		return err
 	}
 	inline := b.inline
 	b.inline = nil
-	return c.srv.store(b, inline)
+	return x.srv.store(b, inline)
 }
 
 // store appends to a body's file, as long as all such files leave half of the
@@ -164,8 +164,8 @@ func (s *Server) store(b *body, data []byte) error {
 }
 
 // spoolFault maps a failed store to a verdict.
-func (c *conn) spoolFault(err error) *http1.Error {
-	c.srv.warned.once(c.srv, fmt.Sprint("spool ", err), fmt.Sprintf("a request body could not be stored: %v", err))
+func (x *exchange) spoolFault(err error) *http1.Error {
+	x.srv.warned.once(x.srv, fmt.Sprint("spool ", err), fmt.Sprintf("a request body could not be stored: %v", err))
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return errNoRoom
 	}

@@ -17,35 +17,23 @@ import (
 // conn is one client's connection. Its goroutine (serve) owns what is not
 // under mu.
 type conn struct {
-	srv  *Server
-	ls   *listener
-	nc   net.Conn
-	raw  syscall.RawConn // nil where bytes must go through nc, as with TLS
-	peer peer
+	exchange // its request at present; reply is guarded by mu
 
-	in   input
-	req  http1.Request
-	body body
-	call sched.Call
+	ls  *listener
+	nc  net.Conn
+	raw syscall.RawConn // nil where bytes must go through nc, as with TLS
 
-	stage  stage // what the sweeper times
-	isHead bool  // the request is HEAD
+	in    input
+	stage stage // what the sweeper times
 
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true
-	reply   reply     // guarded by mu
 	out     output    // guarded by mu
 	dead    bool      // guarded by mu: nothing can be written any more
 }
 
-// peer is who is at the other end.
-type peer struct {
-	addr, port string
-	trusted    bool // its word on the client's address and scheme counts
-}
-
 func newConn(s *Server, nc net.Conn, l *listener) *conn {
-	c := &conn{srv: s, ls: l, nc: nc, peer: peerOf(nc)}
+	c := &conn{exchange: exchange{srv: s, peer: peerOf(nc)}, ls: l, nc: nc}
 	c.peer.trusted = s.cfg.Trust.trusts(nc.RemoteAddr())
 	c.changed.L = &c.mu
 	c.call.Answer = c
@@ -117,7 +105,7 @@ func (c *conn) next() bool {
 	if verdict := c.makeEnviron(); verdict != nil {
 		return c.refuse(verdict)
 	}
-	c.reply.record.keep(c)
+	c.reply.record.keep(&c.exchange)
 	c.in.consumed()
 	if !c.readBody() {
 		return false

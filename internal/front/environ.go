@@ -15,63 +15,63 @@ type request [wire.MaxPacket]byte
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 // takeRequest and releaseRequest lend the call its room.
-func (c *conn) takeRequest() []byte {
-	if c.call.Request == nil {
-		c.call.Request = requests.Get().(*request)[:]
+func (x *exchange) takeRequest() []byte {
+	if x.call.Request == nil {
+		x.call.Request = requests.Get().(*request)[:]
 	}
-	return c.call.Request[:wire.RequestHead]
+	return x.call.Request[:wire.RequestHead]
 }
 
-func (c *conn) releaseRequest() {
-	if cap(c.call.Request) == wire.MaxPacket && !c.call.InFlight() {
-		requests.Put((*request)(c.call.Request[:wire.MaxPacket]))
+func (x *exchange) releaseRequest() {
+	if cap(x.call.Request) == wire.MaxPacket && !x.call.InFlight() {
+		requests.Put((*request)(x.call.Request[:wire.MaxPacket]))
 	}
-	c.call.Request = nil
+	x.call.Request = nil
 }
 
 // makeEnviron writes the request's environ (PEP 3333) into the call. What is
 // the same for all requests of a listener is in its base environ.
-func (c *conn) makeEnviron() *http1.Error {
-	req := &c.req
-	c.call.Body, c.call.Spool, c.call.Length = nil, nil, 0
-	c.call.Route = c.srv.cfg.Queue.Route(req.Method, req.Path)
-	c.isHead = string(req.Method) == "HEAD"
-	e := environ{b: c.takeRequest(), form: wire.Joined}
-	verdict := c.writeEnviron(&e)
+func (x *exchange) makeEnviron() *http1.Error {
+	req := &x.req
+	x.call.Body, x.call.Spool, x.call.Length = nil, nil, 0
+	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
+	x.isHead = string(req.Method) == "HEAD"
+	e := environ{b: x.takeRequest(), form: wire.Joined}
+	verdict := x.writeEnviron(&e)
 	if verdict == nil && e.nul {
 		// A value holds a NUL, which would end it in the joined form and
 		// begin keys of the client's choice.
 		e = environ{b: e.b[:wire.RequestHead], form: wire.Lengths}
-		verdict = c.writeEnviron(&e)
+		verdict = x.writeEnviron(&e)
 	}
-	c.call.Request, c.call.Form = e.b, e.form
+	x.call.Request, x.call.Form = e.b, e.form
 	return verdict
 }
 
-func (c *conn) writeEnviron(e *environ) *http1.Error {
-	req := &c.req
+func (x *exchange) writeEnviron(e *environ) *http1.Error {
+	req := &x.req
 	e.add("REQUEST_METHOD", req.Method)
 	e.add("RAW_URI", req.Target)
 	e.add("QUERY_STRING", req.Query)
-	if verdict := c.addPath(e); verdict != nil {
+	if verdict := x.addPath(e); verdict != nil {
 		return verdict
 	}
 	if req.Minor == 0 {
 		e.addString("SERVER_PROTOCOL", "HTTP/1.0")
 	}
-	e.addString("REMOTE_ADDR", c.peer.addr)
-	if c.peer.port != "" {
-		e.addString("REMOTE_PORT", c.peer.port)
+	e.addString("REMOTE_ADDR", x.peer.addr)
+	if x.peer.port != "" {
+		e.addString("REMOTE_PORT", x.peer.port)
 	}
 	e.addFields(req)
-	return c.addForwarded(e)
+	return x.addForwarded(e)
 }
 
 // addPath adds PATH_INFO, decoded, and SCRIPT_NAME where the application is
 // mounted below the root.
-func (c *conn) addPath(e *environ) *http1.Error {
-	path := c.req.Path
-	if mount := c.srv.cfg.ScriptName; mount != "" {
+func (x *exchange) addPath(e *environ) *http1.Error {
+	path := x.req.Path
+	if mount := x.srv.cfg.ScriptName; mount != "" {
 		rest, below := bytes.CutPrefix(path, []byte(mount))
 		if !below {
 			return &http1.Error{Status: 404, Reason: "nothing is served here"}
@@ -233,15 +233,15 @@ func joinAll(fields []http1.Field) (joined []http1.Field) {
 
 // addLength tells the length of a body that came in chunks: it is known now,
 // and the coding is undone (RFC 9112 section 7.1.3).
-func (c *conn) addLength() {
-	if !c.req.Chunked {
+func (x *exchange) addLength() {
+	if !x.req.Chunked {
 		return
 	}
-	n := int64(len(c.call.Body))
-	if c.call.Spool != nil {
-		n = c.call.Length
+	n := int64(len(x.call.Body))
+	if x.call.Spool != nil {
+		n = x.call.Length
 	}
-	e := environ{b: c.call.Request, form: c.call.Form}
+	e := environ{b: x.call.Request, form: x.call.Form}
 	e.addString("CONTENT_LENGTH", strconv.FormatInt(n, 10))
-	c.call.Request = e.b
+	x.call.Request = e.b
 }

@@ -57,7 +57,7 @@ const plainText = "text/plain; charset=utf-8"
 // answer gives a response of the front's own, and reports whether another
 // request may follow.
 func (c *conn) answer(status, contentType string, body []byte) bool {
-	c.reply.record.keep(c)
+	c.reply.record.keep(&c.exchange)
 	c.in.consumed()
 	if !c.readBody() {
 		return false

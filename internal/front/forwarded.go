@@ -39,17 +39,17 @@ var errSchemes = &http1.Error{Status: 400, Reason: "the fields that tell the sch
 
 // addForwarded adds the scheme that a trusted proxy tells. Fields that disagree
 // are refused: one of them is not the proxy's.
-func (c *conn) addForwarded(e *environ) *http1.Error {
-	if !c.peer.trusted {
+func (x *exchange) addForwarded(e *environ) *http1.Error {
+	if !x.peer.trusted {
 		return nil
 	}
 	found, https := false, false
-	for i := range c.req.Fields {
-		f := &c.req.Fields[i]
+	for i := range x.req.Fields {
+		f := &x.req.Fields[i]
 		if f.Kind != http1.KindOther {
 			continue
 		}
-		for _, s := range c.srv.cfg.Trust.Secure {
+		for _, s := range x.srv.cfg.Trust.Secure {
 			if !bytes.EqualFold(f.Name, []byte(s.Name)) {
 				continue
 			}

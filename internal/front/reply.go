@@ -111,8 +111,8 @@ var (
 )
 
 // fit cuts a body to what its declared length leaves.
-func (c *conn) fit(body []byte) (fitting []byte, cut bool) {
-	r := &c.reply
+func (x *exchange) fit(body []byte) (fitting []byte, cut bool) {
+	r := &x.reply
 	if r.remain < 0 {
 		return body, false
 	}
@@ -146,8 +146,8 @@ func (c *conn) earlyLocked(b []byte, f *wire.Frame, head []byte) {
 
 // appendHead appends the response's head. A fault is what the application did
 // wrong; then the head must not be sent.
-func (c *conn) appendHead(dst []byte, f *wire.Frame, block []byte) (b []byte, fault string) {
-	r := &c.reply
+func (x *exchange) appendHead(dst []byte, f *wire.Frame, block []byte) (b []byte, fault string) {
+	r := &x.reply
 	status, rest := wire.CutString(block)
 	code, ok := http1.StatusCode(status)
 	if !ok || code < 200 {
@@ -156,7 +156,7 @@ func (c *conn) appendHead(dst []byte, f *wire.Frame, block []byte) (b []byte, fa
 	r.status = code
 	r.noBody = r.head || code == 204 || code == 304
 	b = http1.AppendStatusLine(dst, 1, status)
-	b, seen, fault := c.appendFields(b, f, rest)
+	b, seen, fault := x.appendFields(b, f, rest)
 	if fault != "" {
 		return nil, fault
 	}
@@ -164,10 +164,10 @@ func (c *conn) appendHead(dst []byte, f *wire.Frame, block []byte) (b []byte, fa
 		b = append(b, "Server: girin\r\n"...)
 	}
 	if !seen.date {
-		b = c.srv.date.Append(b, c.srv.second.Load())
+		b = x.srv.date.Append(b, x.srv.second.Load())
 	}
-	if c.srv.cfg.ServerTiming {
-		b = c.appendTiming(b, f)
+	if x.srv.cfg.ServerTiming {
+		b = x.appendTiming(b, f)
 	}
 	b = r.appendFraming(b, f, seen.length)
 	b = r.appendConnection(b)
@@ -196,8 +196,8 @@ type seenFields struct{ length, date, server bool }
 // appendFields appends an application's fields, in their order. Those that
 // speak of the connection are not its to give and are left out, as gunicorn
 // does.
-func (c *conn) appendFields(b []byte, f *wire.Frame, rest []byte) (_ []byte, seen seenFields, fault string) {
-	r := &c.reply
+func (x *exchange) appendFields(b []byte, f *wire.Frame, rest []byte) (_ []byte, seen seenFields, fault string) {
+	r := &x.reply
 	for range f.Fields {
 		if rest == nil {
 			return nil, seen, "its header fields are not as many as it says"
@@ -223,7 +223,7 @@ func (c *conn) appendFields(b []byte, f *wire.Frame, rest []byte) (_ []byte, see
 		case kind == http1.KindServer:
 			seen.server = true
 		case http1.IsHopByHop(kind):
-			c.srv.warned.once(c.srv, "hop "+string(name), "the application sets the hop-by-hop field "+string(name)+"; it is left out (PEP 3333)")
+			x.srv.warned.once(x.srv, "hop "+string(name), "the application sets the hop-by-hop field "+string(name)+"; it is left out (PEP 3333)")
 			continue
 		}
 		b = http1.AppendField(b, name, value)
@@ -237,8 +237,8 @@ func (c *conn) appendFields(b []byte, f *wire.Frame, rest []byte) (_ []byte, see
 // appendTiming appends what the request cost, for a browser's tools and for
 // measuring (W3C Server Timing): milliseconds queued, in the application, and
 // of CPU where known.
-func (c *conn) appendTiming(b []byte, f *wire.Frame) []byte {
-	queued := max(int64(f.Began)-c.call.Submitted(), 0)
+func (x *exchange) appendTiming(b []byte, f *wire.Frame) []byte {
+	queued := max(int64(f.Began)-x.call.Submitted(), 0)
 	b = append(b, "Server-Timing: queue;dur="...)
 	b = strconv.AppendFloat(b, float64(queued)/1e6, 'f', 3, 64)
 	b = append(b, ", app;dur="...)
@@ -260,12 +260,12 @@ func (c *conn) faultLocked(f *wire.Frame, fault string) {
 }
 
 // lied logs a fault of the application's.
-func (c *conn) lied(fault string) {
+func (x *exchange) lied(fault string) {
 	name := "?"
-	if route := c.call.Route; route != nil {
+	if route := x.call.Route; route != nil {
 		name = route.Name()
 	}
-	c.srv.cfg.Log.Errorf("application error in %s: %s", name, fault)
+	x.srv.cfg.Log.Errorf("application error in %s: %s", name, fault)
 }
 
 // cutLocked ends the connection so that the client sees that the response is
