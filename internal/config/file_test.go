@@ -50,6 +50,7 @@ func TestConfigurationFileOutput(t *testing.T) {
 		"knows its own name":   {"import os, sys\nassert __name__ == '__config__' and os.path.isabs(__file__)\nassert sys.modules[__name__].__file__ == __file__\nworkers = 2", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg, _, err := load(t, sources{args: "app", file: test.file})
 			if err != nil {
 				t.Fatal(err)
@@ -70,6 +71,7 @@ func TestConfigurationFilesThatFail(t *testing.T) {
 		"NUL":       {"workers = 1\x00", "null bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, _, err := load(t, sources{args: "app", file: test.file})
 			var failed *FileError
 			if !errors.As(err, &failed) || !strings.Contains(err.Error(), test.want) {

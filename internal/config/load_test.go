@@ -51,6 +51,7 @@ func TestPrecedence(t *testing.T) {
 		"a flag without a space":      {sources{args: "app -w8"}, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg, _, err := load(t, test.sources)
 			if err != nil {
 				t.Fatal(err)
@@ -82,6 +83,7 @@ func TestWorkersAndThreads(t *testing.T) {
 		"a class object":         {sources{args: "app", file: "class ThreadWorker: pass\nThreadWorker.__module__ = 'gunicorn.workers.gthread'\nworker_class = ThreadWorker"}, 1, "gthread", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg, _, err := load(t, test.sources)
 			if err != nil {
 				t.Fatal(err)
@@ -150,6 +152,7 @@ func TestSettings(t *testing.T) {
 		"preload off is fine":    {sources{args: "app", file: "preload_app = False"}, func(c *Config) any { return c.PreloadApp }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg, _, err := load(t, test.sources)
 			if err != nil {
 				t.Fatal(err)
@@ -191,6 +194,7 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"no file":          {sources{args: "app -c /no/such.py"}, "the configuration file /no/such.py: there is no such file", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, _, err := load(t, test.sources)
 			if err == nil {
 				t.Fatal("no error")
@@ -220,6 +224,7 @@ func TestWarnings(t *testing.T) {
 		"variables of a file": {sources{args: "app", file: "import os\ncores = os.cpu_count()\nhost = 'x'\n_worker = 1\nworkers = cores\nworker = 2"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, warnings, err := load(t, test.sources)
 			if err != nil {
 				t.Fatal(err)
