@@ -29,6 +29,7 @@ type server struct {
 	listeners []net.Listener
 	lane      *worker.Lane
 	arena     *worker.Arena
+	captured  *os.File // workers' output; nil: it is not captured
 	starter   *proc.Starter
 	queue     *sched.Queue
 	front     *front.Server
@@ -62,6 +63,9 @@ func (s *server) open() (err error) {
 		return err
 	}
 	if s.python, err = s.cfg.FindPython(s.env.Getenv); err != nil {
+		return err
+	}
+	if s.captured, err = s.capture(); err != nil {
 		return err
 	}
 	if err := s.listen(); err != nil {
@@ -193,6 +197,9 @@ func (s *server) end(err error) int {
 func (s *server) close() {
 	for _, l := range s.listeners {
 		l.Close()
+	}
+	if s.captured != nil {
+		s.captured.Close()
 	}
 	if s.cfg.PidFile != "" {
 		removePidFile(s.cfg.PidFile)

@@ -70,6 +70,9 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 		ProcName: c.ProcName, Bases: s.bases(), Lanes: 1, Multiprocess: c.Workers > 1, Capture: c.CaptureOutput,
 	}
 	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(s.env.Environ, c.RawEnv)}
+	if c.CaptureOutput {
+		spec.Out, spec.Err = s.captured, s.captured
+	}
 	return func(name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr

@@ -36,7 +36,7 @@ func socketOptions() []Option {
 		{Key: "backlog", Flag: "backlog", Kind: Int, Meta: "INT", Default: int64(2048),
 			Doc:   "How many connections may wait in the kernel to be accepted.",
 			field: func(c *Config) any { return &c.Backlog }},
-		{Key: "reuse_port", Flag: "reuse-port", Kind: Bool, Default: false, Status: NotBuilt,
+		{Key: "reuse_port", Flag: "reuse-port", Kind: Bool, Default: false,
 			Doc:   "Set SO_REUSEPORT on listening sockets.",
 			field: func(c *Config) any { return &c.ReusePort }},
 	})
@@ -127,7 +127,7 @@ func processOptions() []Option {
 		{Key: "preload_app", Flag: "preload", Kind: Bool, Default: false, Status: NotBuilt,
 			Doc:   "Import the application once and fork the workers from there.",
 			field: func(c *Config) any { return &c.PreloadApp }},
-		{Key: "tmp_upload_dir", Kind: String, Status: NotBuilt,
+		{Key: "tmp_upload_dir", Kind: String,
 			Doc:   "The directory for request bodies that are too large to be kept in memory.",
 			field: func(c *Config) any { return &c.TmpUploadDir }},
 		{Key: "worker_tmp_dir", Flag: "worker-tmp-dir", Kind: String, Meta: "DIR", Status: NotApplicable,
