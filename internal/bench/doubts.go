@@ -113,7 +113,7 @@ func doubtStatistics(res *Result) []Doubt {
 	if d.Count == 0 {
 		return []Doubt{{"nothing", "No request succeeded: there is no latency to report."}}
 	}
-	apart := d.Count > 1 && (d.MeanMS > farApart*d.MedianMS || d.MedianMS > farApart*d.MeanMS)
+	apart := d.Count >= 20 && (d.MeanMS > farApart*d.MedianMS || d.MedianMS > farApart*d.MeanMS)
 	out := doubtIf(apart, "mean-median",
 		"Mean (%s) and median (%s) are far apart: the latencies are not of one kind, and the mean describes none of them.",
 		formatMS(d.MeanMS), formatMS(d.MedianMS))

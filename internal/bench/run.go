@@ -62,6 +62,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r.start = time.Now()
 	m.begin()
 	for _, c := range r.clients {
+		c.claim() // one each, so that the first round is everybody's
+	}
+	for _, c := range r.clients {
 		r.launch(c)
 	}
 	done := make(chan struct{})
