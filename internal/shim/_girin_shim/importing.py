@@ -15,6 +15,10 @@ class AppError(Exception):
     """The module is there, the app in it is not."""
 
 
+class NotAModule(ImportError):
+    """What should name a module names a file."""
+
+
 def import_app(spec: str):
     """Returns the app that "module:attribute" or "module:factory(1, k=2)" names.
 
@@ -27,7 +31,7 @@ def import_app(spec: str):
         module = importlib.import_module(name)
     except ImportError:
         if name.endswith(".py") and os.path.exists(name):
-            raise ImportError(f"Failed to find application, did you mean '{name[:-3]}:{expression}'?") from None
+            raise NotAModule(f"Failed to find application, did you mean '{name[:-3]}:{expression}'?") from None
         raise
     app = _evaluate(module, name, expression)
     if app is None:
@@ -90,6 +94,8 @@ def explain(error: BaseException, spec: str) -> tuple[int, str]:
     """Returns the exit code and the text for an app that cannot be imported."""
     if isinstance(error, AppError):
         return APP_MISSING, f"{error}\n{_where()}"
+    if isinstance(error, NotAModule):
+        return IMPORT_FAILED, f"{error}\n{_where()}"
     text = "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
     if isinstance(error, SystemExit):
         text += f"\nHint: {spec.partition(':')[0]} ended the interpreter while it was imported."

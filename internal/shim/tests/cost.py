@@ -43,7 +43,7 @@ def cpu_seconds(pid: int) -> float:
 def main() -> None:
     cls, app, count = (sys.argv[1:] + ["sync", "hello", "200000"][len(sys.argv) - 1 :])[:3]
     requests = int(count)
-    worker = master.Worker("cost:app", APPS[app], cls=cls, threads=4, connections=64)
+    worker = master.Worker("wsgi_app:app", APPS[app], cls=cls, threads=4, connections=64)
     _, packet = worker.packet(flags=master.QUICK, environ=HEADERS)
     discard = threading.Thread(target=lambda: [None for _ in iter(lambda: worker.responses.recv(1 << 20), b"")])
     worker.responses.settimeout(None)

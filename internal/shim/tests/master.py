@@ -6,6 +6,7 @@ import fcntl
 import json
 import mmap
 import os
+import re
 import select
 import signal
 import socket
@@ -28,10 +29,8 @@ HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 
 READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS = 65, 66, 67, 68, 69, 70, 71
 CANCELLED = 0xFFFFFFFF
 
-BOOTSTRAP = (
-    'exec(compile(__import__("os").pread(7,1<<24,0).split(b"\\0",2)[1],'
-    '"<girin>/loader.py","exec"),{"__name__":"_girin_shim.loader"})'
-)
+# The -c line, as package shim has it.
+BOOTSTRAP = re.search(r"const bootstrap = `(.*)`", (SHIM.parent / "shim.go").read_text()).group(1)
 
 
 def archive() -> bytes:
@@ -112,7 +111,10 @@ class Arena:
 
 
 class Worker:
-    """A worker process and the master's ends of its descriptors."""
+    """A worker process and the master's ends of its descriptors.
+
+    The code, if given, is the module wsgi_app in the worker's folder.
+    """
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class Worker:
     ) -> None:
         self.folder = folder or tempfile.mkdtemp(prefix="girin-shim-")
         if code is not None:
-            Path(self.folder, app.partition(":")[0] + ".py").write_text(textwrap.dedent(code))
+            Path(self.folder, "wsgi_app.py").write_text(textwrap.dedent(code))
         self.lanes = lanes or [Lane()]
         self.lane = self.lanes[0]
         self.arena = Arena()

@@ -67,7 +67,7 @@ def liar(request):
         code += f"def {name}(environ, start_response):\n    {body.replace('app(', name + '(')}\n"
     code += "def app(environ, start_response):\n"
     code += "    return globals()[environ['PATH_INFO'].lstrip('/')](environ, start_response)\n"
-    worker = master.Worker("liar:app", code, cls=request.param, threads=2)
+    worker = master.Worker("wsgi_app:app", code, cls=request.param, threads=2)
     yield worker
     worker.close()
 

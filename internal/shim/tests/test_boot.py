@@ -1,0 +1,218 @@
+"""From the first message to Ready or Broken: finding the app as gunicorn does."""
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import master
+import pytest
+
+APPS = """
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"application"]
+    def make(name="none", *, shout=False):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [(name.upper() if shout else name).encode()]
+        return app
+    class space:
+        app = staticmethod(make("dotted"))
+        class deeper:
+            make = staticmethod(make)
+    nothing = None
+    number = 5
+    def fails():
+        raise TypeError("raised inside")
+    """
+
+
+@pytest.mark.parametrize(
+    "spec, body",
+    [
+        ("wsgi_app", b"application"),
+        ("wsgi_app:application", b"application"),
+        ("wsgi_app:make()", b"none"),
+        ("wsgi_app:make('x')", b"x"),
+        ("wsgi_app:make('x', shout=True)", b"X"),
+        ("wsgi_app:space.app", b"dotted"),
+        ("wsgi_app:space.deeper.make('deep')", b"deep"),
+    ],
+)
+def test_apps(start, spec, body):
+    worker = start(APPS, app=spec)
+    assert worker.get().body == body
+
+
+def broken(start, code: str, app: str = "wsgi_app:app", **kwargs) -> tuple[int, str]:
+    worker = start(code, app=app, ready=False, **kwargs)
+    answer = json.loads(worker.message(master.BROKEN)[3])
+    assert worker.wait() == answer["code"]
+    return answer["code"], answer["text"]
+
+
+@pytest.mark.parametrize(
+    "spec, text",
+    [
+        ("wsgi_app:missing", "Failed to find attribute 'missing' in 'wsgi_app'."),
+        ("wsgi_app:space.missing", "Failed to find attribute 'missing' in 'wsgi_app'."),
+        ("wsgi_app:nothing", "Failed to find application object: 'nothing'"),
+        ("wsgi_app:number", "Application object must be callable"),
+        ("wsgi_app:1 +", "Failed to parse '1 +' as an attribute name or function call."),
+        ("wsgi_app:[1]", "Failed to parse '[1]' as an attribute name or function call."),
+        ("wsgi_app:make(name)", "Failed to parse arguments as literal values: 'make(name)'"),
+        ("wsgi_app:make(1, 2, 3)", "TypeError: "),
+        ("wsgi_app:number()", "TypeError: 'int' object is not callable"),
+    ],
+)
+def test_an_app_that_is_missing(start, spec, text):
+    code, said = broken(start, APPS, spec)
+    assert code == 4
+    assert said.startswith(text)
+    assert "Traceback" not in said
+    assert sys.executable in said
+
+
+@pytest.mark.parametrize(
+    "code, spec, texts",
+    [
+        (APPS, "wsgi_app:fails()", ["TypeError: raised inside"]),
+        ("1 / 0", "wsgi_app:app", ["wsgi_app.py\", line 1", "ZeroDivisionError"]),
+        ("def (", "wsgi_app:app", ["SyntaxError"]),
+        ("import sys; sys.exit(1)", "wsgi_app:app", ["SystemExit", "ended the interpreter"]),
+        ("import nowhere_to_be_found", "wsgi_app:app", ["nowhere_to_be_found is not installed in", "-m pip install"]),
+        ("", "other_module:app", ["there is no module other_module in /", "--chdir"]),
+    ],
+)
+def test_an_import_that_fails(start, code, spec, texts):
+    status, said = broken(start, code, spec)
+    assert status == 3
+    for text in [*texts, "Traceback", "Directory: /", "sys.path:"]:
+        assert text in said
+    assert "_girin_shim" not in said and "<girin>" not in said
+
+
+def test_a_file_instead_of_a_module(start):
+    code, said = broken(start, "", "wsgi_app.py")
+    assert code == 3
+    assert said.startswith("Failed to find application, did you mean 'wsgi_app:application'?")
+
+
+def test_threads_left_by_a_failed_import_do_not_hold_it_up(start):
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()\n1 / 0\n"
+    assert broken(start, code)[0] == 3
+
+
+def test_another_version_of_the_protocol(start):
+    code, text = broken(start, "app = print", version=99)
+    assert code == 3 and "version 99" in text
+
+
+def test_ready(start, cls):
+    worker = start("app = print", cls=cls)
+    ready = worker.ready
+    assert ready["version"] == 1
+    assert ready["pid"] == worker.pid
+    assert ready["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert ready["implementation"] == "cpython"
+    assert ready["gil"] is True
+    assert ready["import_ms"] > 0
+    assert ("gevent" in ready["modules"]) is (cls == "gevent")
+
+
+SURROUNDINGS = """
+    import json, sys, os
+    seen = {
+        "path": list(sys.path), "argv": list(sys.argv), "cwd": os.getcwd(),
+        "main": sorted(k for k in vars(sys.modules["__main__"]) if not k.startswith("__")),
+        "file": hasattr(sys.modules["__main__"], "__file__"),
+        "finders": [type(f).__name__ for f in sys.meta_path],
+    }
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [json.dumps(seen).encode()]
+    """
+
+
+def test_surroundings(start, cls):
+    worker = start(SURROUNDINGS, cls=cls, pythonpath=["/first", "second"], argv=["/usr/bin/girin", "-w", "2"])
+    seen = json.loads(worker.get().body)
+    folder = os.path.realpath(worker.folder)
+    assert seen["path"][:3] == [f"{folder}/second", "/first", folder]
+    assert "" not in seen["path"]
+    assert seen["argv"] == ["/usr/bin/girin", "-w", "2"]
+    assert seen["cwd"] == folder
+    assert seen["main"] == [] and not seen["file"]
+    assert "Loader" not in seen["finders"]
+
+
+def test_a_chdir_through_a_symlink_stays_on_the_path(start, tmp_path):
+    (tmp_path / "release").mkdir()
+    current = tmp_path / "current"
+    current.symlink_to("release")
+    worker = start(SURROUNDINGS, folder=str(current), chdir=str(current))
+    assert json.loads(worker.get().body)["path"][0] == str(current)
+
+
+def test_the_app_may_have_modules_named_like_ours(start, cls, tmp_path):
+    names = ["wire", "config", "worker", "front", "shim", "control", "page", "boot", "loader", "lanes", "errors"]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"name = 'my {name}'\n")
+    code = "\n".join(f"import {name}" for name in names)
+    (tmp_path / "own.py").write_text(
+        f"{code}\ndef app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        f"    return [' '.join([{', '.join(n + '.name' for n in names)}]).encode()]\n"
+    )
+    worker = start(app="own:app", cls=cls, folder=str(tmp_path))
+    assert worker.get().body.decode() == " ".join(f"my {name}" for name in names)
+
+
+def test_gevent_is_patched_before_the_app_is_imported(start):
+    worker = start(
+        """
+        import socket, threading, time
+        from gevent import monkey
+        patched = all(map(monkey.is_module_patched, ["socket", "threading", "time", "subprocess", "select"]))
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [str(patched).encode()]
+        """,
+        cls="gevent",
+    )
+    assert worker.get().body == b"True"
+
+
+def test_gaiohttp_runs_on_an_event_loop(start):
+    worker = start(
+        """
+        import asyncio
+        done = []
+        async def later():
+            await asyncio.sleep(0)
+            done.append(1)
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/start":
+                asyncio.get_running_loop().create_task(later())
+            start_response("200 OK", [])
+            return [str(done).encode()]
+        """,
+        cls="gaiohttp",
+    )
+    worker.get("/start")
+    master.until(lambda: worker.get().body == b"[1]")
+
+
+def test_the_process_is_named(start):
+    worker = start("app = print", proc_name="girin-test")
+    assert Path(f"/proc/{worker.pid}/comm").read_text() == "girin-test\n"
+
+
+def test_a_module_that_gevent_lacks_is_explained(start, tmp_path):
+    (tmp_path / "gevent.py").write_text("raise ModuleNotFoundError(\"No module named 'gevent'\", name='gevent')\n")
+    worker = start("app = print", cls="gevent", env={"PYTHONPATH": str(tmp_path)}, ready=False)
+    answer = json.loads(worker.message(master.BROKEN)[3])
+    assert answer["code"] == 3
+    assert "gevent is not installed in" in answer["text"]
