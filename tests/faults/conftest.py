@@ -1,0 +1,93 @@
+"""Faults are put to real servers. `make faults` runs all of it at full length and
+writes docs/RELIABILITY.md; `make test` runs each fault once, and shorter."""
+import os
+from pathlib import Path
+
+import pytest
+
+import servers
+import table
+from record import Record
+
+FULL = os.environ.get("FAULTS") == "full"
+HERE = Path(__file__).parent
+ROWS = pytest.StashKey[dict[str, table.Row]]()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "promise(text, fault): a line of docs/RELIABILITY.md")
+    config.stash.setdefault(ROWS, {})
+
+
+@pytest.fixture(scope="session")
+def full():
+    """Whether this is the whole run, with gunicorn beside girin."""
+    return FULL
+
+
+@pytest.fixture
+def record(tmp_path):
+    return Record(tmp_path / "record")
+
+
+@pytest.fixture
+def girin(record):
+    """Starts girin with the fault app: girin(worker_class, workers, threads, *options)."""
+    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None):
+        server = servers.girin(worker_class, workers, threads, "--log-level", "info", *options)
+        return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
+    return start
+
+
+@pytest.fixture
+def gunicorn(record):
+    """The same of gunicorn, with a record of its own."""
+    record = Record(record.path.with_name("gunicorn-record"))
+
+    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None):
+        server = servers.gunicorn(worker_class, workers, threads, "--log-level", "info", *options)
+        return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
+    start.record = record
+    return start
+
+
+class Measured:
+    """What a test found out, for its line."""
+
+    def __init__(self, row: table.Row, variant: str):
+        self._row, self._variant = row, variant
+
+    def girin(self, text: str) -> None:
+        self._row.girin[self._variant] = text
+
+    def gunicorn(self, text: str) -> None:
+        self._row.gunicorn[self._variant] = text
+
+
+@pytest.fixture
+def measured(request):
+    marker = request.node.get_closest_marker("promise")
+    test = request.node.originalname
+    chapter = request.module.__doc__.splitlines()[0].rstrip(".")
+    rows = request.config.stash[ROWS]
+    row = rows.setdefault(test, table.Row(*marker.args, **marker.kwargs, test=test, chapter=chapter))
+    variant = request.node.callspec.id if hasattr(request.node, "callspec") else ""
+    yield Measured(row, variant)
+    row.failed |= request.node.stash.get(FAILED, True)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def pytest_sessionfinish(session):
+    rows = session.config.stash.get(ROWS, {})
+    if FULL and rows:
+        table.write(list(rows.values()))

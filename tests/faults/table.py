@@ -1,0 +1,58 @@
+"""docs/RELIABILITY.md, from what the tests measured."""
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "RELIABILITY.md"
+
+INTRODUCTION = """\
+# What girin promises, and what was measured
+
+`make faults` wrote this page on {machine}, {python}. Every line is a test that
+injects a real fault into real processes and fails if the promise does not hold;
+the figures are those of that run. Beside girin stands gunicorn {gunicorn}, with the
+same class, workers, threads and load, where the same fault can be put to it; it is
+measured, not judged. A dash means that it has no such promise or that the fault
+cannot be put to it.
+
+"""
+HEAD = "| Promise | Fault, and how it is injected | girin | gunicorn | Test |\n|---|---|---|---|---|\n"
+
+
+@dataclass
+class Row:
+    """A promise: what each variant of its test (a worker class, most often) measured."""
+    promise: str
+    fault: str
+    test: str
+    chapter: str
+    failed: bool = False
+    girin: dict[str, str] = field(default_factory=dict)
+    gunicorn: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        ours = "**does not hold** " * self.failed + cell(self.girin)
+        return f"| {self.promise} | {self.fault} | {ours} | {cell(self.gunicorn) or '-'} | `{self.test}` |"
+
+
+def cell(figures: dict[str, str]) -> str:
+    """One text for all variants, if it is the same."""
+    texts = set(figures.values())
+    if len(texts) == 1:
+        every = f"{', '.join(figures)}: " if len(figures) > 1 else ""
+        return every + texts.pop()
+    return "<br>".join(f"{variant}: {text}" if variant else text for variant, text in figures.items())
+
+
+def write(rows: list[Row], path: Path = PAGE) -> None:
+    page = INTRODUCTION.format(
+        machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        python=f"Python {platform.python_version()}", gunicorn=metadata.version("gunicorn"))
+    for chapter in dict.fromkeys(row.chapter for row in rows):
+        page += f"## {chapter}\n\n{HEAD}"
+        page += "".join(f"{row}\n" for row in rows if row.chapter == chapter) + "\n"
+    path.write_text(page.rstrip() + "\n")

@@ -1,0 +1,153 @@
+"""Time limits.
+
+Of requests (--timeout) and of clients.
+"""
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import client
+import raw
+
+CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 1)}
+every_class = pytest.mark.parametrize("worker_class", CLASSES)
+
+LIMIT = 1
+
+
+def timed(port, path):
+    began = time.monotonic()
+    answer = raw.get(port, path)
+    return answer, time.monotonic() - began
+
+
+@every_class
+@pytest.mark.promise("A request over `--timeout` gets 504 at the deadline; its stack is logged",
+                     "an app that sleeps 3600 s; `--timeout 1`")
+def test_stuck_request(girin, gunicorn, measured, full, worker_class):
+    workers, threads = CLASSES[worker_class]
+    options = "--timeout", str(LIMIT), "--graceful-timeout", "1"
+    with girin(worker_class, workers, threads, *options) as run:
+        before = run.children
+        answer, took = timed(run.port, "/stuck?s=3600")
+        assert answer.status == 504
+        assert LIMIT <= took < LIMIT + 1
+        raw.until(lambda: "in stuck" in run.output(), what="the stack in the log")
+        log = run.output()
+        assert "GET /stuck ran" in log and log.index("GET /stuck ran") < log.index("in stuck")
+        raw.until(lambda: run.children and not set(run.children) & set(before), what="another process")
+        assert client.get(run.port, "/").status == 200
+        measured.girin(f"504 after {took:.2f} s, stack logged, replaced")
+    if full and worker_class in ("gthread", "gevent", "sync"):
+        with gunicorn(worker_class, workers, threads, *options) as run, raw.connect(run.port, 5) as s:
+            s.sendall(raw.head("/stuck?s=3600", "Connection: close"))
+            began = time.monotonic()
+            try:
+                answer = raw.read_to_end(s)
+                what = f"status {answer.status}" if answer.data else "an empty answer"
+                measured.gunicorn(f"{what} after {time.monotonic() - began:.1f} s")
+            except TimeoutError:
+                measured.gunicorn("nothing within 5 s: the limit is the worker's, not the request's")
+            for child in run.children:
+                os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.promise("The stuck thread's process is replaced, and serves with its other threads until then",
+                     "1 of 4 threads sleeps 3600 s; `--timeout 1 --graceful-timeout 2`; 4 clients go on")
+def test_other_threads_serve_on(girin, measured):
+    with girin("gthread", 1, 4, "--timeout", "1", "--graceful-timeout", "2") as run, ThreadPoolExecutor(1) as pool:
+        old = run.children
+        stuck = pool.submit(raw.get, run.port, "/stuck?s=3600")
+        longest, served = 0.0, 0
+        while set(run.children) & set(old):
+            answer, took = timed(run.port, "/")
+            assert answer.status == 200
+            longest, served = max(longest, took), served + 1
+        assert stuck.result().status == 504
+        assert longest < 0.5
+        assert "a thread did not return" in run.output()
+        measured.girin(f"{served} requests served meanwhile, the longest took {1000 * longest:.0f} ms")
+
+
+@every_class
+@pytest.mark.promise("A stream that goes on sending is not cut",
+                     "10 blocks, 0.3 s apart: longer than `--timeout 1`")
+def test_stream_goes_on(girin, measured, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads, "--timeout", "1") as run:
+        answer = client.get(run.port, "/stream?count=10&s=0.3")
+        assert len(answer.body) == 80
+        measured.girin("whole after 3 s")
+
+
+@every_class
+@pytest.mark.promise("A stream that stops sending is cut at `--timeout`", "two blocks, then 3600 s; `--timeout 1`")
+def test_stream_stops(girin, measured, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads, "--timeout", "1", "--graceful-timeout", "1") as run:
+        answer, took = timed(run.port, "/stream?count=2&s=3600")
+        assert answer.status == 200 and not answer.body.endswith(b"0\r\n\r\n")
+        assert LIMIT <= took < LIMIT + 1
+        raw.until(lambda: "its response was cut" in run.output())
+        measured.girin(f"cut after {took:.2f} s")
+
+
+def test_no_timeout(girin):
+    with girin("gthread", 1, 1, "--timeout", "0") as run:
+        assert client.get(run.port, "/sleep?s=2").status == 200
+
+
+HEAD, BODY = 20, 20  # seconds; see front
+
+
+@pytest.mark.promise("A client that does not send its head or body in time gets 408; one that keeps to the rate may go on",
+                     "half a head; a head at 4 bytes/s; half a body; a body at 1,000 bytes/s for 24 s")
+def test_deadlines_of_clients(girin, measured):
+    with girin("sync", 1) as run, ThreadPoolExecutor(8) as pool:
+        head = raw.head("/body", "Content-Length: 24000", "Connection: close", method="POST")
+        half_head = pool.submit(sent_slowly, run.port, head[:20], b"", 1)
+        slow_head = pool.submit(sent_slowly, run.port, head[:20], head[20:] + b"x" * 400, 0.25)
+        half_body = pool.submit(sent_slowly, run.port, head + b"x", b"", 1)
+        good_body = pool.submit(sent_slowly, run.port, head, b"x" * 24000, 0.05, 50)
+        for waiting, limit in ((half_head, HEAD), (slow_head, HEAD), (half_body, BODY)):
+            answer, took = waiting.result()
+            assert answer.status == 408
+            assert limit <= took < limit + 2
+        answer, took = good_body.result()
+        assert (answer.status, answer.body) == (200, b"24000")
+        measured.girin(f"head 408 after {half_head.result()[1]:.1f} s, body 408 after {half_body.result()[1]:.1f} s; "
+                       f"200 after {took:.0f} s at 1,000 bytes/s")
+
+
+def sent_slowly(port, first, rest, pause, step=1):
+    """Sends rest piece by piece until an answer is there; (answer, seconds from the first byte)."""
+    with raw.connect(port) as s:
+        began = time.monotonic()
+        s.sendall(first)
+        s.settimeout(pause)
+        while rest:
+            try:
+                data = s.recv(1 << 16)
+                s.settimeout(30)
+                return raw.Answer(data + raw.read_to_end(s).data, False), time.monotonic() - began
+            except TimeoutError:
+                s.sendall(rest[:step])
+                rest = rest[step:]
+        s.settimeout(30)
+        return raw.read_to_end(s), time.monotonic() - began
+
+
+@pytest.mark.promise("An idle keep-alive connection is closed after `--keep-alive`", "a client that asks nothing more; `--keep-alive 1`")
+def test_idle(girin, measured):
+    with girin("sync", 1, 1, "--keep-alive", "1") as run, client.Connection(run.port) as connection:
+        assert connection.get("/").status == 200
+        began = time.monotonic()
+        assert connection.socket.recv(1) == b""
+        took = time.monotonic() - began
+        assert 0.9 < took < 2
+        measured.girin(f"closed after {took:.2f} s")
