@@ -1,0 +1,65 @@
+// Package internal_test holds the table of docs/ARCHITECTURE.md: which package
+// may import which.
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// allowed lists what a package may import of this module. Sub-packages count
+// as their package.
+var allowed = map[string][]string{
+	"cli":        {"*"},
+	"config":     {"logs"},
+	"front":      {"http1", "sched", "wire", "logs"},
+	"http1":      {},
+	"sched":      {"wire"},
+	"supervisor": {"sched", "worker", "wire"},
+	"worker":     {"wire", "proc"},
+	"wire":       {},
+	"shim":       {},
+	"proc":       {},
+	"logs":       {},
+	"bench":      {},
+	"lab":        {"bench", "proc"},
+}
+
+func TestImportsGoDownwards(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		from := top(path)
+		may, known := allowed[from]
+		if !known {
+			t.Errorf("%s: package %s is not in the table", path, from)
+		}
+		for _, spec := range file.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			to, ours := strings.CutPrefix(name, "girin/internal/")
+			if to = top(to); ours && to != from && !slices.Contains(may, to) && !slices.Contains(may, "*") {
+				t.Errorf("%s: %s may not import %s", path, from, to)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func top(path string) string {
+	first, _, _ := strings.Cut(filepath.ToSlash(path), "/")
+	return first
+}
