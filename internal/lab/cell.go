@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"girin/internal/bench"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 )
@@ -82,6 +83,14 @@ func percentile(l *result.Latency, p float64) *float64 {
 	return nil
 }
 
+// Beyond these the load generator, not the server, is what was measured. girin bench itself
+// doubts from a lag of a tenth of the median on; here the p99 is the result, and cores that
+// the plan saturates delay the client a little too.
+const (
+	maxClientCPU = 0.8
+	maxLagShare  = 0.2 // of the p99
+)
+
 // invalid says why a run does not count, or nothing. Beside other streams a timeout is a
 // finding, starvation, and no fault of the measurement.
 func invalid(l load, competing bool) string {
@@ -95,14 +104,30 @@ func invalid(l load, competing bool) string {
 		return "the load ended early: " + r.PartialReason
 	case failed > 0:
 		return fmt.Sprintf("%d of %d requests failed: %s", r.Requests.Failed, r.Requests.Done, firstError(r.ErrorExamples))
-	case r.Client.Bottleneck:
-		return fmt.Sprintf("the load generator was the bottleneck (%.0f %% of its CPU)", 100*r.Client.CPUShare)
+	case r.Client.CPUShare > maxClientCPU:
+		return fmt.Sprintf("the load generator was the bottleneck: it used %.0f %% of its CPU", 100*r.Client.CPUShare)
+	case lag(r) > maxLagShare*latency(l).P99:
+		return fmt.Sprintf("the load generator was the bottleneck: it sent 1 %% of the requests more than %.3g ms late", lag(r))
 	case r.Content.StatusesDiffer:
 		return "answers had different statuses"
 	case r.Content.BodiesDiffer && l.stream.Body == "same":
 		return "answers had different bodies"
 	}
 	return ""
+}
+
+// lag is the 99th percentile of how late an open loop's requests were sent although a
+// connection was free.
+func lag(r *bench.Result) float64 {
+	if r.Schedule == nil {
+		return 0
+	}
+	for _, p := range r.Schedule.Lag.Percentiles {
+		if p.P == 99 {
+			return p.MS
+		}
+	}
+	return 0
 }
 
 func firstError(examples map[string]string) string {

@@ -36,10 +36,19 @@ func (s scale) ticks() []float64 {
 	return all
 }
 
+// powers are the powers of ten, with their double and fivefold where there is room.
 func (s scale) powers() []float64 {
+	factors := []float64{1, 2, 5}
+	if s.high/s.low > 1000 {
+		factors = factors[:1]
+	}
 	var all []float64
-	for p := math.Pow(10, math.Ceil(math.Log10(s.low)-1e-9)); p <= s.high*1.0001; p *= 10 {
-		all = append(all, p)
+	for p := math.Pow(10, math.Floor(math.Log10(s.low))); p <= s.high; p *= 10 {
+		for _, f := range factors {
+			if v := f * p; v >= s.low*0.9999 && v <= s.high*1.0001 {
+				all = append(all, v)
+			}
+		}
 	}
 	return all
 }
@@ -66,10 +75,10 @@ func linear(largest, from, to float64) scale {
 	return scale{high: largest * 1.06, from: from, to: to}
 }
 
-// logarithmic is a scale over whole powers of ten.
+// logarithmic is a scale between round values.
 func logarithmic(low, high, from, to float64) scale {
-	low = math.Pow(10, math.Floor(math.Log10(low)))
-	high = math.Pow(10, math.Ceil(math.Log10(high)))
+	low = 1 / roundStep(1/low)
+	high = roundStep(high)
 	if high <= low {
 		high = low * 10
 	}

@@ -84,15 +84,15 @@ func TestRolesHaveColors(t *testing.T) {
 func TestHatchStaysInside(t *testing.T) {
 	s := &Scene{}
 	s.hatch(10, 20, 37, 91, "sync", nil)
-	for _, sh := range s.shapes {
-		for _, p := range [][2]float64{{sh.x, sh.y}, {sh.x2, sh.y2}} {
+	for _, l := range s.shapes[0].segments {
+		for _, p := range [][2]float64{{l[0], l[1]}, {l[2], l[3]}} {
 			if p[0] < 10 || p[0] > 37 || p[1] < 20 || p[1] > 91 {
 				t.Errorf("hatching at %v leaves the bar", p)
 			}
 		}
 	}
-	if len(s.shapes) == 0 {
-		t.Error("no hatching")
+	if len(s.shapes[0].segments) < 10 {
+		t.Errorf("%d lines of hatching", len(s.shapes[0].segments))
 	}
 }
 
@@ -110,7 +110,8 @@ func TestTicks(t *testing.T) {
 		want []float64
 	}{
 		{linear(80, 0, 1), []float64{0, 20, 40, 60, 80}},
-		{logarithmic(2, 300, 0, 1), []float64{1, 10, 100, 1000}},
+		{logarithmic(2.5, 300, 0, 1), []float64{2, 5, 10, 20, 50, 100, 200, 500}},
+		{logarithmic(2.5, 30000, 0, 1), []float64{10, 100, 1000, 10000}},
 	} {
 		got := tt.s.ticks()
 		if len(got) != len(tt.want) {

@@ -92,14 +92,14 @@ func (g *Groups) drawLegend(s *Scene) {
 		x += 34 + textWidth(l.Tip, 12)
 	}
 	if g.IdealLabel != "" {
-		s.line(x, 56, x+20, 56, Ideal, 1.6)
-		s.label(x+25, 61, g.IdealLabel, textStyle{size: 12, anchor: "start", role: Ink})
+		right := groupsWidth - 10.0
+		s.label(right, 38, g.IdealLabel, textStyle{size: 12, anchor: "end", role: Ink})
+		s.line(right-textWidth(g.IdealLabel, 12)-34, 34, right-textWidth(g.IdealLabel, 12)-12, 34, Ideal, 1.6)
 	}
 }
 
-// textWidth estimates the width of text: 0.56 em per character is what the fonts have on
-// average.
-func textWidth(text string, size float64) float64 { return 0.56 * size * float64(len([]rune(text))) }
+// textWidth estimates the width of text: wide fonts have 0.6 em per character on average.
+func textWidth(text string, size float64) float64 { return 0.6 * size * float64(len([]rune(text))) }
 
 // drawGroups gives each group room in proportion to its bars.
 func (g *Groups) drawGroups(s *Scene, y scale, bottom float64) {
@@ -130,7 +130,7 @@ func (g *Groups) drawGroups(s *Scene, y scale, bottom float64) {
 func drawGroupLabel(s *Scene, group *Group, x, bottom float64) {
 	s.label(x, bottom+17, group.Label, textStyle{size: 12, anchor: "middle", role: Ink, bold: group.Mark})
 	if group.Mark {
-		s.label(x, bottom+33, "★ documented", textStyle{size: 11, anchor: "middle", role: Muted})
+		s.label(x, bottom+33, "documented", textStyle{size: 11, anchor: "middle", role: Muted})
 	}
 }
 

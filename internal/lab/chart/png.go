@@ -58,6 +58,10 @@ func (sh *shape) paint(dc *gg.Context, f fonts) error {
 		dc.DrawCircle(sh.x, sh.y, sh.radius)
 	case lineShape:
 		dc.DrawLine(sh.x, sh.y, sh.x2, sh.y2)
+	case linesShape:
+		for _, l := range sh.segments {
+			dc.DrawLine(l[0], l[1], l[2], l[3])
+		}
 	case textShape:
 		return sh.paintText(dc, f)
 	}

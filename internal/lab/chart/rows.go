@@ -47,7 +47,7 @@ func (r *Rows) Draw() *Scene {
 		s.line(x.at(v), rowsTop-4, x.at(v), s.Height-rowsBottom, Grid, 1)
 		s.label(x.at(v), rowsTop-9, Format(v), textStyle{size: 11, anchor: "middle", role: Muted})
 	}
-	s.label(rowsWidth-rowsRight+14, rowsTop-9, r.Unit, textStyle{size: 11, anchor: "start", role: Muted})
+	s.label(rowsWidth-rowsRight+14, rowsTop-26, r.Unit, textStyle{size: 11, anchor: "start", role: Muted})
 	for i := range r.Rows {
 		drawRow(s, &r.Rows[i], left, rowsTop+rowHeight*float64(i), x)
 	}

@@ -31,7 +31,7 @@ type mark struct {
 	tip     string // text shown while pointing
 }
 
-// A shape is one of the four kinds below. Only its kind's fields are set.
+// A shape is one of the kinds below. Only its kind's fields are set.
 type shape struct {
 	kind          shapeKind
 	x, y, x2, y2  float64 // line: ends; rect: corner and opposite corner; circle, text: x, y
@@ -43,7 +43,8 @@ type shape struct {
 	size          float64
 	anchor        string // start, middle, end
 	bold          bool
-	turn          float64 // degrees clockwise around x, y
+	turn          float64      // degrees clockwise around x, y
+	segments      [][4]float64 // of lines: ends of each
 	mark          *mark
 }
 
@@ -52,6 +53,7 @@ type shapeKind int
 const (
 	rectShape shapeKind = iota
 	lineShape
+	linesShape
 	circleShape
 	textShape
 )
@@ -95,11 +97,15 @@ const hatchStep = 6
 // hatch fills a rectangle with lines at 45 degrees, cut at its edges: the same in every
 // output, which patterns are not.
 func (s *Scene) hatch(x, y, x2, y2 float64, role Role, m *mark) {
+	lines := shape{kind: linesShape, stroke: role + "-edge", width: 1.4, mark: m}
 	for c := x + y + hatchStep; c < x2+y2; c += hatchStep { // points with px + py = c
 		ax := min(x2, c-y)
 		bx := max(x, c-y2)
 		if ax > bx {
-			s.add(shape{kind: lineShape, x: ax, y: c - ax, x2: bx, y2: c - bx, stroke: role + "-edge", width: 1.4, mark: m})
+			lines.segments = append(lines.segments, [4]float64{ax, c - ax, bx, c - bx})
 		}
+	}
+	if len(lines.segments) > 0 {
+		s.add(lines)
 	}
 }

@@ -58,6 +58,12 @@ func (sh *shape) svg(b *strings.Builder) {
 		fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s" %s/>`, num(sh.x), num(sh.y), num(sh.x2-sh.x), num(sh.y2-sh.y), sh.style())
 	case lineShape:
 		fmt.Fprintf(b, `<line x1="%s" y1="%s" x2="%s" y2="%s" %s/>`, num(sh.x), num(sh.y), num(sh.x2), num(sh.y2), sh.style())
+	case linesShape:
+		b.WriteString(`<path d="`)
+		for _, l := range sh.segments {
+			fmt.Fprintf(b, "M%s %sL%s %s", num(l[0]), num(l[1]), num(l[2]), num(l[3]))
+		}
+		fmt.Fprintf(b, `" %s/>`, sh.style())
 	case circleShape:
 		fmt.Fprintf(b, `<circle cx="%s" cy="%s" r="%s" %s/>`, num(sh.x), num(sh.y), num(sh.radius), sh.style())
 	case textShape:

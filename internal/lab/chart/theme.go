@@ -22,12 +22,14 @@ func theme() map[Role]tone {
 		"gaiohttp": {"#90ee90", "#90ee90"}, "gaiohttp-edge": {"#45a845", "#4a9a4a"},
 		"gthread": {"#d8b4f0", "#d8b4f0"}, "gthread-edge": {"#9561bd", "#8f62b0"},
 		"auto": {"#ffd54a", "#ffd54a"}, "auto-edge": {"#b8860b", "#b08a20"},
+		"granian": {"#f4b183", "#f4b183"}, "granian-edge": {"#c4713a", "#b56a38"},
+		"uwsgi": {"#c5d86d", "#c5d86d"}, "uwsgi-edge": {"#7f9423", "#84962f"},
 		"other": {"#c8ccd2", "#a3aab3"}, "other-edge": {"#7b828c", "#727a84"},
 	}
 }
 
-// ClassRole is the role of a worker class; servers without classes, and classes without a
-// colour of their own, share one.
+// ClassRole is the role of a worker class, or of a server that has none; those without a
+// colour of their own share one.
 func ClassRole(class string) Role {
 	if _, ok := theme()[Role(class+"-edge")]; ok {
 		return Role(class)

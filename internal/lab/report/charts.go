@@ -150,7 +150,7 @@ func (p *panel) classOrder(class string) int {
 
 func (p *panel) bar(c *cell, s stats.Summary, value func(*result.Run) float64, names []string) chart.Bar {
 	return chart.Bar{
-		Value: s.Median, Lo: s.Lo, Hi: s.Hi, Runs: values(c.Runs, value), Class: c.Setting.Class, Subject: c.Setting.Subject,
+		Value: s.Median, Lo: s.Lo, Hi: s.Hi, Runs: values(c.Runs, value), Class: cmp.Or(c.Setting.Class, c.Setting.Server), Subject: c.Setting.Subject,
 		Hatched: slices.Index(names, c.Setting.Subject) > 0, Cell: p.cellKey(c), Tip: p.tip(c), Missing: !c.OK(),
 	}
 }
@@ -228,7 +228,7 @@ func (p *panel) rows(of func(*cell) stats.Summary, value func(*result.Run) float
 
 func rowLabel(c *cell) string {
 	if c.Setting.Recommended {
-		return c.Key() + " ★"
+		return c.Key() + " (documented)"
 	}
 	return c.Key()
 }

@@ -42,8 +42,11 @@ func slotLimits(p *panel) []string {
 			continue
 		}
 		slices.Sort(shares)
-		lines = append(lines, fmt.Sprintf("%s: %s reached %.0f to %.0f %% of min(workers x threads, %d clients) / %g s; worst was %s with %s of %s requests/s. Beyond as many slots as clients, more workers cannot help.",
-			p.Name(), subject, 100*shares[0], 100*shares[len(shares)-1], p.Clients, p.TakesS, sizeAndClass(worst.Setting), chart.Format(worst.Rate.Median), chart.Format(worst.Ideal)))
+		lines = append(lines, fmt.Sprintf("Of min(workers x threads, %d clients) / %g s, %s reached %.0f to %.0f %%; worst was %s with %s of %s requests/s.",
+			p.Clients, p.TakesS, subject, 100*shares[0], 100*shares[len(shares)-1], sizeAndClass(worst.Setting), chart.Format(worst.Rate.Median), chart.Format(worst.Ideal)))
+	}
+	if len(lines) > 0 {
+		lines = append(lines, fmt.Sprintf("Slots are the limit here: with as many as there are clients (%d), more workers or threads cannot help.", p.Clients))
 	}
 	return lines
 }
@@ -70,15 +73,25 @@ func computeLimits(p *panel, cores int) []string {
 		workers := func(s plan.Setting) int { return s.Workers }
 		threads := func(s plan.Setting) int { return s.Threads }
 		if low, high := along(threads, workers); low != high {
-			lines = append(lines, fmt.Sprintf("%s: on %s, %d workers instead of %d gave %.2fx: this machine has %s to compute with.",
-				p.Name(), subject, high.Setting.Workers, low.Setting.Workers, high.Rate.Median/low.Rate.Median, count(cores, "core")))
+			gain := high.Rate.Median / low.Rate.Median
+			lines = append(lines, fmt.Sprintf("On %s, %d workers instead of %d gave %.2f times as many%s.", subject, high.Setting.Workers, low.Setting.Workers, gain,
+				because(gain, float64(high.Setting.Workers)/float64(low.Setting.Workers), fmt.Sprintf("this machine has %s to compute with", count(cores, "core")))))
 		}
 		if low, high := along(workers, threads); low != high {
-			lines = append(lines, fmt.Sprintf("%s: on %s, %d threads instead of %d in one worker gave %.2fx: the GIL lets one thread of a process compute at a time.",
-				p.Name(), subject, high.Setting.Threads, low.Setting.Threads, high.Rate.Median/low.Rate.Median))
+			gain := high.Rate.Median / low.Rate.Median
+			lines = append(lines, fmt.Sprintf("%d threads instead of %d in one worker of %s gave %.2f times as many%s.", high.Setting.Threads, low.Setting.Threads, subject, gain,
+				because(gain, float64(high.Setting.Threads)/float64(low.Setting.Threads), "the GIL lets one thread of a process compute at a time")))
 		}
 	}
 	return lines
+}
+
+// because adds the reason if the gain stayed clearly below the effort.
+func because(gain, effort float64, reason string) string {
+	if gain > 0.75*effort {
+		return ""
+	}
+	return ": " + reason
 }
 
 func subjects(p *panel) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ type view struct {
 	Title, About, Date string
 	CSS                template.CSS
 	JS                 template.JS
-	Summary            []string
+	Summary            []finding
 	Partial            bool
 	Subjects           []string
 	Panels             []panelView
@@ -76,12 +77,12 @@ type cellData struct {
 }
 
 // page renders the report. file names the files of a panel's drawings.
-func page(f *result.Folder, all []*panel, sentences []string) ([]byte, error) {
+func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 	m := &f.Machine
 	v := view{
 		Title: f.Plan.Name, About: f.Plan.About, Date: m.Started.Format("2 January 2006 15:04"),
 		CSS: template.CSS(chart.CSS() + pageCSS), JS: template.JS(pageJS),
-		Summary: sentences, Partial: len(f.Done()) < m.Planned,
+		Summary: findings, Partial: len(f.Done()) < m.Planned,
 		Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,
 		Plan: string(f.Source), Packages: m.Packages, Data: map[string]cellData{},
 	}
@@ -142,7 +143,7 @@ func (p *panel) about() string {
 		s += " Other streams load the server at the same time."
 	}
 	if p.Ranked {
-		s += fmt.Sprintf(" Noise floor %s.", strings.TrimPrefix(percent(expm1(p.Floor)), "+"))
+		s += fmt.Sprintf(" Noise floor %s.", strings.TrimPrefix(percent(math.Expm1(p.Floor)), "+"))
 	}
 	return s
 }
@@ -173,7 +174,7 @@ func (p *panel) fields(c *cell) []field {
 		share = field{Text: fmt.Sprintf("%.0f %%", 100*c.Rate.Median/c.Ideal), Sort: fmt.Sprintf("%.5f", c.Rate.Median/c.Ideal)}
 	}
 	return []field{
-		{Text: rowLabel(c), Sort: c.Key(), Cell: p.cellKey(c)},
+		{Text: c.Key(), Sort: c.Key(), Cell: p.cellKey(c)},
 		number(float64(c.Place)), number(c.Rate.Median), interval, share, number(c.Time.Median),
 		number(c.P50.Median), p.tail(c, 90, c.P90.Median), p.tail(c, 95, c.P95.Median), p.tail(c, 99, c.P99.Median), number(c.Max.Median),
 		number(c.CPU.Median), number(c.Memory.Median), number(float64(c.Processes)), number(float64(len(c.Runs))), p.remarks(c),
@@ -197,6 +198,9 @@ func (p *panel) tail(c *cell, percentile, value float64) field {
 
 func (p *panel) remarks(c *cell) field {
 	var words []string
+	if c.Setting.Recommended {
+		words = append(words, "documented recommendation")
+	}
 	if starved(c) && !p.Alone {
 		words = append(words, "starved")
 	}
@@ -204,7 +208,7 @@ func (p *panel) remarks(c *cell) field {
 		words = append(words, fmt.Sprintf("%d invalid: %s", len(c.Invalid), firstInvalid(c)))
 	}
 	text := strings.Join(words, "; ")
-	return field{Text: text, Sort: text, Bad: text != ""}
+	return field{Text: text, Sort: text, Bad: len(c.Invalid) > 0 || starved(c) && !p.Alone}
 }
 
 // addData adds the timelines: of each cell the run in the middle.

@@ -12,16 +12,25 @@ import (
 	"girin/internal/lab/result"
 )
 
-// summary is the experiment in plain sentences.
-func summary(f *result.Folder, all []*panel) []string {
-	lines := []string{status(f, all)}
+// A finding is what the summary says of one thing, in plain sentences.
+type finding struct {
+	About     string
+	Sentences []string
+}
+
+func (f finding) String() string { return f.About + ": " + strings.Join(f.Sentences, " ") }
+
+// summary is the experiment in words.
+func summary(f *result.Folder, all []*panel) []finding {
+	findings := []finding{{"How sure", []string{status(f, all)}}}
 	for _, p := range all {
-		if s := winner(p); s != "" {
-			lines = append(lines, s)
-		}
-		lines = append(lines, limits(p, f.Machine.UsableCores)...)
+		sentences := append(winner(p), limits(p, f.Machine.UsableCores)...)
+		findings = append(findings, finding{p.Name(), sentences})
 	}
-	return append(lines, starvation(all)...)
+	if victims := starvation(all); len(victims) > 0 {
+		findings = append(findings, finding{"Starved, with less than half of what they could get", victims})
+	}
+	return findings
 }
 
 // status says how much was measured and how sure it is.
@@ -56,20 +65,22 @@ func count(n int, noun string) string {
 }
 
 // winner says which setting did best in a panel, by how much, how sure and at what price.
-func winner(p *panel) string {
-	any := func(*cell) bool { return true }
-	best := p.best(any)
+func winner(p *panel) []string {
+	best := p.best(func(*cell) bool { return true })
 	if best == nil {
-		return fmt.Sprintf("%s: nothing valid was measured.", p.Name())
+		return []string{"Nothing valid was measured."}
 	}
-	s := fmt.Sprintf("%s: %s %s with %s%s.", p.Name(), best.Key(), p.sureness(best), p.result(best), p.interval(best))
+	lines := []string{fmt.Sprintf("%s %s with %s%s.", best.Key(), p.sureness(best), p.result(best), p.interval(best))}
 	for _, subject := range otherSubjects(p, best) {
 		c := p.best(func(c *cell) bool { return c.Setting.Subject == subject })
 		if c != nil {
-			s += fmt.Sprintf(" Best of %s: %s, %s (%s).", subject, sizeAndClass(c.Setting), p.result(c), p.compare(best, c))
+			lines = append(lines, fmt.Sprintf("Best of %s: %s with %s, %s.", subject, sizeAndClass(c.Setting), p.result(c), p.compare(best, c)))
 		}
 	}
-	return s + p.price(best)
+	if price := p.price(best); price != "" {
+		lines = append(lines, price)
+	}
+	return lines
 }
 
 // sureness is the verb of the sentence about the winner.
@@ -117,12 +128,12 @@ func (p *panel) interval(c *cell) string {
 // compare says how far c is behind the best.
 func (p *panel) compare(best, c *cell) string {
 	if p.Ranked && c.Place == best.Place && c.Place > 0 {
-		return "no difference beyond the noise"
+		return "which is no difference beyond the noise"
 	}
 	if p.open() {
-		return fmt.Sprintf("p99 %.3gx", c.P99.Median/best.P99.Median)
+		return fmt.Sprintf("%.3g times the p99", c.P99.Median/best.P99.Median)
 	}
-	return fmt.Sprintf("%.3gx", c.Rate.Median/best.Rate.Median)
+	return fmt.Sprintf("%.3g times as many", c.Rate.Median/best.Rate.Median)
 }
 
 // price is what the winner cost in memory, beside the cheapest that is about as good.
@@ -130,8 +141,7 @@ func (p *panel) price(best *cell) string {
 	if best.Memory.Median == 0 {
 		return ""
 	}
-	s := fmt.Sprintf(" It took %s MiB in %s", chart.Format(best.Memory.Median), count(best.Processes, "process"))
-	s = strings.Replace(s, "processs", "processes", 1)
+	s := fmt.Sprintf("The first took %s MiB in %d processes", chart.Format(best.Memory.Median), best.Processes)
 	if !p.open() {
 		cheap := p.cheapest(best)
 		if cheap != best && cheap.Memory.Median < 0.9*best.Memory.Median {
@@ -187,7 +197,7 @@ func starvation(all []*panel) []string {
 	}
 	var lines []string
 	for _, key := range order {
-		lines = append(lines, fmt.Sprintf("Starved by %s: %s.", key, strings.Join(victims[key], "; ")))
+		lines = append(lines, fmt.Sprintf("By %s: %s.", key, strings.Join(victims[key], "; ")))
 	}
 	return lines
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"math"
 	"os"
 
 	"girin/internal/lab/result"
@@ -12,8 +11,8 @@ import (
 // each.
 func Write(f *result.Folder) ([]string, error) {
 	all := panels(f)
-	sentences := summary(f, all)
-	html, err := page(f, all, sentences)
+	findings := summary(f, all)
+	html, err := page(f, all, findings)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +29,11 @@ func Write(f *result.Folder) ([]string, error) {
 			}
 		}
 	}
-	return sentences, nil
+	lines := make([]string, len(findings))
+	for i, finding := range findings {
+		lines[i] = finding.String()
+	}
+	return lines, nil
 }
 
 // writeChart writes a drawing as SVG and PNG.
@@ -45,5 +48,3 @@ func writeChart(f *result.Folder, name string, d drawing) error {
 	}
 	return os.WriteFile(base+".png", png.Bytes(), 0o666)
 }
-
-func expm1(v float64) float64 { return math.Expm1(v) }
