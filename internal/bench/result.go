@@ -197,8 +197,8 @@ type Batch struct {
 	MedianMS float64 `json:"median_ms"`
 }
 
-// Samples says how many requests were kept one by one. Up to a million are; percentiles are exact if Complete, and from
-// a histogram with three significant digits if not.
+// Samples says how many requests were kept one by one. Up to a million are; percentiles of latency are exact if Complete,
+// and from a histogram with three significant digits if not.
 type Samples struct {
 	Kept     int64 `json:"kept"`
 	Complete bool  `json:"complete"`

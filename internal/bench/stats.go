@@ -211,8 +211,11 @@ func (s series) bins() []Bin {
 	return out
 }
 
-// maxBatches is how many batches a run is cut into for --against.
-const maxBatches = 30
+// A run is cut into maxBatches batches for --against, and the median of a batch is that of batchSample of its requests.
+const (
+	maxBatches  = 30
+	batchSample = 1000
+)
 
 // batches cuts the kept successes, in the order in which they ended, into equal parts.
 func batches(samples []sample, open bool) []Batch {
@@ -226,9 +229,13 @@ func batches(samples []sample, open bool) []Batch {
 	n := min(len(latencies), maxBatches)
 	out := make([]Batch, n)
 	for i := range n {
-		part := slices.Clone(latencies[i*len(latencies)/n : (i+1)*len(latencies)/n])
-		slices.Sort(part)
-		out[i] = Batch{Count: int64(len(part)), MedianMS: ms(part[rank(0.5, int64(len(part)))])}
+		part := latencies[i*len(latencies)/n : (i+1)*len(latencies)/n]
+		var some []int64
+		for k := 0; k < len(part); k += len(part)/batchSample + 1 {
+			some = append(some, part[k])
+		}
+		slices.Sort(some)
+		out[i] = Batch{Count: int64(len(part)), MedianMS: ms(some[rank(0.5, int64(len(some)))])}
 	}
 	return out
 }
