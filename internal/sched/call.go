@@ -56,13 +56,6 @@ func (c *Call) Worker() Worker {
 	return nil
 }
 
-func serialOf(c *Call) uint64 {
-	if c == nil {
-		return 0
-	}
-	return c.serial
-}
-
 // pack makes the packet, in the arena what it cannot hold.
 func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 	environ := c.Request[wire.RequestHead:]

@@ -103,6 +103,7 @@ type Queue struct {
 
 	mu      sync.Mutex
 	free    []uint16   // guarded by mu: cells without a call
+	serials []uint64   // guarded by mu: where the next call of a cell counts on from
 	fresh   int        // guarded by mu: cells from here on were never used
 	pending []*Call    // guarded by mu: calls for which the lane had no room
 	readers []Worker   // guarded by mu: those that read the lane; copied on change
@@ -114,7 +115,11 @@ type Queue struct {
 
 // New returns a queue; Start launches it.
 func New(cfg Config) *Queue {
-	q := &Queue{cfg: cfg, flags: cfg.Arena.Flags(), cells: make([]atomic.Pointer[Call], min(cfg.Cells, wire.FlagTable))}
+	cells := min(cfg.Cells, wire.FlagTable)
+	q := &Queue{
+		cfg: cfg, flags: cfg.Arena.Flags(),
+		cells: make([]atomic.Pointer[Call], cells), serials: make([]uint64, cells),
+	}
 	q.feed = sync.NewCond(&q.mu)
 	q.routes.init()
 	q.watch.init()
@@ -159,7 +164,7 @@ func (q *Queue) Register(c *Call) bool {
 	default:
 		return false
 	}
-	c.serial = serialOf(q.cells[c.cell].Load())
+	c.serial = q.serials[c.cell]
 	q.cells[c.cell].Store(c)
 	return true
 }
@@ -177,11 +182,11 @@ func (q *Queue) freeCell(c *Call) {
 	if !c.freed.CompareAndSwap(false, true) {
 		return
 	}
-	// The pointer stays, so that the next call of the cell counts on from
-	// this one's serial and an old id never names a new call.
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.cells[c.cell].Store(nil)
+	q.serials[c.cell] = c.serial // an old id never names a new call
 	q.free = append(q.free, c.cell)
-	q.mu.Unlock()
 }
 
 // Full reports whether a new call would be refused.
