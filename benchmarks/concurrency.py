@@ -53,6 +53,7 @@ def total_time(port: int, clients: int) -> float:
 
 def measure(server: servers.Server, clients: int) -> float:
     with servers.running(server, "blocking_flask:app") as run:
+        servers.settle(run)
         return total_time(run.port, clients)
 
 

@@ -80,6 +80,7 @@ def quick_latencies(port: int, sleepers: int) -> list[float]:
 
 def measure(server: servers.Server, sleepers: int) -> list[float]:
     with servers.running(server, "blocking_flask:app") as run:
+        servers.settle(run)
         return quick_latencies(run.port, sleepers)
 
 

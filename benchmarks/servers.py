@@ -178,6 +178,18 @@ def await_answer(run: Running, within: float = 30, path: str = "/") -> None:
     raise TimeoutError(f"{run.server.name} did not answer within {within} s:\n{run.output()}")
 
 
+def settle(run: Running, within: float = 30) -> None:
+    """Waits until the server is at rest: the first answer comes from the
+    first worker, while others may still import the app."""
+    deadline = time.monotonic() + within
+    spent, before = run.cpu_seconds(), -1.0
+    while spent != before:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{run.server.name} still computes after {within} s:\n{run.output()}")
+        time.sleep(0.1)
+        before, spent = spent, run.cpu_seconds()
+
+
 def end(process: subprocess.Popen) -> None:
     """Ends a server as its user would, and whatever is then left of it at once."""
     if process.poll() is None:

@@ -42,6 +42,9 @@ def visit(fresh_site, tmp_path_factory):
     def run(server):
         data = shutil.copytree(fresh_site, tmp_path_factory.mktemp("site") / "data")
         env = {**SAME_HASHES, "DATA_DIR": str(data)}
+        # gaiohttp calls the app on its event loop, where Django's database
+        # layer refuses to work unless it is told that blocking is meant.
+        env["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
         with servers.running(server, "django_site.wsgi:application", cwd=SITE, env=env) as site:
             return Visit(site.url).whole()
     return run
@@ -70,6 +73,7 @@ class Visit:
     def submit(self, path, data, **options):
         """Fills in the form at path, with the token that it carries."""
         form = self.get(path)
+        assert form.status_code == 200, (path, form.status_code, form.headers, form.text)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)[1]
         return self.step(f"POST {path}", self.session.post(
             self.url + path, data={**data, "csrfmiddlewaretoken": token}, allow_redirects=False, timeout=60, **options))

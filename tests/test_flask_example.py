@@ -3,7 +3,7 @@ import pytest
 import requests
 
 import servers
-from comparison import seen
+from comparison import SAME_HASHES, seen
 
 UPSTREAM = servers.Server("girin", "upstream", (str(servers.GIRIN), "upstream", "--bind", "127.0.0.1:{port}"))
 TARGETS = ["/", "/sleep/0", "/sleep/0.1", "/sleep/-1", "/sleep/x", "/compute/0", "/compute/100000", "/compute/1.5",
@@ -18,13 +18,13 @@ def upstream():
 
 @pytest.fixture(scope="module")
 def theirs(gunicorn, upstream):
-    with servers.running(gunicorn, "blocking_flask:app", env=upstream) as run:
+    with servers.running(gunicorn, "blocking_flask:app", env={**upstream, **SAME_HASHES}) as run:
         yield run
 
 
 @pytest.fixture(scope="module")
 def ours(girin, upstream):
-    with servers.running(girin, "blocking_flask:app", env=upstream) as run:
+    with servers.running(girin, "blocking_flask:app", env={**upstream, **SAME_HASHES}) as run:
         yield run
 
 

@@ -16,7 +16,13 @@ ROWS = pytest.StashKey[dict[str, table.Row]]()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "promise(text, fault): a line of docs/RELIABILITY.md")
+    config.addinivalue_line("markers", "full: takes long; only of make faults")
     config.stash.setdefault(ROWS, {})
+
+
+def pytest_collection_modifyitems(config, items):
+    if not FULL:
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 @pytest.fixture(scope="session")

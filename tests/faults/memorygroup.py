@@ -1,0 +1,38 @@
+"""A memory cgroup, version 1 or 2, made for one test. It needs root."""
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+COUNT = itertools.count()
+
+
+class Group:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, pid: int) -> None:
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+
+@contextlib.contextmanager
+def limited(most: int):
+    """A group whose processes may take so many bytes together."""
+    v1 = ROOT / "memory"
+    parent = v1 if v1.is_dir() else ROOT
+    if parent == ROOT:
+        with contextlib.suppress(OSError):
+            (ROOT / "cgroup.subtree_control").write_text("+memory")
+    path = parent / f"girin-faults-{os.getpid()}-{next(COUNT)}"
+    path.mkdir()
+    try:
+        (path / ("memory.limit_in_bytes" if v1.is_dir() else "memory.max")).write_text(str(most))
+        yield Group(path)
+    finally:
+        for pid in (path / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (parent / "cgroup.procs").write_text(pid)
+        path.rmdir()

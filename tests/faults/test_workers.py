@@ -1,0 +1,179 @@
+"""Workers that end.
+
+Killed, out of memory, in a crash loop, worn out, more of them, fewer.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+
+import pytest
+
+import client
+import memorygroup
+import procs
+import raw
+from load import Load
+
+CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1)}
+every_class = pytest.mark.parametrize("worker_class", CLASSES)
+CLIENTS = 64
+
+
+@every_class
+@pytest.mark.promise("Only what a killed worker was running fails; nothing runs twice",
+                     f"kill -9 of a worker each second, {CLIENTS} clients that ask for 10 ms sleeps")
+def test_killed_workers(girin, gunicorn, record, measured, full, worker_class):
+    kills = {"gthread": 60}.get(worker_class, 10) if full else 3
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads) as run:
+        load, killed = kill_each_second(run, kills)
+    begun = record.begun()
+    ran_there = {number for number, pid in record.lines("B") if pid in killed} - record.ended()
+    assert not [number for number, count in begun.items() if count > 1 and number], "a request was run twice"
+    assert set(load.failed.values()) <= {502}, load.summary()
+    # An answer is lost too if its app is done and the thread has not sent it.
+    done = {number for number in load.failed if number in record.ended()}
+    assert set(load.failed) - done <= ran_there, "a request failed that no killed worker was running"
+    assert len(done) <= kills
+    measured.girin(f"{kills} kills: {load.summary()}; {len(ran_there)} were running there")
+    if full and worker_class != "gaiohttp":
+        with gunicorn(worker_class, workers, threads) as run:
+            load, killed = kill_each_second(run, kills)
+        lines = gunicorn.record.lines("B")
+        ran_there = {number for number, pid in lines if pid in killed} - gunicorn.record.ended()
+        measured.gunicorn(f"{kills} kills: {load.summary()}; {len(ran_there)} were running there")
+
+
+def kill_each_second(run, kills):
+    killed = set()
+    with Load(run.port, CLIENTS, "/sleep?s=0.01&n={}".format) as load:
+        for _ in range(kills):
+            time.sleep(1)  # the fault's rate, not a wait for something
+            victim = random.choice(run.children)
+            killed.add(victim)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        time.sleep(1)
+    return load, killed
+
+
+@pytest.mark.promise("A killed worker is replaced in under 1 s plus the app's import", "kill -9 of the only worker")
+def test_replaced_at_once(girin, gunicorn, measured, full):
+    with girin("gthread", 1, 2) as run:
+        took = back_after_kill(run)
+        assert took < 1.5
+        measured.girin(f"next answer after {1000 * took:.0f} ms")
+    if full:
+        with gunicorn("gthread", 1, 2) as run:
+            measured.gunicorn(f"next answer after {1000 * back_after_kill(run):.0f} ms")
+
+
+def back_after_kill(run) -> float:
+    os.kill(run.children[0], signal.SIGKILL)
+    began = time.monotonic()
+    assert client.get(run.port, "/").status in (200, 502)
+    while client.get(run.port, "/").status != 200:
+        pass
+    return time.monotonic() - began
+
+
+@pytest.mark.promise("A crash loop backs off and keeps the master up", "an app whose workers die 50 ms after they are ready")
+def test_crash_loop(girin, measured, tmp_path):
+    app = tmp_path / "crashing.py"
+    app.write_text("import os, threading\n"
+                   "def application(environ, start_response):\n"
+                   "    start_response('200 OK', [])\n    return [b'ok']\n"
+                   "if os.path.exists('broken'):\n    threading.Timer(0.05, os._exit, [3]).start()\n")
+    with girin("gthread", 1, 1, app="crashing", cwd=tmp_path) as run:
+        (tmp_path / "broken").touch()
+        before = procs.cpu_seconds(run.process.pid)
+        os.kill(run.children[0], signal.SIGKILL)
+        raw.until(lambda: "the next starts in 1s" in run.output(), 20, "backing off")
+        assert run.process.poll() is None
+        assert procs.cpu_seconds(run.process.pid) - before < 1
+        (tmp_path / "broken").unlink()
+        assert client.get(run.port, "/").status in (200, 502)
+        raw.until(lambda: client.get(run.port, "/").status == 200, 20, "the mended app")
+        starts = run.output().count("Booting worker")
+        measured.girin(f"{starts} starts until the app was mended, waiting up to 1 s between them")
+
+
+@every_class
+@pytest.mark.promise("`--max-requests` with jitter replaces a worker before it goes", "`--max-requests 50 --max-requests-jitter 50` under 16 clients")
+def test_worn_out_workers(girin, gunicorn, record, measured, full, worker_class):
+    options = "--max-requests", "50", "--max-requests-jitter", "50"
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads, *options) as run:
+        load = load_until(run, lambda: len({pid for _, pid in record.lines("B")}) >= 6)
+        assert not load.failed, load.summary()
+        measured.girin(f"{load.summary()}, {len({pid for _, pid in record.lines('B')})} workers")
+    if full and worker_class != "gaiohttp":
+        with gunicorn(worker_class, workers, threads, *options) as run:
+            load = load_until(run, lambda: len({pid for _, pid in gunicorn.record.lines("B")}) >= 6)
+            measured.gunicorn(f"{load.summary()}, {len({pid for _, pid in gunicorn.record.lines('B')})} workers")
+
+
+def load_until(run, condition, clients=16, path="/?n={}".format):
+    with Load(run.port, clients, path) as load:
+        raw.until(condition, 30)
+    return load
+
+
+@pytest.mark.promise("`--max-worker-memory` replaces a worker that has grown", "an app that keeps 64 MiB; `--max-worker-memory 80M`")
+def test_grown_worker(girin, measured):
+    with girin("gthread", 1, 2, "--max-worker-memory", "80M") as run:
+        first = client.get(run.port, "/pid").body
+        assert client.get(run.port, "/grow?mib=100").status == 200
+        load = load_until(run, lambda: client.get(run.port, "/pid").body != first, 4)
+        assert not load.failed, load.summary()
+        assert "MiB of private memory" in run.output()
+        measured.girin(f"replaced; {load.summary()} meanwhile")
+
+
+@pytest.mark.promise("A worker that the kernel ended for want of memory is named as such in the log",
+                     "an app that takes 400 MiB in a memory cgroup of 250 MiB")
+def test_out_of_memory(girin, measured):
+    with memorygroup.limited(250 << 20) as group, girin("gthread", 1, 2) as run:
+        for pid in run.tree:
+            group.add(pid)
+        answer = raw.get(run.port, "/grow?mib=400")
+        assert answer.status == 502
+        raw.until(lambda: "out of memory" in run.output(), what="the reason in the log")
+        line = next(line for line in run.output().splitlines() if "out of memory" in line)
+        assert "Perhaps" not in line
+        assert client.get(run.port, "/").status == 200
+        measured.girin(f"502; logged: {line.partition('] ')[2].rpartition('] ')[2]}")
+
+
+@every_class
+@pytest.mark.promise("TTIN and TTOU start and end a worker", "both signals under 16 clients")
+def test_more_and_fewer(girin, measured, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads) as run, Load(run.port, 16) as load:
+        os.kill(run.process.pid, signal.SIGTTIN)
+        raw.until(lambda: len(run.children) == 3, what="a third worker")
+        for left in (2, 1):
+            os.kill(run.process.pid, signal.SIGTTOU)
+            raw.until(lambda: len(run.children) == left, what=f"{left} workers")
+        os.kill(run.process.pid, signal.SIGTTOU)
+        raw.until(lambda: run.output().count("Workers: 1") == 2)
+        assert len(run.children) == 1
+    assert not load.failed, load.summary()
+    measured.girin(f"2 to 3 to 1 workers: {load.summary()}")
+
+
+def test_usr1_opens_the_logs_anew(girin, tmp_path):
+    log, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    with girin("gthread", 1, 1, "--access-logfile", str(log)) as run:
+        client.get(run.port, "/?first")
+        raw.until(lambda: "first" in log.read_text())
+        log.rename(old)
+        os.kill(run.process.pid, signal.SIGUSR1)
+        raw.until(log.exists, what="a new log")
+        client.get(run.port, "/?second")
+        raw.until(lambda: "second" in log.read_text())
+        assert "second" not in old.read_text()
