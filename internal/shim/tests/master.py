@@ -248,7 +248,10 @@ class Worker:
 
     def _read_frames(self, deadline: float) -> None:
         self.responses.settimeout(max(0.001, deadline - time.monotonic()))
-        data = self.responses.recv(1 << 20)
+        try:
+            data = self.responses.recv(1 << 20)
+        except socket.timeout:  # TimeoutError only since 3.10
+            raise TimeoutError from None
         if not data:
             raise EOFError(f"the worker closed the response socket; stderr: {self.stderr()}")
         self._buffer += data
