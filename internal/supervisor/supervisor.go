@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"girin/internal/sched"
@@ -75,7 +76,7 @@ type member struct {
 	w     *worker.Worker
 	state state
 	gen   *generation
-	born  time.Time
+	since time.Time   // when it was ready
 	kill  *time.Timer // ends it if it does not drain or boot in time
 	why   string      // it must be replaced, if not empty
 	known bool        // why its process will end was logged
@@ -112,6 +113,7 @@ type Supervisor struct {
 	stopping bool
 	boot     *BootError
 	announce bool
+	memory   *memoryGroup
 }
 
 type event struct {
@@ -124,7 +126,7 @@ func New(cfg Config) *Supervisor {
 	return &Supervisor{
 		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch},
 		commands: make(chan func()), events: make(chan event), stopped: make(chan struct{}),
-		announce: true,
+		announce: true, memory: newMemoryGroup(),
 	}
 }
 
@@ -317,7 +319,7 @@ func (s *Supervisor) start() {
 		s.failed(s.gen, &BootError{Code: 1, Text: err.Error()})
 		return
 	}
-	m := &member{w: w, gen: s.gen, born: time.Now(), lifetime: s.cfg.Recycle.lifetime()}
+	m := &member{w: w, gen: s.gen, lifetime: s.cfg.Recycle.lifetime()}
 	if s.cfg.Boot > 0 {
 		m.kill = time.AfterFunc(s.cfg.Boot, w.Process().Kill)
 	}
@@ -352,7 +354,7 @@ func (s *Supervisor) ready(m *member) {
 		m.w.Process().Kill()
 		return
 	}
-	m.state = serving
+	m.state, m.since = serving, time.Now()
 	s.cfg.Queue.Attach(m.w)
 	if !s.gen.proven {
 		s.gen.proven = true
@@ -394,32 +396,38 @@ func (s *Supervisor) ended(m *member) {
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
 	case was == serving && m.known:
 	case was == serving:
-		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), howItEnded(m.w))
-		s.crashed(time.Since(m.born))
+		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), s.howItEnded(m.w))
+		s.crashed(time.Since(m.since))
 	default:
-		s.failed(m.gen, bootErrorOf(m.w))
+		s.failed(m.gen, s.bootErrorOf(m.w))
 	}
 }
 
 // howItEnded names what ended a process.
-func howItEnded(w *worker.Worker) string {
+func (s *Supervisor) howItEnded(w *worker.Worker) string {
 	p := w.Process()
-	if sig := p.Signalled(); sig != 0 {
-		text := fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)
-		if int(sig) == 9 {
-			text += ". Perhaps out of memory?"
-		}
-		return text
+	sig := p.Signalled()
+	switch {
+	case sig == 0:
+		return fmt.Sprintf("exited with code %d", p.ExitCode())
+	case sig != syscall.SIGKILL:
+		return fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)
 	}
-	return fmt.Sprintf("exited with code %d", p.ExitCode())
+	switch killed, known := s.memory.killed(); {
+	case killed:
+		return "was ended by the kernel with signal 9: its memory cgroup is out of memory"
+	case known:
+		return "was ended by signal 9 (killed)"
+	}
+	return "was ended by signal 9 (killed). Perhaps out of memory?"
 }
 
-func bootErrorOf(w *worker.Worker) *BootError {
+func (s *Supervisor) bootErrorOf(w *worker.Worker) *BootError {
 	var broken *worker.Broken
 	if errors.As(w.ReadyErr(), &broken) {
 		return &BootError{Code: broken.Code, Text: broken.Text}
 	}
-	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", howItEnded(w))}
+	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(w))}
 }
 
 // failed handles a worker that never became ready.
@@ -454,8 +462,8 @@ func (s *Supervisor) abandon(why string) {
 	}
 }
 
-// A worker that lived so long has not crashed at its start.
-const steady = 10 * time.Second
+// A worker that served so long has not crashed at its start.
+const steady = time.Second
 
 // backoffs are how long the next start waits after so many crashes in a row.
 var backoffs = [...]time.Duration{0, 0, 0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second}

@@ -1,5 +1,6 @@
 """Faults are put to real servers. `make faults` runs all of it at full length and
 writes docs/RELIABILITY.md; `make test` runs each fault once, and shorter."""
+import dataclasses
 import os
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def record(tmp_path):
 @pytest.fixture
 def girin(record):
     """Starts girin with the fault app: girin(worker_class, workers, threads, *options)."""
-    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None):
+    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None, within=None):
         server = servers.girin(worker_class, workers, threads, "--log-level", "info", *options)
+        if within is not None:
+            server = dataclasses.replace(server, command=within.command(server.command))
         return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
     return start
 

@@ -14,8 +14,9 @@ class Group:
     def __init__(self, path: Path):
         self.path = path
 
-    def add(self, pid: int) -> None:
-        (self.path / "cgroup.procs").write_text(str(pid))
+    def command(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """The command, run within the group."""
+        return "sh", "-c", f'echo $$ > {self.path}/cgroup.procs && exec "$@"', "sh", *command
 
 
 @contextlib.contextmanager
