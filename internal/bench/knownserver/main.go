@@ -3,7 +3,7 @@
 //
 //	/         at once
 //	/fixed    20 ms
-//	/bimodal  10 ms, and each tenth request 100 ms
+//	/bimodal  10 ms, and each eighth request 100 ms
 //	/stall    2 ms, but two seconds after its first request nothing is answered for 500 ms
 package main
 
@@ -91,7 +91,7 @@ func (s *server) wait(head []byte) {
 	case "/fixed":
 		time.Sleep(20 * time.Millisecond)
 	case "/bimodal":
-		if s.bimodal.Add(1)%10 == 0 {
+		if s.bimodal.Add(1)%8 == 0 {
 			time.Sleep(100 * time.Millisecond)
 		} else {
 			time.Sleep(10 * time.Millisecond)
