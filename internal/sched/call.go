@@ -24,8 +24,9 @@ type Call struct {
 
 	cell     uint16
 	serial   uint64                 // counts the requests of this cell
-	live     atomic.Uint64          // the id in flight, or 0
+	live     atomic.Uint64          // the id in flight, or 0; with givenUp, if that was
 	owner    atomic.Pointer[Worker] // who answers it, once the first frame is there
+	line     atomic.Pointer[line]   // where it was placed
 	released atomic.Bool
 	freed    atomic.Bool
 
@@ -41,6 +42,10 @@ type Call struct {
 	unacknowledged atomic.Int64
 	trusted        atomic.Bool // to be quick; the watcher checks once
 }
+
+// givenUp marks the id of a call whose answer was told that it took too long.
+// It is in flight until its thread returns, but what comes of it is nobody's.
+const givenUp = 1 << 63
 
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
 func (c *Call) Submitted() int64 { return c.submitted }

@@ -66,8 +66,11 @@ func (q *Queue) giveUp(lost map[uint64]*overdue) {
 		if now-since < int64(q.cfg.Deadlines.Timeout) {
 			return
 		}
+		q.cancel(c, id)
+		if !c.live.CompareAndSwap(id, id|givenUp) {
+			return // it has just ended
+		}
 		lost[id] = &overdue{w: w, since: now}
-		q.flags[c.cell] = 1
 		c.Answer.Fail(ErrTimeout)
 		q.cfg.Deadlines.Overdue(Overdue{
 			Worker: w, ID: id, Route: c.Route.Name(), Age: time.Duration(now - int64(began)), Cut: started,
@@ -135,10 +138,12 @@ func (q *Queue) slots(visit func(w Worker, id, began uint64)) {
 	}
 }
 
-// note keeps what progress needs of a frame.
-func (q *Queue) note(c *Call, f *wire.Frame, body int) {
-	if f.Flags&wire.Final == 0 && (f.Kind == wire.Response || f.Kind == wire.Block) {
+// note keeps what progress needs of a frame that is not the last, and reports
+// whether anybody waits for it.
+func (q *Queue) note(c *Call, f *wire.Frame, body int) bool {
+	if f.Kind == wire.Response || f.Kind == wire.Block {
 		c.moved.Store(q.cfg.Clock())
 		c.unacknowledged.Add(int64(body))
 	}
+	return c.live.Load() == f.ID
 }

@@ -1,62 +1,6 @@
 package sched
 
-import (
-	"slices"
-
-	"girin/internal/wire"
-)
-
-// hold keeps a call for which the lane had no room.
-func (q *Queue) hold(c *Call) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.pending = append(q.pending, c)
-	q.held.Store(int64(len(q.pending)))
-	q.feed.Signal()
-}
-
-// feeder moves held calls to the lane as workers make room, in their order.
-func (q *Queue) feeder() {
-	defer q.done.Done()
-	for {
-		c, id, cancelled := q.nextHeld()
-		switch {
-		case c == nil:
-			return
-		case cancelled:
-			q.fail(c, id, ErrCancelled)
-		default:
-			c.sent.Store(q.cfg.Clock())
-			if err := q.cfg.Lane.Send(c.packet); err != nil {
-				q.fail(c, id, ErrStopped)
-			}
-		}
-		q.unhold()
-	}
-}
-
-// nextHeld waits for a held call; nil when the queue is closed. The call stays
-// among the pending ones until it is sent, so that none overtakes it.
-func (q *Queue) nextHeld() (c *Call, id uint64, cancelled bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.pending) == 0 && !q.closed {
-		q.feed.Wait()
-	}
-	if q.closed {
-		return nil, 0, false
-	}
-	c = q.pending[0]
-	return c, c.live.Load(), q.flags[c.cell] != 0
-}
-
-// unhold removes the first held call.
-func (q *Queue) unhold() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.pending = slices.Delete(q.pending, 0, 1)
-	q.held.Store(int64(len(q.pending)))
-}
+import "girin/internal/wire"
 
 // Frame passes a frame of w's on. A large one may come in parts: then only the
 // last is Final, and those after the first are Blocks.
@@ -76,8 +20,8 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
 	case wire.Failed:
 		q.fail(c, f.ID, ErrAppFailed)
 	default:
-		q.note(c, f, len(body))
-		if f.Flags&wire.Final != 0 && !q.end(c, f.ID) {
+		final := f.Flags&wire.Final != 0
+		if final && !q.end(c, f.ID) || !final && !q.note(c, f, len(body)) {
 			return
 		}
 		c.Answer.Frame(f, head, body)

@@ -99,17 +99,15 @@ type Queue struct {
 
 	inFlight atomic.Int64
 	capacity atomic.Int64 // threads of the workers that are ready
-	held     atomic.Int64 // len(pending), read without the lock
+	main     *line        // what fixed classes read
+	lines    []*line      // all of them
 
 	mu      sync.Mutex
-	free    []uint16   // guarded by mu: cells without a call
-	serials []uint64   // guarded by mu: where the next call of a cell counts on from
-	fresh   int        // guarded by mu: cells from here on were never used
-	pending []*Call    // guarded by mu: calls for which the lane had no room
-	readers []Worker   // guarded by mu: those that read the lane; copied on change
-	alive   []Worker   // guarded by mu: those and the ones that drain
-	closed  bool       // guarded by mu
-	feed    *sync.Cond // pending or closed changed
+	free    []uint16 // guarded by mu: cells without a call
+	serials []uint64 // guarded by mu: where the next call of a cell counts on from
+	fresh   int      // guarded by mu: cells from here on were never used
+	readers []Worker // guarded by mu: those that read the lane; copied on change
+	alive   []Worker // guarded by mu: those and the ones that drain
 	done    sync.WaitGroup
 }
 
@@ -120,7 +118,8 @@ func New(cfg Config) *Queue {
 		cfg: cfg, flags: cfg.Arena.Flags(),
 		cells: make([]atomic.Pointer[Call], cells), serials: make([]uint64, cells),
 	}
-	q.feed = sync.NewCond(&q.mu)
+	q.main = newLine(q, cfg.Lane)
+	q.lines = []*line{q.main}
 	q.routes.init()
 	q.watch.init()
 	return q
@@ -128,8 +127,11 @@ func New(cfg Config) *Queue {
 
 // Start launches the queue's goroutines.
 func (q *Queue) Start() {
-	q.done.Add(2)
-	go q.feeder()
+	for _, l := range q.lines {
+		q.done.Add(1)
+		go l.feeder()
+	}
+	q.done.Add(1)
 	go q.watcher()
 	if q.cfg.Deadlines.Timeout > 0 {
 		q.done.Add(1)
@@ -140,12 +142,10 @@ func (q *Queue) Start() {
 // Close ends the queue; the calls that are in it fail. It returns when its
 // goroutines have ended. No Submit may follow.
 func (q *Queue) Close() {
-	q.mu.Lock()
-	q.closed = true
-	q.feed.Broadcast()
-	q.mu.Unlock()
 	close(q.watch.stop)
-	q.cfg.Lane.Stop()
+	for _, l := range q.lines {
+		l.close()
+	}
 	q.done.Wait()
 	q.each(func(c *Call, id uint64) { q.fail(c, id, ErrStopped) })
 }
@@ -222,11 +222,7 @@ func (q *Queue) Submit(c *Call) error {
 	c.trusted.Store(c.flags&wire.Quick != 0)
 	q.inFlight.Add(1)
 	c.live.Store(id)
-	if q.held.Load() == 0 && q.cfg.Lane.TrySend(c.packet) {
-		c.sent.Store(c.submitted)
-	} else {
-		q.hold(c)
-	}
+	q.main.place(c, c.submitted)
 	q.watch.arm()
 	return nil
 }
@@ -234,13 +230,15 @@ func (q *Queue) Submit(c *Call) error {
 // Cancel says that nobody waits for the call any more. If it has not begun it
 // never will.
 func (q *Queue) Cancel(c *Call) {
-	id := c.live.Load()
-	if id == 0 {
-		return
+	if id := c.live.Load(); id != 0 {
+		q.cancel(c, id)
 	}
+}
+
+func (q *Queue) cancel(c *Call, id uint64) {
 	q.setFlag(c, id)
 	if w := c.owner.Load(); w != nil {
-		(*w).Grant(id, wire.Cancelled)
+		(*w).Grant(id&^givenUp, wire.Cancelled)
 	}
 }
 
@@ -252,6 +250,13 @@ func (q *Queue) setFlag(c *Call, id uint64) {
 	if c.live.Load() == id {
 		q.flags[c.cell] = 1
 	}
+}
+
+// flagged reports whether nobody waits for the call any more.
+func (q *Queue) flagged(c *Call) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.flags[c.cell] != 0
 }
 
 // CancelQueued cancels the call if no thread has begun it.
@@ -279,16 +284,18 @@ func (q *Queue) Grant(c *Call, n int) {
 // find returns the call that id names, if it is in flight.
 func (q *Queue) find(id uint64) *Call {
 	if cell := id & (wire.FlagTable - 1); cell < uint64(len(q.cells)) {
-		if c := q.cells[cell].Load(); c != nil && c.live.Load() == id {
+		if c := q.cells[cell].Load(); c != nil && c.live.Load()&^givenUp == id {
 			return c
 		}
 	}
 	return nil
 }
 
-// end takes the call out of flight and reports whether it was in it.
+// end takes the call out of flight, and reports whether its answer must still
+// be told.
 func (q *Queue) end(c *Call, id uint64) bool {
-	if !c.live.CompareAndSwap(id, 0) {
+	tell := c.live.CompareAndSwap(id, 0)
+	if !tell && !c.live.CompareAndSwap(id|givenUp, 0) {
 		return false
 	}
 	c.unpack(q.cfg.Arena)
@@ -296,7 +303,7 @@ func (q *Queue) end(c *Call, id uint64) bool {
 	if c.released.Load() {
 		q.freeCell(c)
 	}
-	return true
+	return tell
 }
 
 // fail ends a call without the application.

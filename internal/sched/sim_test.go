@@ -231,7 +231,7 @@ func (s *sim) checkHeld() {
 	s.lane.mu.Lock()
 	free := s.lane.room - len(s.lane.packets)
 	s.lane.mu.Unlock()
-	if held := s.queue.held.Load(); held > 0 && free > 0 {
+	if held := s.queue.main.held.Load(); held > 0 && free > 0 {
 		s.fault("%d calls are held although the lane has room for %d", held, free)
 	}
 }

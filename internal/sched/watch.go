@@ -61,7 +61,7 @@ func (q *Queue) watcher() {
 // look promotes where a busy leader keeps something waiting, and reports
 // whether it must look again.
 func (q *Queue) look() bool {
-	unread := q.cfg.Lane.Unread() > 0
+	unread := q.main.lane.Unread() > 0
 	now := uint64(q.cfg.Clock())
 	q.mu.Lock()
 	readers := q.readers

@@ -64,7 +64,7 @@ func (q *Queue) each(visit func(c *Call, id uint64)) {
 	q.mu.Unlock()
 	for i := range used {
 		if c := q.cells[i].Load(); c != nil {
-			if id := c.live.Load(); id != 0 {
+			if id := c.live.Load() &^ givenUp; id != 0 {
 				visit(c, id)
 			}
 		}
@@ -108,31 +108,23 @@ func (q *Queue) lost(died int64) {
 // suspects returns the calls that seem lost, and whether any that was sent
 // before the death has not begun.
 func (q *Queue) suspects(died int64) (found map[uint64]*Call, left bool) {
-	empty := q.cfg.Lane.Unread() == 0
+	empty := map[*line]bool{}
+	for _, l := range q.lines {
+		empty[l] = l.lane.Unread() == 0
+	}
 	running, newest := q.running()
-	held := q.heldCalls()
 	found = map[uint64]*Call{}
 	q.each(func(c *Call, id uint64) {
-		sent := c.sent.Load()
-		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil || held[c] {
+		sent, l := c.sent.Load(), c.line.Load()
+		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil || l.holds(c) {
 			return
 		}
 		left = true
-		if empty || sent+lostSlack < newest {
+		if empty[l] || sent+lostSlack < newest {
 			found[id] = c
 		}
 	})
 	return found, left
-}
-
-func (q *Queue) heldCalls() map[*Call]bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	held := map[*Call]bool{}
-	for _, c := range q.pending {
-		held[c] = true
-	}
-	return held
 }
 
 // running returns the ids in the live workers' slots and when the latest of
