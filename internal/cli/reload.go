@@ -34,6 +34,7 @@ func (s *server) reload() {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
+	s.reloadTLS()
 	s.workers.Reload(s.launch(cfg), cfg.Workers)
 }
 

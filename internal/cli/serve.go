@@ -35,6 +35,7 @@ type server struct {
 	front     *front.Server
 	workers   *supervisor.Supervisor
 	python    string
+	tls       *front.TLS // nil: cleartext
 	began     time.Time
 }
 
@@ -66,6 +67,9 @@ func (s *server) open() (err error) {
 		return err
 	}
 	if s.captured, err = s.capture(); err != nil {
+		return err
+	}
+	if err := s.openTLS(); err != nil {
 		return err
 	}
 	if err := s.listen(); err != nil {
@@ -125,7 +129,7 @@ func (s *server) listen() error {
 func (s *server) run() int {
 	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
-		Lane: s.lane, Arena: s.arena, Cells: maxConns(), Waits: s.cfg.QueueSize,
+		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(),
 	})
 	s.front = front.New(s.frontConfig())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -34,7 +33,7 @@ func (s *server) frontConfig() front.Config {
 		},
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: maxConns(), SpoolDir: c.TmpUploadDir,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
-		Trust: trust(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
+		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
 		Access: s.access, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 	}
 }
@@ -43,18 +42,9 @@ var underscores = map[string]http1.Underscores{
 	"drop": http1.DropUnderscores, "refuse": http1.RefuseUnderscores, "dangerous": http1.KeepUnderscores,
 }
 
-// trust reads forwarded_allow_ips and secure_scheme_headers. Addresses were
-// checked when the configuration was loaded.
-func trust(c *config.Config) (t front.Trust) {
-	for _, text := range c.ForwardedAllowIPs {
-		if text == "*" {
-			t.All = true
-		} else if p, err := netip.ParsePrefix(text); err == nil {
-			t.Networks = append(t.Networks, p)
-		} else if a, err := netip.ParseAddr(text); err == nil {
-			t.Networks = append(t.Networks, netip.PrefixFrom(a, a.BitLen()))
-		}
-	}
+// trust reads what proxies may tell.
+func trust(c *config.Config) front.Trust {
+	t := front.Trust{Peers: peers(c.ForwardedAllowIPs), Forwarder: c.ForwarderHeaders}
 	for _, name := range slices.Sorted(maps.Keys(c.SecureSchemeHeaders)) {
 		t.Secure = append(t.Secure, front.SecureField{Name: name, Value: c.SecureSchemeHeaders[name]})
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os/user"
 	"strconv"
@@ -25,6 +26,19 @@ func atMost(limit int64) func(any) error {
 		}
 		return nil
 	}
+}
+
+func checkProtocols(v any) error {
+	protocols := v.([]string)
+	if len(protocols) == 0 {
+		return errors.New("no version of HTTP is named; there are h1 and h2")
+	}
+	for _, p := range protocols {
+		if p != "h1" && p != "h2" {
+			return fmt.Errorf("%s is not a version of HTTP; there are h1 and h2", quote(p))
+		}
+	}
+	return nil
 }
 
 func checkEnv(v any) error {

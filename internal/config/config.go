@@ -74,6 +74,13 @@ type Config struct {
 	ServerTiming        bool
 	Metrics             string // address, "" for none
 
+	// HTTP/2.
+	HTTPProtocols      []string // h1, h2, the preferred one first
+	HTTP2MaxStreams    int
+	HTTP2Window        int // bytes
+	HTTP2MaxFrame      int // bytes
+	HTTP2MaxHeaderList int // bytes
+
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit
 

@@ -86,18 +86,23 @@ func asgiOptions() []Option {
 
 func http2Options() []Option {
 	return section("HTTP/2", []Option{
-		{Key: "http_protocols", Flag: "http-protocols", Kind: Commas, Meta: "NAMES", Default: []string{"h1"}, Status: NotBuilt,
-			Doc: "The versions of HTTP to speak: h1, h2."},
+		{Key: "http_protocols", Flag: "http-protocols", Kind: Commas, Meta: "NAMES", Default: []string{"h1"}, check: checkProtocols,
+			Doc:   "The versions of HTTP to speak, separated by commas, the preferred one first: h1, h2. HTTP/2 needs TLS, where client and server agree on it (ALPN).",
+			field: func(c *Config) any { return &c.HTTPProtocols }},
 		{Key: "http2_cleartext", Flag: "http2-cleartext", Kind: Choice, Meta: "WAY", Default: "off", Choices: []string{"off", "prior-knowledge", "upgrade", "both"}, Synonyms: map[string]string{"true": "prior-knowledge", "false": "off"}, Status: NotBuilt,
 			Doc: "HTTP/2 without TLS."},
-		{Key: "http2_max_concurrent_streams", Flag: "http2-max-concurrent-streams", Kind: Int, Meta: "INT", Default: int64(100), Status: NotBuilt,
-			Doc: "How many requests an HTTP/2 connection may have at once."},
-		{Key: "http2_initial_window_size", Flag: "http2-initial-window-size", Kind: Int, Meta: "BYTES", Default: int64(65535), Status: NotBuilt,
-			Doc: "How much a client may send on a stream before it is read."},
-		{Key: "http2_max_frame_size", Flag: "http2-max-frame-size", Kind: Int, Meta: "BYTES", Default: int64(16384), Status: NotBuilt,
-			Doc: "The largest HTTP/2 frame."},
-		{Key: "http2_max_header_list_size", Flag: "http2-max-header-list-size", Kind: Int, Meta: "BYTES", Default: int64(65536), Status: NotBuilt,
-			Doc: "The largest list of header fields."},
+		{Key: "http2_max_concurrent_streams", Flag: "http2-max-concurrent-streams", Kind: Int, Meta: "INT", Default: int64(100), check: atLeast(1),
+			Doc:   "How many requests an HTTP/2 connection may have at once.",
+			field: func(c *Config) any { return &c.HTTP2MaxStreams }},
+		{Key: "http2_initial_window_size", Flag: "http2-initial-window-size", Kind: Int, Meta: "BYTES", Default: int64(65535), check: atLeast(1),
+			Doc:   "How much a client may send on a stream before it is read.",
+			field: func(c *Config) any { return &c.HTTP2Window }},
+		{Key: "http2_max_frame_size", Flag: "http2-max-frame-size", Kind: Int, Meta: "BYTES", Default: int64(16384), check: atLeast(16384),
+			Doc:   "The largest HTTP/2 frame that a client may send, from 16384 on.",
+			field: func(c *Config) any { return &c.HTTP2MaxFrame }},
+		{Key: "http2_max_header_list_size", Flag: "http2-max-header-list-size", Kind: Int, Meta: "BYTES", Default: int64(65536), check: atLeast(1024),
+			Doc:   "The largest list of header fields, with 32 bytes more for each. The other limits of fields hold as well.",
+			field: func(c *Config) any { return &c.HTTP2MaxHeaderList }},
 	})
 }
 

@@ -33,10 +33,7 @@ func (r *record) keep(x *exchange) {
 	r.target = r.copy(req.Target)
 	r.path = r.copy(req.Path)
 	r.query = r.copy(req.Query)
-	r.proto = "HTTP/1.1"
-	if req.Minor == 0 {
-		r.proto = "HTTP/1.0"
-	}
+	r.proto = x.protocol()
 	r.fields = r.fields[:0]
 	for i := range req.Fields {
 		f := &req.Fields[i]

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -34,12 +35,14 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn, l *listener) *conn {
 	c := &conn{exchange: exchange{srv: s, peer: peerOf(nc)}, ls: l, nc: nc}
-	c.peer.trusted = s.cfg.Trust.trusts(nc.RemoteAddr())
+	c.peer.trusted, c.peer.unix = s.cfg.Trust.contain(nc.RemoteAddr()), l.unix
 	c.changed.L = &c.mu
 	c.call.Answer = c
 	c.call.Base = l.base
 	c.stage.enter(stageNew) // or the sweeper would time it from the clock's zero
-	if sc, ok := nc.(syscall.Conn); ok {
+	if s.cfg.TLS != nil {
+		c.nc = tls.Server(nc, s.cfg.TLS.config())
+	} else if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
 		}
@@ -59,6 +62,9 @@ func peerOf(nc net.Conn) peer {
 // serve reads requests until the connection ends.
 func (c *conn) serve() {
 	defer c.finish()
+	if !c.enter() {
+		return
+	}
 	if !c.srv.cfg.Queue.Register(&c.call) {
 		c.refuse(errBusy)
 		return
@@ -142,7 +148,7 @@ func (c *conn) readHead() bool {
 	}
 	c.req.Reset()
 	c.isHead = false
-	limits := &c.srv.cfg.Limits
+	limits := c.limits()
 	for {
 		n, verdict := c.req.Parse(c.in.unread(), limits)
 		if verdict != nil {

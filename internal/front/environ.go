@@ -56,12 +56,15 @@ func (x *exchange) writeEnviron(e *environ) *http1.Error {
 	if verdict := x.addPath(e); verdict != nil {
 		return verdict
 	}
-	if req.Minor == 0 {
-		e.addString("SERVER_PROTOCOL", "HTTP/1.0")
+	if proto := x.protocol(); proto != baseProtocol {
+		e.addString("SERVER_PROTOCOL", proto)
 	}
 	e.addString("REMOTE_ADDR", x.peer.addr)
 	if x.peer.port != "" {
 		e.addString("REMOTE_PORT", x.peer.port)
+	}
+	for _, f := range x.peer.facts {
+		e.add(f.key, []byte(f.value))
 	}
 	e.addFields(req)
 	return x.addForwarded(e)
@@ -71,12 +74,12 @@ func (x *exchange) writeEnviron(e *environ) *http1.Error {
 // mounted below the root.
 func (x *exchange) addPath(e *environ) *http1.Error {
 	path := x.req.Path
-	if mount := x.srv.cfg.ScriptName; mount != "" {
-		rest, below := bytes.CutPrefix(path, []byte(mount))
-		if !below {
+	if mount := x.scriptName(); len(mount) > 0 {
+		rest, below := bytes.CutPrefix(path, mount)
+		if !below || len(rest) > 0 && rest[0] != '/' {
 			return &http1.Error{Status: 404, Reason: "nothing is served here"}
 		}
-		e.addString("SCRIPT_NAME", mount)
+		e.add("SCRIPT_NAME", mount)
 		path = rest
 	}
 	if bytes.IndexByte(path, '%') < 0 {

@@ -10,17 +10,34 @@ import (
 // for an application's response and the access log are its methods, so that no
 // version has rules of its own.
 type exchange struct {
-	srv    *Server
-	peer   peer
-	req    http1.Request
-	isHead bool // the request is HEAD
-	body   body
-	call   sched.Call
-	reply  reply
+	srv      *Server
+	peer     peer
+	streamed bool // it is a stream of HTTP/2
+	req      http1.Request
+	isHead   bool // the request is HEAD
+	body     body
+	call     sched.Call
+	reply    reply
 }
 
 // peer is who is at the other end.
 type peer struct {
 	addr, port string
-	trusted    bool // its word on the client's address and scheme counts
+	trusted    bool // its word on the client's scheme and the mount point counts
+	unix       bool
+	facts      []fact // what the environ tells of the connection
+}
+
+// baseProtocol is what the base environ says, so that most requests need not.
+const baseProtocol = "HTTP/1.1"
+
+// protocol is the request's version as CGI and logs name it.
+func (x *exchange) protocol() string {
+	switch {
+	case x.streamed:
+		return "HTTP/2.0"
+	case x.req.Minor == 0:
+		return "HTTP/1.0"
+	}
+	return baseProtocol
 }

@@ -41,18 +41,26 @@ pre { overflow-x: auto; padding: 1rem; border-left: 4px solid #c33; background: 
 
 // answerFault sends the page.
 func (c *conn) answerFault(page []byte) bool {
-	return c.answer("500 Internal Server Error", "text/html; charset=utf-8", page)
+	return c.answer("500 Internal Server Error", htmlText, page)
 }
 
 // answerHealth says whether a worker is ready.
 func (c *conn) answerHealth() bool {
-	if c.srv.cfg.Ready() {
-		return c.answer("200 OK", plainText, []byte("ok\n"))
-	}
-	return c.answer("503 Service Unavailable", plainText, []byte("no worker is ready\n"))
+	status, text := c.srv.health()
+	return c.answer(status, plainText, text)
 }
 
-const plainText = "text/plain; charset=utf-8"
+func (s *Server) health() (status string, text []byte) {
+	if s.cfg.Ready() {
+		return "200 OK", []byte("ok\n")
+	}
+	return "503 Service Unavailable", []byte("no worker is ready\n")
+}
+
+const (
+	plainText = "text/plain; charset=utf-8"
+	htmlText  = "text/html; charset=utf-8"
+)
 
 // answer gives a response of the front's own, and reports whether another
 // request may follow.

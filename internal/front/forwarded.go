@@ -4,30 +4,26 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
 
 	"girin/internal/http1"
 )
 
-// Trust says whose word counts: what peers may tell of the client and its
-// scheme (gunicorn's forwarded_allow_ips and secure_scheme_headers).
-type Trust struct {
+// Peers are those whose word counts.
+type Peers struct {
 	All      bool // "*"
 	Networks []netip.Prefix
-	Secure   []SecureField
 }
 
-// SecureField is a field and the value of it that means https.
-type SecureField struct{ Name, Value string }
-
-// trusts reports whether the peer's word counts. A unix socket's peer always
-// counts: its access rights say who may connect.
-func (t *Trust) trusts(addr net.Addr) bool {
+// contain reports whether a peer is one of them. A unix socket's always is: its
+// access rights say who may connect.
+func (p *Peers) contain(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
-	if t.All || !ok {
+	if p.All || !ok {
 		return true
 	}
 	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	for _, n := range t.Networks {
+	for _, n := range p.Networks {
 		if n.Contains(ip) {
 			return true
 		}
@@ -35,15 +31,67 @@ func (t *Trust) trusts(addr net.Addr) bool {
 	return false
 }
 
+// Trust says who may tell what of a client (gunicorn's forwarded_allow_ips,
+// secure_scheme_headers and forwarder_headers).
+type Trust struct {
+	Peers
+	Secure []SecureField
+	// Forwarder are environ names that these peers may set by a field of
+	// that name, underscores and all; "*" is any.
+	Forwarder []string
+}
+
+// SecureField is a field and the value of it that means https.
+type SecureField struct{ Name, Value string }
+
+// limits are those for the heads of peers that are trusted.
+func (t *Trust) limits(l http1.Limits) http1.Limits {
+	l.Forwarder = t.Forwarder
+	if slices.Contains(t.Forwarder, "*") {
+		l.Underscores = http1.KeepUnderscores
+	}
+	return l
+}
+
+// limits are the limits of this peer's heads.
+func (x *exchange) limits() *http1.Limits {
+	if x.peer.trusted {
+		return &x.srv.trustedLimits
+	}
+	return &x.srv.cfg.Limits
+}
+
 var errSchemes = &http1.Error{Status: 400, Reason: "the fields that tell the scheme disagree"}
 
-// addForwarded adds the scheme that a trusted proxy tells. Fields that disagree
-// are refused: one of them is not the proxy's.
+// addForwarded adds the scheme that a trusted proxy tells, and where only the
+// client knows the server's name, that name.
 func (x *exchange) addForwarded(e *environ) *http1.Error {
-	if !x.peer.trusted {
-		return nil
+	scheme := "http"
+	if x.srv.cfg.TLS != nil {
+		scheme = "https"
 	}
-	found, https := false, false
+	told, verdict := x.toldScheme()
+	if verdict != nil {
+		return verdict
+	}
+	if told != "" && told != scheme {
+		e.addString("wsgi.url_scheme", told)
+		scheme = told
+	}
+	if x.peer.unix && len(x.req.Host) > 0 {
+		name, port := serverOf(x.req.Host, scheme)
+		e.add("SERVER_NAME", name)
+		e.add("SERVER_PORT", port)
+	}
+	return nil
+}
+
+// toldScheme is the scheme that a trusted proxy tells, "" if it tells none.
+// Fields that disagree are refused: one of them is not the proxy's.
+func (x *exchange) toldScheme() (scheme string, verdict *http1.Error) {
+	if !x.peer.trusted {
+		return "", nil
+	}
 	for i := range x.req.Fields {
 		f := &x.req.Fields[i]
 		if f.Kind != http1.KindOther {
@@ -53,15 +101,45 @@ func (x *exchange) addForwarded(e *environ) *http1.Error {
 			if !bytes.EqualFold(f.Name, []byte(s.Name)) {
 				continue
 			}
-			secure := string(f.Value) == s.Value
-			if found && secure != https {
-				return errSchemes
+			told := "http"
+			if string(f.Value) == s.Value {
+				told = "https"
 			}
-			found, https = true, secure
+			if scheme != "" && told != scheme {
+				return "", errSchemes
+			}
+			scheme = told
 		}
 	}
-	if https {
-		e.addString("wsgi.url_scheme", "https")
+	return scheme, nil
+}
+
+// serverOf splits what a client calls the server. A unix socket has no name and
+// port of its own, so gunicorn takes these.
+func serverOf(host []byte, scheme string) (name, port []byte) {
+	if i := bytes.LastIndexByte(host, ':'); i > bytes.IndexByte(host, ']') {
+		return host[:i], host[i+1:]
 	}
-	return nil
+	if scheme == "https" {
+		return host, []byte("443")
+	}
+	return host, []byte("80")
+}
+
+// scriptName is where the application is mounted: as the server was told, or
+// as a proxy says that may.
+func (x *exchange) scriptName() []byte {
+	if x.peer.trusted && x.srv.scriptByField {
+		for i := range x.req.Fields {
+			if f := &x.req.Fields[i]; bytes.EqualFold(f.Name, []byte("SCRIPT_NAME")) {
+				return f.Value
+			}
+		}
+	}
+	return []byte(x.srv.cfg.ScriptName)
+}
+
+// mayScriptName reports whether SCRIPT_NAME is one of the names.
+func (t *Trust) mayScriptName() bool {
+	return slices.Contains(t.Forwarder, "SCRIPT_NAME") || slices.Contains(t.Forwarder, "*")
 }

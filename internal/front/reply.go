@@ -9,13 +9,14 @@ import (
 
 // reply is the response that a connection is giving.
 type reply struct {
-	running bool // from Submit until its last byte is with output
-	started bool // its head is with output
-	last    bool // the connection ends with it
-	keep    bool // the client would take another response
-	head    bool // the request was HEAD
-	whole   bool // the request was read to its end
-	minor   int  // of the request's version
+	running  bool // from Submit until its last byte is with output
+	started  bool // its head is with output
+	last     bool // the connection ends with it
+	keep     bool // the client would take another response
+	head     bool // the request was HEAD
+	whole    bool // the request was read to its end
+	minor    int  // of the request's version
+	streamed bool // it goes to a stream of HTTP/2, which frames it
 
 	status  int
 	noBody  bool
@@ -45,6 +46,7 @@ func (r *reply) refused(status int) { r.started, r.status = true, status }
 // appendConnection appends what the client must know of the connection.
 func (r *reply) appendConnection(dst []byte) []byte {
 	switch {
+	case r.streamed:
 	case r.last:
 		return append(dst, "Connection: close\r\n"...)
 	case r.minor == 0:
@@ -129,6 +131,14 @@ func (c *conn) earlyLocked(b []byte, f *wire.Frame, head []byte) {
 	if c.reply.minor == 0 || c.reply.started {
 		return
 	}
+	if b, ok := c.appendEarly(b, f, head); ok {
+		c.sendLocked(b, nil, nil)
+	}
+}
+
+// appendEarly appends the head of an informational response; not ok: it is not
+// one, and is left out.
+func (x *exchange) appendEarly(b []byte, f *wire.Frame, head []byte) (_ []byte, ok bool) {
 	status, rest := wire.CutString(head)
 	b = http1.AppendStatusLine(b, 1, status)
 	for range f.Fields {
@@ -136,12 +146,12 @@ func (c *conn) earlyLocked(b []byte, f *wire.Frame, head []byte) {
 		name, rest = wire.CutString(rest)
 		value, rest = wire.CutString(rest)
 		if !http1.ValidFieldName(name) || !http1.ValidFieldValue(value) {
-			c.lied("an early hint is no valid field")
-			return
+			x.lied("an early hint is no valid field")
+			return b, false
 		}
 		b = http1.AppendField(b, name, value)
 	}
-	c.sendLocked(http1.AppendEndOfHead(b), nil, nil)
+	return http1.AppendEndOfHead(b), true
 }
 
 // appendHead appends the response's head. A fault is what the application did
@@ -179,6 +189,8 @@ func (r *reply) appendFraming(b []byte, f *wire.Frame, declared bool) []byte {
 	switch {
 	case declared || r.noBody:
 		return b
+	case r.streamed && f.Flags&wire.Whole == 0:
+		return b // the end of the stream tells
 	case f.Flags&wire.Whole != 0:
 		r.remain = int64(f.Body)
 		return http1.AppendContentLength(b, r.remain)
@@ -326,7 +338,12 @@ func (c *conn) hangUpLocked() {
 	if c.dead {
 		return
 	}
-	if c.out.cut || c.reply.whole && c.raw != nil && c.in.pendingBytes() == 0 {
+	if c.out.cut {
+		c.cut()
+		c.dieLocked()
+		return
+	}
+	if c.reply.whole && c.raw != nil && c.in.pendingBytes() == 0 {
 		c.nc.Close()
 		c.dieLocked()
 		return

@@ -26,6 +26,9 @@ type Config struct {
 	ServerTiming bool
 	SendFile     bool
 	Trust        Trust
+	Proxy        ProxyProtocol
+	TLS          *TLS // nil: cleartext
+	HTTP2        HTTP2Options
 	ScriptName   string // the mount point, or ""
 	Access       *logs.AccessLog
 	Log          *logs.ErrorLog
@@ -49,6 +52,10 @@ type Server struct {
 	listeners []*listener        // guarded by mu
 	empty     chan struct{}      // guarded by mu: closed when the last connection goes, while draining
 
+	trustedLimits http1.Limits // Config.Limits, for peers that Config.Trust has
+	scriptByField bool         // such peers may tell SCRIPT_NAME
+	http2         *http2Server
+
 	stop   chan struct{}
 	once   sync.Once // closes stop
 	done   sync.WaitGroup
@@ -64,12 +71,16 @@ type listener struct {
 
 // New returns a server; Serve and Start launch it.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s := &Server{cfg: cfg, pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
+	s.http2 = newHTTP2Server(s)
+	return s
 }
 
 // Start launches the sweeper.
 func (s *Server) Start() {
 	s.second.Store(time.Now().Unix())
+	s.http2.start()
 	s.done.Add(1)
 	go s.sweeper()
 }
@@ -165,6 +176,7 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // those that are left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.http2.drain()
 	s.closeListeners()
 	empty := make(chan struct{})
 	s.mu.Lock()
@@ -183,6 +195,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.once.Do(func() { close(s.stop) })
 	s.done.Wait()
+	s.http2.close()
 	return err
 }
 
@@ -199,7 +212,7 @@ func (s *Server) closeConns() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.nc.Close()
+		c.transport().Close()
 		c.abandon()
 	}
 }
