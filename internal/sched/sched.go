@@ -273,7 +273,7 @@ func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method,
 // Grant lets the worker send n more body bytes of the call's answer.
 func (q *Queue) Grant(c *Call, n int) {
 	if w := c.owner.Load(); w != nil {
-		if id := c.live.Load(); id != 0 {
+		if id := c.live.Load() &^ givenUp; id != 0 {
 			c.unacknowledged.Add(-int64(n))
 			c.moved.Store(q.cfg.Clock())
 			(*w).Grant(id, uint32(n))

@@ -65,7 +65,7 @@ func drawPlan(r *rapid.T) plan {
 			Stream:  rapid.Bool().Draw(r, "stream"),
 		}
 	})
-	n := rapid.SampledFrom([]int{5, 30, 100, 250}).Draw(r, "n")
+	n := rapid.SampledFrom([]int{5, 20, 80, 160}).Draw(r, "n")
 	return plan{
 		Room:    rapid.IntRange(1, 8).Draw(r, "room"),
 		Clients: rapid.IntRange(1, 40).Draw(r, "clients"),
@@ -125,7 +125,7 @@ func (p plan) run() []string {
 		s.checkHeld()
 	}
 	s.start(2) // someone is there for what is left
-	time.Sleep(5 * time.Minute)
+	time.Sleep(3 * time.Minute)
 	synctest.Wait()
 	s.checkJobs()
 	close(stop)
