@@ -19,6 +19,7 @@ func (s *Scene) PNG(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer fonts.close()
 	dc := gg.NewContext(int(s.Width*pngScale), int(s.Height*pngScale))
 	dc.Scale(pngScale, pngScale)
 	dc.SetColor(lightColor(Paper))
@@ -31,9 +32,21 @@ func (s *Scene) PNG(w io.Writer) error {
 	return dc.EncodePNG(w)
 }
 
-type fonts struct{ regular, bold *opentype.Font }
+// fonts holds the two fonts and the faces made of them, which a drawing asks for again and
+// again.
+type fonts struct {
+	regular, bold *opentype.Font
+	faces         map[faceKey]font.Face
+}
 
-func loadFonts() (f fonts, err error) {
+type faceKey struct {
+	size float64
+	bold bool
+}
+
+func loadFonts() (*fonts, error) {
+	f := &fonts{faces: map[faceKey]font.Face{}}
+	var err error
 	if f.regular, err = opentype.Parse(goregular.TTF); err != nil {
 		return f, err
 	}
@@ -41,16 +54,31 @@ func loadFonts() (f fonts, err error) {
 	return f, err
 }
 
+func (f *fonts) close() {
+	for _, face := range f.faces {
+		face.Close()
+	}
+}
+
 // face is the font at a size in pixels of the output: text is not scaled with the context.
-func (f fonts) face(size float64, bold bool) (font.Face, error) {
+func (f *fonts) face(size float64, bold bool) (font.Face, error) {
+	key := faceKey{size, bold}
+	if face, ok := f.faces[key]; ok {
+		return face, nil
+	}
 	which := f.regular
 	if bold {
 		which = f.bold
 	}
-	return opentype.NewFace(which, &opentype.FaceOptions{Size: size * pngScale, DPI: 72, Hinting: font.HintingFull})
+	face, err := opentype.NewFace(which, &opentype.FaceOptions{Size: size * pngScale, DPI: 72, Hinting: font.HintingFull})
+	if err != nil {
+		return nil, err
+	}
+	f.faces[key] = face
+	return face, nil
 }
 
-func (sh *shape) paint(dc *gg.Context, f fonts) error {
+func (sh *shape) paint(dc *gg.Context, f *fonts) error {
 	switch sh.kind {
 	case rectShape:
 		dc.DrawRectangle(sh.x, sh.y, sh.x2-sh.x, sh.y2-sh.y)
@@ -88,12 +116,11 @@ func (sh *shape) paint(dc *gg.Context, f fonts) error {
 	return nil
 }
 
-func (sh *shape) paintText(dc *gg.Context, f fonts) error {
+func (sh *shape) paintText(dc *gg.Context, f *fonts) error {
 	face, err := f.face(sh.size, sh.bold)
 	if err != nil {
 		return err
 	}
-	defer face.Close()
 	align := map[string]float64{"middle": 0.5, "end": 1}[sh.anchor]
 	dc.Push()
 	defer dc.Pop()

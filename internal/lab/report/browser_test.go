@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +44,10 @@ func (w *watched) note(event any) {
 // browser opens the report of f in a headless Chromium.
 func browser(t *testing.T, f *result.Folder) (context.Context, *watched) {
 	t.Helper()
-	writeReport(t, f)
+	html, _ := render(t, f)
+	if err := os.WriteFile(f.Path(result.ReportName), []byte(html), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1200, 900))
 	allocator, end := chromedp.NewExecAllocator(t.Context(), flags...)

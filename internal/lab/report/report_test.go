@@ -111,21 +111,20 @@ func waits(s plan.Setting, st plan.Stream) float64 {
 	return rate
 }
 
-func writeReport(t testing.TB, f *result.Folder) (html string, summary string) {
+// render makes the page and the summary without the files of charts, which take longest.
+func render(t testing.TB, f *result.Folder) (html string, summarized string) {
 	t.Helper()
-	lines, err := Write(f)
+	all := panels(f)
+	findings := summary(f, all)
+	text, err := page(f, all, findings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(f.Path(result.ReportName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text), strings.Join(lines, "\n")
+	return string(text), fmt.Sprint(findings)
 }
 
 func TestRankedReport(t *testing.T) {
-	html, said := writeReport(t, invent(t, fmt.Sprintf(matrixPlan, 6), waits))
+	html, said := render(t, invent(t, fmt.Sprintf(matrixPlan, 6), waits))
 	for _, want := range []string{
 		"312 of 312", "Two runs of the same thing differ by up to",
 		"sleep: girin", "shares the first place with", "Best of gunicorn: ", "0.8", "Slots are the limit here",
@@ -149,7 +148,7 @@ func TestRankedReport(t *testing.T) {
 // A machine of two cores, under the GIL: neither threads nor a third worker help.
 func TestComputingLimits(t *testing.T) {
 	f := invent(t, fmt.Sprintf(matrixPlan, 6), func(s plan.Setting, _ plan.Stream) float64 { return 100 * float64(min(s.Workers, 2)) })
-	_, said := writeReport(t, f)
+	_, said := render(t, f)
 	for _, want := range []string{"this machine has 2 cores to compute with", "the GIL lets one thread of a process compute at a time"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the summary lacks %q:\n%s", want, said)
@@ -158,7 +157,7 @@ func TestComputingLimits(t *testing.T) {
 }
 
 func TestSketchRanksNothing(t *testing.T) {
-	_, said := writeReport(t, invent(t, fmt.Sprintf(matrixPlan, 1), waits))
+	_, said := render(t, invent(t, fmt.Sprintf(matrixPlan, 1), waits))
 	if !strings.Contains(said, "nothing is ranked") || strings.Contains(said, "won") || strings.Contains(said, "first place") {
 		t.Errorf("a sketch ranks:\n%s", said)
 	}
@@ -167,7 +166,7 @@ func TestSketchRanksNothing(t *testing.T) {
 func TestPartialReportSaysSo(t *testing.T) {
 	f := invent(t, fmt.Sprintf(matrixPlan, 1), waits)
 	f.Runs = f.Runs[:10]
-	html, said := writeReport(t, f)
+	html, said := render(t, f)
 	if !strings.Contains(said, "PARTIAL") || !strings.Contains(html, `class="summary partial"`) {
 		t.Errorf("nothing says that the report is partial:\n%s", said)
 	}
@@ -180,7 +179,7 @@ func TestStarvation(t *testing.T) {
 		}
 		return 0.99 * st.Ideal
 	})
-	html, said := writeReport(t, f)
+	html, said := render(t, f)
 	if want := "By gunicorn sync 5x1: mixed, light 5.0"; !strings.Contains(said, want[:len(want)-3]) {
 		t.Errorf("the summary lacks %q:\n%s", want, said)
 	}
@@ -195,16 +194,22 @@ func TestNothingValid(t *testing.T) {
 		f.Runs[i] = result.Run{Visit: f.Runs[i].Visit, Setting: f.Runs[i].Setting, Scenario: f.Runs[i].Scenario, Phase: f.Runs[i].Phase,
 			Stream: f.Runs[i].Stream, Invalid: "did not start"}
 	}
-	if _, said := writeReport(t, f); !strings.Contains(said, "Nothing valid was measured") {
+	if _, said := render(t, f); !strings.Contains(said, "Nothing valid was measured") {
 		t.Errorf("summary:\n%s", said)
 	}
 }
 
 func TestChartFiles(t *testing.T) {
-	f := invent(t, fmt.Sprintf(matrixPlan, 1), waits)
-	html, _ := writeReport(t, f)
-	links := regexp.MustCompile(`href="(charts/[^"]+)"`).FindAllStringSubmatch(html, -1)
-	if len(links) != 2*5*2 { // endpoints, charts, formats
+	f := invent(t, mixedPlan, waits)
+	if _, err := Write(f); err != nil {
+		t.Fatal(err)
+	}
+	html, err := os.ReadFile(f.Path(result.ReportName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`href="(charts/[^"]+)"`).FindAllStringSubmatch(string(html), -1)
+	if len(links) != 2*(4+5) { // formats, charts of an open and of a closed stream
 		t.Errorf("%d links to charts", len(links))
 	}
 	for _, l := range links {
@@ -216,7 +221,7 @@ func TestChartFiles(t *testing.T) {
 
 // The page's data must be readable by its script, and hold every cell that a chart opens.
 func TestDataOfTimelines(t *testing.T) {
-	html, _ := writeReport(t, invent(t, fmt.Sprintf(matrixPlan, 1), waits))
+	html, _ := render(t, invent(t, fmt.Sprintf(matrixPlan, 1), waits))
 	text := regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`).FindStringSubmatch(html)
 	var data map[string]cellData
 	if err := json.Unmarshal([]byte(text[1]), &data); err != nil {

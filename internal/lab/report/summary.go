@@ -77,10 +77,24 @@ func winner(p *panel) []string {
 			lines = append(lines, fmt.Sprintf("Best of %s: %s with %s, %s.", subject, sizeAndClass(c.Setting), p.result(c), p.compare(best, c)))
 		}
 	}
+	if invalid := p.withoutRuns(); invalid > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d settings have no valid run and are not compared.", invalid, len(p.Cells)))
+	}
 	if price := p.price(best); price != "" {
 		lines = append(lines, price)
 	}
 	return lines
+}
+
+// withoutRuns counts the cells of which nothing valid is known.
+func (p *panel) withoutRuns() int {
+	n := 0
+	for _, c := range p.Cells {
+		if !c.OK() {
+			n++
+		}
+	}
+	return n
 }
 
 // sureness is the verb of the sentence about the winner.
