@@ -9,8 +9,8 @@ import (
 )
 
 // alarm sleeps to the point. A sleeping Go program waits in epoll, whose timeout counts whole milliseconds, so time.Sleep
-// is up to one late, which would show in every latency of an open loop. A timerfd wakes epoll on time (measured: 0.06 ms
-// late in the median, against 0.6 ms).
+// is up to one late, which would show in every latency of an open loop. A timerfd wakes epoll on time (measured: 0.05 ms
+// late in the median, against 0.9 ms).
 type alarm struct {
 	file *os.File
 	raw  syscall.RawConn

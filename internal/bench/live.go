@@ -21,8 +21,8 @@ func LiveLine(w io.Writer) func(Progress) {
 			return
 		}
 		text := p.line()
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && len(text) >= width {
-			text = text[:max(width-1, 0)]
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && 0 < width && width <= len(text) {
+			text = text[:width-1]
 		}
 		fmt.Fprint(f, "\r\x1b[K"+text)
 	}

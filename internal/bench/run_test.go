@@ -132,7 +132,11 @@ func TestBadServers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			res := mustRun(t, serve(t, tt.handle), Options{Requests: 6, Clients: 3, Timeout: 500 * time.Millisecond})
+			o := Options{Requests: 6, Clients: 3}
+			if tt.want == ErrTimeout {
+				o.Timeout = 300 * time.Millisecond
+			}
+			res := mustRun(t, serve(t, tt.handle), o)
 			n := res.Requests
 			if n.OK != 0 || n.Failed != 6 || res.Errors[tt.want.String()] != 6 || res.Partial {
 				t.Errorf("want 6 %s: %+v %v %v", tt.want, n, res.Errors, res.ErrorExamples)

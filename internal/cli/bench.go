@@ -21,7 +21,7 @@ import (
 // Exit statuses of bench, for scripts.
 const (
 	benchHolds     = 0
-	benchFails     = 1 // also: no result at all
+	benchFails     = 1 // also: no result, no success, or the run ended early
 	benchUsage     = 2
 	benchUndecided = 3
 )
@@ -97,7 +97,7 @@ const benchUsageText = `usage: girin bench [OPTIONS] URL...
 Makes requests and reports as ab does, and then what ab hides. Doubts about the figures go to standard error.
 Several URLs of one host take turns; 3=URL takes three turns. http+unix://%2Fpath%2Fto.sock/ is a Unix socket.
 
-exit status: 0 done, and --slo and --against hold; 1 one does not, or there is no result; 2 usage; 3 undecided
+exit status: 0 done, and --slo and --against hold; 1 one does not, nothing succeeded, or the run ended early; 2 usage; 3 undecided
 
 `
 
@@ -156,7 +156,7 @@ func benchStatus(res *bench.Result) int {
 	case bench.Undecided:
 		return benchUndecided
 	}
-	if res.Requests.OK == 0 {
+	if res.Requests.OK == 0 || res.Partial {
 		return benchFails
 	}
 	return benchHolds
