@@ -15,6 +15,7 @@ from .settings import Settings
 from .worker import Worker
 
 STDERR = 2
+MAX_TEXT = 16 << 10  # letters of an explanation, each at most six bytes in JSON
 
 
 def main(loaded: Callable[[], None]) -> None:
@@ -47,6 +48,8 @@ def main(loaded: Callable[[], None]) -> None:
     facts["dump_signal"] = dump_signal
     control.send_json(wire.READY, facts)
     worker.runner.run()
+    if worker.forked:  # an event loop that went on in a child of the app's
+        worker.leave_child()
     control.idle()
 
 
@@ -82,7 +85,7 @@ def _runner_class(name: str):
 
 def _broken(control: Control, error: BaseException, app: str) -> None:
     code, text = explain(error, app)
-    control.send_json(wire.BROKEN, {"code": code, "text": text})
+    control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]})
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that the app left behind must not hold this up

@@ -42,7 +42,8 @@ class EventLoop:
 
     def promote(self) -> None:
         """Nobody can take over; but a long request may hold the batch back."""
-        self._worker.response.flush(self._slot.out)
+        if self._slot.out:
+            self._worker.response.flush(self._slot.out)
 
     def drain(self) -> None:
         self._worker.lanes.stop()

@@ -93,7 +93,8 @@ class Greenlets:
 
     def promote(self) -> None:
         """No greenlet leads; but a busy one may hold the batch back."""
-        self._worker.response.flush(self.out)
+        if self.out:
+            self._worker.response.flush(self.out)
 
     def drain(self) -> None:
         self._worker.lanes.stop()

@@ -19,6 +19,8 @@ _unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU
 _QUICK = wire.QUICK
 _FLAG_MASK = wire.FLAG_MASK
 
+_NONE: dict = {}
+
 SLOW_TAIL = 1_000_000  # ns; a close() that takes longer must not hold answers back
 WARY_TAILS = 256  # after one such, so many answers are sent before their close()
 
@@ -33,7 +35,7 @@ class Slot:
         self.cell = page.cell(index)
         self.out: list[bytes] = []
         self.held: list[bool] = []
-        self.environ: dict = {}
+        self.environ = _NONE  # of the request that runs, for the log
         self._wary = 0
         self._tail_began = 0
 
@@ -73,7 +75,7 @@ class Slot:
         except BaseException as e:
             self._failed(exchange, e)
         finally:
-            self.environ = {}
+            self.environ = _NONE
             if exchange.gate is not None:
                 exchange.release()
         close = getattr(result, "close", None)

@@ -286,6 +286,12 @@ FORK = """
                 os.fork()
                 yield b"two"
             return blocks()
+        elif path == "/lingers":
+            if not os.fork():
+                import time
+                time.sleep(0.3)
+                print("lingered", file=sys.stderr, flush=True)
+                os._exit(0)
         elif path == "/waits":
             pid = os.fork()
             if not pid:
@@ -322,6 +328,16 @@ def test_forks_that_behave(start, cls, path, body):
     assert worker.get(path).body == body
     assert worker.get(path).body == body
     assert worker.drain() == 0
+
+
+def test_a_child_that_lives_on_reads_nothing(start, cls):
+    worker = start(FORK, cls=cls, threads=2)
+    assert worker.get("/lingers").body == b"once"
+    while "lingered" not in worker.stderr():
+        answer = worker.get()
+        assert (answer.body, len(answer.frames)) == (b"once", 1)
+    assert worker.drain() == 0
+    assert not worker.frames
 
 
 def test_spawn_does_not_run_the_shim_again(start, cls):
