@@ -26,6 +26,7 @@ import servers
 
 HERE = Path(__file__).resolve().parent
 WARM_UP = 1  # seconds, wrk's least
+BUSY = 0.5  # load average
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def table(medians: dict[tuple[str, str], Figures]) -> str:
 
 def heading(options: argparse.Namespace) -> str:
     packages = [f"{name} {metadata.version(name)}" for name in ("gunicorn", "granian", "gevent", "flask")]
-    return (f"{os.cpu_count()} cores shared with wrk -t1, CPython {platform.python_version()}, {', '.join(packages)}; "
+    return (f"{len(os.sched_getaffinity(0))} cores shared with wrk -t1, CPython {platform.python_version()}, {', '.join(packages)}; "
             f"medians of {options.rounds} rounds of {options.seconds} s; 64 connections unless said.\n")
 
 
@@ -173,6 +174,10 @@ def main() -> int:
     compared = [s for s in wanted if s.installed]
     for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
         print(f"{absent} is not installed and is left out", file=sys.stderr)
+
+    if os.getloadavg()[0] > BUSY:
+        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: "
+              "the figures will be too low, and unevenly so", file=sys.stderr)
 
     rounds: dict[tuple[str, str], list[Figures]] = {}
     for number in range(options.rounds):

@@ -74,7 +74,7 @@ def granian(workers: int, threads: int = 1) -> Server:
 
 def uwsgi(workers: int, threads: int = 1) -> Server:
     return Server("uwsgi", f"{workers}x{threads}", (
-        str(BIN / "uwsgi"), "--http-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app",
+        str(BIN / "uwsgi"), "--http11-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app",
         "--disable-logging", "--lazy-apps", "--virtualenv", str(BIN.parent),
         "--processes", str(workers), *(["--threads", str(threads)] if threads > 1 else []), "--module", "{app}"))
 

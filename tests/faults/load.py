@@ -24,6 +24,7 @@ class Load:
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self.outcomes: dict[int, int | str] = {}
+        self.reasons: dict[int, str] = {}
         self.times: list[float] = []
         self._threads = [threading.Thread(target=self._work, args=(i % 2 == 0,), daemon=True) for i in range(clients)]
 
@@ -47,6 +48,8 @@ class Load:
                     connection = client.Connection(self._port, timeout=30)
                 response = connection.get(self._path(number), keep_alive=keep)
                 self.outcomes[number] = response.status
+                if response.status >= 500:
+                    self.reasons[number] = response.body.decode(errors="replace").strip()
                 done = not keep or response.header("connection") == "close"
             except (OSError, client.BadResponse, ValueError) as error:
                 self.outcomes[number] = type(error).__name__

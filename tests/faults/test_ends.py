@@ -1,0 +1,253 @@
+"""The server's end.
+
+By TERM, QUIT, INT and kill -9, with clients at every stage.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+import client
+import procs
+import raw
+import servers
+from conftest import HERE
+from load import Load
+
+CLASSES = {"sync": (2, 1), "gthread": (2, 2), "gevent": (2, 1), "gaiohttp": (2, 1)}
+every_class = pytest.mark.parametrize("worker_class", CLASSES)
+
+
+@every_class
+@pytest.mark.promise("TERM: requests that run finish, the server ends with 0", "TERM during a 1 s request")
+def test_term_lets_requests_finish(girin, gunicorn, record, measured, full, worker_class):
+    workers, threads = CLASSES[worker_class]
+
+    def measure(run, record):
+        with client.Connection(run.port) as connection:
+            connection.send("/sleep?s=1&n=7")
+            raw.until(lambda: 7 in record.begun())
+            began = time.monotonic()
+            run.process.terminate()
+            try:
+                answer = str(connection.receive().status)
+            except client.BadResponse:
+                answer = "no answer"
+            status = run.process.wait(20)
+            return answer, status, time.monotonic() - began
+
+    with girin(worker_class, workers, threads) as run:
+        answer, status, took = measure(run, record)
+        assert (answer, status) == ("200", 0)
+        assert took < 4
+        measured.girin(f"200, exit status 0 after {took:.1f} s")
+    if full and worker_class != "gaiohttp":
+        with gunicorn(worker_class, workers, threads) as run:
+            answer, status, took = measure(run, gunicorn.record)
+            measured.gunicorn(f"{answer}, exit status {status} after {took:.1f} s")
+
+
+@every_class
+def test_atexit_hooks_run(girin, record, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads) as run:
+        pids = set(run.children)
+        run.process.terminate()
+        assert run.process.wait(10) == 0
+    assert {pid for _, pid in record.lines("X")} == pids
+
+
+@pytest.mark.promise("TERM: connections in the backlog are answered before the listener closes",
+                     "the master is stopped (STOP), 200 clients connect and ask, TERM, CONT")
+def test_backlog_is_accepted_first(girin, gunicorn, measured, full):
+    with girin("gthread", 2, 4) as run:
+        answered, refused = backlog(run)
+        assert (answered, refused) == (200, 0)
+        measured.girin(f"{answered} of 200 answered")
+    if full:
+        with gunicorn("gthread", 2, 4) as run:
+            answered, _ = backlog(run)
+            measured.gunicorn(f"{answered} of 200 answered")
+
+
+def backlog(run):
+    for pid in run.tree:  # gunicorn's workers accept
+        os.kill(pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(raw.connect(run.port, 20)) for _ in range(200)]
+        for s in waiting:
+            s.sendall(raw.head("/", "Connection: close"))
+        run.process.terminate()
+        for pid in run.tree:
+            os.kill(pid, signal.SIGCONT)
+        statuses = []
+        for s in waiting:
+            with contextlib.suppress(OSError):
+                statuses.append(raw.read_to_end(s).status)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.process.wait(20)
+    return statuses.count(200), len(waiting) - statuses.count(200)
+
+
+@pytest.mark.promise("TERM: an idle keep-alive connection gets one more request, with `Connection: close`, within 2 s",
+                     "50 connections, idle for 1 s; TERM; half of them ask again after 1 s")
+def test_idle_connections_get_one_more(girin, gunicorn, measured, full):
+    def measure(run):
+        with contextlib.ExitStack() as stack:
+            idle = [stack.enter_context(client.Connection(run.port)) for _ in range(50)]
+            for connection in idle:
+                connection.get("/")
+            time.sleep(1)
+            run.process.terminate()
+            time.sleep(1)
+            served = []
+            for connection in idle[::2]:
+                with contextlib.suppress(OSError, client.BadResponse):
+                    answer = connection.get("/")
+                    served.append((answer.status, answer.header("connection")))
+            began = time.monotonic()
+            run.process.wait(40)
+            return served, time.monotonic() - began
+
+    with girin("gthread", 2, 4, "--keep-alive", "30") as run:
+        served, took = measure(run)
+        assert served == [(200, "close")] * 25
+        assert took < 3
+        measured.girin(f"25 of 25 answered with close; ended {took:.1f} s later")
+    if full:
+        with gunicorn("gthread", 2, 4, "--keep-alive", "30") as run:
+            served, took = measure(run)
+            measured.gunicorn(f"{sum(status == 200 for status, _ in served)} of 25 answered; ended {took:.1f} s later")
+
+
+@every_class
+@pytest.mark.promise("What does not finish within `--graceful-timeout` is ended", "TERM during a 3600 s request; `--graceful-timeout 1`")
+def test_grace_is_bounded(girin, record, measured, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads, "--graceful-timeout", "1") as run, raw.connect(run.port) as s:
+        s.sendall(raw.head("/sleep?s=3600&n=7"))
+        raw.until(lambda: 7 in record.begun())
+        began = time.monotonic()
+        run.process.terminate()
+        run.process.wait(10)
+        took = time.monotonic() - began
+        assert 0.9 < took < 3
+        measured.girin(f"ended after {took:.1f} s")
+
+
+SIGNALS = {"a second TERM": [signal.SIGTERM, signal.SIGTERM], "QUIT": [signal.SIGQUIT], "INT": [signal.SIGINT]}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.promise("A second TERM, QUIT or INT ends at once", "during a 3600 s request")
+def test_at_once(girin, record, measured, name):
+    with girin("gthread", 2, 2) as run, raw.connect(run.port) as s:
+        s.sendall(raw.head("/sleep?s=3600&n=7"))
+        raw.until(lambda: 7 in record.begun())
+        tree = run.tree
+        for i, sig in enumerate(SIGNALS[name]):
+            if i:
+                raw.until(lambda: "Handling signal: term" in run.output())
+                time.sleep(0.3)  # a TERM sooner counts as the same: timeout(1) sends two
+            os.kill(run.process.pid, sig)
+            began = time.monotonic()
+        run.process.wait(5)
+        took = time.monotonic() - began
+        assert took < 1
+        raw.until(lambda: not any(map(procs.alive, tree)), 1)
+        measured.girin(f"{1000 * took:.0f} ms")
+
+
+@every_class
+@pytest.mark.promise("The master's kill -9 leaves no process after 1 s", "kill -9 while workers sleep, compute and stream")
+def test_killed_master(girin, gunicorn, record, measured, full, worker_class):
+    workers, threads = CLASSES[worker_class]
+
+    def measure(run, record):
+        with contextlib.ExitStack() as stack:
+            for number, path in enumerate(("/sleep?s=30", "/spin?s=30", "/stream?count=1000&s=0.1"), 1):
+                stack.enter_context(raw.connect(run.port)).sendall(raw.head(f"{path}&n={number}"))
+            raw.until(lambda: len(record.begun()) >= 3)
+            tree = run.tree
+            os.kill(run.process.pid, signal.SIGKILL)
+            began = time.monotonic()
+            run.process.wait()
+            while any(map(procs.alive, tree)) and time.monotonic() - began < 10:
+                time.sleep(0.01)
+            return sum(map(procs.alive, tree)), time.monotonic() - began
+
+    with girin(worker_class, workers, threads) as run:
+        left, took = measure(run, record)
+        assert left == 0 and took < 1
+        measured.girin(f"all gone after {1000 * took:.0f} ms")
+    if full and worker_class != "gaiohttp":
+        with gunicorn(worker_class, workers, threads) as run:
+            left, took = measure(run, gunicorn.record)
+            measured.gunicorn(f"{left} left after 10 s" if left else f"all gone after {took:.1f} s")
+
+
+@pytest.mark.promise("Restarts of the whole master behind an inherited socket refuse nobody",
+                     "TERM and a new master, 20 times, on one listening socket, under 16 clients")
+def test_restarts_behind_a_socket(measured, record, full):
+    count = 20 if full else 4
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port = listener.getsockname()[1]
+        os.set_inheritable(listener.fileno(), True)
+        command = [str(servers.GIRIN), "serve", "--python", sys.executable, "-b", f"fd://{listener.fileno()}",
+                   "-k", "gthread", "-w", "2", "--threads", "4", "faultapp"]
+
+        def start():
+            return subprocess.Popen(command, cwd=HERE, env={**os.environ, **record.env}, pass_fds=[listener.fileno()],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        master = start()
+        try:
+            client.get(port, "/")
+            with Load(port, 16) as load:
+                for _ in range(count):
+                    master.terminate()
+                    assert master.wait(10) == 0
+                    master = start()
+                    client.get(port, "/")
+        finally:
+            master.kill()
+            master.wait()
+    assert not load.failed, load.summary()
+    measured.girin(f"{count} restarts: {load.summary()}")
+
+
+@pytest.mark.promise("Works as PID 1: reaps strangers, forwards nothing lost", "a PID namespace (unshare); a worker's child is orphaned; TERM")
+def test_as_pid_1(measured, tmp_path, record):
+    (tmp_path / "orphans.py").write_text(
+        "import os\n"
+        "def application(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/orphan' and not os.fork():\n"
+        "        if os.fork():\n            os._exit(0)\n"
+        "        os._exit(0)\n"
+        "    try:\n        os.waitpid(-1, 0)\n    except ChildProcessError:\n        pass\n"
+        "    start_response('200 OK', [])\n    return [b'ok']\n")
+    server = servers.girin("gthread", 1, 1)
+    command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *server.command)
+    with servers.running(servers.Server("girin", "as PID 1", command), "orphans", cwd=tmp_path) as run:
+        master = next(pid for pid in run.tree if "girin" in open(f"/proc/{pid}/comm").read())
+        for _ in range(10):
+            assert client.get(run.port, "/orphan").status == 200
+        zombies = lambda: [pid for pid in run.tree if servers.process_stat(pid)[:1] == ["Z"]]
+        raw.until(lambda: not zombies(), 5, "reaping")
+        os.kill(master, signal.SIGTERM)
+        assert run.process.wait(10) == 0
+        measured.girin("10 orphans reaped; TERM ends it with 0")
+
+
+def test_a_daemon_thread_does_not_hold_up_the_end(girin):
+    with girin("gthread", 1, 2, app="lyingapp") as run:
+        assert client.get(run.port, "/leaves_threads").status == 200
+        run.process.terminate()
+        assert run.process.wait(5) == 0
