@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check bench fuzz deb-packages clean
+.PHONY: help run build test test-go test-python check faults bench lab fuzz deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -40,8 +40,14 @@ test-go: build $(VENV)/.test
 test-python: build $(VENV)/.test
 	$(TESTENV) python -m pytest
 
+faults: build $(VENV)/.test ## put every fault to girin and gunicorn, and write docs/RELIABILITY.md
+	$(TESTENV) FAULTS=full python -m pytest tests/faults
+
 bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= for benchmarks/peers.py)
 	$(TESTENV) python benchmarks/peers.py $(ARGS)
+
+lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (ARGS= for girin lab article)
+	$(TESTENV) bin/girin lab article $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/need-go
