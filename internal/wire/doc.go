@@ -73,7 +73,9 @@
 // NUL; 1 + 2*fields strings. Final: this is the last the client gets; the id
 // may be used again. Dropped and Failed are always final. Whole (with
 // Response and Final): the body is complete in this frame, so its length may be
-// declared. After Final the worker may still run the iterable's close().
+// declared. Answers to HEAD and those of status 204 and 304 have no body bytes
+// and are never Whole. After Final the worker may still run the iterable's
+// close().
 //
 // At most the request's window of body bytes is sent before the master grants
 // more with Credit. Final frames without body bytes need none.
@@ -97,12 +99,14 @@
 //	 5 Body     the spooled body of id: one descriptor; payload u64 length
 //	 6 Ping     answer with Pong n
 //	 7 Dump     answer with Stacks: id's stack first (0: no one's), then all
-//	 8 Lanes    read the lanes whose bit is set in n (zero: none)
+//	 8 Lanes    read the lanes whose bit is set in n (zero: none, as before
+//	            the first such message)
 //
 //	worker to master:
 //	65 Ready    payload: facts as JSON; the app is imported
 //	66 Broken   payload: JSON {code, text}; the app cannot be served
-//	67 Log      n: Python's logging level; payload: text, UTF-8
+//	67 Log      n: Python's logging level, or 0: the app wrote this to
+//	            wsgi.errors; payload: text, UTF-8
 //	68 Pong     n as in Ping
 //	69 File     payload: u64 offset, u64 length, a response head of 36 bytes
 //	            (kind Response, Final) and its head block; one descriptor, of a

@@ -19,7 +19,7 @@ from time import monotonic_ns
 from . import wire
 from .slot import Slot
 
-READ_AT_ONCE = 4  # packets per turn of the loop: others shall get their share
+READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that workers share them
 
 _READ = 1  # libev's EV_READ
 
@@ -145,7 +145,7 @@ class Greenlets:
             self._worker.fatal(e)
 
     def _take(self) -> bool:
-        """Reads a packet and starts its greenlet."""
+        """Reads a packet and starts its greenlet; false: enough for this turn."""
         worker = self._worker
         try:
             packet = os.read(worker.lanes.first, wire.MAX_PACKET)
@@ -167,7 +167,7 @@ class Greenlets:
         if not self._free:
             self._watch()
             return False
-        return True
+        return bool(head[1] & wire.QUICK)
 
     def _serve(self, slot: GreenletSlot, packet: bytes, head: tuple) -> None:
         """One request's greenlet."""

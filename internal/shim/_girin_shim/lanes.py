@@ -20,12 +20,16 @@ _EPOLLEXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
 
 class Lanes:
-    """first is the lane to try first, or -1 when none is to be read."""
+    """first is the lane to try first, or -1 when none is to be read.
+
+    At first none is: the master may not want this worker any more when it is
+    ready, and ends it then.
+    """
 
     def __init__(self, count: int) -> None:
         self._all = tuple(_own(wire.LANE_FD + i) for i in range(count))
-        self.active = self._all
-        self.first = self._all[0]
+        self.active: tuple[int, ...] = ()
+        self.first = -1
         self.stopped = False
         self._wake_in, self._wake_out = _wake_pair()
         self._poller = Poller(self._wake_in)

@@ -170,6 +170,7 @@ class Worker:
             **hello,
         }
         self.tell(HELLO, payload=json.dumps(settings).encode())
+        self.tell(LANES, (1 << len(self.lanes)) - 1)
         if ready:
             self.ready = json.loads(self.message(READY)[3])
 

@@ -1,0 +1,178 @@
+/* _girin: the inner loop of the worker classes sync and gthread in C.
+ *
+ * It does what threads.py, slot.py and exchange.py of _girin_shim do, for the
+ * requests that nearly all requests are: packet read, environ built, app
+ * called, one final frame put into a batch. As soon as a request turns out to
+ * be anything else (streamed, spooled, an error, a call of write) the exchange
+ * is handed over, once and for good, to the Python classes: exchange_adopt.
+ * They are the reference; whatever this code is not sure of it hands over, so
+ * that rules and error texts exist only there.
+ *
+ *     Loop      what the slots of a worker share: descriptors, mapped memory
+ *     Slot      base class of a thread's slot: leads, serves, flushes
+ *     Batch     the slot's finished frames; stands in for the list slot.out
+ *     Exchange  one request and its answer, until it is handed over
+ *
+ * Everything runs under the GIL, and it is released only where a thread would
+ * wait: on the lanes, on the response socket when it is full, on its lock, and
+ * to copy a large body into it. Beside a thread that computes each release
+ * would cost a switch interval, so system calls that cannot wait keep it.
+ *
+ * References are the caller's to give ("borrows") unless a comment says that
+ * the function owns or returns one. A function that returns int returns -1
+ * with an exception set.
+ */
+#ifndef GIRIN_H
+#define GIRIN_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "compat.h"
+#include "wire.h"
+
+typedef struct Batch Batch;
+typedef struct Exchange Exchange;
+typedef struct Key Key;
+typedef struct Loop Loop;
+typedef struct Slot Slot;
+
+/* The module's types. */
+typedef struct {
+    PyTypeObject *batch, *exchange, *loop, *slot;
+} State;
+
+extern PyType_Spec batch_spec, exchange_spec, loop_spec, slot_spec;
+
+/* Finished frames that wait to be sent, by whoever flushes first. */
+struct Batch {
+    PyObject_HEAD
+    char *data; /* owned; NULL if capacity is 0 */
+    size_t size, capacity;
+    int frames;
+    size_t largest; /* body of the largest frame */
+};
+
+/* An encoded head block. The memory is kept for the next request. */
+typedef struct {
+    char *data; /* owned */
+    size_t size, capacity;
+    int given;        /* start_response was called */
+    unsigned fields;
+    int64_t length;   /* the declared Content-Length; -1: none */
+    int bodiless;     /* the status allows no body */
+} Head;
+
+enum { NOTHING = 0, ENDED = 2 }; /* states of an exchange, as in exchange.py */
+
+/* Refers to nothing of the app's, so it needs no garbage collection. */
+struct Exchange {
+    PyObject_HEAD
+    Slot *slot;     /* owned */
+    PyObject *full; /* owned: the Python exchange that took over; NULL: none did */
+    uint64_t id, began;
+    int64_t cpu_began; /* -1: not measured */
+    uint32_t window;
+    int quick, is_head, state;
+    size_t sent; /* body bytes, as Python's stream counts them */
+    Head head;
+};
+
+/* The callables that an app gets, and the exchange they belong to. A slot
+ * keeps them for its next request if the app let go of them all. */
+typedef struct {
+    Exchange *exchange;
+    PyObject *start_response, *write, *early_hints;
+} Kit;
+
+struct Slot {
+    PyObject_HEAD
+    Loop *loop;        /* owned; NULL until Loop.bind */
+    Batch *batch;      /* owned */
+    uint64_t *cells;   /* in the state page: the id, and when it began */
+    PyObject *app;     /* borrowed from lead, while it runs */
+    PyObject *environ; /* borrowed from serve, while a request runs */
+    Kit kit;
+    int token;           /* leadership can be taken from this slot */
+    int wary;            /* how many more answers are sent before their close() */
+    uint64_t tail_began; /* 0: no answer waits for its close() */
+    unsigned char packet[MAX_PACKET];
+};
+
+struct Loop {
+    PyObject_HEAD
+    /* Owned attributes of the shim's Worker, and what it works with. */
+    PyObject *worker, *lanes, *leadership, *forked, *bases;
+    PyObject *bytes_io, *file_wrapper, *protocol_error;
+    /* Owned interned strings. */
+    PyObject *name_first, *name_active, *name_close, *key_input, *key_hints, *key_method;
+    Key *keys;         /* owned: environ names seen before */
+    int key_count;
+    Py_buffer page, flags, arena; /* held while the loop lives */
+    PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
+    int response_fd;
+    int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
+    int registered;        /* lanes have been put into the epoll */
+};
+
+/* One packet, taken apart and checked against its own length. */
+typedef struct {
+    uint8_t form, flags, base;
+    uint32_t window;
+    uint64_t id;
+    const char *environ, *body; /* in the packet or the arena */
+    size_t environ_size, body_size;
+} Request;
+
+/* batch.c */
+Batch *batch_new(State *state);
+int batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count,
+              size_t body);
+
+/* send.c */
+int send_batch(Loop *loop, Batch *batch);
+int send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
+
+/* head.c */
+int head_encode(Head *head, PyObject *status, PyObject *headers);
+void head_reset(Head *head);
+
+/* environ.c */
+int keys_new(Loop *loop);
+void keys_free(Loop *loop);
+PyObject *environ_new(Loop *loop, const Request *request, int *is_head);
+
+/* exchange.c */
+int kit_fill(Slot *slot);
+void kit_recycle(Slot *slot);
+void kit_drop(Slot *slot);
+int exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, Py_ssize_t count, size_t body);
+int exchange_adopt(Exchange *exchange);
+
+/* serve.c */
+int serve(Slot *slot, Py_ssize_t size, uint64_t began);
+
+/* slot.c */
+int slot_flush(Slot *slot);
+int slot_before_tail(Slot *slot, int quick);
+int slot_after_tail(Slot *slot);
+
+/* lanes.c */
+Py_ssize_t lanes_next(Slot *slot);
+
+static inline uint64_t
+clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline int
+is_cancelled(const Loop *loop, uint64_t id)
+{
+    const volatile unsigned char *flags = loop->flags.buf;
+    return flags[id & FLAG_MASK] != 0;
+}
+
+#endif
