@@ -35,7 +35,7 @@ func (s *server) reload() {
 		}
 	}
 	s.reloadTLS()
-	s.workers.Reload(s.launch(cfg), cfg.Workers)
+	s.workers.Reload(s.launch(cfg), sizesOf(cfg).workers)
 }
 
 // appFailed hears whether the application can be loaded. With --reload the

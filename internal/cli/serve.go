@@ -27,16 +27,20 @@ type server struct {
 	log       *logs.ErrorLog
 	access    *logs.AccessLog
 	listeners []net.Listener
+	sizes     sizes
 	lane      *worker.Lane
-	arena     *worker.Arena
-	captured  *os.File // workers' output; nil: it is not captured
-	starter   *proc.Starter
-	queue     *sched.Queue
-	front     *front.Server
-	workers   *supervisor.Supervisor
-	python    string
-	tls       *front.TLS // nil: cleartext
-	began     time.Time
+
+	computeLane *worker.Lane // for auto only
+
+	arena    *worker.Arena
+	captured *os.File // workers' output; nil: it is not captured
+	starter  *proc.Starter
+	queue    *sched.Queue
+	front    *front.Server
+	workers  *supervisor.Supervisor
+	python   string
+	tls      *front.TLS // nil: cleartext
+	began    time.Time
 }
 
 // loadConfig resolves the settings anew, for a reload.
@@ -44,7 +48,7 @@ type loadConfig func() (*config.Config, []config.Warning, error)
 
 // serve runs the server until it is told to stop, and returns the exit status.
 func serve(env *Env, cfg *config.Config, load loadConfig) int {
-	s := &server{env: env, cfg: cfg, load: load, began: time.Now()}
+	s := &server{env: env, cfg: cfg, load: load, sizes: sizesOf(cfg), began: time.Now()}
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		s.close()
@@ -80,6 +84,11 @@ func (s *server) open() (err error) {
 	}
 	if s.lane, err = worker.NewLane(); err != nil {
 		return err
+	}
+	if s.cfg.WorkerClass == "auto" {
+		if s.computeLane, err = worker.NewLane(); err != nil {
+			return err
+		}
 	}
 	s.arena, err = worker.NewArena()
 	return err
@@ -130,12 +139,12 @@ func (s *server) run() int {
 	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
-		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(),
+		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(),
 	})
 	s.front = front.New(s.frontConfig())
 	s.workers = supervisor.New(supervisor.Config{
 		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
-		Launch: s.launch(s.cfg), Workers: s.cfg.Workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
+		Launch: s.launch(s.cfg), Workers: s.sizes.workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
 		Recycle: supervisor.Recycle{
 			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
 		},
@@ -220,6 +229,9 @@ func (s *server) close() {
 func (s *server) describe() string {
 	c := s.cfg
 	switch c.WorkerClass {
+	case "auto":
+		return fmt.Sprintf("auto, %d to %d workers for %d cores; the application may see %d threads in each",
+			s.sizes.workers, s.sizes.most, s.sizes.cores, s.sizes.threads)
 	case "gthread":
 		return fmt.Sprintf("gthread, %d workers x %d threads: %d requests at once", c.Workers, c.Threads, c.Workers*c.Threads)
 	case "gevent":
@@ -231,7 +243,7 @@ func (s *server) describe() string {
 // announce says that the server serves.
 func (s *server) announce() {
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
-	if s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
+	if s.cfg.WorkerClass == "auto" || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
 }

@@ -54,11 +54,20 @@ func trust(c *config.Config) front.Trust {
 // launch returns how workers of the next generation are started.
 func (s *server) launch(c *config.Config) supervisor.Launch {
 	archive, archiveErr := shim.Archive()
+	p := sizesOf(c)
 	settings := worker.Settings{
-		App: c.App, Class: c.WorkerClass, Threads: c.Threads, Connections: c.WorkerConnections,
+		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
-		ProcName: c.ProcName, Bases: s.bases(), Lanes: 1, Multiprocess: c.Workers > 1, Capture: c.CaptureOutput,
+		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput,
 	}
+	lanes := []*worker.Lane{s.lane}
+	if s.computeLane != nil {
+		lanes = append(lanes, s.computeLane)
+	}
+	if c.WorkerClass == "auto" {
+		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
+	}
+	settings.Lanes = len(lanes)
 	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(s.env.Environ, c.RawEnv)}
 	if c.CaptureOutput {
 		spec.Out, spec.Err = s.captured, s.captured
@@ -69,7 +78,7 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 		}
 		return worker.Start(worker.Config{
 			Name: name, Starter: s.starter, Spec: spec, Shim: archive, Settings: settings,
-			Arena: s.arena, Lanes: []*worker.Lane{s.lane}, Receiver: r, Log: s.log,
+			Arena: s.arena, Lanes: lanes, Receiver: r, Log: s.log,
 		})
 	}
 }

@@ -19,7 +19,7 @@ func workerClass(name string) (class, note string, err error) {
 		}
 	}
 	switch short {
-	case "sync", "gthread", "gevent", "gaiohttp":
+	case "sync", "gthread", "gevent", "gaiohttp", "auto":
 		return short, "", nil
 	case "gevent_wsgi", "gevent_pywsgi":
 		return "gevent", "means gevent: gevent's own HTTP server takes no part here", nil
@@ -29,16 +29,14 @@ func workerClass(name string) (class, note string, err error) {
 		return "", "", fmt.Errorf("%s is not built; gevent or gthread may do", quote(name))
 	case "asgi":
 		return "", "", fmt.Errorf("%s is not built yet: only WSGI applications are served", quote(name))
-	case "auto":
-		return "", "", fmt.Errorf("%s is not built yet; sync, gthread, gevent and gaiohttp are", quote(name))
 	}
 	if strings.HasPrefix(name, "uvicorn.workers.") || strings.HasPrefix(name, "uvicorn_worker.") {
 		return "", "", fmt.Errorf("%s runs ASGI applications, which is not built yet", quote(name))
 	}
-	if hint := Nearest(name, []string{"sync", "gthread", "gevent", "gaiohttp"}); hint != "" {
+	if hint := Nearest(name, []string{"auto", "sync", "gthread", "gevent", "gaiohttp"}); hint != "" {
 		return "", "", fmt.Errorf("%s is not a worker class; did you mean %s?", quote(name), hint)
 	}
-	return "", "", fmt.Errorf("%s is not a worker class (sync, gthread, gevent, gaiohttp); classes of one's own do not run here", quote(name))
+	return "", "", fmt.Errorf("%s is not a worker class (auto, sync, gthread, gevent, gaiohttp); classes of one's own do not run here", quote(name))
 }
 
 func checkWorkerClass(v any) error {

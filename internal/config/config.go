@@ -28,9 +28,9 @@ type Config struct {
 	ReusePort bool
 
 	// Workers.
-	Workers           int
-	WorkerClass       string // sync, gthread, gevent or gaiohttp
-	Threads           int
+	Workers           int    // for auto the most there may be; 0: as many as it finds good
+	WorkerClass       string // auto, sync, gthread, gevent or gaiohttp
+	Threads           int    // for auto the most of a worker; 0: as many as it finds good
 	WorkerConnections int
 	MaxRequests       int // 0: no limit
 	MaxRequestsJitter int

@@ -258,6 +258,16 @@ func (l *loader) fillClass(cfg *Config, resolved map[string]setting) {
 		class = "gthread"
 	}
 	cfg.WorkerClass = class
+	if class != "auto" {
+		return
+	}
+	// For auto these are upper limits, and none was set.
+	if resolved["workers"].source == fromDefault {
+		cfg.Workers = 0
+	}
+	if resolved["threads"].source == fromDefault {
+		cfg.Threads = 0
+	}
 }
 
 func (l *loader) fillSwitches(cfg *Config, resolved map[string]setting) {

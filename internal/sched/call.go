@@ -31,6 +31,8 @@ type Call struct {
 	freed    atomic.Bool
 
 	flags     wire.RequestFlags
+	kind      kind // what auto placed it as
+	slot      bool // guarded by auto.mu: it has one of the computing slots
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns
@@ -59,6 +61,18 @@ func (c *Call) Worker() Worker {
 		return *w
 	}
 	return nil
+}
+
+// classify decides what auto places the call as. A computing request keeps
+// leadership, so that its process runs no other.
+func (c *Call) classify() {
+	c.kind = c.Route.kind()
+	if c.kind == computing {
+		c.flags = 0
+	}
+	if c.Route.wantsCPU() {
+		c.flags |= wire.MeasureCPU
+	}
 }
 
 // pack makes the packet, in the arena what it cannot hold.

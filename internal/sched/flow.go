@@ -10,7 +10,7 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
 		return
 	}
 	if c.owner.Load() == nil {
-		q.first(c, w, f)
+		q.first(c, w, f, head)
 	}
 	switch f.Kind {
 	case wire.Fetch:
@@ -36,7 +36,7 @@ func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
 		return
 	}
 	if c.owner.Load() == nil {
-		q.first(c, w, f)
+		q.first(c, w, f, head)
 	}
 	if !q.end(c, f.ID) {
 		body.File.Close()
@@ -46,9 +46,13 @@ func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
 }
 
 // first notes who answers and what the route needed.
-func (q *Queue) first(c *Call, w Worker, f *wire.Frame) {
+func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
 	c.owner.Store(&w)
-	if f.Kind == wire.Response {
-		c.Route.observe(f.Service)
+	if f.Kind != wire.Response {
+		return
+	}
+	c.Route.observe(f.Service)
+	if q.auto != nil {
+		q.auto.observe(c, f, len(head) > 0 && head[0] == '5')
 	}
 }

@@ -20,6 +20,7 @@ const (
 	routeSlots  = 2048 // a power of two; half of it is used
 	routeLimit  = 1024
 	recentTimes = 32
+	recentCPU   = 16
 )
 
 // Route is a method and a path pattern, and what its requests needed lately.
@@ -32,6 +33,14 @@ type Route struct {
 	seen   atomic.Uint32
 	recent [recentTimes]atomic.Uint32 // us, a ring
 	known  atomic.Uint32              // wire.RequestFlags
+
+	measured atomic.Uint32
+	cpu      [recentCPU]atomic.Uint32 // us, a ring
+	heavy    atomic.Bool              // its requests compute
+
+	// Guarded by auto.mu.
+	limiter limiter
+	pending []*Call
 }
 
 // Name is the method and the pattern: "GET /sleep/*".
@@ -51,6 +60,46 @@ func (r *Route) observe(us uint32) {
 	if n < recentTimes || n%8 == 0 || us >= quickBelow {
 		r.known.Store(uint32(r.classify(min(n+1, recentTimes))))
 	}
+}
+
+// heavyFrom is from how much CPU time on a request computes: beside it, in one
+// process, no other request would be answered in good time.
+const heavyFrom = uint32(5 * time.Millisecond / time.Microsecond)
+
+// measureOften is how many requests of a route are measured before its quick
+// ones are only sampled: reading the clock twice costs about 1 us.
+const measureOften = 16
+
+// kind says how to place the route's next request.
+func (r *Route) kind() kind {
+	switch {
+	case r.heavy.Load():
+		return computing
+	case r.seen.Load() > 0 && r.flags() == wire.Slow:
+		return waiting
+	}
+	return light
+}
+
+// wantsCPU reports whether the next request's CPU time should be measured.
+func (r *Route) wantsCPU() bool {
+	n := r.seen.Load()
+	return n < measureOften || n%measureOften == 0 || r.flags() != wire.Quick
+}
+
+// observeCPU notes a CPU time in microseconds. A quarter of heavy requests
+// makes the route heavy: one that is so now and then stays where it was.
+func (r *Route) observeCPU(us uint32) {
+	n := r.measured.Add(1) - 1
+	r.cpu[n%recentCPU].Store(us)
+	var heavy uint32
+	n = min(n+1, recentCPU)
+	for i := range n {
+		if r.cpu[i].Load() >= heavyFrom {
+			heavy++
+		}
+	}
+	r.heavy.Store(4*heavy >= n)
 }
 
 // classify judges by the last n times: quick if all were, slow if a quarter

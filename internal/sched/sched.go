@@ -86,6 +86,7 @@ type Config struct {
 	Window uint32 // response bytes a worker may send before it needs credit
 
 	Deadlines Deadlines
+	Auto      *Auto        // nil: all requests go to Lane, which all workers read
 	Clock     func() int64 // CLOCK_MONOTONIC in nanoseconds, as the workers read it
 }
 
@@ -101,6 +102,7 @@ type Queue struct {
 	capacity atomic.Int64 // threads of the workers that are ready
 	main     *line        // what fixed classes read
 	lines    []*line      // all of them
+	auto     *auto        // nil for fixed classes
 
 	mu      sync.Mutex
 	free    []uint16 // guarded by mu: cells without a call
@@ -120,6 +122,10 @@ func New(cfg Config) *Queue {
 	}
 	q.main = newLine(q, cfg.Lane)
 	q.lines = []*line{q.main}
+	if cfg.Auto != nil {
+		q.auto = newAuto(q, *cfg.Auto)
+		q.lines = append(q.lines, q.auto.compute)
+	}
 	q.routes.init()
 	q.watch.init()
 	return q
@@ -133,6 +139,10 @@ func (q *Queue) Start() {
 	}
 	q.done.Add(1)
 	go q.watcher()
+	if q.auto != nil {
+		q.done.Add(1)
+		go q.auto.manager()
+	}
 	if q.cfg.Deadlines.Timeout > 0 {
 		q.done.Add(1)
 		go q.deadlines()
@@ -207,6 +217,9 @@ func (q *Queue) Submit(c *Call) error {
 		return ErrQueueFull
 	}
 	c.flags = c.Route.flags()
+	if q.auto != nil {
+		c.classify()
+	}
 	c.serial++
 	id := c.serial<<16 | uint64(c.cell)
 	if !c.pack(q.cfg.Arena, id, q.cfg.Window) {
@@ -222,7 +235,11 @@ func (q *Queue) Submit(c *Call) error {
 	c.trusted.Store(c.flags&wire.Quick != 0)
 	q.inFlight.Add(1)
 	c.live.Store(id)
-	q.main.place(c, c.submitted)
+	if q.auto != nil {
+		q.auto.place(c, c.submitted)
+	} else {
+		q.main.place(c, c.submitted)
+	}
 	q.watch.arm()
 	return nil
 }
@@ -300,6 +317,9 @@ func (q *Queue) end(c *Call, id uint64) bool {
 	}
 	c.unpack(q.cfg.Arena)
 	q.inFlight.Add(-1)
+	if q.auto != nil {
+		q.auto.ended(c)
+	}
 	if c.released.Load() {
 		q.freeCell(c)
 	}

@@ -71,6 +71,9 @@ func (q *Queue) look() bool {
 	var best Worker   // who has spare threads and the fewest busy ones
 	again, fewest := unread, 1.0
 	for _, w := range readers {
+		if q.auto != nil && !q.auto.readsMain(w) {
+			continue
+		}
 		busy := 0
 		for i := range w.Slots() {
 			id, began := w.Slot(i)

@@ -12,6 +12,9 @@ func (q *Queue) Attach(w Worker) {
 	q.readers = append(slices.Clone(q.readers), w)
 	q.alive = append(slices.Clone(q.alive), w)
 	q.capacity.Add(int64(w.Slots()))
+	if q.auto != nil {
+		q.auto.wake()
+	}
 }
 
 // Detach says that w reads no more, because it drains or has died. What it

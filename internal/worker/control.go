@@ -92,6 +92,9 @@ func (w *Worker) takeBody(payload, oob []byte) error {
 // up.
 func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil, nil) }
 
+// Select makes the worker read the lanes whose bits are set.
+func (w *Worker) Select(lanes uint32) { w.send(wire.Control{Op: wire.Lanes, N: lanes}, nil, nil) }
+
 // Drain makes the worker stop reading, finish what it runs, and end.
 func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil, nil) }
 

@@ -34,6 +34,7 @@ type Settings struct {
 	Lanes        int                 `json:"lanes"`
 	Multiprocess bool                `json:"multiprocess"`
 	Capture      bool                `json:"capture"`
+	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 }
 
 // Slots is how many requests such a worker runs at once.

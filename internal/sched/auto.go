@@ -1,0 +1,255 @@
+package sched
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// Auto is what the class auto needs: requests wait in order of what their
+// routes need, and workers take roles.
+//
+//	light      quick requests, and all that is not known: at once to the main lane
+//	waiting    long, but little CPU: to the main lane, as many at once as the
+//	           route bears (see limiter)
+//	computing  much CPU: to the compute lane, one per core, one per process
+//
+// Workers in the compute role read the compute lane only, so a computing
+// request has its process to itself; the others, at least one, read the main
+// lane, and no light request meets a computing one.
+type Auto struct {
+	Compute Lane
+	Cores   int
+	Workers int // to begin with
+	Most    int // workers at most
+	Threads int // waiting requests at once in the whole server
+	// Grow asks for so many workers more, or fewer. It must not block.
+	Grow func(n int, why string)
+	// Decided is told of each decision, with the numbers it was made from.
+	Decided func(text string)
+}
+
+// Lanes as bits of a worker's selection.
+const (
+	mainLane    = 1
+	computeLane = 2
+)
+
+// AutoWorker is a worker that can change its role.
+type AutoWorker interface {
+	Worker
+	Select(lanes uint32)
+	CPU() time.Duration // of the process so far
+	Runnable() bool     // one of its threads runs or could
+}
+
+// kind is what a call was placed as.
+type kind uint8
+
+const (
+	light kind = iota
+	waiting
+	computing
+)
+
+func (k kind) String() string { return [...]string{"light", "waiting", "computing"}[k] }
+
+// auto places calls by what their routes need.
+type auto struct {
+	q       *Queue
+	cfg     Auto
+	compute *line
+	kick    chan struct{}
+	roles   roles // of the manager's goroutine
+
+	mu      sync.Mutex
+	slots   int      // guarded by mu: computing requests that may run
+	busy    int      // guarded by mu: computing requests that have a slot
+	queue   []*Call  // guarded by mu: computing requests without one
+	waiting int      // guarded by mu: waiting requests on the lane or running
+	blocked []*Route // guarded by mu: routes with pending calls, in turn
+
+	apart map[Worker]bool // guarded by mu: workers that read the compute lane only
+}
+
+func newAuto(q *Queue, cfg Auto) *auto {
+	return &auto{q: q, cfg: cfg, compute: newLine(q, cfg.Compute), kick: make(chan struct{}, 1), roles: newRoles(), apart: map[Worker]bool{}}
+}
+
+// place puts a call where its route belongs.
+func (a *auto) place(c *Call, now int64) {
+	switch c.kind {
+	case waiting:
+		a.placeWaiting(c, now)
+	case computing:
+		a.placeComputing(c, now)
+	default:
+		a.q.main.place(c, now)
+	}
+}
+
+// placeWaiting sends a call if its route and the server have room for one more
+// thread that waits.
+func (a *auto) placeWaiting(c *Call, now int64) {
+	r := c.Route
+	a.mu.Lock()
+	if len(r.pending) > 0 || !a.roomLocked(r) {
+		if r.pending = append(r.pending, c); len(r.pending) == 1 {
+			a.blocked = append(a.blocked, r)
+		}
+		a.mu.Unlock()
+		return
+	}
+	a.takeLocked(r)
+	a.mu.Unlock()
+	a.q.main.place(c, now)
+}
+
+func (a *auto) roomLocked(r *Route) bool {
+	return r.limiter.active < r.limiter.now() && a.waiting < a.cfg.Threads
+}
+
+func (a *auto) takeLocked(r *Route) {
+	r.limiter.take()
+	a.waiting++
+}
+
+// placeComputing sends a call if a slot is free, and otherwise keeps it in the
+// order of arrival: with equal jobs that halves mean latency against sharing
+// the cores.
+func (a *auto) placeComputing(c *Call, now int64) {
+	a.mu.Lock()
+	if a.busy < a.slots && len(a.queue) == 0 {
+		a.busy++
+		c.slot = true
+		a.mu.Unlock()
+		a.compute.place(c, now)
+	} else {
+		a.queue = append(a.queue, c)
+		a.mu.Unlock()
+	}
+	a.wake()
+}
+
+// readsMain reports whether a worker reads the main lane.
+func (a *auto) readsMain(w Worker) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.apart[w]
+}
+
+// choose tells a worker which lanes to read.
+func (a *auto) choose(w AutoWorker, lanes uint32) {
+	a.mu.Lock()
+	if lanes&mainLane == 0 {
+		a.apart[w] = true
+	} else {
+		delete(a.apart, w)
+	}
+	a.mu.Unlock()
+	w.Select(lanes)
+}
+
+// wake makes the manager look now.
+func (a *auto) wake() {
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+}
+
+// ended gives back what a call had, to the next.
+func (a *auto) ended(c *Call) {
+	switch c.kind {
+	case waiting:
+		a.mu.Lock()
+		c.Route.limiter.active--
+		a.waiting--
+		a.mu.Unlock()
+		a.feedWaiting()
+	case computing:
+		a.mu.Lock()
+		if c.slot {
+			c.slot = false
+			a.busy--
+		}
+		a.mu.Unlock()
+		a.feedComputing()
+	}
+}
+
+// feedWaiting sends what there is room for: the routes take turns.
+func (a *auto) feedWaiting() {
+	for {
+		a.mu.Lock()
+		i := slices.IndexFunc(a.blocked, a.roomLocked)
+		if i < 0 {
+			a.mu.Unlock()
+			return
+		}
+		r := a.blocked[i]
+		c := r.pending[0]
+		r.pending = slices.Delete(r.pending, 0, 1)
+		a.blocked = slices.Delete(a.blocked, i, i+1)
+		if len(r.pending) > 0 {
+			a.blocked = append(a.blocked, r)
+		}
+		a.takeLocked(r)
+		a.mu.Unlock()
+		a.send(a.q.main, c)
+	}
+}
+
+// feedComputing fills the slots that are free.
+func (a *auto) feedComputing() {
+	for {
+		a.mu.Lock()
+		if a.busy >= a.slots || len(a.queue) == 0 {
+			a.mu.Unlock()
+			return
+		}
+		c := a.queue[0]
+		a.queue = slices.Delete(a.queue, 0, 1)
+		a.busy++
+		c.slot = true
+		a.mu.Unlock()
+		a.send(a.compute, c)
+	}
+}
+
+// send places a call that was kept, or ends it if nobody waits for it.
+func (a *auto) send(l *line, c *Call) {
+	id := c.live.Load()
+	switch {
+	case id == 0:
+		a.ended(c)
+	case a.q.flagged(c):
+		a.q.fail(c, id, ErrCancelled)
+	default:
+		l.place(c, a.q.cfg.Clock())
+	}
+}
+
+// observe notes what a route needed.
+func (a *auto) observe(c *Call, f *wire.Frame, failed bool) {
+	r := c.Route
+	if f.CPU != wire.NotMeasured {
+		r.observeCPU(f.CPU)
+	}
+	if c.kind != waiting {
+		return
+	}
+	a.mu.Lock()
+	before := r.limiter.now()
+	r.limiter.observe(f.Service, failed, a.cfg.Threads)
+	after := r.limiter.now()
+	a.mu.Unlock()
+	if after != before {
+		a.decided("%s: up to %d at once instead of %d (%s)", r.name, after, before, r.limiter.why)
+	}
+	if after > before {
+		a.feedWaiting()
+	}
+}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package worker
+
+import "time"
+
+// CPU is not known here.
+func (w *Worker) CPU() time.Duration { return 0 }
+
+// Runnable is not known here; a request that computes keeps its slot.
+func (w *Worker) Runnable() bool { return true }
