@@ -1,0 +1,272 @@
+package front
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"girin/internal/http1"
+	"girin/internal/logs"
+	"girin/internal/sched"
+	"girin/internal/wire"
+)
+
+// app stands for workers and the application: a function that gets each
+// request in a goroutine of its own. It is the scheduler's lane, arena and
+// only worker.
+type app struct {
+	queue *sched.Queue
+	run   func(*appCall)
+
+	mu      sync.Mutex
+	memory  []byte              // guarded by mu: the arena
+	used    int                 // guarded by mu
+	running map[uint64]*appCall // guarded by mu
+	most    int                 // guarded by mu: the most that ran at once
+	begun   int                 // guarded by mu
+	done    sync.WaitGroup
+}
+
+// appCall is one request as the application sees it.
+type appCall struct {
+	app     *app
+	id      uint64
+	environ map[string]string
+	pairs   int // how many the environ block had
+	body    []byte
+	fetched chan []byte
+	granted chan uint32 // credit, or wire.Cancelled
+}
+
+const slots = 1000
+
+func (a *app) TrySend(packet []byte) bool { a.begin(bytes.Clone(packet)); return true }
+func (a *app) Send(packet []byte) error   { a.begin(bytes.Clone(packet)); return nil }
+func (a *app) Stop()                      {}
+func (a *app) Unread() int                { return 0 }
+
+func (a *app) Flags() []byte { return a.memory[:wire.FlagTable] }
+func (a *app) Free(int, int) {}
+func (a *app) Alloc(n int) ([]byte, int, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := a.used
+	a.used += n
+	return a.memory[at:a.used], at, a.used <= len(a.memory)
+}
+
+func (a *app) PID() int               { return 1 }
+func (a *app) Slots() int             { return slots }
+func (a *app) Slot(int) (_, _ uint64) { return 0, 0 }
+func (a *app) Promote()               {}
+func (a *app) Dump(uint64)            {}
+func (a *app) Grant(id uint64, n uint32) {
+	a.mu.Lock()
+	c := a.running[id]
+	a.mu.Unlock()
+	if c != nil {
+		c.granted <- n
+	}
+}
+
+func (a *app) SendBody(id uint64, f *os.File, length int64) {
+	a.mu.Lock()
+	c := a.running[id]
+	a.mu.Unlock()
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, length))
+	if err != nil {
+		b = []byte(err.Error())
+	}
+	c.fetched <- b
+}
+
+func (a *app) begin(packet []byte) {
+	head, err := wire.ParseRequest(packet)
+	if err != nil {
+		panic(err)
+	}
+	rest := packet[wire.RequestHead:]
+	if head.Flags&wire.InArena != 0 {
+		rest = a.memory[head.At:][:head.Environ+head.Body]
+	}
+	c := &appCall{app: a, id: head.ID, fetched: make(chan []byte, 1), granted: make(chan uint32, 100)}
+	c.environ, c.pairs = decodeEnviron(head.Form, rest[:head.Environ])
+	c.body = bytes.Clone(rest[head.Environ:])
+	a.mu.Lock()
+	a.running[c.id] = c
+	a.most = max(a.most, len(a.running))
+	a.begun++
+	a.mu.Unlock()
+	a.done.Go(func() {
+		if head.Flags&wire.Spooled != 0 {
+			c.frame(wire.Fetch, 0, nil, nil)
+			c.body = <-c.fetched
+		}
+		a.run(c)
+	})
+}
+
+func decodeEnviron(form wire.Form, b []byte) (env map[string]string, pairs int) {
+	var all []string
+	if form == wire.Joined {
+		all = strings.Split(string(b), "\x00")
+	} else {
+		for len(b) > 0 {
+			n := binary.LittleEndian.Uint32(b)
+			all = append(all, string(b[4:4+n]))
+			b = b[4+n:]
+		}
+	}
+	env = map[string]string{}
+	for i := 0; i+1 < len(all); i += 2 {
+		env[all[i]] = all[i+1]
+	}
+	return env, len(all) / 2
+}
+
+func (c *appCall) frame(kind wire.Kind, flags wire.FrameFlags, head, body []byte) {
+	fields := 0
+	if head != nil {
+		fields = bytes.Count(head, []byte{0}) / 2
+	}
+	f := wire.Frame{
+		ID: c.id, Kind: kind, Flags: flags, CPU: wire.NotMeasured,
+		Head: uint32(len(head)), Body: uint32(len(body)), Fields: uint16(fields),
+	}
+	if flags&wire.Final != 0 {
+		c.app.mu.Lock()
+		delete(c.app.running, c.id)
+		c.app.mu.Unlock()
+	}
+	c.app.queue.Frame(c.app, &f, head, body)
+}
+
+func headBlock(status string, fields []string) []byte {
+	return []byte(strings.Join(append([]string{status}, fields...), "\x00"))
+}
+
+// answer gives a whole response. Fields are names and values in turn.
+func (c *appCall) answer(status, body string, fields ...string) {
+	c.frame(wire.Response, wire.Final|wire.Whole, headBlock(status, fields), []byte(body))
+}
+
+func (c *appCall) start(status string, fields ...string) {
+	c.frame(wire.Response, 0, headBlock(status, fields), nil)
+}
+func (c *appCall) block(body []byte) { c.frame(wire.Block, 0, nil, body) }
+func (c *appCall) end()              { c.frame(wire.Block, wire.Final, nil, nil) }
+func (c *appCall) dropped()          { c.frame(wire.Dropped, wire.Final, nil, nil) }
+func (c *appCall) fail()             { c.frame(wire.Failed, wire.Final, nil, nil) }
+
+// cancelled waits until nobody waits for the answer any more.
+func (c *appCall) cancelled(t *testing.T) {
+	t.Helper()
+	for {
+		select {
+		case n := <-c.granted:
+			if n == wire.Cancelled {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("the request was not cancelled")
+			return
+		}
+	}
+}
+
+// answerEnviron shows the environ, a line for each variable.
+func answerEnviron(c *appCall) {
+	var b strings.Builder
+	for key, value := range c.environ {
+		b.WriteString(key + "=" + value + "\n")
+	}
+	c.answer("200 OK", b.String(), "Content-Type", "text/plain")
+}
+
+// served is a running front with an application.
+type served struct {
+	*Server
+	app  *app
+	addr string
+	log  *lockedBuffer
+}
+
+// serveApp starts a front for an application on a loopback port.
+func serveApp(t *testing.T, run func(*appCall), change ...func(*Config)) *served {
+	t.Helper()
+	s := newServed(t, run, change...)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	s.Serve(l, 0)
+	return s
+}
+
+// newServed is serveApp without a listener.
+func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *served {
+	t.Helper()
+	a := &app{run: run, memory: make([]byte, wire.FlagTable+(8<<20)), used: wire.FlagTable, running: map[uint64]*appCall{}}
+	clock := func() int64 { return time.Now().UnixNano() }
+	a.queue = sched.New(sched.Config{Lane: a, Arena: a, Cells: 4096, Waits: 100, Window: 256 << 10, Clock: clock})
+	errorLog, out := openLog(t)
+	cfg := Config{
+		Queue: a.queue, Limits: http1.DefaultLimits(), MaxBody: 1 << 20, KeepAlive: time.Minute, MaxConns: 1000,
+		SpoolDir: t.TempDir(), Log: errorLog, Clock: clock, Ready: func() bool { return true },
+		HTTP2: HTTP2Options{MaxStreams: 100, Window: 65535, MaxFrame: 16384, MaxHeaderList: 65536},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s := &served{Server: New(cfg), app: a, log: out}
+	a.queue.Start()
+	a.queue.Attach(a)
+	s.Start()
+	t.Cleanup(func() {
+		ctx, cancel := testContext(t, 5*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		a.queue.Close()
+		a.done.Wait()
+	})
+	return s
+}
+
+// lockedBuffer is a log that a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// openLog returns a log of all levels, and what is in it.
+func openLog(t *testing.T) (*logs.ErrorLog, *lockedBuffer) {
+	t.Helper()
+	out := new(lockedBuffer)
+	l, err := logs.OpenError(logs.ErrorOptions{Target: logs.Target{Path: "-"}, Stderr: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, out
+}
