@@ -68,6 +68,9 @@ func (a *auto) manager() {
 func (a *auto) look() bool {
 	now := a.q.cfg.Clock()
 	workers := a.workers()
+	if len(workers) == 0 {
+		return false
+	}
 	if now-a.roles.lastLook >= int64(lookBusy) {
 		a.measure(workers, now)
 	}
