@@ -191,7 +191,7 @@ func (p *panel) rateRows() *chart.Scene {
 	for i, c := range p.charted() {
 		row := &r.Rows[i]
 		row.Ideal = c.Ideal
-		if starved(c) {
+		if p.starved(c) {
 			row.Text, row.Alarm = row.Text+" starved", true
 		}
 	}

@@ -33,6 +33,7 @@ type view struct {
 	Summary            []finding
 	Partial            bool
 	Subjects           []string
+	Glance             glance
 	Panels             []panelView
 	OpenTables         bool
 	Reading            []string
@@ -83,7 +84,7 @@ func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 		Title: f.Plan.Name, About: f.Plan.About, Date: m.Started.Format("2 January 2006 15:04"),
 		CSS: template.CSS(chart.CSS() + pageCSS), JS: template.JS(pageJS),
 		Summary: findings, Partial: len(f.Done()) < m.Planned,
-		Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,
+		Glance: atAGlance(all), Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,
 		Plan: string(f.Source), Packages: m.Packages, Data: map[string]cellData{},
 	}
 	for _, s := range f.Plan.Subjects {
@@ -201,14 +202,14 @@ func (p *panel) remarks(c *cell) field {
 	if c.Setting.Recommended {
 		words = append(words, "documented recommendation")
 	}
-	if starved(c) && !p.Alone {
+	if p.starved(c) {
 		words = append(words, "starved")
 	}
 	if len(c.Invalid) > 0 {
 		words = append(words, fmt.Sprintf("%d invalid: %s", len(c.Invalid), firstInvalid(c)))
 	}
 	text := strings.Join(words, "; ")
-	return field{Text: text, Sort: text, Bad: len(c.Invalid) > 0 || starved(c) && !p.Alone}
+	return field{Text: text, Sort: text, Bad: len(c.Invalid) > 0 || p.starved(c)}
 }
 
 // addData adds the timelines: of each cell the run in the middle.

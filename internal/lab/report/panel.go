@@ -2,6 +2,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
@@ -19,6 +20,8 @@ type panel struct {
 	// Alone is false for a stream that competes with others: there latency matters as
 	// much as the rate.
 	Alone bool
+	// Only is set if the report has no other scenario, so that its name says nothing.
+	Only  bool
 	Cells []*cell
 
 	// Floor is the noise floor of the ranking's metric; Ranked is false where places
@@ -53,16 +56,19 @@ func (c *cell) OK() bool { return len(c.Runs) > 0 }
 // open reports whether the load came at a rate, so that the latency is the result.
 func (p *panel) open() bool { return p.Offered > 0 }
 
-// Name is the panel's heading.
+// Name is the panel's heading: scenario, phase and stream, as far as they tell it from the
+// others.
 func (p *panel) Name() string {
-	name := p.Scenario
-	if p.Phase != p.Scenario {
-		name += ": " + p.Phase
+	var parts []string
+	for _, part := range []string{p.Scenario, p.Phase, p.Stream} {
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
 	}
-	if p.Stream != p.Phase && p.Stream != p.Scenario {
-		name += ", " + p.Stream
+	if p.Only && len(parts) > 1 {
+		parts = parts[1:]
 	}
-	return name
+	return strings.Join(parts, ", ")
 }
 
 // panels groups the runs of a folder. Settings keep the plan's order.
@@ -73,10 +79,12 @@ func panels(f *result.Folder) []*panel {
 		order[s.ID()] = i
 	}
 	var all []*panel
-	for _, sc := range f.Plan.AllScenarios() {
+	scenarios := f.Plan.AllScenarios()
+	for _, sc := range scenarios {
 		for _, ph := range sc.Phases {
 			for _, st := range ph.Streams {
 				p := newPanel(sc, ph, st)
+				p.Only = len(scenarios) == 1
 				p.collect(f.Runs, cores)
 				slices.SortStableFunc(p.Cells, func(a, b *cell) int { return order[a.Key()] - order[b.Key()] })
 				p.rank()
@@ -283,5 +291,7 @@ func (p *panel) better(a, b *cell) bool {
 // served reports whether an open load was kept up with.
 func served(c *cell) bool { return c.Ideal == 0 || c.Rate.Median >= 0.95*c.Ideal }
 
-// starved reports whether a stream got less than half of what it could.
-func starved(c *cell) bool { return c.OK() && c.Ideal > 0 && c.Rate.Median < 0.5*c.Ideal }
+// starved reports whether a stream got less than half of what it could beside the others.
+func (p *panel) starved(c *cell) bool {
+	return !p.Alone && c.OK() && c.Ideal > 0 && c.Rate.Median < 0.5*c.Ideal
+}

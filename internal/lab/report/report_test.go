@@ -180,8 +180,11 @@ func TestStarvation(t *testing.T) {
 		return 0.99 * st.Ideal
 	})
 	html, said := render(t, f)
-	if want := "By gunicorn sync 5x1: mixed, light 5.0"; !strings.Contains(said, want[:len(want)-3]) {
+	if want := "By gunicorn sync 5x1: light 5.0"; !strings.Contains(said, want[:len(want)-3]) {
 		t.Errorf("the summary lacks %q:\n%s", want, said)
+	}
+	if n := strings.Count(html, `class="l0"`); n != 2 {
+		t.Errorf("%d cells of the overview are red, want gunicorn's 2", n)
 	}
 	if strings.Contains(said, "By girin") || !strings.Contains(html, "starved") {
 		t.Errorf("starvation is told wrongly:\n%s", said)

@@ -196,11 +196,8 @@ func starvation(all []*panel) []string {
 	victims := map[string][]string{}
 	var order []string
 	for _, p := range all {
-		if p.Alone {
-			continue
-		}
 		for _, c := range p.Cells {
-			if !starved(c) || c.Setting.Again {
+			if !p.starved(c) || c.Setting.Again {
 				continue
 			}
 			if victims[c.Key()] == nil {
