@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// driveStream speaks HTTP/1.1 on a connection that only reads and writes: TLS.
+func (c *client) driveStream() {
+	for {
+		if !c.inFlight {
+			c.begin()
+			if _, err := c.conn.Write(c.out); err != nil && !c.answeredEarly(err) {
+				c.broke(err)
+				return
+			}
+		}
+		n, err := c.conn.Read(c.buf[c.filled:])
+		if !c.received(n, err) {
+			if c.err != nil {
+				c.broke(c.err)
+				return
+			}
+			continue
+		}
+		if !c.finish() {
+			return
+		}
+	}
+}
+
+// answeredEarly reports whether a write failed because the server has stopped reading: it may have sent its answer, such
+// as 413, before that.
+func (c *client) answeredEarly(err error) bool {
+	return len(c.req.Body) > 0 && errors.Is(err, syscall.EPIPE)
+}
+
+// broke sorts out an error: a timeout may be the monitor's way to wake this client, for itself or because the run is over.
+func (c *client) broke(err error) {
+	if c.run.stopped.Load() {
+		c.hangUp()
+		return
+	}
+	c.lost(err)
+}
+
+// driveRaw speaks HTTP/1.1 on a socket.
+//
+// It stays inside one RawConn.Read from response to response. rawStep writes the next request and then asks the runtime
+// to wait, without trying to read first; so a request costs one write, one read and its share of an epoll_wait, and no
+// read that finds nothing.
+func (c *client) driveRaw() {
+	for {
+		err := c.raw.Read(c.step)
+		if err == nil {
+			err = c.err
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !c.run.stopped.Load() && !c.timedOut():
+			// A poke: look at the socket once more.
+			if err := c.conn.SetDeadline(time.Time{}); err != nil {
+				c.broke(err)
+				return
+			}
+		case err != nil:
+			c.broke(err)
+			return
+		case c.unsent != nil:
+			if !c.flush() {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (c *client) timedOut() bool {
+	c.now = c.run.now()
+	return c.inFlight && c.now >= c.timeoutAt()
+}
+
+// flush sends what the socket did not take at once.
+func (c *client) flush() bool {
+	_, err := c.conn.Write(c.unsent)
+	c.unsent = nil
+	if err != nil && !c.answeredEarly(err) {
+		c.now = c.run.now()
+		c.broke(err)
+		return false
+	}
+	return true
+}
+
+// rawStep is called by the runtime when the socket may be readable. It returns false to wait for that, true to leave
+// RawConn.Read: with c.err, with c.unsent, or when there is nothing to send now.
+func (c *client) rawStep(fd uintptr) bool {
+	for {
+		if !c.inFlight {
+			c.begin()
+			return c.sendRaw(fd)
+		}
+		n, err := rawRead(fd, c.buf[c.filled:])
+		switch {
+		case err == syscall.EAGAIN:
+			return false
+		case err == syscall.EINTR:
+			continue
+		}
+		if c.received(n, err) {
+			if !c.finish() {
+				return true
+			}
+		} else if c.err != nil {
+			return true
+		}
+	}
+}
+
+// sendRaw writes the request and reports whether to leave RawConn.Read.
+func (c *client) sendRaw(fd uintptr) bool {
+	n, err := rawWrite(fd, c.out)
+	if n == len(c.out) {
+		return false
+	}
+	if err != nil && err != syscall.EAGAIN && err != syscall.EINTR {
+		c.err = err
+		return true
+	}
+	c.unsent = c.out[n:]
+	return true
+}
