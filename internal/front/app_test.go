@@ -194,7 +194,7 @@ type served struct {
 	*Server
 	app  *app
 	addr string
-	log  *lockedBuffer
+	log  *logText
 }
 
 // serveApp starts a front for an application on a loopback port.
@@ -241,28 +241,44 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 	return s
 }
 
-// lockedBuffer is a log that a test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
+// logText is a log that a test reads while it is written.
+type logText struct {
+	mu      sync.Mutex
+	text    strings.Builder // guarded by mu
+	written chan struct{}   // guarded by mu: closed by the next write
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.written)
+	l.written = make(chan struct{})
+	return l.text.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+// wait waits until the log tells.
+func (l *logText) wait(t *testing.T, what string) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		text, written := l.text.String(), l.written
+		l.mu.Unlock()
+		if strings.Contains(text, what) {
+			return
+		}
+		select {
+		case <-written:
+		case <-limit:
+			t.Fatalf("the log does not tell %q:\n%s", what, text)
+		}
+	}
 }
 
 // openLog returns a log of all levels, and what is in it.
-func openLog(t *testing.T) (*logs.ErrorLog, *lockedBuffer) {
+func openLog(t *testing.T) (*logs.ErrorLog, *logText) {
 	t.Helper()
-	out := new(lockedBuffer)
+	out := &logText{written: make(chan struct{})}
 	l, err := logs.OpenError(logs.ErrorOptions{Target: logs.Target{Path: "-"}, Stderr: out})
 	if err != nil {
 		t.Fatal(err)

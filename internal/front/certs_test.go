@@ -141,3 +141,12 @@ func (s *served) dialTLS(t *testing.T, c *tls.Config) *tls.Conn {
 	t.Cleanup(func() { nc.Close() })
 	return nc
 }
+
+// client opens a connection of the kind that the front speaks.
+func (s *served) client(t *testing.T, a *authority) net.Conn {
+	t.Helper()
+	if s.cfg.TLS == nil {
+		return s.dial(t)
+	}
+	return s.dialTLS(t, &tls.Config{RootCAs: a.pool(), ServerName: "localhost"})
+}

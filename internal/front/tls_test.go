@@ -167,9 +167,7 @@ func TestCertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 	if got := name(); got != "first" {
 		t.Errorf("with half of the files changed the certificate is %q", got)
 	}
-	if !strings.Contains(s.log.String(), "stays as it was") {
-		t.Errorf("the log does not tell: %s", s.log)
-	}
+	s.log.wait(t, "stays as it was")
 	write(t, f.key, keyPEM)
 	if got := name(); got != "second" {
 		t.Errorf("the certificate is %q, want the second", got)
