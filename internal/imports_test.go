@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"logs":       {},
 	"bench":      {},
 	"lab":        {"bench", "proc"},
+	"control":    {"sched"},
 }
 
 func TestImportsGoDownwards(t *testing.T) {

@@ -34,6 +34,7 @@ func commands() []command {
 		{"serve", "serve a WSGI application; the word may be left out: girin app:app", runServe},
 		{"bench", "load a server, and report what ab reports and what it hides", runBench},
 		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
+		{"ctl", "ask a running server what it does: girin ctl status", runCtl},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
 		{"version", "show the version", runVersion},

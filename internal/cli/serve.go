@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"girin/internal/config"
+	"girin/internal/control"
 	"girin/internal/front"
 	"girin/internal/logs"
 	"girin/internal/proc"
@@ -31,6 +32,8 @@ type server struct {
 	lane      *worker.Lane
 
 	computeLane *worker.Lane // for auto only
+	control     *control.Server
+	decisions   decisions
 
 	arena    *worker.Arena
 	captured *os.File // workers' output; nil: it is not captured
@@ -161,6 +164,7 @@ func (s *server) run() int {
 	}
 	signals := watchSignals(s)
 	defer signals.close()
+	s.listenControl()
 	s.queue.Start()
 	s.front.Start()
 	for i, l := range s.listeners {
@@ -210,6 +214,9 @@ func (s *server) end(err error) int {
 func (s *server) close() {
 	for _, l := range s.listeners {
 		l.Close()
+	}
+	if s.control != nil {
+		s.control.Close()
 	}
 	if s.captured != nil {
 		s.captured.Close()

@@ -1,7 +1,13 @@
 package cli
 
 import (
+	"os"
+	"slices"
+	"sync"
+	"time"
+
 	"girin/internal/config"
+	"girin/internal/control"
 	"girin/internal/sched"
 )
 
@@ -45,6 +51,54 @@ func (s *server) auto() *sched.Auto {
 	return &sched.Auto{
 		Compute: s.computeLane, Cores: p.cores, Workers: p.workers, Most: p.most, Threads: p.waiting,
 		Grow:    func(n int, why string) { s.workers.Scale(n) },
-		Decided: func(text string) { s.log.Debugf("auto: %s", text) },
+		Decided: s.decided,
+	}
+}
+
+// decided notes a decision for the log and for whoever asks.
+func (s *server) decided(text string) {
+	s.log.Debugf("auto: %s", text)
+	s.decisions.add(text)
+}
+
+// decisions are the last ones.
+type decisions struct {
+	mu   sync.Mutex
+	last []control.Decision // guarded by mu
+}
+
+const keptDecisions = 20
+
+func (d *decisions) add(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.last) == keptDecisions {
+		d.last = slices.Delete(d.last, 0, 1)
+	}
+	d.last = append(d.last, control.Decision{Time: time.Now(), Text: text})
+}
+
+func (d *decisions) list() []control.Decision {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.last)
+}
+
+// listenControl opens the control socket. A server without one serves as well.
+func (s *server) listenControl() {
+	dir, err := control.Dir(s.env.Getenv)
+	if err == nil {
+		s.control, err = control.Listen(dir, s.status)
+	}
+	if err != nil {
+		s.log.Warningf("girin ctl cannot ask this server: %v", err)
+	}
+}
+
+func (s *server) status() control.Status {
+	return control.Status{
+		Version: Version, PID: os.Getpid(), App: s.cfg.App, Class: s.cfg.WorkerClass, Cores: s.sizes.cores,
+		Started: s.began, Uptime: time.Since(s.began), Addresses: s.urls(), Conns: s.front.Conns(),
+		Sched: s.queue.Status(), Decisions: s.decisions.list(),
 	}
 }

@@ -52,6 +52,7 @@ func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
 		return
 	}
 	c.Route.observe(f.Service)
+	q.waits.note(int64(f.Began) - c.submitted)
 	if q.auto != nil {
 		q.auto.observe(c, f, len(head) > 0 && head[0] == '5')
 	}

@@ -95,6 +95,7 @@ type Queue struct {
 	cfg    Config
 	flags  []byte
 	routes routes
+	waits  queueTimes
 	cells  []atomic.Pointer[Call]
 	watch  watcher
 

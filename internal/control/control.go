@@ -1,0 +1,183 @@
+// Package control is a running server's control socket: a unix socket in the
+// user's runtime directory over which `girin ctl` and `girin top` ask what the
+// server does. It owns the socket's place, its rights and the check of who
+// asks. What is told is a Status; that it is made of, the server knows.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"girin/internal/sched"
+)
+
+// Status is what a server tells of itself.
+type Status struct {
+	Version   string        `json:"version"`
+	PID       int           `json:"pid"`
+	App       string        `json:"app"`
+	Class     string        `json:"class"`
+	Cores     int           `json:"cores"`
+	Started   time.Time     `json:"started"`
+	Addresses []string      `json:"addresses"`
+	Conns     int           `json:"connections"`
+	Sched     sched.Status  `json:"sched"`
+	Decisions []Decision    `json:"decisions"` // the last ones of auto, oldest first
+	Uptime    time.Duration `json:"uptime"`
+}
+
+// Decision is something that auto did, and why.
+type Decision struct {
+	Time time.Time `json:"time"`
+	Text string    `json:"text"`
+}
+
+// Dir is the directory of control sockets: the user's own, never a shared one
+// where another could have put something first.
+func Dir(getenv func(string) string) (string, error) {
+	if os.Geteuid() == 0 {
+		return "/run/girin", nil
+	}
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "girin"), nil
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".cache", "girin"), nil
+	}
+	return "", errors.New("there is no runtime directory: $XDG_RUNTIME_DIR and $HOME are not set")
+}
+
+// Path is the control socket of the server with that process id.
+func Path(dir string, pid int) string { return filepath.Join(dir, strconv.Itoa(pid)+".sock") }
+
+// Server answers on a control socket.
+type Server struct {
+	path string
+	http *http.Server
+	done chan struct{}
+}
+
+// Listen opens the control socket of this process in dir, which is made if it
+// is not there, and answers with what status returns.
+func Listen(dir string, status func() Status) (*Server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := ours(dir); err != nil {
+		return nil, err
+	}
+	sweep(dir)
+	path := Path(dir, os.Getpid())
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(status())
+	})
+	s := &Server{path: path, done: make(chan struct{}), http: &http.Server{Handler: mux, ReadTimeout: 5 * time.Second}}
+	go func() {
+		defer close(s.done)
+		_ = s.http.Serve(checked{l})
+	}()
+	return s, nil
+}
+
+// Close removes the socket and ends what is being answered.
+func (s *Server) Close() {
+	s.http.Close()
+	<-s.done
+	_ = os.Remove(s.path)
+}
+
+// checked accepts only peers of this user, and root.
+type checked struct{ net.Listener }
+
+func (l checked) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerUID(c.(*net.UnixConn))
+		if err == nil && (uid == os.Geteuid() || uid == 0) {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+// sweep removes the sockets of servers that have ended without doing so.
+func sweep(dir string) {
+	for _, path := range sockets(dir) {
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+		} else {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+func sockets(dir string) []string {
+	paths, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
+	return paths
+}
+
+// Find returns the control socket of the one server that runs. With several,
+// or none, it says so.
+func Find(dir string) (string, error) {
+	var alive, pids []string
+	for _, path := range sockets(dir) {
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			alive = append(alive, path)
+			pids = append(pids, strings.TrimSuffix(filepath.Base(path), ".sock"))
+		}
+	}
+	switch len(alive) {
+	case 0:
+		return "", fmt.Errorf("no girin server of this user runs (none has a socket in %s)", dir)
+	case 1:
+		return alive[0], nil
+	}
+	return "", fmt.Errorf("several servers run; choose one with --pid: %s", strings.Join(pids, ", "))
+}
+
+// Get asks a server for its status.
+func Get(ctx context.Context, path string) (s Status, err error) {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://girin/status", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return s, fmt.Errorf("ask %s: %w", path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("ask %s: %s", path, resp.Status)
+	}
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}

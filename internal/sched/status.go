@@ -1,0 +1,158 @@
+package sched
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Status is what the scheduler does at one moment. Durations are nanoseconds.
+type Status struct {
+	InFlight  int             `json:"in_flight"`
+	Capacity  int             `json:"capacity"` // threads that are ready
+	Held      int             `json:"held"`     // calls for which a lane had no room
+	Queued    int             `json:"queued"`   // calls that auto keeps back
+	Computing int             `json:"computing"`
+	Slots     int             `json:"slots"` // computing requests that may run
+	Workers   []WorkerStatus  `json:"workers"`
+	Routes    []RouteStatus   `json:"routes"`
+	Waits     []time.Duration `json:"waits"` // recent times in the queue, sorted
+}
+
+// WorkerStatus is what one worker does.
+type WorkerStatus struct {
+	PID     int       `json:"pid"`
+	Lane    string    `json:"lane"` // all, main, compute
+	Slots   int       `json:"slots"`
+	Running []Running `json:"running"`
+}
+
+// Running is one request that a thread runs.
+type Running struct {
+	ID    uint64        `json:"id"`
+	Route string        `json:"route"`
+	Age   time.Duration `json:"age"`
+}
+
+// RouteStatus is what is known of one route.
+type RouteStatus struct {
+	Name       string        `json:"name"`
+	Count      uint32        `json:"count"`
+	Kind       string        `json:"kind"` // light, waiting, computing
+	ServiceP50 time.Duration `json:"service_p50"`
+	ServiceP95 time.Duration `json:"service_p95"`
+	CPUP50     time.Duration `json:"cpu_p50"` // 0: not measured
+	CPUP95     time.Duration `json:"cpu_p95"`
+	Limit      int           `json:"limit"` // of waiting requests at once
+	Active     int           `json:"active"`
+	Pending    int           `json:"pending"`
+}
+
+// Status tells what the scheduler does.
+func (q *Queue) Status() Status {
+	s := Status{InFlight: q.InFlight(), Capacity: q.Capacity(), Waits: q.waits.sorted()}
+	for _, l := range q.lines {
+		s.Held += int(l.held.Load())
+	}
+	q.mu.Lock()
+	alive, readers := q.alive, q.readers
+	q.mu.Unlock()
+	now := q.cfg.Clock()
+	for _, w := range alive {
+		s.Workers = append(s.Workers, q.workerStatus(w, slices.Contains(readers, w), now))
+	}
+	s.Routes = q.routes.status(q.auto)
+	if q.auto != nil {
+		q.auto.status(&s)
+	}
+	return s
+}
+
+func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
+	s := WorkerStatus{PID: w.PID(), Lane: "main", Slots: w.Slots()}
+	switch {
+	case !reads:
+		s.Lane = "none, it drains"
+	case q.auto != nil && !q.auto.readsMain(w):
+		s.Lane = "compute"
+	}
+	for i := range w.Slots() {
+		id, began := w.Slot(i)
+		if id == 0 {
+			continue
+		}
+		r := Running{ID: id, Age: time.Duration(now - int64(began))}
+		if c := q.find(id); c != nil {
+			r.Route = c.Route.Name()
+		}
+		s.Running = append(s.Running, r)
+	}
+	return s
+}
+
+func (a *auto) status(s *Status) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Computing, s.Slots, s.Queued = a.busy, a.slots, len(a.queue)
+	for _, r := range a.blocked {
+		s.Queued += len(r.pending)
+	}
+}
+
+// status lists the routes, the most used first.
+func (t *routes) status(a *auto) (list []RouteStatus) {
+	for i := range t.table {
+		if r := t.table[i].Load(); r != nil {
+			list = append(list, r.status(a))
+		}
+	}
+	slices.SortFunc(list, func(x, y RouteStatus) int { return int(y.Count) - int(x.Count) })
+	return list
+}
+
+func (r *Route) status(a *auto) RouteStatus {
+	s := RouteStatus{Name: r.name, Count: r.seen.Load(), Kind: r.kind().String()}
+	s.ServiceP50, s.ServiceP95 = quantiles(r.recent[:], s.Count)
+	s.CPUP50, s.CPUP95 = quantiles(r.cpu[:], r.measured.Load())
+	if a != nil {
+		a.mu.Lock()
+		s.Limit, s.Active, s.Pending = r.limiter.now(), r.limiter.active, len(r.pending)
+		a.mu.Unlock()
+	}
+	return s
+}
+
+// quantiles returns the median and the 95th percentile of a ring of
+// microseconds into which n were written.
+func quantiles(ring []atomic.Uint32, n uint32) (p50, p95 time.Duration) {
+	k := min(int(n), len(ring))
+	if k == 0 {
+		return 0, 0
+	}
+	us := make([]uint32, k)
+	for i := range us {
+		us[i] = ring[i].Load()
+	}
+	slices.Sort(us)
+	return time.Duration(us[k/2]) * time.Microsecond, time.Duration(us[k*95/100]) * time.Microsecond
+}
+
+// queueTimes keeps the last times that calls spent in the queue, in microseconds.
+type queueTimes struct {
+	next atomic.Uint32
+	ring [256]atomic.Uint32
+}
+
+func (w *queueTimes) note(ns int64) {
+	i := w.next.Add(1) - 1
+	w.ring[i%uint32(len(w.ring))].Store(uint32(max(ns/1000, 0)))
+}
+
+func (w *queueTimes) sorted() []time.Duration {
+	list := make([]time.Duration, min(int(w.next.Load()), len(w.ring)))
+	for i := range list {
+		list[i] = time.Duration(w.ring[i].Load()) * time.Microsecond
+	}
+	slices.Sort(list)
+	return list
+}
