@@ -58,6 +58,9 @@ func parseLabFlags(env *Env, args []string) (*labFlags, *pflag.FlagSet, error) {
 	flags.BoolVar(&f.full, "full", false, "article: its own durations of 5 s, both of its loads, 6 repeats; takes many hours")
 	flags.BoolVar(&f.printPlan, "print-plan", false, "print the plan and do not run it")
 	err := flags.Parse(args)
+	if err != nil && !errors.Is(err, pflag.ErrHelp) {
+		err = labUsageError{err.Error()}
+	}
 	f.args = flags.Args()
 	return f, flags, err
 }

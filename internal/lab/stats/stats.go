@@ -14,6 +14,10 @@ import (
 // Confidence of intervals, and 1 minus the error rate of comparisons.
 const Confidence = 0.95
 
+// rankAlpha is the error rate of places. It is stricter than that of a single comparison,
+// since the first one, which the others are compared with, was chosen for being the largest.
+const rankAlpha = 0.01
+
 // MinRuns is how many runs an interval at Confidence needs: with fewer the median may lie
 // outside of everything seen (2 * 0.5^5 = 6 %).
 const MinRuns = 6
@@ -126,7 +130,7 @@ func leaders(samples [][]float64, sorted []int, floor float64) int {
 	for i, other := range sorted[1:] {
 		ps[i] = P(first, samples[other])
 	}
-	limit := falseDiscoveryLimit(ps, 1-Confidence)
+	limit := falseDiscoveryLimit(ps, rankAlpha)
 	for i, other := range sorted[1:] {
 		if ps[i] <= limit && Differ(first, samples[other], floor) {
 			return i + 1
