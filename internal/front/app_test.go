@@ -230,7 +230,7 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 	a.queue.Attach(a)
 	s.Start()
 	t.Cleanup(func() {
-		ctx, cancel := testContext(t, 5*time.Second)
+		ctx, cancel := testContext(t, 10*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)

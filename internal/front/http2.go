@@ -115,12 +115,13 @@ func (h *http2Server) Close() error { return nil }
 // Addr is what a net.Listener has. There is no address.
 func (h *http2Server) Addr() net.Addr { return &net.TCPAddr{} }
 
-// stageStreams is of a connection of HTTP/2: its streams are timed one by one.
+// stageStreams is of a connection of HTTP/2 from its first stream on: net/http
+// times it when it is idle, and streams are timed one by one. Before that it is
+// timed as one of HTTP/1.1: net/http asks nobody to leave who has not begun.
 const stageStreams = stageLinger + 1
 
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
-	c.stage.enter(stageStreams)
 	h := c.srv.http2
 	k := &carried{c, make(chan struct{})}
 	h.carried.Store(c.nc, k)
@@ -150,7 +151,11 @@ func (h *http2Server) connState(nc net.Conn, state http.ConnState) {
 }
 
 func serveStream(w http.ResponseWriter, r *http.Request) {
-	newStream(r.Context().Value(connKey{}).(*conn), w, r).serve()
+	c := r.Context().Value(connKey{}).(*conn)
+	if c.stage.now() != stageStreams {
+		c.stage.enter(stageStreams)
+	}
+	newStream(c, w, r).serve()
 }
 
 // debugLines writes what net/http has to say, which is about clients' faults,
