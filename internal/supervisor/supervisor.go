@@ -355,6 +355,7 @@ func (s *Supervisor) ready(m *member) {
 		return
 	}
 	m.state, m.since = serving, time.Now()
+	m.w.Select(firstLane)
 	s.cfg.Queue.Attach(m.w)
 	if !s.gen.proven {
 		s.gen.proven = true
@@ -365,6 +366,10 @@ func (s *Supervisor) ready(m *member) {
 		s.cfg.Failed(nil)
 	}
 }
+
+// firstLane is what a worker reads unless the scheduler says otherwise. Before
+// it is told so it has taken no request, and may be ended without harm.
+const firstLane = 1
 
 // drain lets a worker finish what it runs and end.
 func (s *Supervisor) drain(m *member) {
