@@ -1,0 +1,45 @@
+"""What the tests ask of an application: its environ, who it runs as, to wait."""
+import os
+import time
+
+
+def environ(env, query):
+    return "".join(f"{key}={value}\n" for key, value in sorted(env.items()) if isinstance(value, str))
+
+
+def identity(env, query):
+    return f"uid={os.getuid()}\ngid={os.getgid()}\ngroups={sorted(os.getgroups())}\nppid={os.getppid()}\npid={os.getpid()}\n"
+
+
+def variables(env, query):
+    return "".join(f"{key}={value}\n" for key, value in sorted(os.environ.items()))
+
+
+def wait(env, query):
+    time.sleep(float(query))
+    return "waited\n"
+
+
+def orphan(env, query):
+    """Leave a process behind that ends soon, and say which."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        grandchild = os.fork()
+        if grandchild == 0:
+            time.sleep(float(query))
+            os._exit(7)
+        os.write(write, b"%d" % grandchild)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(read, 20).decode() + "\n"
+
+
+PATHS = {"/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan}
+
+
+def application(env, start_response):
+    make = PATHS.get(env["PATH_INFO"])
+    body = make(env, env["QUERY_STRING"]).encode("latin-1", "replace") if make else b"hello\n" * 100
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
