@@ -102,22 +102,26 @@ func (r *Route) observeCPU(us uint32) {
 	r.heavy.Store(4*heavy >= n)
 }
 
-// classify judges by the last n times: quick if all were, slow if a quarter
-// was.
+// classify judges by the last n times: slow if a quarter was, quick if three
+// quarters were. A few long ones do not count against a route: on a busy machine
+// any thread may lose its core for some milliseconds, and if a request trusted
+// to be quick is not, the watcher sees to what waits for it (lookAtQuick).
 func (r *Route) classify(n uint32) wire.RequestFlags {
-	var longest, slow uint32
+	var long, slow uint32
 	for i := range n {
 		us := r.recent[i].Load()
-		longest = max(longest, us)
+		if us >= quickBelow {
+			long++
+		}
 		if us >= slowFrom {
 			slow++
 		}
 	}
 	switch {
-	case longest < quickBelow:
-		return wire.Quick
 	case 4*slow >= n:
 		return wire.Slow
+	case 4*long < n:
+		return wire.Quick
 	}
 	return 0
 }
