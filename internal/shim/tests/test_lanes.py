@@ -22,6 +22,7 @@ def lane(request, monkeypatch):
     read_end, write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
     monkeypatch.setattr(wire, "LANE_FD", read_end)
     made = lanes.Lanes(1)
+    made.select(1)
     yield made, write_end
     made.close()
     try:
@@ -54,6 +55,19 @@ def test_stop_ends_waiting_and_reads_nothing(lane):
     os.write(write_end, b"unread")
     assert made.wait() is None and made.read() is None
     assert made.first == -1
+
+
+def test_no_lane_is_read_until_one_is_selected():
+    read_end, write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "LANE_FD", read_end)
+        made = lanes.Lanes(1)
+    os.write(write_end, b"kept")
+    assert made.read() is None and made.first == -1
+    made.select(1)
+    assert made.read() == b"kept"
+    made.close()
+    os.close(write_end)
 
 
 def test_a_lane_that_is_not_selected_is_not_read(lane):
