@@ -77,13 +77,18 @@ func (c *conn) serve() {
 // finish closes the connection, and keeps a panic to it.
 func (c *conn) finish() {
 	if p := recover(); p != nil {
-		c.srv.cfg.Log.Errorf("connection ended: panic: %v\n%s", p, debug.Stack())
+		c.panicked(p)
 	}
 	c.abandon()
 	c.nc.Close()
 	c.in.release()
 	c.body.discard(c.srv)
 	c.srv.forget(c)
+}
+
+// panicked logs a fault of the front's own, which ends this connection alone.
+func (c *conn) panicked(p any) {
+	c.srv.cfg.Log.Errorf("connection ended: panic: %v\n%s", p, debug.Stack())
 }
 
 // abandon says that nothing can be written any more.
@@ -111,6 +116,7 @@ func (c *conn) next() bool {
 	if verdict := c.makeEnviron(); verdict != nil {
 		return c.refuse(verdict)
 	}
+	injectFault(faultInConn, &c.exchange)
 	c.reply.record.keep(&c.exchange)
 	c.in.consumed()
 	if !c.readBody() {
@@ -121,12 +127,44 @@ func (c *conn) next() bool {
 	return true
 }
 
+// simple serves the request that was read if it is whole, alone and nothing
+// special, as nearly all are. If not it reports false and has done nothing.
+func (c *conn) simple() bool {
+	if c.replying() || c.srv.fault.Load() != nil || c.srv.cfg.Queue.Full() {
+		return false
+	}
+	c.req.Reset()
+	n, verdict := c.req.Parse(c.in.unread(), c.limits())
+	if verdict != nil || n != len(c.in.unread()) || c.req.ContentLength != 0 {
+		return false
+	}
+	if path := c.srv.cfg.HealthPath; path != "" && string(c.req.Path) == path {
+		return false
+	}
+	c.isHead = string(c.req.Method) == "HEAD"
+	if c.makeEnviron() != nil {
+		return false
+	}
+	c.in.take(n)
+	c.reply.record.keep(&c.exchange)
+	c.body.discard(c.srv)
+	c.body.whole = true
+	c.submit()
+	return true
+}
+
+// replying reports whether the last response is not written yet, or was the
+// last one.
+func (c *conn) replying() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reply.running || c.out.busy || c.dead || c.reply.last
+}
+
 // submit hands the request to the scheduler. From here on the reply belongs to
 // whoever answers; this goroutine reads on, to know when the client leaves.
 func (c *conn) submit() {
-	c.mu.Lock()
-	c.reply.begin(c)
-	c.mu.Unlock()
+	c.beginReply()
 	c.stage.enter(stageBusy)
 	if err := c.srv.cfg.Queue.Submit(&c.call); err != nil {
 		c.Fail(err)
@@ -134,11 +172,17 @@ func (c *conn) submit() {
 	c.in.consumed()
 }
 
+func (c *conn) beginReply() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply.begin(c)
+}
+
 // readHead reads the next request's head, and waits for the last response to
 // be written. It reports false if the connection has ended.
 func (c *conn) readHead() bool {
 	for c.in.empty() {
-		if !c.more() {
+		if !c.came(c.in.fillServing()) {
 			return false
 		}
 	}
@@ -169,8 +213,10 @@ func (c *conn) readHead() bool {
 
 // more reads more bytes. It reports false if there will be none: the client
 // has gone, or its time is over.
-func (c *conn) more() bool {
-	err := c.in.fill()
+func (c *conn) more() bool { return c.came(c.in.fill()) }
+
+// came judges a read. It reports false if no more bytes will come.
+func (c *conn) came(err error) bool {
 	switch {
 	case err == nil:
 		return true
@@ -205,15 +251,20 @@ func (c *conn) refuse(verdict *http1.Error) bool {
 	b := http1.ErrorResponse(nil, verdict.Status, verdict.Reason, http1.ErrorOptions{
 		Fields: fields, NoBody: c.isHead,
 	})
-	c.mu.Lock()
-	c.reply.begin(c)
-	c.reply.last, c.reply.whole = true, false
-	c.reply.refused(verdict.Status)
-	c.sendLocked(b, nil, nil)
-	c.endLocked()
-	c.mu.Unlock()
+	c.sendLast(verdict.Status, b)
 	c.linger()
 	return false
+}
+
+// sendLast sends a whole response, after which the connection ends.
+func (c *conn) sendLast(status int, b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply.begin(c)
+	c.reply.last, c.reply.whole = true, false
+	c.reply.refused(status)
+	c.sendLocked(b, nil, nil)
+	c.endLocked()
 }
 
 var (
@@ -360,6 +411,7 @@ func (c *conn) Frame(f *wire.Frame, head, body []byte) {
 	if !c.reply.running {
 		return
 	}
+	injectFault(faultInReader, &c.exchange)
 	if c.dead {
 		if f.Flags&wire.Final != 0 {
 			c.endLocked()

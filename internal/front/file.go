@@ -3,6 +3,7 @@ package front
 import (
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"girin/internal/sched"
@@ -55,10 +56,7 @@ func (c *conn) sendFileLocked() {
 		return
 	}
 	for left := body.Length; left > 0 && !c.dead; {
-		c.mu.Unlock()
-		_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
-		n, err := io.CopyN(c.nc, body.File, min(left, fileStep))
-		c.mu.Lock()
+		n, err := c.copyUnlocked(body.File, min(left, fileStep))
 		left -= n
 		c.reply.sent += n
 		switch {
@@ -66,9 +64,18 @@ func (c *conn) sendFileLocked() {
 			c.lied("its file became shorter than its Content-Length")
 			c.out.cut, c.reply.last = true, true
 			return
+		case n > 0 && errors.Is(err, errWriteTimeout):
 		case err != nil:
 			c.lostLocked()
 			return
 		}
 	}
+}
+
+// copyUnlocked is writeUnlocked for a file's next n bytes.
+func (c *conn) copyUnlocked(f *os.File, n int64) (int64, error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
+	return io.CopyN(c.nc, f, n)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,7 +84,21 @@ func inherited(fd int) (net.Listener, error) {
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
+	if s, ok := l.(socket); ok {
+		return handedOver{s}, nil
+	}
 	return l, nil
+}
+
+// handedOver is an inherited listener. Whoever started this server may hand it
+// to the next one too, with what waits to be accepted.
+type handedOver struct{ socket }
+
+// socket is what listeners of the net package can do.
+type socket interface {
+	net.Listener
+	syscall.Conn
+	SetDeadline(time.Time) error
 }
 
 // setBacklog sets how many connections may wait to be accepted. The kernel

@@ -83,7 +83,18 @@ func (c *conn) lostLocked() {
 		c.srv.cfg.Queue.Cancel(&c.call)
 	}
 	c.dieLocked()
-	c.nc.Close()
+	c.closeSoon()
+}
+
+// closeSoon closes the connection, which ends its goroutine's reading. Close
+// itself waits until nobody reads, and who reads may wait for mu.
+func (c *conn) closeSoon() {
+	nc := c.transport()
+	c.srv.done.Add(1) // not from zero: the connection's goroutine still counts
+	go func() {
+		defer c.srv.done.Done()
+		nc.Close()
+	}()
 }
 
 func (o *output) set(parts ...[]byte) {
@@ -151,6 +162,13 @@ const (
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked(p)
+			c.out.busy = false
+			c.lostLocked()
+		}
+	}()
 	c.drainLocked()
 	c.out.busy = false
 	switch {
@@ -177,18 +195,24 @@ func (c *conn) drainLocked() {
 	}
 }
 
+// writeUnlocked frees the lock while it writes. It gives up when the client has
+// taken nothing for writeLimit.
+func (c *conn) writeUnlocked(b []byte) (n int, err error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	injectFault(faultInWriter, &c.exchange)
+	_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
+	return c.nc.Write(b)
+}
+
 // writeQueueLocked writes b in steps. The lock is free while it waits.
 func (c *conn) writeQueueLocked(b []byte) {
 	for len(b) > 0 && !c.dead {
-		step := b[:min(len(b), writeStep)]
-		c.mu.Unlock()
-		_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
-		n, err := c.nc.Write(step)
-		c.mu.Lock()
+		n, err := c.writeUnlocked(b[:min(len(b), writeStep)])
 		b = b[n:]
 		c.out.writing -= n
 		c.srv.queued.Add(-int64(n))
-		if err != nil {
+		if err != nil && !(n > 0 && errors.Is(err, errWriteTimeout)) {
 			if errors.Is(err, errWriteTimeout) {
 				c.srv.cfg.Log.Debugf("client %s read nothing for %v", c.peer.addr, writeLimit)
 			}

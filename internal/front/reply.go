@@ -344,7 +344,7 @@ func (c *conn) hangUpLocked() {
 		return
 	}
 	if c.reply.whole && c.raw != nil && c.in.pendingBytes() == 0 {
-		c.nc.Close()
+		c.closeSoon()
 		c.dieLocked()
 		return
 	}

@@ -2,7 +2,6 @@ package front
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"sync"
@@ -47,10 +46,13 @@ type Server struct {
 	fault    atomic.Pointer[[]byte] // see ShowFault
 	queued   atomic.Int64           // response bytes that wait for slow clients
 
-	mu        sync.Mutex
-	conns     map[*conn]struct{} // guarded by mu
-	listeners []*listener        // guarded by mu
-	empty     chan struct{}      // guarded by mu: closed when the last connection goes, while draining
+	mu         sync.Mutex
+	conns      map[*conn]struct{} // guarded by mu
+	left       sync.Cond          // a connection has gone, or the server stops
+	accepting  int                // guarded by mu: listeners
+	empty      chan struct{}      // guarded by mu: closed when nothing is left, while draining
+	drainBegan int64              // guarded by mu: ns
+	listeners  []*listener        // guarded by mu
 
 	trustedLimits http1.Limits // Config.Limits, for peers that Config.Trust has
 	scriptByField bool         // such peers may tell SCRIPT_NAME
@@ -65,13 +67,15 @@ type Server struct {
 // listener is a socket that accepts, and what its requests have in common.
 type listener struct {
 	net.Listener
-	base uint8 // index of its base environ
-	unix bool
+	base      uint8 // index of its base environ
+	unix      bool
+	inherited bool // what waits to be accepted is for the next server
 }
 
 // New returns a server; Serve and Start launch it.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s.left.L = &s.mu
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
 	s.http2 = newHTTP2Server(s)
 	return s
@@ -89,130 +93,77 @@ func (s *Server) Start() {
 // the base environ of its requests.
 func (s *Server) Serve(l net.Listener, base uint8) {
 	ln := &listener{Listener: l, base: base, unix: l.Addr().Network() == "unix"}
+	_, ln.inherited = l.(handedOver)
 	s.mu.Lock()
 	s.listeners = append(s.listeners, ln)
+	s.accepting++
 	s.mu.Unlock()
 	s.done.Add(1)
 	go s.accept(ln)
 }
 
-// accept passes connections to goroutines of their own. Without descriptors it
-// waits; the listener stays.
-func (s *Server) accept(l *listener) {
-	defer s.done.Done()
-	for {
-		nc, err := l.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			s.cfg.Log.Warningf("accept on %s: %v", l.Addr(), err)
-			if !s.pause(acceptPause) {
-				return
-			}
-			continue
-		}
-		s.admit(nc, l)
-	}
-}
-
-// acceptPause is how long accepting rests when it fails: without descriptors
-// it would fail at once again.
-const acceptPause = 50 * time.Millisecond
-
-// pause waits, and reports whether the server goes on.
-func (s *Server) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.stop:
-		return false
-	}
-}
-
-// admit starts a connection's goroutine. At the limit of connections the one
-// that has been idle longest goes; if none is idle the new one is refused.
-func (s *Server) admit(nc net.Conn, l *listener) {
-	c := newConn(s, nc, l)
-	s.mu.Lock()
-	full := s.cfg.MaxConns > 0 && len(s.conns) >= s.cfg.MaxConns
-	if !full {
-		s.conns[c] = struct{}{}
-	}
-	s.mu.Unlock()
-	if full && !s.evict() {
-		nc.Close()
-		return
-	}
-	if full {
-		s.mu.Lock()
-		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-	}
-	s.done.Add(1)
-	go func() {
-		defer s.done.Done()
-		c.serve()
-	}()
-}
-
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if s.empty != nil && len(s.conns) == 0 {
-		close(s.empty)
-		s.empty = nil
-	}
-}
-
 // Draining reports whether the server stops.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Shutdown closes the listeners, lets running requests finish and idle
-// connections go, and returns when there are none. If ctx ends first, it closes
-// those that are left.
+// Shutdown accepts what waits to be accepted and closes the listeners, lets
+// running requests finish and idle connections go, and returns when there are
+// none. If ctx ends first, it closes those that are left.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
+	empty := s.beginDrain()
 	s.http2.drain()
-	s.closeListeners()
-	empty := make(chan struct{})
-	s.mu.Lock()
-	if len(s.conns) == 0 {
-		close(empty)
-	} else {
-		s.empty = empty
-	}
-	s.mu.Unlock()
 	var err error
 	select {
 	case <-empty:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-		s.closeConns()
+		s.closeAll()
 	}
 	s.once.Do(func() { close(s.stop) })
+	s.left.Broadcast()
 	s.done.Wait()
 	s.http2.close()
 	return err
 }
 
-func (s *Server) closeListeners() {
+// beginDrain returns a channel that is closed when nothing is left.
+func (s *Server) beginDrain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drainBegan == 0 {
+		s.drainBegan = s.cfg.Clock()
+	}
+	s.draining.Store(true)
+	for _, l := range s.listeners {
+		l.lastRound()
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	empty := s.empty
+	s.tellEmptyLocked()
+	return empty
+}
+
+// tellEmptyLocked closes empty if nothing is left.
+func (s *Server) tellEmptyLocked() {
+	if s.empty == nil || len(s.conns) > 0 || s.accepting > 0 {
+		return
+	}
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
+}
+
+func (s *Server) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	s.listeners = nil
-}
-
-func (s *Server) closeConns() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.transport().Close()
+		c.closeSoon()
 		c.abandon()
 	}
 }

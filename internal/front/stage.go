@@ -79,6 +79,7 @@ func (s *Server) sweep(now int64) {
 			_ = c.nc.SetReadDeadline(longAgo)
 		}
 	}
+	s.left.Broadcast() // who waits for room may find another to evict
 }
 
 // limitOf is how long c may stay in its stage; 0: for ever.
@@ -89,8 +90,9 @@ func (s *Server) limitOf(c *conn) time.Duration {
 		if c.stage.now() == stageNew {
 			limit = headLimit
 		}
-		if s.draining.Load() {
-			limit = min(limit, drainLimit)
+		if s.drainBegan > 0 {
+			idle := max(s.drainBegan-c.stage.since, 0) // when the draining began
+			limit = min(limit, time.Duration(idle)+drainLimit)
 		}
 		return limit
 	case stageHead:
@@ -101,24 +103,6 @@ func (s *Server) limitOf(c *conn) time.Duration {
 		return lingerLimit
 	}
 	return 0
-}
-
-// evict closes the connection that has been idle longest, and reports whether
-// there was one.
-func (s *Server) evict() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var oldest *conn
-	for c := range s.conns {
-		if c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
-			oldest = c
-		}
-	}
-	if oldest == nil {
-		return false
-	}
-	_ = oldest.nc.SetReadDeadline(longAgo)
-	return true
 }
 
 // afterHalfClose runs f if the request is still queued some time after its

@@ -215,5 +215,5 @@ func (c *conn) cut() {
 	if tcp, ok := nc.(interface{ SetLinger(int) error }); ok && !c.reply.chunked && c.reply.remain < 0 {
 		_ = tcp.SetLinger(0)
 	}
-	nc.Close()
+	c.closeSoon()
 }

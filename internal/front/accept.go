@@ -1,0 +1,161 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// accept passes connections to goroutines of their own. Without descriptors it
+// waits; the listener stays. When the server drains it accepts what waits, so
+// that nobody who has connected is refused, and closes the listener.
+func (s *Server) accept(l *listener) {
+	defer s.done.Done()
+	defer s.accepted(l)
+	failing := false
+	for !s.draining.Load() || l.pending() {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			failing = false
+			if !s.admit(nc, l) {
+				return
+			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			l.again()
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			if !failing {
+				s.cfg.Log.Warningf("accept on %s: %v; it is tried again", l.Addr(), err)
+			}
+			failing = true
+			if !s.pause(acceptPause) {
+				return
+			}
+		}
+	}
+}
+
+// acceptPause is how long accepting rests when it fails: without descriptors
+// it would fail at once again.
+const acceptPause = 50 * time.Millisecond
+
+// pause waits, and reports whether the server goes on.
+func (s *Server) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stop:
+		return false
+	}
+}
+
+// accepted closes a listener on which no more is accepted.
+func (s *Server) accepted(l *listener) {
+	l.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepting--
+	s.tellEmptyLocked()
+}
+
+// lastRound makes accept look whether it shall go on.
+func (l *listener) lastRound() {
+	if d, ok := l.Listener.(socket); ok {
+		_ = d.SetDeadline(longAgo)
+	} else {
+		l.Close()
+	}
+}
+
+// again undoes lastRound.
+func (l *listener) again() {
+	if d, ok := l.Listener.(socket); ok {
+		_ = d.SetDeadline(noDeadline)
+	}
+}
+
+// pending reports whether a connection waits that only this server can accept.
+func (l *listener) pending() (waits bool) {
+	d, ok := l.Listener.(socket)
+	if !ok || l.inherited {
+		return false
+	}
+	raw, err := d.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		waits = err == nil && n > 0
+	})
+	return err == nil && waits
+}
+
+// admit starts a connection's goroutine. At the limit of connections it waits
+// until there is room; meanwhile nobody is accepted, and the connections that
+// have been idle longest go. It reports whether the server goes on.
+func (s *Server) admit(nc net.Conn, l *listener) bool {
+	c := newConn(s, nc, l)
+	if !s.enroll(c) {
+		nc.Close()
+		return false
+	}
+	s.done.Add(1)
+	go func() {
+		defer s.done.Done()
+		c.serve()
+	}()
+	return true
+}
+
+func (s *Server) enroll(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.cfg.MaxConns > 0 && len(s.conns) >= s.cfg.MaxConns {
+		if s.stopped() {
+			return false
+		}
+		s.evictLocked()
+		s.left.Wait()
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// evictLocked closes the connection that has been idle longest.
+func (s *Server) evictLocked() {
+	var oldest *conn
+	for c := range s.conns {
+		if c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
+			oldest = c
+		}
+	}
+	if oldest != nil {
+		_ = oldest.nc.SetReadDeadline(longAgo)
+	}
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.left.Signal()
+	s.tellEmptyLocked()
+}
