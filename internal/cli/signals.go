@@ -41,13 +41,14 @@ func (g *signals) watch(s *server) {
 	var ending time.Time
 	for sig := range g.came {
 		s.log.Infof("Handling signal: %s", signalNames[sig])
+		s.tellManager(sig)
 		switch sig {
 		case syscall.SIGTERM:
 			switch {
 			case ending.IsZero():
 				ending = time.Now()
 				g.done.Add(1)
-				go func() { defer g.done.Done(); s.drain(g.cancel) }()
+				go func() { defer g.done.Done(); s.drain(g.quick, g.cancel) }()
 			case time.Since(ending) > sameSignal:
 				s.kill(g.cancel)
 			}
@@ -82,11 +83,12 @@ var signalNames = map[os.Signal]string{
 	syscall.SIGTTIN: "ttin", syscall.SIGTTOU: "ttou", syscall.SIGUSR1: "usr1",
 }
 
-// drain lets clients be served to their end, then the workers end.
-func (s *server) drain(stop context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.GracefulTimeout)
+// drain lets clients be served to their end, then the workers end. It gives up
+// when quick ends.
+func (s *server) drain(quick context.Context, stop context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(quick, s.cfg.GracefulTimeout)
 	defer cancel()
-	if err := s.front.Shutdown(ctx); err != nil {
+	if err := s.front.Shutdown(ctx); err != nil && quick.Err() == nil {
 		s.log.Warningf("Some requests did not finish within %v", s.cfg.GracefulTimeout)
 		s.workers.Kill()
 	}

@@ -1,11 +1,13 @@
 """Faults are put to real servers. `make faults` runs all of it at full length and
 writes docs/RELIABILITY.md; `make test` runs each fault once, and shorter."""
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
+import raw
 import servers
 import table
 from record import Record
@@ -44,8 +46,16 @@ def girin(record):
         server = servers.girin(worker_class, workers, threads, "--log-level", "info", *options)
         if within is not None:
             server = dataclasses.replace(server, command=within.command(server.command))
-        return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
+        return with_all_workers(servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})}))
     return start
+
+
+@contextlib.contextmanager
+def with_all_workers(running):
+    """Waits until all workers are ready, not only the first."""
+    with running as run:
+        raw.until(lambda: "Ready after" in run.output(), 30, "all workers ready")
+        yield run
 
 
 @pytest.fixture

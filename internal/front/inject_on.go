@@ -1,0 +1,19 @@
+//go:build faults
+
+package front
+
+import "strings"
+
+// Where a request may ask for a panic by its path, for the tests of what a bug
+// in the front would do.
+const (
+	faultInConn   = "/panic/conn"
+	faultInReader = "/panic/reader"
+	faultInWriter = "/panic/writer"
+)
+
+func injectFault(where string, x *exchange) {
+	if r := x.call.Route; r != nil && strings.HasSuffix(r.Name(), where) {
+		panic("injected by a request for " + where)
+	}
+}
