@@ -34,7 +34,7 @@ func (s *server) reload() {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
-	s.reloadTLS()
+	s.reloading()
 	s.workers.Reload(s.launch(cfg), sizesOf(cfg).workers)
 }
 
@@ -42,6 +42,7 @@ func (s *server) reload() {
 // server waits for the next change of a file, and shows the traceback to
 // browsers if nobody but the developer can see it.
 func (s *server) appFailed(why *supervisor.BootError) (wait bool) {
+	s.reloadEnded()
 	if !s.cfg.Reload {
 		return false
 	}

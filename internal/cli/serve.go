@@ -44,6 +44,8 @@ type server struct {
 	python   string
 	tls      *front.TLS // nil: cleartext
 	began    time.Time
+
+	announced bool // of the supervisor's goroutine: the server has served
 }
 
 // loadConfig resolves the settings anew, for a reload.
@@ -121,6 +123,9 @@ func (s *server) openLogs() (err error) {
 }
 
 func (s *server) listen() error {
+	if err := s.activated(); err != nil || len(s.listeners) > 0 {
+		return err
+	}
 	addresses, err := s.cfg.Addresses()
 	if err != nil {
 		return err
@@ -162,6 +167,8 @@ func (s *server) run() int {
 		}
 		defer stop()
 	}
+	defer s.startWatchdog()()
+	defer s.reapOrphans()()
 	signals := watchSignals(s)
 	defer signals.close()
 	s.listenControl()
@@ -249,6 +256,7 @@ func (s *server) describe() string {
 
 // announce says that the server serves.
 func (s *server) announce() {
+	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	if s.cfg.WorkerClass == "auto" || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")

@@ -68,7 +68,7 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
 	}
 	settings.Lanes = len(lanes)
-	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(s.env.Environ, c.RawEnv)}
+	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), c.RawEnv)}
 	if c.CaptureOutput {
 		spec.Out, spec.Err = s.captured, s.captured
 	}

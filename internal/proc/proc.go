@@ -36,8 +36,9 @@ type Process struct {
 // the kernel's parent-death signal is sent when the thread that forked ends,
 // not the process.
 type Starter struct {
-	jobs chan job
-	done chan struct{}
+	jobs   chan job
+	done   chan struct{}
+	family family
 }
 
 type job struct {
@@ -52,7 +53,7 @@ type result struct {
 
 // NewStarter returns a starter; Close ends it.
 func NewStarter() *Starter {
-	s := &Starter{jobs: make(chan job), done: make(chan struct{})}
+	s := &Starter{jobs: make(chan job), done: make(chan struct{}), family: family{pids: map[int]bool{}}}
 	go s.run()
 	return s
 }
@@ -61,7 +62,7 @@ func (s *Starter) run() {
 	defer close(s.done)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	for j := range s.jobs {
-		p, err := start(j.spec)
+		p, err := s.family.start(j.spec)
 		j.result <- result{p, err}
 	}
 }

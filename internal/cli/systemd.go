@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"girin/internal/front"
+	"girin/internal/sched"
+)
+
+// notify tells the service manager how the server does (sd_notify(3)). Without
+// a manager that listens it does nothing.
+func (s *server) notify(states ...string) {
+	if _, err := daemon.SdNotify(false, strings.Join(states, "\n")); err != nil {
+		s.log.Warningf("the service manager cannot be told: %v", err)
+	}
+}
+
+// served tells that the server serves.
+func (s *server) served() {
+	s.announced = true
+	s.notify(daemon.SdNotifyReady, "STATUS=Serves at "+strings.Join(s.urls(), " "))
+}
+
+// reloading tells that new workers are on their way.
+func (s *server) reloading() {
+	s.reloadTLS()
+	s.notify(daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec())
+}
+
+// reloadEnded tells that a reload has ended, well or not: the server serves.
+// Like served it is called by the supervisor.
+func (s *server) reloadEnded() {
+	if s.announced {
+		s.notify(daemon.SdNotifyReady)
+	}
+}
+
+// tellManager tells of a signal that ends the server.
+func (s *server) tellManager(sig os.Signal) {
+	switch sig {
+	case unix.SIGTERM, unix.SIGINT, unix.SIGQUIT:
+		s.notify(daemon.SdNotifyStopping, "STATUS=Ends, running requests first")
+	}
+}
+
+// activated listens on the sockets that the service manager has opened
+// (sd_listen_fds(3)). They take the place of all others, as with gunicorn.
+func (s *server) activated() error {
+	for _, f := range activation.Files(true) {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("socket activation: %w", err)
+		}
+		l, err := front.Listen("fd", "", fd, front.ListenOptions{Backlog: s.cfg.Backlog})
+		if err != nil {
+			return fmt.Errorf("socket activation: %w", err)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// managersOwn are the variables by which a service manager speaks to the one
+// process that it started. Workers must not take them for theirs.
+var managersOwn = []string{"NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
+
+func withoutManagersOwn(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
+		return slices.ContainsFunc(managersOwn, func(name string) bool { return strings.HasPrefix(e, name) })
+	})
+}
+
+// startWatchdog tells the service manager twice in each of its intervals that
+// the server is alive, if it is.
+func (s *server) startWatchdog() (stop func()) {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		s.log.Warningf("the service manager's watchdog: %v", err)
+	}
+	if interval <= 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.watchdog(ctx, interval/2)
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (s *server) watchdog(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		switch err := s.alive(ctx, every); {
+		case err == nil:
+			s.notify(daemon.SdNotifyWatchdog)
+		case ctx.Err() == nil:
+			s.log.Criticalf("the watchdog is not told that the server is alive: %v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// alive reports what does not answer in time of the server's own parts. The
+// application is not asked: that all its threads are busy is no reason to
+// start the server anew, and for those that are stuck there is the timeout.
+func (s *server) alive(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("no answer within "+limit.String()))
+	defer cancel()
+	if err := s.workers.Alive(ctx); err != nil {
+		return fmt.Errorf("supervisor: %w", err)
+	}
+	parts := []struct {
+		name  string
+		touch func()
+	}{
+		{"scheduler", func() { s.touchQueue() }},
+		{"front", func() { s.front.Conns() }},
+	}
+	for _, part := range parts {
+		answered := make(chan struct{})
+		go func() { part.touch(); close(answered) }()
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", part.name, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// touchQueue goes through the lock that every new connection needs.
+func (s *server) touchQueue() {
+	var c sched.Call
+	if s.queue.Register(&c) {
+		s.queue.Release(&c)
+	}
+}
+
+// mainPID is the first process of a system or container.
+const mainPID = 1
+
+// reapOrphans waits for processes that lose their parent, which is the duty of
+// process 1.
+func (s *server) reapOrphans() (stop func()) {
+	if os.Getpid() != mainPID {
+		return func() {}
+	}
+	return s.starter.Reap()
+}
