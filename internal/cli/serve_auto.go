@@ -50,9 +50,18 @@ func (s *server) auto() *sched.Auto {
 	p := s.sizes
 	return &sched.Auto{
 		Compute: s.computeLane, Cores: p.cores, Workers: p.workers, Most: p.most, Threads: p.waiting,
-		Grow:    func(n int, why string) { s.workers.Scale(n) },
+		Resize:  func(n int, why string) { s.workers.Resize(n) },
 		Decided: s.decided,
 	}
+}
+
+// reloadTo is how many workers a new generation has. Under auto it is what the
+// scheduler last asked for: it still knows what the routes need.
+func (s *server) reloadTo(c *config.Config) int {
+	if s.cfg.WorkerClass == "auto" {
+		return 0
+	}
+	return sizesOf(c).workers
 }
 
 // decided notes a decision for the log and for whoever asks.

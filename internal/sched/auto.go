@@ -25,8 +25,8 @@ type Auto struct {
 	Workers int // to begin with
 	Most    int // workers at most
 	Threads int // waiting requests at once in the whole server
-	// Grow asks for so many workers more, or fewer. It must not block.
-	Grow func(n int, why string)
+	// Resize asks for so many workers. It must not wait for them.
+	Resize func(workers int, why string)
 	// Decided is told of each decision, with the numbers it was made from.
 	Decided func(text string)
 }
@@ -69,13 +69,14 @@ type auto struct {
 	busy    int      // guarded by mu: computing requests that have a slot
 	queue   []*Call  // guarded by mu: computing requests without one
 	waiting int      // guarded by mu: waiting requests on the lane or running
+	room    int      // guarded by mu: how many of those the workers have threads for
 	blocked []*Route // guarded by mu: routes with pending calls, in turn
 
-	apart map[Worker]bool // guarded by mu: workers that read the compute lane only
+	lanes map[Worker]uint32 // guarded by mu: what each worker was told to read
 }
 
 func newAuto(q *Queue, cfg Auto) *auto {
-	return &auto{q: q, cfg: cfg, compute: newLine(q, cfg.Compute), kick: make(chan struct{}, 1), roles: newRoles(), apart: map[Worker]bool{}}
+	return &auto{q: q, cfg: cfg, compute: newLine(q, cfg.Compute), kick: make(chan struct{}, 1), roles: newRoles(cfg.Workers), lanes: map[Worker]uint32{}}
 }
 
 // place puts a call where its route belongs.
@@ -102,18 +103,24 @@ func (a *auto) placeWaiting(c *Call, now int64) {
 		a.mu.Unlock()
 		return
 	}
-	a.takeLocked(r)
+	a.takeLocked(c)
 	a.mu.Unlock()
 	a.q.main.place(c, now)
 }
 
 func (a *auto) roomLocked(r *Route) bool {
-	return r.limiter.active < r.limiter.now() && a.waiting < a.cfg.Threads
+	return r.limiter.active < r.limiter.now() && a.waiting < min(a.room, a.cfg.Threads)
 }
 
-func (a *auto) takeLocked(r *Route) {
-	r.limiter.take()
+// shortLocked reports whether requests wait for want of threads alone.
+func (a *auto) shortLocked() bool {
+	return len(a.blocked) > 0 && a.waiting >= a.room && a.room < a.cfg.Threads
+}
+
+func (a *auto) takeLocked(c *Call) {
+	c.Route.limiter.take()
 	a.waiting++
+	c.slot = true
 }
 
 // placeComputing sends a call if a slot is free, and otherwise keeps it in the
@@ -126,28 +133,40 @@ func (a *auto) placeComputing(c *Call, now int64) {
 		c.slot = true
 		a.mu.Unlock()
 		a.compute.place(c, now)
-	} else {
-		a.queue = append(a.queue, c)
-		a.mu.Unlock()
+		return
 	}
-	a.wake()
+	a.queue = append(a.queue, c)
+	full := a.slots >= a.cfg.Cores
+	a.mu.Unlock()
+	if !full {
+		a.wake()
+	}
 }
 
-// readsMain reports whether a worker reads the main lane.
-func (a *auto) readsMain(w Worker) bool {
+// reads is which lanes a worker reads.
+func (a *auto) reads(w Worker) uint32 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.apart[w]
+	return a.lanes[w]
+}
+
+// unread reports whether something waits on the compute lane for a worker that
+// reads the main lane too.
+func (a *auto) unread() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, lanes := range a.lanes {
+		if lanes == mainLane|computeLane {
+			return a.compute.lane.Unread() > 0
+		}
+	}
+	return false
 }
 
 // choose tells a worker which lanes to read.
 func (a *auto) choose(w AutoWorker, lanes uint32) {
 	a.mu.Lock()
-	if lanes&mainLane == 0 {
-		a.apart[w] = true
-	} else {
-		delete(a.apart, w)
-	}
+	a.lanes[w] = lanes
 	a.mu.Unlock()
 	w.Select(lanes)
 }
@@ -162,22 +181,31 @@ func (a *auto) wake() {
 
 // ended gives back what a call had, to the next.
 func (a *auto) ended(c *Call) {
-	switch c.kind {
-	case waiting:
-		a.mu.Lock()
-		c.Route.limiter.active--
-		a.waiting--
-		a.mu.Unlock()
+	if c.kind == light || !a.giveBack(c) {
+		return
+	}
+	if c.kind == waiting {
 		a.feedWaiting()
-	case computing:
-		a.mu.Lock()
-		if c.slot {
-			c.slot = false
-			a.busy--
-		}
-		a.mu.Unlock()
+	} else {
 		a.feedComputing()
 	}
+}
+
+// giveBack takes the place from a call, and reports whether it had one.
+func (a *auto) giveBack(c *Call) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !c.slot {
+		return false
+	}
+	c.slot = false
+	if c.kind == waiting {
+		c.Route.limiter.active--
+		a.waiting--
+	} else {
+		a.busy--
+	}
+	return true
 }
 
 // feedWaiting sends what there is room for: the routes take turns.
@@ -196,7 +224,7 @@ func (a *auto) feedWaiting() {
 		if len(r.pending) > 0 {
 			a.blocked = append(a.blocked, r)
 		}
-		a.takeLocked(r)
+		a.takeLocked(c)
 		a.mu.Unlock()
 		a.send(a.q.main, c)
 	}
@@ -229,6 +257,7 @@ func (a *auto) send(l *line, c *Call) {
 		a.q.fail(c, id, ErrCancelled)
 	default:
 		l.place(c, a.q.cfg.Clock())
+		a.q.watch.arm()
 	}
 }
 

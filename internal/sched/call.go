@@ -32,7 +32,7 @@ type Call struct {
 
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
-	slot      bool // guarded by auto.mu: it has one of the computing slots
+	slot      bool // guarded by auto.mu: it counts among those that wait or compute
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns

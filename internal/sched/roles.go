@@ -11,7 +11,6 @@ const (
 	lookBusy   = 10 * time.Millisecond
 	lookIdle   = 250 * time.Millisecond
 	needLasts  = time.Second
-	growEvery  = time.Second
 	retireIdle = time.Minute
 	// A computing request that had less than this share of a core, and could
 	// not have had more, in two looks, waits for something: it gives its slot
@@ -21,6 +20,8 @@ const (
 	// idle, need another process.
 	starvedFor = 200 * time.Millisecond
 	idleShare  = 0.3
+	// One thread in so many is kept from requests that wait, for light ones.
+	spareThreads = 16
 )
 
 // roles is what the manager knows of the workers.
@@ -28,8 +29,9 @@ type roles struct {
 	of       map[AutoWorker]*role
 	want     int   // workers that should compute
 	wanted   int64 // when they were last needed
-	grown    int64
-	active   int64 // when anything was last in flight
+	target   int   // workers that were asked for
+	resizes  pace
+	needed   int64 // when all workers were last of use
 	fed      int64 // when nothing waited unread, or no core was idle
 	lastLook int64
 }
@@ -37,12 +39,13 @@ type roles struct {
 // role is what one worker does.
 type role struct {
 	computes bool
+	lanes    uint32
 	cpu      time.Duration // at the last look
 	share    float64       // of a core, since then
 	waits    int           // looks in a row in which it had little CPU
 }
 
-func newRoles() roles { return roles{of: map[AutoWorker]*role{}} }
+func newRoles(workers int) roles { return roles{of: map[AutoWorker]*role{}, target: workers} }
 
 // manager gives workers their roles, and asks for more or fewer.
 func (a *auto) manager() {
@@ -76,7 +79,7 @@ func (a *auto) look() bool {
 	}
 	a.assign(workers, now)
 	a.feedComputing()
-	a.resize(workers, now)
+	a.need(workers, now)
 	return a.roles.want > 0
 }
 
@@ -94,7 +97,6 @@ func (a *auto) workers() (list []AutoWorker) {
 		list = append(list, aw)
 		if known[aw] = a.roles.of[aw]; known[aw] == nil {
 			known[aw] = &role{cpu: aw.CPU()}
-			a.choose(aw, mainLane)
 		}
 	}
 	for w := range a.roles.of {
@@ -136,7 +138,7 @@ func (a *auto) yield(w AutoWorker) (any bool) {
 			continue
 		}
 		a.mu.Lock()
-		if c.slot && c.live.Load() == id {
+		if c.slot && c.kind == computing && c.live.Load()&^givenUp == id {
 			c.slot, any = false, true
 			a.busy--
 		}
@@ -174,50 +176,91 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	for ; have > a.roles.want; have-- {
 		a.dismiss(workers)
 	}
+	a.spread(workers, have)
 	a.mu.Lock()
 	a.slots = have
 	a.mu.Unlock()
 }
 
 // recruit makes the least busy worker compute. rest is how many do not yet; the
-// last of them stays, unless there can be no other: then it does both.
+// last of them stays if it can be spared: if others compute already, and one
+// more worker can come.
 func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
-	if rest < 2 && len(workers) < a.cfg.Most {
-		a.grow(1, now, fmt.Sprintf("%d requests compute and %d of %d workers are left for others", a.roles.want, rest, len(workers)))
-		return false
-	}
 	if rest < 1 {
 		return false
 	}
-	var best AutoWorker
-	fewest := 0
-	for _, w := range workers {
-		if busy := busySlots(w); !a.roles.of[w].computes && (best == nil || busy < fewest) {
-			best, fewest = w, busy
+	if rest == 1 && (a.roles.target < a.cfg.Most || len(workers) < a.roles.target) {
+		a.resize(1, len(workers), now, fmt.Sprintf("%d requests compute and %d of %d workers are left for others", a.roles.want, rest, len(workers)))
+		if len(workers) > 1 {
+			return false
 		}
 	}
-	lanes := uint32(computeLane)
-	if rest == 1 {
-		lanes |= mainLane
-	}
-	a.roles.of[best].computes, a.roles.of[best].waits = true, 0
-	a.choose(best, lanes)
+	best := a.leastBusy(workers, false)
+	r := a.roles.of[best]
+	r.computes, r.waits = true, 0
 	a.decided("worker %d computes: %d requests do or would", best.PID(), a.roles.want)
 	return true
 }
 
 // dismiss gives the least busy computing worker back to everything else.
 func (a *auto) dismiss(workers []AutoWorker) {
-	var best AutoWorker
+	best := a.leastBusy(workers, true)
+	a.roles.of[best].computes = false
+	a.decided("worker %d no longer computes: %d requests do or would", best.PID(), a.roles.want)
+}
+
+// leastBusy is, of those that compute or of the others, who runs least.
+func (a *auto) leastBusy(workers []AutoWorker, computes bool) (best AutoWorker) {
 	fewest := 0
 	for _, w := range workers {
-		if busy := busySlots(w); a.roles.of[w].computes && (best == nil || busy < fewest) {
+		if a.roles.of[w].computes != computes {
+			continue
+		}
+		if busy := busySlots(w); best == nil || busy < fewest {
 			best, fewest = w, busy
 		}
 	}
-	a.roles.of[best].computes = false
-	a.choose(best, mainLane)
-	a.decided("worker %d no longer computes: %d requests do or would", best.PID(), a.roles.want)
+	return best
+}
+
+// spread tells the workers what to read. If all of them compute, one reads the
+// main lane too. A leader that runs something gives leadership up, or what
+// comes on the new lane would wait for it.
+func (a *auto) spread(workers []AutoWorker, have int) {
+	var both AutoWorker
+	if have == len(workers) {
+		both = a.leastBusy(workers, true)
+		for _, w := range workers {
+			if a.roles.of[w].lanes == mainLane|computeLane {
+				both = w
+			}
+		}
+	}
+	room := 0
+	for _, w := range workers {
+		r, lanes := a.roles.of[w], uint32(mainLane)
+		switch {
+		case w == both:
+			lanes = mainLane | computeLane
+		case r.computes:
+			lanes = computeLane
+		}
+		if lanes&mainLane != 0 {
+			room += w.Slots() - w.Slots()/spareThreads
+		}
+		if lanes != r.lanes {
+			r.lanes = lanes
+			a.choose(w, lanes)
+			w.Promote()
+		}
+	}
+	a.mu.Lock()
+	more := room > a.room
+	a.room = room
+	a.mu.Unlock()
+	if more {
+		a.feedWaiting()
+	}
 }
 
 func busySlots(w Worker) (n int) {
@@ -229,36 +272,71 @@ func busySlots(w Worker) (n int) {
 	return n
 }
 
-// resize asks for a process where requests wait beside idle cores, and gives
-// one back that nobody has needed for long.
-func (a *auto) resize(workers []AutoWorker, now int64) {
+// need asks for a process where requests wait beside idle cores or for want of
+// threads, and gives one back that nobody has needed for long.
+func (a *auto) need(workers []AutoWorker, now int64) {
 	s := &a.roles
-	if a.q.inFlight.Load() > 0 {
-		s.active = now
-	}
 	total := 0.0
 	for _, r := range s.of {
 		total += r.share
 	}
-	if s.fed == 0 || a.q.main.lane.Unread() == 0 || total > (1-idleShare)*float64(a.cfg.Cores) {
+	a.mu.Lock()
+	short := a.shortLocked()
+	inUse := s.want+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
+	a.mu.Unlock()
+	idle := total <= (1-idleShare)*float64(a.cfg.Cores)
+	if s.fed == 0 || !short && (!idle || a.q.main.lane.Unread() == 0) {
 		s.fed = now
 	}
+	if s.needed == 0 || inUse || short {
+		s.needed = now
+	}
 	switch {
-	case now-s.fed > int64(starvedFor) && len(workers) < a.cfg.Most:
-		s.fed = now
-		a.grow(1, now, fmt.Sprintf("requests wait unread and %.1f of %d cores are used", total, a.cfg.Cores))
-	case len(workers) > a.cfg.Workers && now-s.active > int64(retireIdle):
-		a.grow(-1, now, "nothing was asked for a minute")
+	case now-s.fed > int64(starvedFor):
+		why := fmt.Sprintf("requests wait unread and %.1f of %d cores are used", total, a.cfg.Cores)
+		if short {
+			why = fmt.Sprintf("requests wait for threads, of which %d workers have too few", len(workers))
+		}
+		a.resize(1, len(workers), now, why)
+	case now-s.needed > int64(retireIdle):
+		a.resize(-1, len(workers), now, "so many were not needed for a minute")
 	}
 }
 
-func (a *auto) grow(n int, now int64, why string) {
-	if now-a.roles.grown < int64(growEvery) && a.roles.grown != 0 {
+// resize asks for n workers more or fewer, within the limits, and not before
+// those are there that were asked for.
+func (a *auto) resize(n, have int, now int64, why string) {
+	s := &a.roles
+	target := min(max(s.target+n, a.cfg.Workers), a.cfg.Most)
+	if target == s.target || n > 0 && have < s.target || !s.resizes.allow(now) {
 		return
 	}
-	a.roles.grown = now
-	a.decided("%+d workers: %s", n, why)
-	a.cfg.Grow(n, why)
+	a.decided("%d workers instead of %d: %s", target, s.target, why)
+	s.target, s.fed, s.needed = target, now, now
+	a.cfg.Resize(target, why)
+}
+
+// pace keeps resizes rare: a step of the load may cause resizeBurst of them,
+// what goes on for longer one in resizeEvery. It is the generic cell rate
+// algorithm (ITU-T I.371).
+type pace struct {
+	due  int64 // when all allowed so far would have been, at the steady rate
+	last int64
+}
+
+const (
+	resizeEvery = 10 * time.Second
+	resizeBurst = 4
+	resizeApart = time.Second
+)
+
+func (p *pace) allow(now int64) bool {
+	due := max(p.due, now)
+	if p.last != 0 && now-p.last < int64(resizeApart) || due-now > int64((resizeBurst-1)*resizeEvery) {
+		return false
+	}
+	p.due, p.last = due+int64(resizeEvery), now
+	return true
 }
 
 func (a *auto) decided(format string, numbers ...any) {
@@ -269,5 +347,5 @@ func (a *auto) decided(format string, numbers ...any) {
 func (a *auto) forget(w Worker) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.apart, w)
+	delete(a.lanes, w)
 }

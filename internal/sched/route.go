@@ -3,6 +3,7 @@ package sched
 import (
 	"hash/maphash"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,9 @@ type Route struct {
 	measured atomic.Uint32
 	cpu      [recentCPU]atomic.Uint32 // us, a ring
 	heavy    atomic.Bool              // its requests compute
+
+	mu    sync.Mutex
+	score int // guarded by mu: how heavy the last ones were
 
 	// Guarded by auto.mu.
 	limiter limiter
@@ -87,19 +91,36 @@ func (r *Route) wantsCPU() bool {
 	return n < measureOften || n%measureOften == 0 || r.flags() != wire.Quick
 }
 
-// observeCPU notes a CPU time in microseconds. A quarter of heavy requests
-// makes the route heavy: one that is so now and then stays where it was.
+// A route is judged by a score that a heavy request raises by heavyStep and any
+// other lowers by one, so that a quarter of heavy ones keeps it where it is: it
+// is Page's test for a change (CUSUM, 1954). At the top the route is heavy, at
+// the bottom it is not, between them it stays what it was. Nothing being known,
+// one heavy request decides; later it takes five in a row, or fifteen others
+// for the way back. One heavy request in ten, a slow miss of a cache, looks
+// like more than a quarter for about 2 % of the time.
+const (
+	heavyStep   = 3
+	heavyTop    = 3
+	heavyBottom = -12
+)
+
+// observeCPU notes a CPU time in microseconds.
 func (r *Route) observeCPU(us uint32) {
 	n := r.measured.Add(1) - 1
 	r.cpu[n%recentCPU].Store(us)
-	var heavy uint32
-	n = min(n+1, recentCPU)
-	for i := range n {
-		if r.cpu[i].Load() >= heavyFrom {
-			heavy++
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if us >= heavyFrom {
+		r.score = min(r.score+heavyStep, heavyTop)
+	} else {
+		r.score = max(r.score-1, heavyBottom)
 	}
-	r.heavy.Store(4*heavy >= n)
+	switch r.score {
+	case heavyTop:
+		r.heavy.Store(true)
+	case heavyBottom:
+		r.heavy.Store(false)
+	}
 }
 
 // classify judges by the last n times: slow if a quarter was, quick if three

@@ -69,12 +69,9 @@ func (q *Queue) Status() Status {
 }
 
 func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
-	s := WorkerStatus{PID: w.PID(), Lane: "main", Slots: w.Slots()}
-	switch {
-	case !reads:
+	s := WorkerStatus{PID: w.PID(), Lane: q.laneOf(w), Slots: w.Slots()}
+	if !reads {
 		s.Lane = "none, it drains"
-	case q.auto != nil && !q.auto.readsMain(w):
-		s.Lane = "compute"
 	}
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
@@ -88,6 +85,21 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 		s.Running = append(s.Running, r)
 	}
 	return s
+}
+
+func (q *Queue) laneOf(w Worker) string {
+	if q.auto == nil {
+		return "all"
+	}
+	switch q.auto.reads(w) {
+	case 0:
+		return "none yet"
+	case mainLane:
+		return "main"
+	case computeLane:
+		return "compute"
+	}
+	return "all"
 }
 
 func (a *auto) status(s *Status) {

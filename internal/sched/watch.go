@@ -61,7 +61,7 @@ func (q *Queue) watcher() {
 // look promotes where a busy leader keeps something waiting, and reports
 // whether it must look again.
 func (q *Queue) look() bool {
-	unread := q.main.lane.Unread() > 0
+	unread := q.main.lane.Unread() > 0 || q.auto != nil && q.auto.unread()
 	now := uint64(q.cfg.Clock())
 	q.mu.Lock()
 	readers := q.readers
@@ -71,7 +71,7 @@ func (q *Queue) look() bool {
 	var best Worker   // who has spare threads and the fewest busy ones
 	again, fewest := unread, 1.0
 	for _, w := range readers {
-		if q.auto != nil && !q.auto.readsMain(w) {
+		if q.auto != nil && q.auto.reads(w)&mainLane == 0 {
 			continue
 		}
 		busy := 0

@@ -123,21 +123,22 @@ func (q *Queue) suspects(died int64) (found map[uint64]*Call, left bool) {
 			return
 		}
 		left = true
-		if empty[l] || sent+lostSlack < newest {
+		if empty[l] || sent+lostSlack < newest[l] {
 			found[id] = c
 		}
 	})
 	return found, left
 }
 
-// running returns the ids in the live workers' slots and when the latest of
-// them was sent.
-func (q *Queue) running() (ids map[uint64]bool, newest int64) {
-	ids = map[uint64]bool{}
+// running returns the ids in the live workers' slots, and of each line when the
+// latest of them was sent.
+func (q *Queue) running() (ids map[uint64]bool, newest map[*line]int64) {
+	ids, newest = map[uint64]bool{}, map[*line]int64{}
 	q.slots(func(_ Worker, id, _ uint64) {
 		ids[id] = true
 		if c := q.find(id); c != nil {
-			newest = max(newest, c.sent.Load())
+			l := c.line.Load()
+			newest[l] = max(newest[l], c.sent.Load())
 		}
 	})
 	return ids, newest

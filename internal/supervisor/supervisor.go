@@ -189,8 +189,13 @@ func (s *Supervisor) Scale(n int) {
 	})
 }
 
-// Reload brings in a new generation of so many workers. The old one serves until
-// the new one does; if that fails the old one stays.
+// Resize says how many workers there should be.
+func (s *Supervisor) Resize(n int) {
+	s.do(func() { s.target = max(n, 1) })
+}
+
+// Reload brings in a new generation of so many workers; 0: as many as there
+// are. The old one serves until the new one does; if that fails it stays.
 func (s *Supervisor) Reload(launch Launch, workers int) {
 	s.do(func() {
 		if s.stopping {
@@ -201,7 +206,10 @@ func (s *Supervisor) Reload(launch Launch, workers int) {
 		}
 		s.previous = s.gen
 		s.gen = &generation{number: s.gen.number + 1, launch: launch}
-		s.crashes, s.wait, s.target = 0, false, workers
+		s.crashes, s.wait = 0, false
+		if workers > 0 {
+			s.target = workers
+		}
 	})
 }
 
