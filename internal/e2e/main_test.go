@@ -22,17 +22,26 @@ import (
 // limit is how long anything may take here.
 const limit = 30 * time.Second
 
-// binary is the girin under test: $GIRIN, else one that is built for the test.
-func binary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("GIRIN"); path != "" {
-		return path
-	}
-	path := filepath.Join(t.TempDir(), "girin")
-	if out, err := exec.Command("go", "build", "-o", path, "girin/cmd/girin").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
+// TestMain builds girin, unless $GIRIN says where it is.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		if os.Getenv("GIRIN") != "" {
+			return m.Run()
+		}
+		dir, err := os.MkdirTemp("", "girin-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "girin")
+		if out, err := exec.Command("go", "build", "-o", path, "girin/cmd/girin").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		os.Setenv("GIRIN", path)
+		return m.Run()
+	}())
 }
 
 func python(t *testing.T) string {
@@ -83,7 +92,7 @@ func launch(t *testing.T, o options) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append(o.wrap, binary(t), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0")
+	args := append(o.wrap, os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0")
 	args = append(append(args, o.args...), "app")
 	s := &server{cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{}), written: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), o.env...)
