@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -80,6 +81,7 @@ type member struct {
 	kill  *time.Timer // ends it if it does not drain or boot in time
 	why   string      // it must be replaced, if not empty
 	known bool        // why its process will end was logged
+	slow  atomic.Bool // it was not ready in time
 
 	lifetime int64 // in requests; 0: for ever
 }
@@ -92,6 +94,7 @@ type generation struct {
 	number int
 	launch Launch
 	proven bool // one of its workers was ready
+	target int  // how many workers there were to be, when a reload came
 }
 
 // Supervisor keeps the workers. Its methods may be called from any goroutine;
@@ -204,7 +207,7 @@ func (s *Supervisor) Reload(launch Launch, workers int) {
 		if s.previous != nil {
 			s.abandon("another reload came before it was ready")
 		}
-		s.previous = s.gen
+		s.previous, s.gen.target = s.gen, s.target
 		s.gen = &generation{number: s.gen.number + 1, launch: launch}
 		s.crashes, s.wait = 0, false
 		if workers > 0 {
@@ -329,7 +332,7 @@ func (s *Supervisor) start() {
 	}
 	m := &member{w: w, gen: s.gen, lifetime: s.cfg.Recycle.lifetime()}
 	if s.cfg.Boot > 0 {
-		m.kill = time.AfterFunc(s.cfg.Boot, w.Process().Kill)
+		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
 	}
 	s.members = append(s.members, m)
 	s.cfg.Log.Infof("Booting worker with pid: %d", w.PID())
@@ -412,7 +415,7 @@ func (s *Supervisor) ended(m *member) {
 		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), s.howItEnded(m.w))
 		s.crashed(time.Since(m.since))
 	default:
-		s.failed(m.gen, s.bootErrorOf(m.w))
+		s.failed(m.gen, s.bootErrorOf(m))
 	}
 }
 
@@ -435,12 +438,15 @@ func (s *Supervisor) howItEnded(w *worker.Worker) string {
 	return "was ended by signal 9 (killed). Perhaps out of memory?"
 }
 
-func (s *Supervisor) bootErrorOf(w *worker.Worker) *BootError {
+func (s *Supervisor) bootErrorOf(m *member) *BootError {
 	var broken *worker.Broken
-	if errors.As(w.ReadyErr(), &broken) {
+	switch {
+	case errors.As(m.w.ReadyErr(), &broken):
 		return &BootError{Code: broken.Code, Text: broken.Text}
+	case m.slow.Load():
+		return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: it was not ready within %v", s.cfg.Boot)}
 	}
-	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(w))}
+	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(m.w))}
 }
 
 // failed handles a worker that never became ready.
@@ -468,6 +474,7 @@ func (s *Supervisor) abandon(why string) {
 	s.cfg.Log.Errorf("Reload failed: %s", why)
 	failed := s.gen
 	s.gen, s.previous = s.previous, nil
+	s.target = s.gen.target
 	for _, m := range s.members {
 		if m.gen == failed {
 			m.w.Process().Kill()
