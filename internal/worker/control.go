@@ -37,6 +37,12 @@ func (w *Worker) readControl() error {
 }
 
 func (w *Worker) take(c wire.Control, payload, oob []byte) error {
+	if len(oob) > 0 && c.Op != wire.File {
+		if f, err := takeFile(oob); err == nil {
+			f.Close()
+		}
+		return errors.New("descriptors came where none belong")
+	}
 	switch c.Op {
 	case wire.Ready:
 		var facts Facts

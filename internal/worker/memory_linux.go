@@ -15,9 +15,9 @@ func sharedMemory(name string, size int) (*os.File, []byte, error) {
 	return mapFile(os.NewFile(uintptr(fd), name), size)
 }
 
-// sealedFile makes an unnamed file in memory that holds data and can no longer
+// SealedFile makes an unnamed file in memory that holds data and can no longer
 // be changed.
-func sealedFile(name string, data []byte) (*os.File, error) {
+func SealedFile(name string, data []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)

@@ -13,8 +13,8 @@ func sharedMemory(name string, size int) (*os.File, []byte, error) {
 	return mapFile(f, size)
 }
 
-// sealedFile makes a file without a name that holds data. Sealing is Linux's.
-func sealedFile(name string, data []byte) (*os.File, error) {
+// SealedFile makes a file without a name that holds data. Sealing is Linux's.
+func SealedFile(name string, data []byte) (*os.File, error) {
 	f, err := unnamedFile(name)
 	if err != nil {
 		return nil, err

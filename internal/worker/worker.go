@@ -148,7 +148,7 @@ func (w *Worker) start() (err error) {
 		return err
 	}
 	defer theirs[1].Close()
-	shim, err := sealedFile("girin-shim", w.cfg.Shim)
+	shim, err := SealedFile("girin-shim", w.cfg.Shim)
 	if err == nil {
 		defer shim.Close()
 		spec := w.cfg.Spec
