@@ -21,6 +21,10 @@ type Call struct {
 	Body    []byte
 	Spool   *os.File
 	Length  int64 // of Spool
+	// Since is when its client began to wait, if a proxy told so, in ns of
+	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
+	// otherwise begins with its thread, and changes nothing else.
+	Since int64
 
 	cell     uint16
 	serial   uint64                 // counts the requests of this cell
@@ -36,6 +40,7 @@ type Call struct {
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns
+	since     atomic.Int64 // Since, for the deadline keeper
 	sent      atomic.Int64 // ns, when the lane had it; 0: it waits in the master
 	window    uint32
 	moved     atomic.Int64 // ns, when its answer last went on; 0: its head is not sent

@@ -49,6 +49,7 @@ func (q *Queue) deadlines() {
 			return
 		case <-t.C:
 			q.giveUp(lost)
+			q.giveUpQueued()
 			q.tellStuck(lost)
 		}
 	}
@@ -78,12 +79,48 @@ func (q *Queue) giveUp(lost map[uint64]*overdue) {
 	})
 }
 
+// giveUpQueued answers for what nobody has begun and whose client, as a proxy
+// told, has waited too long: nobody shall run it any more.
+func (q *Queue) giveUpQueued() {
+	if !q.dated.Load() {
+		return
+	}
+	now, timeout := q.cfg.Clock(), int64(q.cfg.Deadlines.Timeout)
+	running, _ := q.running()
+	dated := false
+	q.each(func(c *Call, id uint64) {
+		since := c.since.Load()
+		dated = dated || since != 0
+		if since == 0 || now-since < timeout || running[id] || c.owner.Load() != nil {
+			return
+		}
+		q.cancel(c, id)
+		if c.live.CompareAndSwap(id, id|givenUp) {
+			c.Answer.Fail(ErrTimeout)
+		}
+	})
+	if !dated {
+		q.dated.Store(false)
+	}
+}
+
+// tooLate reports whether the life of a call whose client waits since a known
+// time is over, and notes that there are such calls.
+func (q *Queue) tooLate(c *Call) bool {
+	q.dated.Store(true)
+	timeout := int64(q.cfg.Deadlines.Timeout)
+	return timeout > 0 && q.cfg.Clock()-c.Since >= timeout
+}
+
 // progress is when the call last did something its timeout should be counted
 // from: before the head when it began, after it the last block, and now while
 // the worker waits for the client.
 func (c *Call) progress(began int64) (since int64, started bool) {
 	last := c.moved.Load()
 	if last == 0 {
+		if since := c.since.Load(); since != 0 {
+			return min(began, since), false
+		}
 		return began, false
 	}
 	if c.unacknowledged.Load() >= int64(c.window) {

@@ -101,6 +101,7 @@ type Queue struct {
 
 	inFlight atomic.Int64
 	capacity atomic.Int64 // threads of the workers that are ready
+	dated    atomic.Bool  // there are calls with a Since
 	main     *line        // what fixed classes read
 	lines    []*line      // all of them
 	auto     *auto        // nil for fixed classes
@@ -217,6 +218,9 @@ func (q *Queue) Submit(c *Call) error {
 	if q.Full() {
 		return ErrQueueFull
 	}
+	if c.Since != 0 && q.tooLate(c) {
+		return ErrTimeout
+	}
 	c.flags = c.Route.flags()
 	if q.auto != nil {
 		c.classify()
@@ -229,6 +233,7 @@ func (q *Queue) Submit(c *Call) error {
 	q.flags[c.cell] = 0
 	c.owner.Store(nil)
 	c.submitted = q.cfg.Clock()
+	c.since.Store(c.Since)
 	c.sent.Store(0)
 	c.moved.Store(0)
 	c.unacknowledged.Store(0)
