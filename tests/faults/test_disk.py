@@ -1,0 +1,83 @@
+"""Disk and bodies."""
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+
+import client
+import procs
+import raw
+from load import Load
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB. Mounting it needs root."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def free(path):
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_bsize
+
+
+def post(size, number=0, *fields):
+    return raw.head(f"/body?n={number}", f"Content-Length: {size}", "Connection: close", *fields, method="POST") + b"x" * size
+
+
+@pytest.mark.promise("No room for a body: 507, the file removed, the app not called",
+                     "bodies of 10 MiB, with a length and in chunks, into a tmpfs of 4 MiB; small ones go on")
+def test_full_disk(girin, record, measured, small_disk):
+    with girin("gthread", 1, 2, env={"TMPDIR": str(small_disk)}) as run:
+        before = free(small_disk)
+        with Load(run.port, 4) as load:
+            length = raw.ask(run.port, post(10 * MIB, 990001))
+            chunks = raw.ask(run.port, raw.head("/body?n=990002", "Transfer-Encoding: chunked", "Connection: close", method="POST")
+                             + b"100000\r\n%b\r\n" % (b"x" * MIB) * 10 + b"0\r\n\r\n")
+        assert (length.status, chunks.status) == (507, 507)
+        assert not load.failed, load.summary()
+        raw.until(lambda: free(small_disk) == before, what="room given back")
+        assert not {990001, 990002} & set(record.begun())
+        assert "could not be stored" in run.output()
+        small = raw.ask(run.port, post(MIB, 3))
+        assert (small.status, small.body) == (200, b"%d" % MIB)
+        measured.girin("507 for both, room given back, a 1 MiB body after it 200")
+
+
+@pytest.mark.promise("A body over `--limit-request-body` gets 413, from its announced length before it is read", "2 MiB announced, and sent in chunks; the limit is 1 MiB")
+def test_body_limit(girin, record, measured):
+    with girin("gthread", 1, 2, "--limit-request-body", "1M") as run:
+        with raw.connect(run.port) as s:
+            s.sendall(raw.head("/body?n=1", f"Content-Length: {2 * MIB}", method="POST"))
+            assert raw.read_to_end(s).status == 413
+        chunked = raw.head("/body?n=2", "Transfer-Encoding: chunked", method="POST") + b"100000\r\n%b\r\n" % (b"x" * MIB) * 2
+        assert raw.ask(run.port, chunked).status == 413
+        assert raw.ask(run.port, post(MIB, 3)).status == 200
+        assert not {1, 2} & set(record.begun())
+        measured.girin("413 for both; the app was not called")
+
+
+@pytest.mark.promise("A client that leaves in the middle of its body leaves no file", "20 bodies cut after 1 MiB of 2")
+def test_spool_files_go(girin, record, measured):
+    with girin("gthread", 1, 2) as run:
+        before = procs.descriptors(run.process.pid)
+        with contextlib.ExitStack() as stack:
+            for number in range(20):
+                s = stack.enter_context(raw.connect(run.port))
+                s.sendall(post(2 * MIB, 100 + number)[:MIB])
+            raw.until(lambda: procs.descriptors(run.process.pid) >= before + 40, what="20 connections and files")
+        raw.until(lambda: procs.descriptors(run.process.pid) <= before, what="descriptors given back")
+        assert not [number for number in record.begun() if number >= 100]
+        assert client.get(run.port, "/").status == 200
+        measured.girin("no descriptor left")
