@@ -45,6 +45,7 @@ type server struct {
 	tls      *front.TLS // nil: cleartext
 	began    time.Time
 
+	inherited bool // the listeners are the service manager's
 	announced bool // of the supervisor's goroutine: the server has served
 }
 
@@ -85,6 +86,9 @@ func (s *server) open() (err error) {
 		return err
 	}
 	if err := writePidFile(s.cfg.PidFile); err != nil {
+		return err
+	}
+	if err := s.dropPrivileges(); err != nil {
 		return err
 	}
 	if s.lane, err = worker.NewLane(); err != nil {

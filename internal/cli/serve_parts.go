@@ -179,6 +179,8 @@ func writePidFile(path string) error {
 
 func removePidFile(path string) {
 	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid()) {
-		_ = os.Remove(path)
+		if os.Remove(path) != nil {
+			_ = os.Truncate(path, 0) // its directory may be root's, the file is not
+		}
 	}
 }

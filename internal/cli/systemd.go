@@ -66,7 +66,7 @@ func (s *server) activated() error {
 		if err != nil {
 			return fmt.Errorf("socket activation: %w", err)
 		}
-		s.listeners = append(s.listeners, l)
+		s.listeners, s.inherited = append(s.listeners, l), true
 	}
 	return nil
 }

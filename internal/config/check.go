@@ -83,6 +83,19 @@ func userID(name string) (int, error) {
 	return strconv.Atoi(u.Uid)
 }
 
+// primaryGroup is a user's own group; other, if the user is not known by name.
+func primaryGroup(uid, other int) int {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return other
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return other
+	}
+	return gid
+}
+
 func groupID(name string) (int, error) {
 	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
 		return int(id), nil

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -313,6 +314,7 @@ func (l *loader) fillAccounts(cfg *Config, resolved map[string]setting) error {
 		if cfg.UID, err = userID(cfg.User); err != nil {
 			return resolved["user"].error(err)
 		}
+		cfg.GID = primaryGroup(cfg.UID, cfg.GID) // gunicorn would keep root's
 	}
 	if cfg.Group != "" {
 		if cfg.GID, err = groupID(cfg.Group); err != nil {
@@ -334,6 +336,9 @@ func (l *loader) checkTLS(cfg *Config, resolved map[string]setting) error {
 			continue
 		}
 		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrPermission) {
+			continue // a reload comes after --user; at the start, whoever opens it for good tells
+		}
 		if err != nil {
 			return resolved[key].error(err)
 		}
