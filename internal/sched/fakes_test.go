@@ -13,17 +13,23 @@ import (
 
 // fakeLane is a lane of so many packets. Whoever reads first gets the next.
 type fakeLane struct {
-	mu      sync.Mutex
-	changed sync.Cond
+	mu      *sync.Mutex
+	changed *sync.Cond
 	room    int
 	packets [][]byte
 	stopped bool
 }
 
 func newFakeLane(room int) *fakeLane {
-	l := &fakeLane{room: room}
-	l.changed.L = &l.mu
-	return l
+	mu := new(sync.Mutex)
+	return &fakeLane{mu: mu, changed: sync.NewCond(mu), room: room}
+}
+
+// newFakeLanes returns the lanes of auto, of which a worker may read both: they
+// share a lock.
+func newFakeLanes(room int) [2]*fakeLane {
+	main := newFakeLane(room)
+	return [2]*fakeLane{main, {mu: main.mu, changed: main.changed, room: room}}
 }
 
 func (l *fakeLane) TrySend(packet []byte) bool {

@@ -1,0 +1,250 @@
+package sched
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestSimulatedAuto drives the class auto with random loads, deaths, reloads and
+// departures in virtual time, and checks what must hold whatever happens:
+//
+//   - every call ends exactly once, and no application runs it twice;
+//   - only calls that a dead worker had taken are lost or fail with it;
+//   - at most as many requests known to compute do so as there are cores, and
+//     one in a process (cluster.compute);
+//   - nothing waits while a thread that should run it idles for longer than a
+//     promotion takes, and nothing waits for ever;
+//   - workers are never more than Most nor fewer than Workers, and when all is
+//     quiet for long, roles and workers are given back (cluster.resize, here).
+func TestSimulatedAuto(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		plan := drawAutoPlan(r)
+		var faults, decisions []string
+		synctest.Test(t, func(t *testing.T) { faults, decisions = plan.run() })
+		for _, fault := range faults {
+			r.Error(fault)
+		}
+		if len(faults) > 0 {
+			for _, d := range decisions {
+				r.Log(d)
+			}
+			r.Fatalf("plan: %+v", plan)
+		}
+	})
+}
+
+// autoPlan is what happens in one simulation.
+type autoPlan struct {
+	Size  clusterSize
+	Steps []autoStep
+}
+
+type autoStep struct {
+	After time.Duration
+	What  string
+	Who   int
+	Count int // of requests
+	Load  int // index of autoLoads
+}
+
+// autoLoads are the kinds of requests; a route of each.
+var autoLoads = []struct {
+	route  string
+	phases func(n int) []phase
+}{
+	{"/light", func(int) []phase { return []phase{{Compute: 300 * time.Microsecond}} }},
+	{"/sleep", func(n int) []phase { return []phase{{Sleep: time.Duration(1+n%9) * 40 * time.Millisecond}} }},
+	{"/compute", func(n int) []phase { return []phase{{Compute: time.Duration(1+n%5) * 30 * time.Millisecond}} }},
+	{"/both", func(n int) []phase {
+		return []phase{{Compute: 30 * time.Millisecond}, {Sleep: time.Duration(n%7) * 100 * time.Millisecond}, {Compute: time.Millisecond}}
+	}},
+	{"/cache", func(n int) []phase {
+		if n%10 == 0 {
+			return []phase{{Compute: 80 * time.Millisecond}}
+		}
+		return []phase{{Compute: 300 * time.Microsecond}}
+	}},
+}
+
+func drawAutoPlan(r *rapid.T) autoPlan {
+	whats := []string{"ask", "ask", "ask", "ask", "ask", "ask", "ask", "ask", "leave", "leave", "kill", "reload", "rest"}
+	steps := rapid.Custom(func(r *rapid.T) autoStep {
+		return autoStep{
+			After: time.Duration(rapid.SampledFrom([]int{0, 0, 1, 5, 30, 200, 1500}).Draw(r, "after")) * time.Millisecond,
+			What:  rapid.SampledFrom(whats).Draw(r, "what"),
+			Who:   rapid.IntRange(0, 63).Draw(r, "who"),
+			Count: rapid.SampledFrom([]int{1, 1, 3, 10, 40}).Draw(r, "count"),
+			Load:  rapid.IntRange(0, len(autoLoads)-1).Draw(r, "load"),
+		}
+	})
+	cores := rapid.IntRange(1, 4).Draw(r, "cores")
+	n := rapid.SampledFrom([]int{5, 20, 60}).Draw(r, "n")
+	return autoPlan{
+		Size: clusterSize{
+			Cores: cores, Workers: cores, Most: cores + rapid.IntRange(0, cores+1).Draw(r, "more"),
+			Threads: rapid.SampledFrom([]int{2, 4, 16, 48}).Draw(r, "threads"), Waiting: rapid.SampledFrom([]int{8, 64, 256}).Draw(r, "waiting"),
+			Boot: time.Duration(rapid.SampledFrom([]int{1, 300, 4000}).Draw(r, "boot")) * time.Millisecond,
+		},
+		Steps: rapid.SliceOfN(steps, n, n).Draw(r, "steps"),
+	}
+}
+
+// run carries the plan out and returns what was wrong.
+func (p autoPlan) run() (faults, decisions []string) {
+	s := newCluster(p.Size)
+	stop := make(chan struct{})
+	s.running.Go(func() { s.watch(stop) })
+	var calls []*Call
+	var jobs []*autoJob
+	for _, st := range p.Steps {
+		time.Sleep(st.After)
+		switch st.What {
+		case "ask":
+			load := autoLoads[st.Load]
+			for i := range st.Count {
+				c, j := s.ask(load.route, load.phases(st.Who+i)...)
+				calls, jobs = append(calls, c), append(jobs, j)
+			}
+		case "leave":
+			if len(jobs) > 0 {
+				i := len(jobs) - 1 - st.Who%len(jobs)
+				jobs[i].left.Store(true)
+				s.queue.Cancel(calls[i])
+			}
+		case "kill":
+			s.kill(st.Who)
+		case "reload":
+			s.reload()
+		case "rest":
+			time.Sleep(2 * time.Second)
+		}
+	}
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
+	s.checkJobs()
+	time.Sleep(3 * time.Minute)
+	s.checkRest()
+	close(stop)
+	return s.close(), s.decisions
+}
+
+func (s *cluster) checkJobs() {
+	for i, j := range s.jobs {
+		ends, cause := j.answer.end()
+		taker := j.taker.Load()
+		died := taker != nil && taker.killed.Load()
+		switch {
+		case ends != 1:
+			s.fault("job %d of %s ended %d times (%v)", i, j.route, ends, cause)
+		case j.runs.Load() > 1:
+			s.fault("job %d of %s ran %d times", i, j.route, j.runs.Load())
+		case cause == nil && j.runs.Load() != 1:
+			s.fault("job %d of %s was answered and ran %d times", i, j.route, j.runs.Load())
+		case errors.Is(cause, ErrCancelled) && !j.left.Load():
+			s.fault("job %d of %s was dropped though its client waits", i, j.route)
+		case (errors.Is(cause, ErrLost) || errors.Is(cause, ErrWorkerDied)) && !died:
+			s.fault("job %d of %s failed with %v though no dead worker had it", i, j.route, cause)
+		}
+	}
+}
+
+// checkRest: after long quiet, all is as at the start.
+func (s *cluster) checkRest() {
+	workers, compute, target := s.count()
+	if workers != s.cluster.Workers || target != s.cluster.Workers {
+		s.fault("%d workers are left of %d, %d are wanted", workers, s.cluster.Workers, target)
+	}
+	if compute != 0 {
+		s.fault("%d workers still compute", compute)
+	}
+	a := s.queue.auto
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.busy != 0 || a.waiting != 0 || len(a.queue) != 0 || len(a.blocked) != 0 {
+		s.fault("%d compute, %d wait, %d and %d are kept back, and nothing runs", a.busy, a.waiting, len(a.queue), len(a.blocked))
+	}
+	for i := range s.queue.routes.table {
+		if r := s.queue.routes.table[i].Load(); r != nil && (r.limiter.active != 0 || len(r.pending) != 0) {
+			s.fault("%s has %d that wait and %d kept back, and nothing runs", r.name, r.limiter.active, len(r.pending))
+		}
+	}
+}
+
+// watch notes what waits although it could run. It looks every half millisecond
+// while there is anything in flight.
+func (s *cluster) watch(stop chan struct{}) {
+	since := map[string]time.Time{}
+	told := map[string]bool{}
+	for gap := time.Millisecond / 2; ; {
+		select {
+		case <-stop:
+			return
+		case <-time.After(gap):
+		}
+		if gap = time.Millisecond / 2; s.queue.InFlight() == 0 {
+			gap = 100 * time.Millisecond
+		}
+		waits := s.waits()
+		for what, w := range waits {
+			switch {
+			case !w.now:
+				delete(since, what)
+			case since[what].IsZero() || w.begun.After(since[what]):
+				since[what] = time.Now()
+			case time.Since(since[what]) > w.most && !told[what]:
+				told[what] = true
+				s.fault("since %v %s", time.Since(since[what]), what)
+			}
+		}
+	}
+}
+
+// wait is a state that must not last.
+type wait struct {
+	now   bool
+	most  time.Duration
+	begun time.Time // something else happened: it counts from then
+}
+
+func (s *cluster) waits() map[string]wait {
+	mainFree, computeFree := false, false
+	s.mu.Lock()
+	begun := s.begun
+	for _, w := range s.workers {
+		lanes, free := w.lane.Load(), len(w.free) > 0 && w.Slots() > 0
+		mainFree = mainFree || free && lanes&mainLane != 0
+		computeFree = computeFree || lanes == computeLane && busySlots(w) == 0
+	}
+	workers := len(s.workers)
+	s.mu.Unlock()
+	a := s.queue.auto
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	blocked := false
+	for _, r := range a.blocked {
+		blocked = blocked || a.roomLocked(r)
+	}
+	const promotion = 4 * time.Millisecond
+	return map[string]wait{
+		"a thread that reads the main lane is free, and something waits there":     {mainFree && s.lanes[0].Unread() > 0, promotion, begun},
+		"a process that computes idles, and something waits on the compute lane":   {computeFree && s.lanes[1].Unread() > 0, promotion, begun},
+		"a slot is free and a computing request is kept back":                      {workers > 0 && a.busy < a.slots && len(a.queue) > 0, promotion, time.Time{}},
+		"there is room and a waiting request is kept back":                         {blocked, promotion, time.Time{}},
+		"a worker could compute, cores are free and a computing request is kept":   {len(a.queue) > 0 && a.slots < min(s.cluster.Cores, workers-1), 20 * time.Millisecond, time.Time{}},
+		"workers could come, cores are free, and a computing request is kept":      {len(a.queue) > 0 && a.slots < s.cluster.Cores && workers > 0 && workers < s.cluster.Most, s.cluster.Boot + 3*resizeEvery, time.Time{}},
+		"everyone computes, or nobody reads the main lane, and something is there": {!s.mainIsRead() && s.lanes[0].Unread() > 0 && workers > 0, 20 * time.Millisecond, time.Time{}},
+	}
+}
+
+func (s *cluster) mainIsRead() bool {
+	for _, w := range s.readers() {
+		if w.lane.Load()&mainLane != 0 {
+			return true
+		}
+	}
+	return false
+}
