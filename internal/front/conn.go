@@ -145,6 +145,7 @@ func (c *conn) simple() bool {
 	if c.makeEnviron() != nil {
 		return false
 	}
+	injectFault(faultInConn, &c.exchange)
 	c.in.take(n)
 	c.reply.record.keep(&c.exchange)
 	c.body.discard(c.srv)
@@ -182,7 +183,7 @@ func (c *conn) beginReply() {
 // be written. It reports false if the connection has ended.
 func (c *conn) readHead() bool {
 	for c.in.empty() {
-		if !c.came(c.in.fillServing()) {
+		if !c.came(c.unlessNudged(c.in.fillServing())) {
 			return false
 		}
 	}
@@ -213,7 +214,17 @@ func (c *conn) readHead() bool {
 
 // more reads more bytes. It reports false if there will be none: the client
 // has gone, or its time is over.
-func (c *conn) more() bool { return c.came(c.in.fill()) }
+func (c *conn) more() bool { return c.came(c.unlessNudged(c.in.fill())) }
+
+// unlessNudged judges a read's end: if the sweeper only wanted to know whether
+// the client is still there (see stage.nudged) it goes on reading.
+func (c *conn) unlessNudged(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.stage.nudged.Swap(false) {
+		return err
+	}
+	_ = c.nc.SetReadDeadline(noDeadline)
+	return c.in.fill()
+}
 
 // came judges a read. It reports false if no more bytes will come.
 func (c *conn) came(err error) bool {
@@ -283,7 +294,7 @@ func (s *Server) commonFields(dst []byte) []byte {
 func (c *conn) linger() {
 	for discarded := 0; discarded < lingerBytes; discarded += len(c.in.unread()) {
 		c.in.discard()
-		if c.in.fill() != nil {
+		if c.unlessNudged(c.in.fill()) != nil {
 			return
 		}
 	}

@@ -13,9 +13,15 @@ var errWriteTimeout = os.ErrDeadlineExceeded
 type stage struct {
 	word atomic.Uint32 // changes<<3 | what
 
+	// nudged is set when the sweeper ends a read only to have it made again.
+	// tryServe leaves the poller's edge unused when a client leaves together
+	// with its request: that is found out here, once a request takes long.
+	nudged atomic.Bool
+
 	// Of the sweeper.
-	last  uint32
-	since int64
+	last   uint32
+	since  int64
+	looked uint32 // the word for which it nudged
 }
 
 const (
@@ -74,6 +80,11 @@ func (s *Server) sweep(now int64) {
 	for c := range s.conns {
 		if word := c.stage.word.Load(); word != c.stage.last {
 			c.stage.last, c.stage.since = word, now
+		} else if c.raw != nil && word&7 == stageBusy && c.stage.looked != word {
+			c.stage.looked = word
+			c.stage.nudged.Store(true)
+			_ = c.nc.SetReadDeadline(longAgo)
+			continue
 		}
 		if limit := s.limitOf(c); limit > 0 && now-c.stage.since > int64(limit) {
 			_ = c.nc.SetReadDeadline(longAgo)
