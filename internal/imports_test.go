@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"sched":      {"wire"},
 	"supervisor": {"sched", "worker", "wire"},
 	"worker":     {"wire", "proc"},
+	"hooks":      {"proc", "wire", "worker"},
 	"wire":       {},
 	"shim":       {},
 	"proc":       {},

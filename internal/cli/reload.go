@@ -30,11 +30,12 @@ func (s *server) reload() {
 		return
 	}
 	for _, key := range config.Changed(s.cfg, cfg) {
-		if !slices.Contains(byReload, key) {
+		if !slices.Contains(byReload, key) && !config.IsHook(key) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
 	s.reloading()
+	s.reloadHooks(cfg)
 	s.workers.Reload(s.launch(cfg), sizesOf(cfg).workers)
 }
 

@@ -7,11 +7,13 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"girin/internal/config"
 	"girin/internal/control"
 	"girin/internal/front"
+	"girin/internal/hooks"
 	"girin/internal/logs"
 	"girin/internal/proc"
 	"girin/internal/sched"
@@ -44,6 +46,8 @@ type server struct {
 	python   string
 	tls      *front.TLS // nil: cleartext
 	began    time.Time
+	hooks    atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
+	age      int                           // of the supervisor's goroutine: how many workers were started
 
 	inherited bool // the listeners are the service manager's
 	announced bool // of the supervisor's goroutine: the server has served
@@ -160,9 +164,14 @@ func (s *server) run() int {
 		Recycle: supervisor.Recycle{
 			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
 		},
-		Log: s.log, Ready: s.announce, Failed: s.appFailed,
+		Log: s.log, Ready: s.announce, Failed: s.appFailed, Ended: s.workerEnded, Scaled: s.workersScaled,
 	})
 
+	s.log.Infof("Starting girin %s", Version)
+	if s.startHooks() != nil {
+		s.starter.Close()
+		return exitFailed
+	}
 	if s.cfg.Reload {
 		stop, err := s.watchFiles()
 		if err != nil {
@@ -181,11 +190,11 @@ func (s *server) run() int {
 	for i, l := range s.listeners {
 		s.front.Serve(l, uint8(i))
 	}
-	s.log.Infof("Starting girin %s", Version)
 	for _, l := range s.listeners {
 		s.log.Infof("Listening at: %s (%d)", urlOf(l, s.cfg.TLS()), os.Getpid())
 	}
 	s.log.Infof("Using worker: %s", s.describe())
+	s.tell(hooks.Event{Hook: "when_ready"})
 
 	err := s.workers.Run(signals.quick)
 	return s.end(err)
@@ -210,6 +219,7 @@ func (s *server) end(err error) int {
 	defer cancel()
 	_ = s.front.Shutdown(ctx)
 	s.queue.Close()
+	s.endHooks()
 	s.starter.Close()
 	var boot *supervisor.BootError
 	if errors.As(err, &boot) {

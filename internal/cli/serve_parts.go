@@ -14,6 +14,7 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/front"
+	"girin/internal/hooks"
 	"girin/internal/http1"
 	"girin/internal/logs"
 	"girin/internal/proc"
@@ -54,33 +55,54 @@ func trust(c *config.Config) front.Trust {
 // launch returns how workers of the next generation are started.
 func (s *server) launch(c *config.Config) supervisor.Launch {
 	archive, archiveErr := shim.Archive()
-	p := sizesOf(c)
-	settings := worker.Settings{
-		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
-		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
-		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput,
-	}
+	settings := s.workerSettings(c)
 	lanes := []*worker.Lane{s.lane}
 	if s.computeLane != nil {
 		lanes = append(lanes, s.computeLane)
 	}
-	if c.WorkerClass == "auto" {
-		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
-	}
 	settings.Lanes = len(lanes)
-	spec := proc.Spec{Path: s.python, Args: shim.Args(), Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), c.RawEnv)}
-	if c.CaptureOutput {
-		spec.Out, spec.Err = s.captured, s.captured
-	}
+	spec := s.pythonSpec(c, shim.Args())
 	return func(name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr
 		}
-		return worker.Start(worker.Config{
+		settings := settings
+		settings.Age = s.nextAge()
+		w, err := worker.Start(worker.Config{
 			Name: name, Starter: s.starter, Spec: spec, Shim: archive, Settings: settings,
 			Arena: s.arena, Lanes: lanes, Receiver: r, Log: s.log,
 		})
+		if err == nil {
+			s.tell(hooks.Event{Hook: "started", Age: settings.Age, PID: w.PID()})
+		}
+		return w, err
 	}
+}
+
+// workerSettings are what all workers of a generation are told.
+func (s *server) workerSettings(c *config.Config) worker.Settings {
+	p := sizesOf(c)
+	settings := worker.Settings{
+		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
+		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
+		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
+	}
+	if c.WorkerClass == "auto" {
+		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
+	}
+	if names, _ := splitHooks(c.Hooks); len(names) > 0 {
+		settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
+	}
+	return settings
+}
+
+// pythonSpec says how a process of the application's interpreter is started.
+func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), c.RawEnv)}
+	if c.CaptureOutput {
+		spec.Out, spec.Err = s.captured, s.captured
+	}
+	return spec
 }
 
 // bases are the parts of the environ that all requests of a listener share.

@@ -54,7 +54,7 @@ func parseTCP(bind, text string) (Address, error) {
 		host = "0.0.0.0"
 	case strings.HasPrefix(text, "["):
 		inner, after, ok := strings.Cut(text[1:], "]")
-		if !ok || (after != "" && after[0] != ':') {
+		if !ok || strings.Contains(inner, "[") || (after != "" && after[0] != ':') {
 			return Address{}, fmt.Errorf("%s is not an address such as [::1]:8000", quote(bind))
 		}
 		host = inner

@@ -87,10 +87,15 @@ func (o *Option) parseKind(raw any) (any, error) {
 		return parseAddrs(raw)
 	case Dict:
 		return parseDict(raw)
-	case Class, Hook:
+	case Class:
 		if obj, ok := raw.(object); ok && obj.sort != "other" {
 			return obj.name, nil
 		}
+	case Hook:
+		if obj, ok := raw.(object); ok && obj.sort == "callable" {
+			return obj.name, nil
+		}
+		return nil, fmt.Errorf("%s is not a function", quote(raw))
 	case Account:
 		return parseAccount(raw)
 	case Opaque:

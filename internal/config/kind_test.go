@@ -107,9 +107,9 @@ func TestWorkerClass(t *testing.T) {
 		"gunicorn.workers.gtornado.TornadoWorker": "'gunicorn.workers.gtornado.TornadoWorker' is not built; gevent or gthread may do",
 		"uvicorn.workers.UvicornWorker":           "'uvicorn.workers.UvicornWorker' runs ASGI applications, which is not built yet",
 		"asgi":                                    "'asgi' is not built yet: only WSGI applications are served",
-		"auto":                                    "'auto' is not built yet; sync, gthread, gevent and gaiohttp are",
+		"auto":                                    "auto",
 		"gtread":                                  "'gtread' is not a worker class; did you mean gthread?",
-		"mine.Worker":                             "'mine.Worker' is not a worker class (sync, gthread, gevent, gaiohttp); classes of one's own do not run here",
+		"mine.Worker":                             "'mine.Worker' is not a worker class (auto, sync, gthread, gevent, gaiohttp); classes of one's own do not run here",
 	} {
 		class, note, err := workerClass(name)
 		got := class
@@ -161,7 +161,7 @@ func TestParseAddress(t *testing.T) {
 
 // An address that is understood means the same when it is written out.
 func FuzzParseAddress(f *testing.F) {
-	for _, seed := range []string{"", ":80", "[::1]:80", "unix:/x", "unix://x", "fd://3", "tcp://a:1", "a:b:c"} {
+	for _, seed := range []string{"", ":80", "[::1]:80", "unix:/x", "unix://x", "fd://3", "tcp://a:1", "a:b:c", "[[]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, bind string) {

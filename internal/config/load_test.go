@@ -185,7 +185,7 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"two apps":         {sources{args: "app other"}, "'other': one application is enough, and it is 'app' (from the command line)", true},
 		"open quote":       {sources{args: "app", env: []string{"GIRIN_CMD_ARGS=-e 'a"}}, "a single quote is not closed (from GIRIN_CMD_ARGS)", true},
 		"not built":        {sources{args: "app --preload"}, "--preload: not built yet; it must be left out (from the command line)", true},
-		"hook":             {sources{args: "app", file: "def post_fork(server, worker): pass"}, "post_fork: not built yet; it must be left out (from gunicorn.conf.py)", false},
+		"hook":             {sources{args: "app", file: "post_fork = 3"}, "post_fork: 3 is not a function (from gunicorn.conf.py)", false},
 		"two at once":      {sources{args: "app -w x -t y"}, "--workers: 'x' is not a whole number (from the command line)\n--timeout: 'y' is not a number of seconds (from the command line)", true},
 		"chdir":            {sources{args: "app --chdir /no/such"}, "--chdir: '/no/such' is not a directory (from the command line)", true},
 		"key alone":        {sources{args: "app --keyfile x"}, "--keyfile: a key needs a certificate: certfile is not set (from the command line)", true},
@@ -282,6 +282,32 @@ func TestHelpAndVersionLookAtNothingElse(t *testing.T) {
 		}
 		if cfg.Help == cfg.Version {
 			t.Errorf("%s: help %v, version %v", args, cfg.Help, cfg.Version)
+		}
+	}
+}
+
+func TestHooksOfTheConfigurationFile(t *testing.T) {
+	cfg, _, err := load(t, sources{args: "app -t 1.5 -k sync", file: `
+class Hook:
+    def __call__(self, server):
+        pass
+def post_fork(server, worker):
+    pass
+on_exit = Hook()
+when_ready = None
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(cfg.Hooks, " "); got != "post_fork on_exit" {
+		t.Errorf("hooks are %s", got)
+	}
+	values := cfg.Values()
+	for key, want := range map[string]any{
+		"timeout": 1.5, "graceful_timeout": int64(30), "worker_class_str": "sync", "post_fork": nil,
+	} {
+		if values[key] != want {
+			t.Errorf("%s is %v (%T), want %v", key, values[key], values[key], want)
 		}
 	}
 }

@@ -1,23 +1,25 @@
 package config
 
+import "slices"
+
 // hookOptions are the functions that a configuration file may define. Config.Hooks names those
 // that it does.
 func hookOptions() []Option {
 	return section("Hooks (configuration file only)", []Option{
-		hook("on_starting", NotBuilt, "before the server starts"),
-		hook("on_reload", NotBuilt, "when workers are replaced after a HUP signal"),
-		hook("when_ready", NotBuilt, "once the server accepts connections"),
-		hook("pre_fork", NotBuilt, "before a worker is started"),
-		hook("post_fork", NotBuilt, "in a worker, once it has started"),
-		hook("post_worker_init", NotBuilt, "in a worker, once the application is imported"),
-		hook("worker_int", NotBuilt, "in a worker that ends by INT or QUIT"),
-		hook("worker_abort", NotBuilt, "in a worker that ends by ABRT, which follows a timeout"),
-		hook("pre_request", NotBuilt, "in a worker, before each request"),
-		hook("post_request", NotBuilt, "in a worker, after each request"),
-		hook("child_exit", NotBuilt, "in the server, after a worker has ended"),
-		hook("worker_exit", NotBuilt, "in a worker, before it ends"),
-		hook("nworkers_changed", NotBuilt, "when the number of workers changes"),
-		hook("on_exit", NotBuilt, "before the server ends"),
+		hook("on_starting", "before the server starts"),
+		hook("on_reload", "when workers are replaced after a HUP signal"),
+		hook("when_ready", "once the server accepts connections"),
+		hook("pre_fork", "before a worker is started"),
+		hook("post_fork", "in a worker, once it has started"),
+		hook("post_worker_init", "in a worker, once the application is imported"),
+		hook("worker_int", "in a worker that ends by INT or QUIT"),
+		hook("worker_abort", "in a worker that ends by ABRT, which follows a timeout"),
+		hook("pre_request", "in a worker, before each request"),
+		hook("post_request", "in a worker, after each request"),
+		hook("child_exit", "in the server, after a worker has ended"),
+		hook("worker_exit", "in a worker, before it ends"),
+		hook("nworkers_changed", "when the number of workers changes"),
+		hook("on_exit", "before the server ends"),
 		{Key: "pre_exec", Kind: Hook, Status: NotApplicable,
 			Instead: "the server is not a Python process that could run it",
 			Doc:     "Called before a new server process replaces this one."},
@@ -27,8 +29,20 @@ func hookOptions() []Option {
 	})
 }
 
-func hook(key string, status Status, when string) Option {
-	return Option{Key: key, Kind: Hook, Status: status, Doc: "Called " + when + "."}
+func hook(key, when string) Option {
+	return Option{Key: key, Kind: Hook, Doc: "Called " + when + "."}
+}
+
+// IsHook reports whether a setting is a function.
+func IsHook(key string) bool {
+	return slices.ContainsFunc(hookOptions(), func(o Option) bool { return o.Key == key })
+}
+
+// WorkerHooks are those that run in workers; the others run in a process of their own.
+func WorkerHooks() []string {
+	return []string{
+		"post_fork", "post_worker_init", "worker_int", "worker_abort", "pre_request", "post_request", "worker_exit",
+	}
 }
 
 func syslogOptions() []Option {
@@ -139,10 +153,10 @@ func dirtyOptions() []Option {
 		{Key: "dirty_timeout", Flag: "dirty-timeout", Kind: Int, Meta: "SECONDS", Default: int64(300), Doc: "How long a dirty worker's task may take."},
 		{Key: "dirty_threads", Flag: "dirty-threads", Kind: Int, Meta: "INT", Default: int64(1), Doc: "How many threads a dirty worker has."},
 		{Key: "dirty_graceful_timeout", Flag: "dirty-graceful-timeout", Kind: Int, Meta: "SECONDS", Default: int64(30), Doc: "How long dirty workers may take to stop."},
-		hook("on_dirty_starting", NotApplicable, "before dirty workers are started"),
-		hook("dirty_post_fork", NotApplicable, "in a dirty worker, once it has started"),
-		hook("dirty_worker_init", NotApplicable, "in a dirty worker, once its applications are loaded"),
-		hook("dirty_worker_exit", NotApplicable, "after a dirty worker has ended"),
+		hook("on_dirty_starting", "before dirty workers are started"),
+		hook("dirty_post_fork", "in a dirty worker, once it has started"),
+		hook("dirty_worker_init", "in a dirty worker, once its applications are loaded"),
+		hook("dirty_worker_exit", "after a dirty worker has ended"),
 	}), inapplicable("there is no control socket", []Option{
 		{Key: "control_socket", Flag: "control-socket", Kind: String, Meta: "PATH", Doc: "The path of gunicorn's control socket."},
 		{Key: "control_socket_mode", Flag: "control-socket-mode", Kind: Mode, Meta: "MODE", Default: int64(0o600), Doc: "The file mode of gunicorn's control socket."},

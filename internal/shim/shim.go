@@ -51,3 +51,6 @@ const bootstrap = `exec(compile(__import__("os").pread(7,1<<24,0).split(b"\0",2)
 // Args returns the arguments of the interpreter. The last one tells readers
 // of a process list what the process is.
 func Args() []string { return []string{"-c", bootstrap, "girin-worker"} }
+
+// HooksArgs are those of the process that runs the master's hooks.
+func HooksArgs() []string { return []string{"-c", bootstrap, "girin-hooks"} }

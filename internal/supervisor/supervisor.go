@@ -45,6 +45,10 @@ type Config struct {
 	Recycle  Recycle
 	Log      Logger
 	Ready    func() // called once, when all first workers are ready
+	// Ended is told of each worker whose process has ended, Scaled how many
+	// there should be from now on. Nil: nobody asks.
+	Ended  func(w *worker.Worker)
+	Scaled func(now, before int)
 	// Failed is told why the application cannot be loaded, and nil when it
 	// can again. If it returns true at the start, the server waits for a
 	// reload instead of ending.
@@ -114,6 +118,7 @@ type Supervisor struct {
 	crashes  int // in a row
 	wait     bool
 	stopping bool
+	killing  bool
 	boot     *BootError
 	announce bool
 	memory   *memoryGroup
@@ -174,27 +179,42 @@ func (s *Supervisor) do(f func()) {
 	}
 }
 
-// Kill ends all workers at once.
+// Kill ends all workers at once; their hooks have a moment, unless it is called
+// again.
 func (s *Supervisor) Kill() {
 	s.do(func() {
 		s.stopping = true
 		for _, m := range s.members {
-			m.w.Process().Kill()
+			if s.killing {
+				m.w.Process().Kill()
+			} else {
+				m.w.End(syscall.SIGQUIT)
+			}
 		}
+		s.killing = true
 	})
+}
+
+// aim changes how many workers there should be.
+func (s *Supervisor) aim(workers int) {
+	before := s.target
+	s.target = workers
+	if s.cfg.Scaled != nil && workers != before {
+		s.cfg.Scaled(workers, before)
+	}
 }
 
 // Scale changes how many workers there should be by n; at least one stays.
 func (s *Supervisor) Scale(n int) {
 	s.do(func() {
-		s.target = max(s.target+n, 1)
+		s.aim(max(s.target+n, 1))
 		s.cfg.Log.Infof("Workers: %d", s.target)
 	})
 }
 
 // Resize says how many workers there should be.
 func (s *Supervisor) Resize(n int) {
-	s.do(func() { s.target = max(n, 1) })
+	s.do(func() { s.aim(max(n, 1)) })
 }
 
 // Reload brings in a new generation of so many workers; 0: as many as there
@@ -211,7 +231,7 @@ func (s *Supervisor) Reload(launch Launch, workers int) {
 		s.gen = &generation{number: s.gen.number + 1, launch: launch}
 		s.crashes, s.wait = 0, false
 		if workers > 0 {
-			s.target = workers
+			s.aim(workers)
 		}
 	})
 }
@@ -231,7 +251,7 @@ func (s *Supervisor) Restart(w *worker.Worker, why string) {
 	s.withMember(w, func(m *member) {
 		s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", w.Name(), w.PID(), why)
 		m.known = true
-		w.Process().Kill()
+		w.End(syscall.SIGABRT)
 	})
 }
 
@@ -389,7 +409,7 @@ func (s *Supervisor) drain(m *member) {
 	m.w.Drain()
 	m.kill = time.AfterFunc(s.cfg.Grace, func() {
 		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
-		m.w.Process().Kill()
+		m.w.End(syscall.SIGABRT)
 	})
 }
 
@@ -407,6 +427,9 @@ func (s *Supervisor) ended(m *member) {
 		}
 	}
 	s.cfg.Queue.Died(m.w)
+	if s.cfg.Ended != nil {
+		s.cfg.Ended(m.w)
+	}
 	switch {
 	case was == draining || s.stopping:
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
@@ -474,7 +497,7 @@ func (s *Supervisor) abandon(why string) {
 	s.cfg.Log.Errorf("Reload failed: %s", why)
 	failed := s.gen
 	s.gen, s.previous = s.previous, nil
-	s.target = s.gen.target
+	s.aim(s.gen.target)
 	for _, m := range s.members {
 		if m.gen == failed {
 			m.w.Process().Kill()

@@ -44,6 +44,10 @@ func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 	return c.(*net.UnixConn), theirs, nil
 }
 
+// StreamPair makes the ends of a stream for the master and a process that it
+// starts.
+func StreamPair() (ours *net.UnixConn, theirs *os.File, err error) { return socketPair(streamSocket) }
+
 // message waits to be sent.
 type message struct {
 	bytes []byte

@@ -35,6 +35,13 @@ type Settings struct {
 	Multiprocess bool                `json:"multiprocess"`
 	Capture      bool                `json:"capture"`
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
+	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
+
+	// What hooks of the configuration file need.
+	Age        int            `json:"age,omitempty"` // counts a server's workers from 1
+	ConfigFile string         `json:"config_file,omitempty"`
+	Hooks      []string       `json:"hooks,omitempty"` // those that run there
+	Cfg        map[string]any `json:"cfg,omitempty"`   // the settings, for server.cfg and worker.cfg
 }
 
 // Slots is how many requests such a worker runs at once.

@@ -33,6 +33,7 @@ def main(loaded: Callable[[], None]) -> None:
         worker = Worker(control, settings)
         _rename(settings.proc_name)
         worker.runner = _runner_class(settings.worker_class)(worker)
+        worker.hooks = _hooks(worker)
     except Exception as e:
         _broken(control, e, str(hello.get("app")))
     loaded()
@@ -40,7 +41,11 @@ def main(loaded: Callable[[], None]) -> None:
     began = monotonic_ns()
     try:
         set_paths(settings)
-        worker.app = import_app(settings.app)
+        worker.hooks.load()
+        worker.hooks.post_fork()
+        app = import_app(settings.app)
+        worker.hooks.post_worker_init(app)
+        worker.app = worker.hooks.wrap(app)
     except BaseException as e:
         _broken(control, e, settings.app)
     facts = _facts(worker)
@@ -50,6 +55,7 @@ def main(loaded: Callable[[], None]) -> None:
     worker.runner.run()
     if worker.forked:  # an event loop that went on in a child of the app's
         worker.leave_child()
+    worker.hooks.worker_exit()
     control.idle()
 
 
@@ -81,6 +87,13 @@ def _runner_class(name: str):
     from .threads import Threads
 
     return Threads
+
+
+def _hooks(worker: Worker):
+    """Imported once the class has patched what it patches: logging comes with it."""
+    from .hooks import Hooks
+
+    return Hooks(worker)
 
 
 def _broken(control: Control, error: BaseException, app: str) -> None:

@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 
 SHIM_FD = 7
 PACKAGE = "_girin_shim"
+HOOKS = "girin-hooks"  # the argument of the process that runs the master's hooks
 ORIGIN = "<girin>/"  # not "<...>", which linecache would not look up
 
 
@@ -57,9 +58,12 @@ def _main():
     os.close(SHIM_FD)
     globals()["__loader__"] = loader  # for linecache: this module was not imported
     sys.meta_path.insert(0, loader)
-    from _girin_shim import boot
+    if sys.argv[1:] == [HOOKS]:
+        from _girin_shim import arbiter as program
+    else:
+        from _girin_shim import boot as program
 
-    boot.main(lambda: sys.meta_path.remove(loader))
+    program.main(lambda: sys.meta_path.remove(loader))
 
 
 _main()

@@ -27,6 +27,11 @@ class Settings:
         self.lanes = max(1, int(hello.get("lanes") or 1))
         self.multiprocess = bool(hello.get("multiprocess"))
         self.capture = bool(hello.get("capture"))
+        self.loglevel: str = hello.get("loglevel") or "info"
+        self.age = int(hello.get("age") or 0)
+        self.config_file: str = hello.get("config_file") or ""
+        self.hooks: list[str] = hello.get("hooks") or []
+        self.cfg: dict = hello.get("cfg") or {}
 
     @property
     def slots(self) -> int:
@@ -34,6 +39,11 @@ class Settings:
         if self.worker_class == "gevent":
             return self.connections
         return self.threads if self.worker_class == "gthread" else 1
+
+    @property
+    def request_hooks(self) -> bool:
+        """Must hooks be called for each request?"""
+        return "pre_request" in self.hooks or "post_request" in self.hooks
 
     @property
     def multithread(self) -> bool:

@@ -13,6 +13,7 @@ from . import page, wire
 from .errors import ERROR, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
+from .requesthooks import hooked
 
 _joined = wire.JOINED
 _unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU
@@ -38,6 +39,8 @@ class Slot:
         self.environ = _NONE  # of the request that runs, for the log
         self._wary = 0
         self._tail_began = 0
+        if worker.settings.request_hooks:
+            self.serve = hooked(self)
 
     def serve(self, packet: bytes, head: tuple, began: int) -> None:
         """Runs one request whole; its last frame may still be in the batch."""

@@ -24,6 +24,7 @@ class Worker:
         self.settings = settings
         self.app = None
         self.runner = None
+        self.hooks = None
         self.heads = Heads()
         self.exchanges: dict = {}  # by id: those that may wait for the control thread
         self.forked: list[int] = []  # not empty in a child that the app forked

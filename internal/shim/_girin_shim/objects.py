@@ -1,0 +1,39 @@
+"""What hooks are given: gunicorn's arbiter, worker and settings, as far as
+configuration files use them."""
+from __future__ import annotations
+
+
+class Cfg:
+    """The settings as they took effect, each an attribute of gunicorn's name."""
+
+    def __init__(self, values: dict) -> None:
+        vars(self).update(values)
+
+
+class Arbiter:
+    """The master as hooks see it: server. It is a record; nothing in it acts."""
+
+    def __init__(self, pid: int, cfg: Cfg, log) -> None:
+        self.pid = pid
+        self.cfg = cfg
+        self.log = log
+        self.num_workers: int = getattr(cfg, "workers", 1)
+        self.WORKERS: dict[int, GunicornWorker] = {}  # by pid; of the hooks' process only
+
+
+class GunicornWorker:
+    """A worker as hooks see it. Hooks may put attributes of their own on it."""
+
+    def __init__(self, age: int, ppid: int, cfg: Cfg, log) -> None:
+        self.age = age
+        self.pid = 0  # before it is started
+        self.ppid = ppid
+        self.cfg = cfg
+        self.log = log
+        self.alive = True
+        self.booted = False
+        self.nr = 0  # requests, counted where a hook of requests is set
+        self.wsgi = None  # the app, once it is imported
+
+    def __str__(self) -> str:
+        return f"<Worker {self.pid}>"
