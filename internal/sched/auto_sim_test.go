@@ -2,6 +2,7 @@ package sched
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,13 +124,24 @@ func (p autoPlan) run() (faults, decisions []string) {
 			time.Sleep(2 * time.Second)
 		}
 	}
-	time.Sleep(2 * time.Minute)
-	synctest.Wait()
-	s.checkJobs()
-	time.Sleep(3 * time.Minute)
-	s.checkRest()
+	s.settle()
 	close(stop)
 	return s.close(), s.decisions
+}
+
+// settle waits until all is answered and then until all is as at the start.
+func (s *cluster) settle() {
+	for end := time.Now().Add(10 * time.Minute); s.queue.InFlight() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Second)
+	}
+	s.checkJobs()
+	for end := time.Now().Add(time.Duration(s.cluster.Most+1) * 70 * time.Second); time.Now().Before(end); {
+		time.Sleep(5 * time.Second)
+		if workers, compute, _ := s.count(); workers == s.cluster.Workers && compute == 0 {
+			break
+		}
+	}
+	s.checkRest()
 }
 
 func (s *cluster) checkJobs() {
@@ -177,8 +189,7 @@ func (s *cluster) checkRest() {
 // watch notes what waits although it could run. It looks every half millisecond
 // while there is anything in flight.
 func (s *cluster) watch(stop chan struct{}) {
-	since := map[string]time.Time{}
-	told := map[string]bool{}
+	since := make([]time.Time, len(mustNotLast))
 	for gap := time.Millisecond / 2; ; {
 		select {
 		case <-stop:
@@ -186,65 +197,97 @@ func (s *cluster) watch(stop chan struct{}) {
 		case <-time.After(gap):
 		}
 		if gap = time.Millisecond / 2; s.queue.InFlight() == 0 {
-			gap = 100 * time.Millisecond
+			gap = 50 * time.Millisecond
+			clear(since)
+			continue
 		}
-		waits := s.waits()
-		for what, w := range waits {
+		now, seen := time.Now(), s.see()
+		for i, w := range mustNotLast {
 			switch {
-			case !w.now:
-				delete(since, what)
-			case since[what].IsZero() || w.begun.After(since[what]):
-				since[what] = time.Now()
-			case time.Since(since[what]) > w.most && !told[what]:
-				told[what] = true
-				s.fault("since %v %s", time.Since(since[what]), what)
+			case !w.is(s, &seen):
+				since[i] = time.Time{}
+			case since[i].IsZero() || w.begins && seen.begun.After(since[i]):
+				since[i] = now
+			case now.Sub(since[i]) > w.most(s):
+				s.fault("for %v %s", now.Sub(since[i]), w.what)
+				since[i] = now
 			}
 		}
 	}
 }
 
-// wait is a state that must not last.
-type wait struct {
-	now   bool
-	most  time.Duration
-	begun time.Time // something else happened: it counts from then
+// seen is a cluster at one moment.
+type seen struct {
+	begun                   time.Time // when something last began
+	workers                 int
+	mainRead, mainFree      bool // somebody reads the main lane; with a thread that is free
+	computeFree             bool // a process reads the compute lane alone and does nothing
+	busy, slots, kept       int
+	room                    bool // for a waiting request that is kept back
+	mainUnread, computeHeld bool
 }
 
-func (s *cluster) waits() map[string]wait {
-	mainFree, computeFree := false, false
+func (s *cluster) see() (now seen) {
 	s.mu.Lock()
-	begun := s.begun
+	now.begun, now.workers = s.begun, len(s.workers)
 	for _, w := range s.workers {
-		lanes, free := w.lane.Load(), len(w.free) > 0 && w.Slots() > 0
-		mainFree = mainFree || free && lanes&mainLane != 0
-		computeFree = computeFree || lanes == computeLane && busySlots(w) == 0
+		lanes := w.lane.Load()
+		now.mainRead = now.mainRead || lanes&mainLane != 0
+		now.mainFree = now.mainFree || lanes&mainLane != 0 && len(w.free) > 0
+		now.computeFree = now.computeFree || lanes == computeLane && busySlots(w) == 0
 	}
-	workers := len(s.workers)
 	s.mu.Unlock()
 	a := s.queue.auto
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	blocked := false
-	for _, r := range a.blocked {
-		blocked = blocked || a.roomLocked(r)
-	}
-	const promotion = 4 * time.Millisecond
-	return map[string]wait{
-		"a thread that reads the main lane is free, and something waits there":     {mainFree && s.lanes[0].Unread() > 0, promotion, begun},
-		"a process that computes idles, and something waits on the compute lane":   {computeFree && s.lanes[1].Unread() > 0, promotion, begun},
-		"a slot is free and a computing request is kept back":                      {workers > 0 && a.busy < a.slots && len(a.queue) > 0, promotion, time.Time{}},
-		"there is room and a waiting request is kept back":                         {blocked, promotion, time.Time{}},
-		"a worker could compute, cores are free and a computing request is kept":   {len(a.queue) > 0 && a.slots < min(s.cluster.Cores, workers-1), 20 * time.Millisecond, time.Time{}},
-		"workers could come, cores are free, and a computing request is kept":      {len(a.queue) > 0 && a.slots < s.cluster.Cores && workers > 0 && workers < s.cluster.Most, s.cluster.Boot + 3*resizeEvery, time.Time{}},
-		"everyone computes, or nobody reads the main lane, and something is there": {!s.mainIsRead() && s.lanes[0].Unread() > 0 && workers > 0, 20 * time.Millisecond, time.Time{}},
-	}
+	now.busy, now.slots, now.kept = a.busy, a.slots, len(a.queue)
+	now.room = slices.ContainsFunc(a.blocked, a.roomLocked)
+	now.mainUnread, now.computeHeld = s.lanes[0].Unread() > 0, s.lanes[1].Unread() > 0
+	return now
 }
 
-func (s *cluster) mainIsRead() bool {
-	for _, w := range s.readers() {
-		if w.lane.Load()&mainLane != 0 {
-			return true
-		}
-	}
-	return false
+// wait is a state that must not last longer than most.
+type wait struct {
+	what   string
+	is     func(s *cluster, now *seen) bool
+	most   func(s *cluster) time.Duration
+	begins bool // it counts from when something last began
 }
+
+// mustNotLast are the states that must not last.
+var mustNotLast = []wait{
+	{
+		"something waits on the main lane beside a free thread",
+		func(_ *cluster, n *seen) bool { return n.mainFree && n.mainUnread }, promotion, true,
+	},
+	{
+		"something waits on the compute lane beside an idle process that reads it",
+		func(_ *cluster, n *seen) bool { return n.computeFree && n.computeHeld }, promotion, true,
+	},
+	{
+		"a computing request is kept back although a slot is free",
+		func(_ *cluster, n *seen) bool { return n.workers > 0 && n.kept > 0 && n.busy < n.slots }, promotion, false,
+	},
+	{
+		"a waiting request is kept back although there is room",
+		func(_ *cluster, n *seen) bool { return n.room }, promotion, false,
+	},
+	{
+		"a computing request is kept back although a worker and a core could be had",
+		func(s *cluster, n *seen) bool { return n.kept > 0 && n.slots < min(s.cluster.Cores, n.workers-1) }, twoLooks, false,
+	},
+	{
+		"a computing request is kept back although a core is free and workers could come",
+		func(s *cluster, n *seen) bool {
+			return n.kept > 0 && n.slots < s.cluster.Cores && n.workers > 0 && n.workers < s.cluster.Most
+		},
+		func(s *cluster) time.Duration { return s.cluster.Boot + resizeBurst*resizeEvery }, false,
+	},
+	{
+		"nobody reads the main lane",
+		func(_ *cluster, n *seen) bool { return n.workers > 0 && !n.mainRead }, twoLooks, false,
+	},
+}
+
+func promotion(*cluster) time.Duration { return 4 * tick }
+func twoLooks(*cluster) time.Duration  { return 2 * lookBusy }
