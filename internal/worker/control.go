@@ -20,6 +20,11 @@ func (w *Worker) readControl() error {
 	oob := make([]byte, unix.CmsgSpace(4*4))
 	for {
 		n, oobn, _, _, err := w.control.ReadMsgUnix(buf, oob)
+		if errors.Is(err, syscall.ECONNRESET) {
+			// It ended with messages of ours unread. The kernel says so once;
+			// what it sent before is still there.
+			n, oobn, _, _, err = w.control.ReadMsgUnix(buf, oob)
+		}
 		if err != nil {
 			return ended(err)
 		}
