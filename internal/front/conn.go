@@ -346,6 +346,8 @@ func (c *conn) expired() bool {
 		return c.refuse(&http1.Error{Status: 408, Reason: "the request body took too long"})
 	case stageLinger:
 		return false
+	case stageBusy, stageWrite:
+		return true // a request came when the sweeper had just judged
 	}
 	return c.in.fillNow()
 }
@@ -377,7 +379,7 @@ func (c *conn) failLocked(cause error) {
 	if status == 503 {
 		fields = append(fields, "Retry-After: 1\r\n"...)
 	}
-	keep := status == 500 && c.reply.keep
+	keep := status == 500 && c.reply.keep && !c.call.InFlight() // its call is free for the next request
 	c.reply.last = !keep
 	b := http1.ErrorResponse(nil, status, reason, http1.ErrorOptions{Fields: fields, NoBody: c.reply.head, KeepAlive: keep})
 	c.reply.refused(status)
@@ -415,14 +417,24 @@ func (c *conn) dieLocked() {
 	c.changed.Broadcast()
 }
 
+// unlockAnswer ends a method that got a part of the answer. A panic in it ends
+// this connection, not the worker on whose goroutine it ran.
+func (c *conn) unlockAnswer() {
+	if p := recover(); p != nil {
+		c.panicked(p)
+		c.lostLocked()
+	}
+	c.mu.Unlock()
+}
+
 // Frame gets a part of the answer (sched.Answer).
 func (c *conn) Frame(f *wire.Frame, head, body []byte) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlockAnswer()
 	if !c.reply.running {
 		return
 	}
-	injectFault(faultInReader, &c.exchange)
+	injectFault(faultInAnswer, &c.exchange)
 	if c.dead {
 		if f.Flags&wire.Final != 0 {
 			c.endLocked()

@@ -14,7 +14,7 @@ import (
 // thread waits for it any more.
 func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlockAnswer()
 	if !c.reply.running || c.dead {
 		body.File.Close()
 		c.endLocked()

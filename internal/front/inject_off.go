@@ -5,7 +5,7 @@ package front
 // Without the build tag faults there are none.
 const (
 	faultInConn = iota
-	faultInReader
+	faultInAnswer
 	faultInWriter
 )
 

@@ -8,7 +8,7 @@ import "strings"
 // in the front would do.
 const (
 	faultInConn   = "/panic/conn"
-	faultInReader = "/panic/reader"
+	faultInAnswer = "/panic/answer"
 	faultInWriter = "/panic/writer"
 )
 

@@ -31,6 +31,7 @@ func (w *Worker) readResponses() error {
 
 // passBody passes on a frame's head and its body, as the bytes come.
 func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
+	injectFault(head)
 	final := f.Flags & wire.Final
 	left := int(f.Body)
 	for {

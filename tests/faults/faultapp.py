@@ -60,6 +60,8 @@ def application(environ, start_response):
     pause = float(query.get("s", 0))
     note("B", number)
     body = b"ok\n"
+    if path.startswith("/bytes/"):
+        path = "/bytes"
     if path == "/sleep":
         time.sleep(pause)
     elif path == "/stuck":
@@ -80,6 +82,9 @@ def application(environ, start_response):
     elif path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Stream(number, int(query["count"]), pause)
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+    if path == "/panic/reader":
+        fields.append(("X-Panic", "in what reads the worker, if girin was built for that"))
+    start_response("200 OK", fields)
     note("E", number)
     return [body]
