@@ -21,6 +21,7 @@ run: build $(VENV)/.run ## serve examples/blocking_flask.py on 127.0.0.1:8000 (o
 
 build: ## build bin/girin
 	@scripts/need-go
+	@scripts/build-accelerator
 	go build -o bin/girin ./cmd/girin
 
 test: check test-go test-python ## check, and run every test
@@ -48,6 +49,9 @@ bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= 
 
 lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (ARGS= for girin lab article)
 	$(TESTENV) bin/girin lab article $(ARGS)
+
+faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (12 minutes, root; CHAOS= seconds)
+	FAULTS=full $(TESTENV) python -m pytest -v tests/faults $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/need-go

@@ -3,6 +3,7 @@ writes docs/RELIABILITY.md; `make test` runs each fault once, and shorter."""
 import contextlib
 import dataclasses
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,24 @@ def gunicorn(record):
         return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
     start.record = record
     return start
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB. Mounting it needs root."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def free(path: Path) -> int:
+    """Bytes that its file system has left."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_bsize
 
 
 class Measured:

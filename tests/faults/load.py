@@ -18,10 +18,10 @@ class Load:
     request. path(number) says what is asked for.
     """
 
-    def __init__(self, port: int, clients: int, path: Callable[[int], str] = "/?n={}".format):
+    def __init__(self, port: int, clients: int, path: Callable[[int], str] = "/?n={}".format, first: int = 1):
         self._port = port
         self._path = path
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._stop = threading.Event()
         self.outcomes: dict[int, int | str] = {}
         self.reasons: dict[int, str] = {}
