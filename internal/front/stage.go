@@ -15,7 +15,8 @@ type stage struct {
 
 	// nudged is set when the sweeper ends a read only to have it made again.
 	// tryServe leaves the poller's edge unused when a client leaves together
-	// with its request: that is found out here, once a request takes long.
+	// with its request: that is found out here, once a request takes long or
+	// none has followed it for a while.
 	nudged atomic.Bool
 
 	// Of the sweeper.
@@ -80,7 +81,7 @@ func (s *Server) sweep(now int64) {
 	for c := range s.conns {
 		if word := c.stage.word.Load(); word != c.stage.last {
 			c.stage.last, c.stage.since = word, now
-		} else if c.raw != nil && word&7 == stageBusy && c.stage.looked != word {
+		} else if c.raw != nil && (word&7 == stageBusy || word&7 == stageIdle) && c.stage.looked != word {
 			c.stage.looked = word
 			c.stage.nudged.Store(true)
 			_ = c.nc.SetReadDeadline(longAgo)
