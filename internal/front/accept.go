@@ -142,7 +142,9 @@ func (s *Server) stopped() bool {
 // evictLocked closes the connection that has been idle longest.
 func (s *Server) evictLocked() {
 	var oldest *conn
+	now := s.cfg.Clock()
 	for c := range s.conns {
+		c.stage.note(c.stage.word.Load(), now)
 		if c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
 			oldest = c
 		}

@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -28,16 +29,20 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 		return
 	}
 	r := &c.reply
-	r.started = true
 	if r.noBody {
 		body.Length = 0
+	} else if r.remain != body.Length {
+		body.File.Close()
+		c.faultLocked(f, fmt.Sprintf("its file has %d bytes and its Content-Length does not say so", body.Length))
+		return
 	}
+	r.started = true
 	c.sendLocked(b, nil, nil)
 	c.out.file = &body
 	if !c.out.busy {
 		c.out.busy = true
 		c.stage.enter(stageWrite)
-		go c.drain()
+		c.startDrain()
 	}
 }
 

@@ -138,7 +138,7 @@ func (o *output) startLocked(skip int, parts ...[]byte) {
 	o.appendLocked(skip, parts...)
 	o.busy = true
 	o.c.stage.enter(stageWrite)
-	go o.c.drain()
+	o.c.startDrain()
 }
 
 func (o *output) appendLocked(skip int, parts ...[]byte) {
@@ -157,6 +157,16 @@ const (
 	writeStep  = 64 << 10
 	writeLimit = 60 * time.Second
 )
+
+// startDrain starts drain. It needs mu and a connection that is not dead: then
+// its goroutine still counts, and done is not counted from zero.
+func (c *conn) startDrain() {
+	c.srv.done.Add(1)
+	go func() {
+		defer c.srv.done.Done()
+		c.drain()
+	}()
+}
 
 // drain writes the queue, and all that is added meanwhile, then ends.
 func (c *conn) drain() {

@@ -39,6 +39,16 @@ func (s *stage) enter(what uint32) {
 	s.word.Store((s.word.Load()&^7 + 8) | what)
 }
 
+// note notes since when the stage is what it is, and reports whether it has
+// changed since the last time. It is the sweeper's.
+func (s *stage) note(word uint32, now int64) (changed bool) {
+	if word == s.last {
+		return false
+	}
+	s.last, s.since = word, now
+	return true
+}
+
 func (s *stage) now() uint32 { return s.word.Load() & 7 }
 
 // How long a connection may stay in a stage.
@@ -79,8 +89,8 @@ func (s *Server) sweep(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if word := c.stage.word.Load(); word != c.stage.last {
-			c.stage.last, c.stage.since = word, now
+		if word := c.stage.word.Load(); c.stage.note(word, now) {
+			continue
 		} else if c.raw != nil && (word&7 == stageBusy || word&7 == stageIdle) && c.stage.looked != word {
 			c.stage.looked = word
 			c.stage.nudged.Store(true)
