@@ -127,5 +127,6 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_sessionfinish(session):
     rows = session.config.stash.get(ROWS, {})
-    if FULL and rows:
+    options = session.config.option
+    if FULL and [Path(arg).resolve() for arg in session.config.args] == [HERE.resolve()] and not (options.keyword or options.markexpr):
         table.write(list(rows.values()))

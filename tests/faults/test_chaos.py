@@ -38,9 +38,10 @@ def test_chaos(girin, record, measured, full, small_disk):
     doubled = [number for number in mine if begun[number] > 1]
     # 200 means that it was run; what failed was running in a killed worker.
     lost = [number for number in mine if load.outcomes[number] == 200 and number not in ended]
-    unanswered = [number for number in mine if not isinstance(load.outcomes[number], int)]
-    assert not doubled and not lost and not unanswered
-    assert set(load.failed.values()) <= {502}, load.summary()
+    assert not doubled and not lost
+    # A response that a killed worker had begun is cut; the small ones go as one frame.
+    cut = {number for number, outcome in load.failed.items() if outcome != 502}
+    assert all(load.outcomes[number] == "BadResponse" and path(number).startswith("/bytes") for number in cut), load.summary()
     assert len(load.failed) <= 4 * faults.count["kill"], load.summary()
     assert after.descriptors <= before.descriptors + 5, (before, after)
     assert after.threads <= before.threads + 8, (before, after)

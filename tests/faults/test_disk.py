@@ -19,9 +19,11 @@ def post(size, number=0, *fields):
 
 
 @pytest.mark.promise("No room for a body: 507, the file removed, the app not called",
-                     "bodies of 10 MiB, with a length and in chunks, into a tmpfs of 4 MiB; small ones go on")
-def test_full_disk(girin, record, measured, small_disk):
-    with girin("gthread", 1, 2, env={"TMPDIR": str(small_disk)}) as run:
+                     "bodies of 10 MiB, with a length and in chunks, into a `tmp_upload_dir` of 4 MiB (tmpfs); small ones go on")
+def test_full_disk(girin, record, measured, small_disk, tmp_path):
+    settings = tmp_path / "gunicorn.conf.py"
+    settings.write_text(f"tmp_upload_dir = {str(small_disk)!r}\n")
+    with girin("gthread", 1, 2, "-c", str(settings)) as run:
         before = free(small_disk)
         with Load(run.port, 4) as load:
             length = raw.ask(run.port, post(10 * MIB, 990001))
