@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from time import monotonic_ns
 
-from . import wire
+from . import accelerator, wire
 from .control import Control
 from .importing import explain, import_app, set_paths
 from .settings import Settings
@@ -32,7 +32,8 @@ def main(loaded: Callable[[], None]) -> None:
         settings = Settings(hello)
         worker = Worker(control, settings)
         _rename(settings.proc_name)
-        worker.runner = _runner_class(settings.worker_class)(worker)
+        tag, reason = accelerator.load(settings)
+        worker.runner = _runner_class(settings.worker_class, bool(tag))(worker)
         worker.hooks = _hooks(worker)
     except Exception as e:
         _broken(control, e, str(hello.get("app")))
@@ -40,6 +41,8 @@ def main(loaded: Callable[[], None]) -> None:
     control.start(worker)
     began = monotonic_ns()
     try:
+        if settings.switch_interval:
+            sys.setswitchinterval(settings.switch_interval)
         set_paths(settings)
         worker.hooks.load()
         worker.hooks.post_fork()
@@ -51,6 +54,7 @@ def main(loaded: Callable[[], None]) -> None:
     facts = _facts(worker)
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
     facts["dump_signal"] = dump_signal
+    facts["accelerator"], facts["no_accelerator"] = tag, reason
     control.send_json(wire.READY, facts)
     worker.runner.run()
     if worker.forked:  # an event loop that went on in a child of the app's
@@ -74,8 +78,8 @@ def _handle_signals() -> int:
     return int(number)
 
 
-def _runner_class(name: str):
-    """The class that runs requests; the event loops are loaded only if asked for."""
+def _runner_class(name: str, accelerated: bool):
+    """The class that runs requests; what is not asked for is not loaded."""
     if name == "gevent":
         from .greenlets import Greenlets
 
@@ -84,6 +88,10 @@ def _runner_class(name: str):
         from .eventloop import EventLoop
 
         return EventLoop
+    if accelerated:
+        from .accelerated import AcceleratedThreads
+
+        return AcceleratedThreads
     from .threads import Threads
 
     return Threads

@@ -47,6 +47,13 @@ class LogStream:
         pass
 
 
+def _calls_the_app(frame) -> bool:
+    """Is this a function of the shim that runs code of the app's? It says nothing
+    of a fault, and the accelerator, whose frames are not Python's, has none."""
+    own = frame.f_globals.get("__name__", "").startswith("_girin_shim.")
+    return own and frame.f_code.co_name in ("serve", "stream", "_close")
+
+
 def describe(error: BaseException) -> str:
     """The traceback, without the shim's own frames above the app's."""
     trace = error.__traceback__
@@ -54,6 +61,8 @@ def describe(error: BaseException) -> str:
         if not trace.tb_frame.f_globals.get("__name__", "").startswith("_girin_shim."):
             break
         trace = trace.tb_next
+    if trace is not None and trace.tb_next is None and _calls_the_app(trace.tb_frame):
+        trace = None
     try:
         return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
     except Exception as e:  # an exception whose __str__ fails, or no memory

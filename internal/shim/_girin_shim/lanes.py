@@ -33,6 +33,9 @@ class Lanes:
         self.stopped = False
         self._wake_in, self._wake_out = _wake_pair()
         self._poller = Poller(self._wake_in)
+        # For the accelerator, which waits itself as long as watched is active.
+        self.epoll_fd, self.wake_fd = self._poller.fileno(), self._wake_in
+        self.watched: tuple[int, ...] | None = None  # what is in the epoll
 
     def select(self, mask: int) -> None:
         """Reads from now on the lanes whose bit is set."""
@@ -70,7 +73,8 @@ class Lanes:
             packet = self.read()
             if packet is not None:
                 return packet
-            if self._poller.wait(self.active):
+            self.watched = self.active
+            if self._poller.wait(self.watched):
                 self._drain_wake()
         return None
 
@@ -119,6 +123,9 @@ class EpollPoller:
                 self._epoll.register(fd, _EPOLLIN | _EPOLLEXCLUSIVE)
         self._registered = lanes
 
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
     def close(self) -> None:
         self._epoll.close()
 
@@ -134,6 +141,9 @@ class PollPoller:
         for fd in (self._wake, *lanes):
             poll.register(fd, select.POLLIN)
         return any(fd == self._wake for fd, _ in poll.poll())
+
+    def fileno(self) -> int:
+        return -1
 
     def close(self) -> None:
         pass

@@ -24,12 +24,12 @@ class Arena:
     """Reads requests that are larger than a packet; its start is the flag table."""
 
     def __init__(self, fd: int) -> None:
-        self._view = memoryview(mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ))
-        if len(self._view) <= wire.FLAG_MASK:
-            raise wire.ProtocolError(f"arena of {len(self._view)} bytes is smaller than the flag table")
-        self.flags = self._view[: wire.FLAG_MASK + 1]
+        self.view = memoryview(mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ))
+        if len(self.view) <= wire.FLAG_MASK:
+            raise wire.ProtocolError(f"arena of {len(self.view)} bytes is smaller than the flag table")
+        self.flags = self.view[: wire.FLAG_MASK + 1]
 
     def copy(self, at: int, length: int) -> bytes:
-        if at + length > len(self._view):
+        if at + length > len(self.view):
             raise wire.ProtocolError(f"request of {length} bytes at {at} lies outside the arena")
-        return bytes(self._view[at : at + length])
+        return bytes(self.view[at : at + length])

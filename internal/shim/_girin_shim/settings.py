@@ -27,11 +27,13 @@ class Settings:
         self.lanes = max(1, int(hello.get("lanes") or 1))
         self.multiprocess = bool(hello.get("multiprocess"))
         self.capture = bool(hello.get("capture"))
+        self.switch_interval: float = (hello.get("switch_interval_ms") or 0) / 1000  # s; 0: Python's own
         self.loglevel: str = hello.get("loglevel") or "info"
         self.age = int(hello.get("age") or 0)
         self.config_file: str = hello.get("config_file") or ""
         self.hooks: list[str] = hello.get("hooks") or []
         self.cfg: dict = hello.get("cfg") or {}
+        self.accelerators: dict[str, int] = hello.get("accelerators") or {}
 
     @property
     def slots(self) -> int:

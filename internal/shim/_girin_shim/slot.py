@@ -56,6 +56,8 @@ class Slot:
                 return
         else:
             end = 32 + environ_size
+            if len(packet) != end + body_size:
+                raise wire.ProtocolError("the request's lengths are not those of its packet")
             texts = packet[32:end].decode("latin-1").split("\0")
             if len(texts) & 1:
                 raise wire.ProtocolError("the environ block's keys and values do not pair")
@@ -117,13 +119,13 @@ class Slot:
         try:
             close()
         except BaseException as e:
-            self.log(ERROR, f"Error closing the response of {uri(environ)}\n{describe(e)}")
+            self.close_failed(e, environ)
         if self.worker.forked:
             self.worker.leave_child()
-        if self._tail_began:
-            if monotonic_ns() - self._tail_began > SLOW_TAIL:
-                self._wary = WARY_TAILS
-            self._tail_began = 0
+        self.after_tail()
+
+    def close_failed(self, error: BaseException, environ: dict) -> None:
+        self.log(ERROR, f"Error closing the response of {uri(environ)}\n{describe(error)}")
 
     def _failed(self, exchange: Exchange, error: BaseException) -> None:
         if self.worker.forked:
@@ -155,6 +157,13 @@ class Slot:
             self._wary -= 1
             self._tail_began = monotonic_ns()
         self.flush()
+
+    def after_tail(self) -> None:
+        """The iterable's close() has returned."""
+        if self._tail_began:
+            if monotonic_ns() - self._tail_began > SLOW_TAIL:
+                self._wary = WARY_TAILS
+            self._tail_began = 0
 
     def step_down(self) -> None:
         """The request is about to wait for long: others may lead."""

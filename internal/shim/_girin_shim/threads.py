@@ -64,8 +64,10 @@ class Threads:
         self._worker = worker
         self._leadership = allocate_lock()
         self._leader: ThreadSlot | None = None
-        count = worker.settings.slots
-        self.slots = [ThreadSlot(worker, i, self._leadership) for i in range(count)]
+        self.slots = self._new_slots(worker.settings.slots)
+
+    def _new_slots(self, count: int) -> list[ThreadSlot]:
+        return [ThreadSlot(self._worker, i, self._leadership) for i in range(count)]
 
     def run(self) -> None:
         """Returns after Drain, when all requests have ended.

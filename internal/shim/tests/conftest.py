@@ -1,20 +1,30 @@
-"""Fixtures: workers that end with their test."""
+"""Fixtures: workers that end with their test, of both implementations."""
 from __future__ import annotations
 
 import pytest
 
-from master import Worker
+import master
 
-CLASSES = ["sync", "gthread", "gevent", "gaiohttp"]
+
+def pytest_generate_tests(metafunc) -> None:
+    """cls is each worker class, concurrent each that runs several requests at
+    once; tests run with each implementation that the class has."""
+    names = metafunc.fixturenames
+    if "cls" in names:
+        metafunc.parametrize("cls, implementation", master.variants(*master.CLASSES))
+    elif "concurrent" in names:
+        metafunc.parametrize("concurrent, implementation", master.variants("gthread", "gevent"))
+    elif "implementation" in names:
+        metafunc.parametrize("implementation", master.implementations())
 
 
 @pytest.fixture
-def start():
+def start(implementation):
     """Starts workers; what one leaves on stderr is shown if the test fails."""
-    workers: list[Worker] = []
+    workers: list[master.Worker] = []
 
-    def start_worker(code: str | None = None, app: str = "wsgi_app:app", **kwargs) -> Worker:
-        worker = Worker(app, code, **kwargs)
+    def start_worker(code: str | None = None, app: str = "wsgi_app:app", **kwargs) -> master.Worker:
+        worker = master.Worker(app, code, **{"implementation": implementation, **kwargs})
         workers.append(worker)
         return worker
 
@@ -22,15 +32,3 @@ def start():
     for worker in workers:
         print(worker.stderr())
         worker.close()
-
-
-@pytest.fixture(params=CLASSES)
-def cls(request) -> str:
-    """Each worker class."""
-    return request.param
-
-
-@pytest.fixture(params=["gthread", "gevent"])
-def concurrent(request) -> str:
-    """The classes that run several requests at once."""
-    return request.param

@@ -1,7 +1,8 @@
 """Prints what a request costs a worker, in microseconds of its CPU time.
 
 A process beside it keeps the lane full and discards the answers:
-    python cost.py [CLASS [APP [REQUESTS]]], APP is hello or flask.
+    python cost.py [CLASS [APP [REQUESTS [IMPLEMENTATION]]]]
+APP is hello or flask, IMPLEMENTATION is native or python.
 """
 from __future__ import annotations
 
@@ -41,9 +42,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def main() -> None:
-    cls, app, count = (sys.argv[1:] + ["sync", "hello", "200000"][len(sys.argv) - 1 :])[:3]
+    cls, app, count, implementation = (sys.argv[1:] + ["sync", "hello", "200000", "native"][len(sys.argv) - 1 :])[:4]
     requests = int(count)
-    worker = master.Worker("wsgi_app:app", APPS[app], cls=cls, threads=4, connections=64)
+    worker = master.Worker("wsgi_app:app", APPS[app], cls=cls, threads=4, connections=64, implementation=implementation)
     _, packet = worker.packet(flags=master.QUICK, environ=HEADERS)
     discard = threading.Thread(target=lambda: [None for _ in iter(lambda: worker.responses.recv(1 << 20), b"")])
     worker.responses.settimeout(None)
@@ -57,7 +58,8 @@ def main() -> None:
     master.until(lambda: not worker.lane.waiting())
     took = time.monotonic() - began
     cpu = cpu_seconds(worker.pid) - before
-    print(f"{cls} {app}: {cpu / requests * 1e6:.2f} us of CPU, {took / requests * 1e6:.2f} us elapsed per request")
+    used = worker.ready["accelerator"] or "python"
+    print(f"{cls} {app} {used}: {cpu / requests * 1e6:.2f} us of CPU, {took / requests * 1e6:.2f} us elapsed per request")
     worker.drain()
     discard.join()
     worker.close()

@@ -19,6 +19,9 @@ import time
 from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent.parent / "_girin_shim"
+BUILT = SHIM.parent / "accelerator" / "built"
+CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
+ACCELERATED = ("sync", "gthread")
 FLAG_TABLE = 1 << 16
 PATIENCE = 20.0  # seconds until a test that waits for a worker fails
 
@@ -37,6 +40,22 @@ def archive() -> bytes:
     """As shim.Archive makes it."""
     files = sorted(SHIM.glob("*.py"), key=lambda path: (path.name != "loader.py", path.name))
     return b"\0".join(part for f in files for part in (f.name.encode(), f.read_bytes()))
+
+
+def builds() -> dict[str, Path]:
+    """The accelerators that were built, by tag, as package accelerator embeds them."""
+    return {path.stem[len("girin-") :]: path for path in BUILT.glob("girin-*.so")}
+
+
+def implementations(cls: str = "sync") -> list[str]:
+    """python, and native if this interpreter's accelerator was built and the class has one."""
+    fitting = {"cp%d%d" % sys.version_info[:2]} | ({"abi3"} if sys.version_info >= (3, 12) else set())
+    return ["python", "native"] if cls in ACCELERATED and fitting & set(builds()) else ["python"]
+
+
+def variants(*classes: str) -> list[tuple[str, str]]:
+    """Each class with each of its implementations."""
+    return [(cls, implementation) for cls in classes for implementation in implementations(cls)]
 
 
 def memfd(name: str, size: int = 0, data: bytes = b"") -> int:
@@ -91,10 +110,16 @@ class Lane:
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+        self._open = [self.read_end, self.write_end]
 
     def put(self, packet: bytes) -> None:
         assert len(packet) <= 4096
         os.write(self.write_end, packet)
+
+    def close(self) -> None:
+        """Closes both ends; a lane may belong to several workers."""
+        while self._open:
+            os.close(self._open.pop())
 
     def waiting(self) -> int:
         """Bytes that no worker has read."""
@@ -128,6 +153,7 @@ class Worker:
         env: dict[str, str] | None = None,
         ready: bool = True,
         folder: str | None = None,
+        implementation: str = "python",
         **hello,
     ) -> None:
         self.folder = folder or tempfile.mkdtemp(prefix="girin-shim-")
@@ -146,7 +172,12 @@ class Worker:
         shim = memfd("shim", data=archive())
         inherited = [control.fileno(), responses.fileno(), self._page_fd, self.arena.fd, shim]
         inherited += [lane.read_end for lane in self.lanes]
-        self.pid = self._spawn(python, inherited, env or {})
+        accelerators = builds() if implementation == "native" else {}
+        offered = {tag: memfd(tag, data=path.read_bytes()) for tag, path in accelerators.items()}
+        tags = {tag: 3 + len(inherited) + i for i, tag in enumerate(offered)}
+        self.pid = self._spawn(python, inherited + [*offered.values()], env or {})
+        for fd in offered.values():
+            os.close(fd)
         control.close()
         responses.close()
         os.close(shim)
@@ -166,6 +197,7 @@ class Worker:
             "argv": ["/usr/bin/girin", app],
             "bases": [{"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "wsgi.url_scheme": "http"}],
             "lanes": len(self.lanes),
+            "accelerators": tags,
             "multiprocess": True,
             **hello,
         }
@@ -283,7 +315,10 @@ class Worker:
                 if message[0] == op:
                     return self.messages.pop(i)
             self.control.settimeout(max(0.001, deadline - time.monotonic()))
-            data, ancillary, _, _ = self.control.recvmsg(1 << 18, 64)
+            try:
+                data, ancillary, _, _ = self.control.recvmsg(1 << 18, 64)
+            except ConnectionResetError:  # it ended with messages unread; what it sent is still there
+                data, ancillary, _, _ = self.control.recvmsg(1 << 18, 64)
             if not data:
                 raise EOFError(f"the worker closed the control socket; stderr: {self.stderr()}")
             fds = [fd for _, _, rights in ancillary for fd in array.array("i", rights)]
@@ -329,6 +364,8 @@ class Worker:
             self.wait()
         self.control.close()
         self.responses.close()
+        for lane in self.lanes:
+            lane.close()
         for fd in (self._page_fd, self.arena.fd, self.stderr_fd):
             os.close(fd)
 

@@ -105,14 +105,13 @@ struct Loop {
     PyObject *worker, *lanes, *leadership, *forked, *bases;
     PyObject *bytes_io, *file_wrapper, *protocol_error;
     /* Owned interned strings. */
-    PyObject *name_first, *name_active, *name_close, *key_input, *key_hints, *key_method;
+    PyObject *name_first, *name_active, *name_watched, *name_close, *key_input, *key_hints, *key_method;
     Key *keys;         /* owned: environ names seen before */
     int key_count;
-    Py_buffer page, flags, arena; /* held while the loop lives */
+    Py_buffer page, arena;        /* held while the loop lives */
     PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
     int response_fd;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
-    int registered;        /* lanes have been put into the epoll */
 };
 
 /* One packet, taken apart and checked against its own length. */
@@ -128,9 +127,11 @@ typedef struct {
 Batch *batch_new(State *state);
 int batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count,
               size_t body);
+void batch_take(Batch *batch, char **data, size_t *size, size_t *capacity);
+void batch_give_back(Batch *batch, char *data, size_t capacity);
 
 /* send.c */
-int send_batch(Loop *loop, Batch *batch);
+void send_batch(Loop *loop, Batch *batch);
 int send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
 
 /* head.c */
@@ -150,12 +151,12 @@ int exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *bloc
 int exchange_adopt(Exchange *exchange);
 
 /* serve.c */
-int serve(Slot *slot, Py_ssize_t size, uint64_t began);
+int serve(Slot *slot, size_t size, uint64_t began);
 
 /* slot.c */
-int slot_flush(Slot *slot);
-int slot_before_tail(Slot *slot, int quick);
-int slot_after_tail(Slot *slot);
+void slot_flush(Slot *slot);
+void slot_before_tail(Slot *slot, int quick);
+void slot_after_tail(Slot *slot);
 
 /* lanes.c */
 Py_ssize_t lanes_next(Slot *slot);
@@ -171,7 +172,7 @@ clock_ns(clockid_t clock)
 static inline int
 is_cancelled(const Loop *loop, uint64_t id)
 {
-    const volatile unsigned char *flags = loop->flags.buf;
+    const volatile unsigned char *flags = loop->arena.buf; /* the flag table is its start */
     return flags[id & FLAG_MASK] != 0;
 }
 

@@ -31,6 +31,20 @@ Py_NewRef(PyObject *object)
 }
 #endif
 
+#if PY_VERSION_HEX < 0x030a0000
+/* Borrows value, unlike PyModule_AddObject. */
+static inline int
+PyModule_AddObjectRef(PyObject *module, const char *name, PyObject *value)
+{
+    Py_INCREF(value);
+    int failed = PyModule_AddObject(module, name, value);
+    if (failed) {
+        Py_DECREF(value);
+    }
+    return failed;
+}
+#endif
+
 #if PY_VERSION_HEX < 0x030c0000
 /* Returns the exception being raised, which is then no longer raised. The
  * caller owns it. */

@@ -1,0 +1,102 @@
+/* Sends batches on the response socket: whole frames, one writer at a time. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "girin.h"
+
+/* A copy of so many bytes into the socket takes long enough (tens of
+ * microseconds) that other threads should run meanwhile. */
+enum { LARGE = 64 << 10 };
+
+static void
+lock_writing(Loop *loop)
+{
+    if (!PyThread_acquire_lock(loop->writing, NOWAIT_LOCK)) {
+        Py_BEGIN_ALLOW_THREADS
+        PyThread_acquire_lock(loop->writing, WAIT_LOCK);
+        Py_END_ALLOW_THREADS
+    }
+}
+
+/* Leaves out of parts, two of them, the first done bytes. */
+static void
+skip(struct iovec *parts, size_t done)
+{
+    for (int i = 0; i < 2; i++) {
+        size_t n = done < parts[i].iov_len ? done : parts[i].iov_len;
+        parts[i].iov_base = (char *)parts[i].iov_base + n;
+        parts[i].iov_len -= n;
+        done -= n;
+    }
+}
+
+/* Sends two parts one after the other. With MSG_DONTWAIT it returns 0 when the
+ * socket is full; what it has sent is left out of parts. */
+static int
+send_parts(int fd, struct iovec *parts, int flags)
+{
+    while (parts[0].iov_len + parts[1].iov_len > 0) {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+        ssize_t sent = sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+        if (sent >= 0) {
+            skip(parts, (size_t)sent);
+        } else if (errno == EAGAIN && (flags & MSG_DONTWAIT)) {
+            return 0;
+        } else if (errno != EINTR) {
+            _exit(1); /* the master is gone, and with it every client */
+        }
+    }
+    return 1;
+}
+
+static void
+send_whole(int fd, struct iovec *parts)
+{
+    if (parts[0].iov_len + parts[1].iov_len <= LARGE && send_parts(fd, parts, MSG_DONTWAIT)) {
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    send_parts(fd, parts, 0);
+    Py_END_ALLOW_THREADS
+}
+
+/* Sends what the batch holds, then tail; the lock is held. */
+static void
+send_locked(Loop *loop, Batch *batch, char *tail, size_t tail_size)
+{
+    char *data;
+    size_t size, capacity;
+    batch_take(batch, &data, &size, &capacity);
+    struct iovec parts[2] = {{data, size}, {tail, tail_size}};
+    send_whole(loop->response_fd, parts);
+    batch_give_back(batch, data, capacity);
+}
+
+/* Sends what the batch holds and empties it; from any thread. Nothing is sent
+ * twice: what to send is only known under the lock. */
+void
+send_batch(Loop *loop, Batch *batch)
+{
+    lock_writing(loop);
+    if (batch->size > 0) {
+        send_locked(loop, batch, NULL, 0);
+    }
+    PyThread_release_lock(loop->writing);
+}
+
+/* Sends the batch and a frame whose body, a bytes object, is too large to be
+ * copied first. The frame's head enters the batch under the lock, so that no
+ * other thread can send it without its body. */
+int
+send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body)
+{
+    lock_writing(loop);
+    int failed = batch_add(batch, frame, head, NULL, 0, 0);
+    if (!failed) {
+        send_locked(loop, batch, BYTES_DATA(body), (size_t)BYTES_SIZE(body));
+    }
+    PyThread_release_lock(loop->writing);
+    return failed;
+}

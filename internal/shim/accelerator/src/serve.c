@@ -1,0 +1,339 @@
+/* Runs one request: what Slot.serve of slot.py does, and whole and stream of
+ * exchange.py as far as the answer is one final frame. */
+#include <stddef.h>
+
+#include "girin.h"
+
+static int
+protocol_error(Loop *loop, const char *text)
+{
+    PyErr_SetString(loop->protocol_error, text);
+    return -1;
+}
+
+/* Finds block and body, in the packet or the arena, and checks that they lie
+ * there. The master is trusted not to change them while the request runs. */
+static int
+locate(Loop *loop, const unsigned char *packet, size_t size, Request *request)
+{
+    uint64_t length = (uint64_t)request->environ_size + request->body_size;
+    const char *data = (const char *)packet + REQUEST_HEAD;
+    uint64_t available = size - REQUEST_HEAD;
+    if (request->flags & IN_ARENA) {
+        uint64_t at = get_u64(packet + 24), whole = (uint64_t)loop->arena.len;
+        if (at > whole || length > whole - at) {
+            return protocol_error(loop, "the request lies outside the arena");
+        }
+        data = (const char *)loop->arena.buf + at;
+    } else if (length != available) {
+        return protocol_error(loop, "the request's lengths are not those of its packet");
+    }
+    request->environ = data;
+    request->body = data + request->environ_size;
+    return 0;
+}
+
+static void
+parse(const unsigned char *packet, Request *request)
+{
+    *request = (Request){
+        .form = packet[0],
+        .flags = packet[1],
+        .base = packet[2],
+        .window = get_u32(packet + 4),
+        .id = get_u64(packet + 8),
+        .environ_size = get_u32(packet + 16),
+        .body_size = get_u32(packet + 20),
+    };
+}
+
+static void
+begin(Exchange *exchange, const Request *request, uint64_t began)
+{
+    exchange->id = request->id;
+    exchange->began = began;
+    exchange->cpu_began = -1;
+    exchange->window = request->window;
+    exchange->quick = request->flags & QUICK;
+    exchange->is_head = 0;
+    exchange->state = NOTHING;
+    exchange->sent = 0;
+}
+
+/* Ends the process if the app forked and this is the child. */
+static int
+check_forked(Loop *loop)
+{
+    if (LIST_SIZE(loop->forked) == 0) {
+        return 0;
+    }
+    PyObject *never = PyObject_CallMethod(loop->worker, "leave_child", NULL);
+    Py_XDECREF(never);
+    return never != NULL ? 0 : -1;
+}
+
+/* Calls a method of the Python slot with the adopted exchange and another
+ * object. */
+static int
+in_python(Slot *slot, const char *method, PyObject *object)
+{
+    Exchange *exchange = slot->kit.exchange;
+    if (exchange_adopt(exchange) < 0) {
+        return -1;
+    }
+    PyObject *done = PyObject_CallMethod((PyObject *)slot, method, "OO", exchange->full, object);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* The app raised what is being raised: Python logs it and answers. */
+static int
+failed(Slot *slot)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    int status = in_python(slot, "fail", error);
+    Py_DECREF(error);
+    return status;
+}
+
+/* Answers with a list or tuple of blocks. */
+static int
+answer_whole(Slot *slot, PyObject *blocks)
+{
+    enum { MAX_BLOCKS = 64 }; /* more are left to bytes.join */
+    Exchange *exchange = slot->kit.exchange;
+    int list = PyList_CheckExact(blocks);
+    Py_ssize_t count = list ? LIST_SIZE(blocks) : TUPLE_SIZE(blocks);
+    PyObject *items[MAX_BLOCKS];
+    size_t body = 0;
+    int simple = exchange->full == NULL && exchange->head.given && exchange->state == NOTHING && !exchange->is_head &&
+                 !exchange->head.bodiless && count <= MAX_BLOCKS;
+    for (Py_ssize_t i = 0; simple && i < count; i++) {
+        items[i] = list ? LIST_ITEM(blocks, i) : TUPLE_ITEM(blocks, i);
+        simple = PyBytes_CheckExact(items[i]);
+        body += simple ? (size_t)BYTES_SIZE(items[i]) : 0;
+    }
+    int64_t length = exchange->head.length;
+    if (!simple || body > exchange->window || (length >= 0 && (uint64_t)length != body)) {
+        return in_python(slot, "resume", blocks);
+    }
+    return exchange_emit(exchange, RESPONSE, FINAL | WHOLE, items, count, body);
+}
+
+/* Is this block the whole body, and nothing in the way of sending it so? */
+static int
+is_whole_body(Slot *slot, PyObject *block)
+{
+    const Exchange *exchange = slot->kit.exchange;
+    if (exchange->full != NULL || exchange->state != NOTHING || !exchange->head.given || exchange->head.bodiless) {
+        return 0;
+    }
+    size_t size = (size_t)BYTES_SIZE(block);
+    return size > 0 && exchange->head.length == (int64_t)size && size <= exchange->window;
+}
+
+/* Takes a block of the iterable; 0: that, and all that follows, is left to
+ * Python. */
+static int
+take_block(Slot *slot, PyObject *block)
+{
+    Exchange *exchange = slot->kit.exchange;
+    if (!PyBytes_CheckExact(block) || exchange->full != NULL) {
+        return 0;
+    }
+    if (exchange->state == ENDED) {
+        return BYTES_SIZE(block) == 0;
+    }
+    if (is_cancelled(slot->loop, exchange->id)) {
+        return 0;
+    }
+    if (BYTES_SIZE(block) == 0) {
+        return 1;
+    }
+    if (!is_whole_body(slot, block)) {
+        return 0;
+    }
+    exchange->sent = (size_t)BYTES_SIZE(block);
+    if (exchange_emit(exchange, RESPONSE, FINAL | WHOLE, &block, 1, exchange->sent) < 0) {
+        return -1;
+    }
+    slot_before_tail(slot, exchange->quick);
+    return 1;
+}
+
+/* Goes on in Python with a block and the iterator that follows it, or, if block
+ * is NULL, at the end of the iterable. */
+static int
+resume_stream(Slot *slot, PyObject *block, PyObject *iterator)
+{
+    if (exchange_adopt(slot->kit.exchange) < 0) {
+        return -1;
+    }
+    PyObject *self = (PyObject *)slot, *full = slot->kit.exchange->full;
+    PyObject *done = block != NULL ? PyObject_CallMethod(self, "resume_stream", "O(O)O", full, block, iterator)
+                                   : PyObject_CallMethod(self, "resume_stream", "O()()", full);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+static int
+end_stream(Slot *slot)
+{
+    const Exchange *exchange = slot->kit.exchange;
+    int ended = exchange->full == NULL && exchange->state == ENDED;
+    return ended ? 0 : resume_stream(slot, NULL, NULL);
+}
+
+static int
+iterate(Slot *slot, PyObject *iterator)
+{
+    int taken = 1;
+    while (taken > 0) {
+        PyObject *block = PyIter_Next(iterator);
+        if (block == NULL && PyErr_Occurred()) {
+            return failed(slot);
+        }
+        if (check_forked(slot->loop) < 0) {
+            taken = -1;
+        } else if (block == NULL) {
+            return end_stream(slot);
+        } else {
+            taken = take_block(slot, block);
+        }
+        if (taken == 0 && resume_stream(slot, block, iterator) < 0) {
+            taken = -1;
+        }
+        Py_XDECREF(block);
+    }
+    return taken;
+}
+
+/* Answers with any other iterable. Only a first block that is the whole body
+ * is sent here. */
+static int
+answer_stream(Slot *slot, PyObject *result)
+{
+    Exchange *exchange = slot->kit.exchange;
+    int special = (PyObject *)Py_TYPE(result) == slot->loop->file_wrapper || PyUnicode_Check(result) ||
+                  PyBytes_Check(result);
+    if (special || exchange->full != NULL || exchange->is_head) {
+        return in_python(slot, "resume", result);
+    }
+    PyObject *iterator = PyObject_GetIter(result);
+    if (iterator == NULL) {
+        return failed(slot);
+    }
+    int status = iterate(slot, iterator);
+    Py_DECREF(iterator);
+    return status;
+}
+
+static int
+close_failed(Slot *slot, PyObject *environ)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *done = PyObject_CallMethod((PyObject *)slot, "close_failed", "OO", error, environ);
+    Py_DECREF(error);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* Calls the iterable's close(), if it has one. */
+static int
+close_result(Slot *slot, PyObject *result, PyObject *environ)
+{
+    PyObject *close = PyObject_GetAttr(result, slot->loop->name_close);
+    if (close == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *done = PyObject_CallNoArgs(close);
+    Py_DECREF(close);
+    Py_XDECREF(done);
+    if (done == NULL && close_failed(slot, environ) < 0) {
+        return -1;
+    }
+    slot_after_tail(slot);
+    return check_forked(slot->loop);
+}
+
+static int
+run_app(Slot *slot, PyObject *environ)
+{
+    PyObject *args[3] = {NULL, environ, slot->kit.start_response};
+    PyObject *result = PyObject_Vectorcall(slot->app, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (result == NULL) {
+        return failed(slot);
+    }
+    int status = check_forked(slot->loop);
+    if (status == 0 && (PyList_CheckExact(result) || PyTuple_CheckExact(result))) {
+        status = answer_whole(slot, result);
+        slot->environ = NULL;
+    } else if (status == 0) {
+        status = answer_stream(slot, result);
+        slot->environ = NULL;
+        status = status == 0 ? close_result(slot, result, environ) : status;
+    }
+    Py_DECREF(result);
+    return status;
+}
+
+/* Leaves the packet to Python's Slot.serve. */
+static int
+serve_in_python(Slot *slot, size_t size, uint64_t began)
+{
+    PyObject *done = PyObject_CallMethod((PyObject *)slot, "serve_packet", "y#K", (const char *)slot->packet,
+                                         (Py_ssize_t)size, (unsigned long long)began);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+static int
+run(Slot *slot, const Request *request)
+{
+    Exchange *exchange = slot->kit.exchange;
+    PyObject *environ = environ_new(slot->loop, request, &exchange->is_head);
+    if (environ == NULL) {
+        return -1;
+    }
+    int status = PyDict_SetItem(environ, slot->loop->key_hints, slot->kit.early_hints);
+    if (status == 0) {
+        slot->environ = environ;
+        status = run_app(slot, environ);
+        slot->environ = NULL;
+    }
+    Py_DECREF(environ);
+    return status;
+}
+
+/* Serves the packet of so many bytes that the slot holds. Its frame may still
+ * be in the batch afterwards. -1: the worker cannot go on. */
+int
+serve(Slot *slot, size_t size, uint64_t began)
+{
+    Request request;
+    parse(slot->packet, &request);
+    if (request.flags & SPOOLED || (request.form != JOINED && request.form != LENGTHS)) {
+        return serve_in_python(slot, size, began);
+    }
+    if (kit_fill(slot) < 0) {
+        return -1;
+    }
+    Exchange *exchange = slot->kit.exchange;
+    begin(exchange, &request, began);
+    if (is_cancelled(slot->loop, request.id)) {
+        return exchange_emit(exchange, DROPPED, FINAL, NULL, 0, 0);
+    }
+    if (locate(slot->loop, slot->packet, size, &request) < 0) {
+        return -1;
+    }
+    if (request.flags & MEASURE_CPU) {
+        exchange->cpu_began = (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    }
+    int status = run(slot, &request);
+    kit_recycle(slot);
+    return status;
+}
