@@ -94,9 +94,14 @@ class Exchange:
         ):
             self._whole(body)
             return
+        self._answer(head, body)
+
+    def _answer(self, head, body: bytes) -> None:
+        """Puts the whole answer into the batch as one frame: the usual case."""
         cpu = self.cpu_began
         service = (monotonic_ns() - self.began) // 1000
         block = head.block
+        size = len(body)
         self.slot.out += (
             _pack(
                 self.id,
@@ -112,6 +117,7 @@ class Exchange:
             block,
             body,
         )
+        self.sent = size
         self.state = ENDED
 
     def _whole(self, body: bytes) -> None:
@@ -152,6 +158,17 @@ class Exchange:
             elif self._left():
                 return
             elif block:
+                head = self.head
+                if (
+                    head is not None
+                    and head.length == len(block) <= self.window
+                    and self.state == NOTHING
+                    and not self.is_head
+                    and not head.bodiless
+                ):
+                    self._answer(head, block)
+                    slot.before_tail(self.quick)
+                    continue
                 self._put(block)
                 if self.state != ENDED:
                     slot.flush()
