@@ -18,9 +18,10 @@ import (
 var allowed = map[string][]string{
 	"cli":        {"*"},
 	"config":     {"logs"},
-	"front":      {"http1", "sched", "wire", "logs"},
+	"front":      {"http1", "sched", "wire", "logs", "metrics"},
 	"http1":      {},
-	"sched":      {"wire"},
+	"sched":      {"wire", "metrics"},
+	"metrics":    {},
 	"supervisor": {"sched", "worker", "wire"},
 	"worker":     {"wire", "proc"},
 	"hooks":      {"proc", "wire", "worker"},

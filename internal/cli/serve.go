@@ -15,6 +15,7 @@ import (
 	"girin/internal/front"
 	"girin/internal/hooks"
 	"girin/internal/logs"
+	"girin/internal/metrics"
 	"girin/internal/proc"
 	"girin/internal/sched"
 	"girin/internal/supervisor"
@@ -46,6 +47,8 @@ type server struct {
 	python   string
 	tls      *front.TLS // nil: cleartext
 	began    time.Time
+	metrics  *metrics.Server               // nil: nothing is counted
+	scrapes  net.Listener                  // nil: nobody may ask for metrics
 	hooks    atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
 	age      int                           // of the supervisor's goroutine: how many workers were started
 
@@ -87,6 +90,9 @@ func (s *server) open() (err error) {
 		return err
 	}
 	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := s.listenMetrics(); err != nil {
 		return err
 	}
 	if err := writePidFile(s.cfg.PidFile); err != nil {
@@ -155,7 +161,7 @@ func (s *server) run() int {
 	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
-		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(),
+		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
 	})
 	s.front = front.New(s.frontConfig())
 	s.workers = supervisor.New(supervisor.Config{
@@ -185,6 +191,7 @@ func (s *server) run() int {
 	signals := watchSignals(s)
 	defer signals.close()
 	s.listenControl()
+	defer s.serveMetrics()()
 	s.queue.Start()
 	s.front.Start()
 	for i, l := range s.listeners {

@@ -113,6 +113,7 @@ func (s *server) nextAge() int {
 
 // workerEnded hears of each worker's end.
 func (s *server) workerEnded(w *worker.Worker) {
+	s.countEnd(w)
 	s.tell(hooks.Event{Hook: "child_exit", Age: w.Age(), PID: w.PID()})
 }
 

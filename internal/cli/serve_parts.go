@@ -35,7 +35,7 @@ func (s *server) frontConfig() front.Config {
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: maxConns(), SpoolDir: c.TmpUploadDir,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
-		Access: s.access, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
+		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 	}
 }
 
@@ -73,6 +73,7 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 			Arena: s.arena, Lanes: lanes, Receiver: r, Log: s.log,
 		})
 		if err == nil {
+			s.metrics.Started()
 			s.tell(hooks.Event{Hook: "started", Age: settings.Age, PID: w.PID()})
 		}
 		return w, err

@@ -92,6 +92,11 @@ func (c *Config) Addresses() ([]Address, error) {
 	return list, nil
 }
 
+func checkAddress(v any) error {
+	_, err := ParseAddress(v.(string))
+	return err
+}
+
 func checkAddresses(v any) error {
 	for _, bind := range v.([]string) {
 		if _, err := ParseAddress(bind); err != nil {

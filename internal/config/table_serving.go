@@ -159,8 +159,8 @@ func loggingOptions() []Option {
 		{Key: "health_check_path", Flag: "health-check-path", Kind: String, Meta: "PATH", Own: true, check: checkURLPath,
 			Doc:   "A path that the server answers itself: 200 while a worker is ready, else 503. By default there is none.",
 			field: func(c *Config) any { return &c.HealthCheckPath }},
-		{Key: "metrics", Flag: "metrics", Kind: String, Meta: "ADDRESS", Own: true, Status: NotBuilt,
-			Doc:   "Serve Prometheus metrics on this address.",
+		{Key: "metrics", Flag: "metrics", Kind: String, Meta: "ADDRESS", Own: true, check: checkAddress,
+			Doc:   "Serve Prometheus metrics at /metrics of this address, HOST:PORT or unix:PATH. It must not be open to the public. By default there are none.",
 			field: func(c *Config) any { return &c.Metrics }},
 	})
 }

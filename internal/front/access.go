@@ -49,6 +49,12 @@ func (r *record) copy(b []byte) []byte {
 	return r.head[start:len(r.head):len(r.head)]
 }
 
+// ended counts and logs the response that has ended. It needs mu.
+func (x *exchange) ended() {
+	x.srv.cfg.Metrics.Answered(x.reply.status, x.reply.sent)
+	x.logAccess()
+}
+
 // logAccess writes the line of the response that has ended. It needs mu.
 func (x *exchange) logAccess() {
 	r := &x.reply.record

@@ -291,11 +291,12 @@ func (c *conn) cutLocked() {
 // grantLocked lets the worker send as much again as the client has taken.
 func (c *conn) grantLocked() {
 	r := &c.reply
-	if !r.running || r.got-r.granted < creditStep {
+	step := c.creditStep()
+	if !r.running || r.got-r.granted < step {
 		return
 	}
 	taken := r.got - int64(c.out.waiting())
-	if n := taken - r.granted; n >= creditStep {
+	if n := taken - r.granted; n >= step {
 		r.granted += n
 		c.srv.cfg.Queue.Grant(&c.call, int(n))
 	}
@@ -303,6 +304,31 @@ func (c *conn) grantLocked() {
 
 // creditStep is how much a client must have taken before the worker is told.
 const creditStep = 64 << 10
+
+// What waits for slow clients may be so much in all. Beyond it an answer's
+// window is small: its thread, not the master's memory, waits for the client.
+// A thousand readers of 200 KiB keep below that, and hold no thread.
+const (
+	queuedMost  = 256 << 20
+	smallWindow = 16 << 10
+)
+
+// window is how much of the next answer may be taken from its worker at once;
+// 0: as much as usual.
+func (s *Server) window() uint32 {
+	if s.queued.Load() > queuedMost {
+		return smallWindow
+	}
+	return 0
+}
+
+// creditStep is smaller where the window is.
+func (x *exchange) creditStep() int64 {
+	if x.call.Window != 0 {
+		return int64(x.call.Window)
+	}
+	return creditStep
+}
 
 // endLocked ends the response. With the last one the connection goes.
 func (c *conn) endLocked() {
@@ -313,7 +339,7 @@ func (c *conn) endLocked() {
 	c.releaseRequest()
 	switch {
 	case c.dead:
-		c.logAccess()
+		c.ended()
 		c.changed.Broadcast()
 	case !c.out.busy: // else drain goes on from here
 		c.writtenLocked()
@@ -322,7 +348,7 @@ func (c *conn) endLocked() {
 
 // writtenLocked goes on when a response has ended and is written.
 func (c *conn) writtenLocked() {
-	c.logAccess()
+	c.ended()
 	if c.reply.last {
 		c.hangUpLocked()
 	} else {

@@ -10,6 +10,7 @@ import (
 
 	"girin/internal/http1"
 	"girin/internal/logs"
+	"girin/internal/metrics"
 	"girin/internal/sched"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 	HTTP2        HTTP2Options
 	ScriptName   string // the mount point, or ""
 	Access       *logs.AccessLog
+	Metrics      *metrics.Server // nil: nothing is counted
 	Log          *logs.ErrorLog
 	Clock        func() int64 // CLOCK_MONOTONIC, ns
 	Ready        func() bool  // a worker is ready

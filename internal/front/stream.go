@@ -65,7 +65,7 @@ func (st *stream) serve() {
 		return
 	}
 	st.answer()
-	st.logAccess()
+	st.ended()
 	if st.cut {
 		panic(http.ErrAbortHandler) // net/http resets the stream
 	}
@@ -153,7 +153,7 @@ func (st *stream) own(status, contentType string, body []byte) {
 	st.reply.record.keep(&st.exchange)
 	code, _ := http1.StatusCode(status)
 	st.send(code, contentType, body)
-	st.logAccess()
+	st.ended()
 }
 
 // send sends a whole response of the front's own.
@@ -176,7 +176,7 @@ func (st *stream) send(status int, contentType string, body []byte) {
 // refuse answers with a verdict of the front's own.
 func (st *stream) refuse(verdict *http1.Error) {
 	st.send(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
-	st.logAccess()
+	st.ended()
 }
 
 // readBody reads the body to its end, into memory or a file. Without a verdict
@@ -239,7 +239,7 @@ func (st *stream) submit() bool {
 	}
 	if err := queue.Submit(&st.call); err != nil {
 		st.fail(err)
-		st.logAccess()
+		st.ended()
 		queue.Release(&st.call)
 		return false
 	}

@@ -25,6 +25,9 @@ type Call struct {
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.
 	Since int64
+	// Window is how many bytes of the answer's body may come before the
+	// client takes any; 0: as the Config says.
+	Window uint32
 
 	cell     uint16
 	serial   uint64                 // counts the requests of this cell
@@ -37,6 +40,7 @@ type Call struct {
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
 	slot      bool // guarded by auto.mu: it counts among those that wait or compute
+	round     uint32 // guarded by auto.mu: of its route's limiter
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns
@@ -56,6 +60,14 @@ const givenUp = 1 << 63
 
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
 func (c *Call) Submitted() int64 { return c.submitted }
+
+// bodySize is the length of the request's body.
+func (c *Call) bodySize() int64 {
+	if c.Spool != nil {
+		return c.Length
+	}
+	return int64(len(c.Body))
+}
 
 // InFlight reports whether the call was submitted and has not ended.
 func (c *Call) InFlight() bool { return c.live.Load() != 0 }

@@ -1,6 +1,10 @@
 package sched
 
-import "girin/internal/wire"
+import (
+	"time"
+
+	"girin/internal/wire"
+)
 
 // Frame passes a frame of w's on. A large one may come in parts: then only the
 // last is Final, and those after the first are Blocks.
@@ -11,6 +15,9 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
 	}
 	if c.owner.Load() == nil {
 		q.first(c, w, f, head)
+	}
+	if f.Flags&wire.Final != 0 && f.Kind != wire.Dropped {
+		q.served(f)
 	}
 	switch f.Kind {
 	case wire.Fetch:
@@ -38,11 +45,17 @@ func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
 	if c.owner.Load() == nil {
 		q.first(c, w, f, head)
 	}
+	q.served(f)
 	if !q.end(c, f.ID) {
 		body.File.Close()
 		return
 	}
 	c.Answer.File(f, head, body)
+}
+
+// served counts a request that the application has done with.
+func (q *Queue) served(f *wire.Frame) {
+	q.cfg.Metrics.Served(time.Duration(f.Service) * time.Microsecond)
 }
 
 // first notes who answers and what the route needed.
@@ -52,7 +65,9 @@ func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
 		return
 	}
 	c.Route.observe(f.Service)
-	q.waits.note(int64(f.Began) - c.submitted)
+	wait := int64(f.Began) - c.submitted
+	q.waits.note(wait)
+	q.cfg.Metrics.Began(time.Duration(wait))
 	if q.auto != nil {
 		q.auto.observe(c, f, len(head) > 0 && head[0] == '5')
 	}

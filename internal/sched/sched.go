@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"girin/internal/metrics"
 	"girin/internal/wire"
 )
 
@@ -86,8 +87,9 @@ type Config struct {
 	Window uint32 // response bytes a worker may send before it needs credit
 
 	Deadlines Deadlines
-	Auto      *Auto        // nil: all requests go to Lane, which all workers read
-	Clock     func() int64 // CLOCK_MONOTONIC in nanoseconds, as the workers read it
+	Auto      *Auto           // nil: all requests go to Lane, which all workers read
+	Metrics   *metrics.Server // nil: nothing is counted
+	Clock     func() int64    // CLOCK_MONOTONIC in nanoseconds, as the workers read it
 }
 
 // Queue is the scheduler. Its zero value is not usable; see New.
@@ -227,7 +229,11 @@ func (q *Queue) Submit(c *Call) error {
 	}
 	c.serial++
 	id := c.serial<<16 | uint64(c.cell)
-	if !c.pack(q.cfg.Arena, id, q.cfg.Window) {
+	c.window = q.cfg.Window
+	if c.Window != 0 {
+		c.window = c.Window
+	}
+	if !c.pack(q.cfg.Arena, id, c.window) {
 		return ErrQueueFull
 	}
 	q.flags[c.cell] = 0
@@ -237,9 +243,9 @@ func (q *Queue) Submit(c *Call) error {
 	c.sent.Store(0)
 	c.moved.Store(0)
 	c.unacknowledged.Store(0)
-	c.window = q.cfg.Window
 	c.trusted.Store(c.flags&wire.Quick != 0)
 	q.inFlight.Add(1)
+	q.cfg.Metrics.Received(c.bodySize())
 	c.live.Store(id)
 	if q.auto != nil {
 		q.auto.place(c, c.submitted)

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"girin/internal/config"
+	"girin/internal/front"
+	"girin/internal/metrics"
+	"girin/internal/metrics/scrape"
+	"girin/internal/worker"
+)
+
+// listenMetrics opens the listener of --metrics, while the server may bind
+// what only root can.
+func (s *server) listenMetrics() error {
+	if s.cfg.Metrics == "" {
+		return nil
+	}
+	a, err := config.ParseAddress(s.cfg.Metrics)
+	if err == nil {
+		s.scrapes, err = front.Listen(a.Network, a.Addr, a.FD, front.ListenOptions{Backlog: scrapeBacklog, Umask: s.cfg.Umask})
+	}
+	if err != nil {
+		return fmt.Errorf("metrics %s: %w", s.cfg.Metrics, err)
+	}
+	s.metrics = new(metrics.Server)
+	return nil
+}
+
+const (
+	scrapeBacklog = 16
+	scrapeLimit   = 10 * time.Second // for a whole scrape
+)
+
+// serveMetrics answers scrapes until stop is called.
+func (s *server) serveMetrics() (stop func()) {
+	if s.scrapes == nil {
+		return func() {}
+	}
+	web := &http.Server{
+		Handler:     scrape.Handler(scrape.Config{Version: Version, Server: s.metrics, Gauges: s.gauges}),
+		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
+	}
+	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := web.Serve(s.scrapes); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Errorf("metrics: %v", err)
+		}
+	}()
+	return func() { web.Close(); <-done }
+}
+
+func (s *server) gauges() scrape.Gauges {
+	status := s.queue.Status()
+	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns()}
+	for _, w := range status.Workers {
+		g.Workers++
+		g.Running += len(w.Running)
+	}
+	return g
+}
+
+// countEnd counts how a worker ended.
+func (s *server) countEnd(w *worker.Worker) {
+	switch p := w.Process(); {
+	case p.Signalled() != 0:
+		s.metrics.Ended(metrics.Killed)
+	case p.ExitCode() != 0:
+		s.metrics.Ended(metrics.Failed)
+	default:
+		s.metrics.Ended(metrics.Finished)
+	}
+}

@@ -1,0 +1,101 @@
+// Package scrape shows a server's counters to Prometheus, in its text format.
+// Everything here happens when somebody asks, never in a request's path.
+package scrape
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"girin/internal/metrics"
+)
+
+// Gauges are what a server has at one moment.
+type Gauges struct {
+	InFlight    int // requests that were taken and not answered
+	Running     int // of those, how many the application runs
+	Connections int
+	Workers     int // that are ready
+	Slots       int // requests that they run at once
+}
+
+// Config of a Handler.
+type Config struct {
+	Version string
+	Server  *metrics.Server
+	Gauges  func() Gauges
+}
+
+// Handler answers GET /metrics.
+func Handler(c Config) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collector{c}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// collector reads the counters anew for each scrape.
+type collector struct{ Config }
+
+// Describe declares nothing: the metrics are those that Collect sends.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends all metrics.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	e := emitter(out)
+	n, g := c.Server.Snapshot(), c.Gauges()
+
+	e.gauge("girin_info", "Always 1; the label is the version.", 1, "version", c.Version)
+	for class, name := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		if class != 1 {
+			e.counter("girin_responses_total", "Responses that have ended, by the class of their status; none: the client left before.", n.Responses[class], "status", name)
+		}
+	}
+	e.gauge("girin_requests_in_flight", "Requests that wait or run.", g.InFlight)
+	e.gauge("girin_requests_queued", "Requests that wait for a thread of the application.", max(g.InFlight-g.Running, 0))
+	e.histogram("girin_request_queue_seconds", "How long requests waited for a thread of the application.", n.Wait)
+	e.histogram("girin_request_service_seconds", "How long the application took for requests that it has answered.", n.Service)
+	e.counter("girin_request_body_bytes_total", "Bytes of requests' bodies.", n.Received)
+	e.counter("girin_response_body_bytes_total", "Bytes of responses' bodies that clients have been sent.", n.Sent)
+	e.gauge("girin_connections", "Open connections.", g.Connections)
+	e.counter("girin_connections_total", "Connections so far.", n.Connections)
+	e.gauge("girin_workers", "Workers that are ready.", g.Workers)
+	e.gauge("girin_slots", "How many requests those workers run at once.", g.Slots)
+	e.gauge("girin_slots_busy", "How many requests run.", g.Running)
+	e.counter("girin_workers_started_total", "Workers that were started.", n.Started)
+	for how, name := range []string{metrics.Finished: "finished", metrics.Failed: "failed", metrics.Killed: "killed"} {
+		e.counter("girin_workers_ended_total", "Workers that have ended: with exit code 0, with another one, or by a signal.", n.Ended[how], "how", name)
+	}
+}
+
+// emitter makes metrics. Labels are names and values in turn.
+type emitter chan<- prometheus.Metric
+
+func (e emitter) gauge(name, help string, value int, labels ...string) {
+	e.send(prometheus.GaugeValue, name, help, float64(value), labels)
+}
+
+func (e emitter) counter(name, help string, value int64, labels ...string) {
+	e.send(prometheus.CounterValue, name, help, float64(value), labels)
+}
+
+func (e emitter) send(kind prometheus.ValueType, name, help string, value float64, labels []string) {
+	constant := prometheus.Labels{}
+	for i := 0; i < len(labels); i += 2 {
+		constant[labels[i]] = labels[i+1]
+	}
+	e <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, constant), kind, value)
+}
+
+func (e emitter) histogram(name, help string, h metrics.Histogram) {
+	buckets := make(map[float64]uint64, len(h.Counts))
+	for i, bound := range metrics.Bounds() {
+		buckets[bound] = h.Counts[i]
+	}
+	e <- prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, nil, nil), h.Count, h.Sum.Seconds(), buckets)
+}

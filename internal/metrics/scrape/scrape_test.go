@@ -1,0 +1,64 @@
+package scrape_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"girin/internal/metrics"
+	"girin/internal/metrics/scrape"
+)
+
+func TestScrape(t *testing.T) {
+	s := new(metrics.Server)
+	s.Answered(204, 0)
+	s.Answered(503, 40)
+	s.Began(3 * time.Millisecond)
+	s.Served(2 * time.Minute)
+	s.Ended(metrics.Killed)
+	handler := scrape.Handler(scrape.Config{Version: "9.9", Server: s, Gauges: func() scrape.Gauges {
+		return scrape.Gauges{InFlight: 5, Running: 3, Connections: 7, Workers: 2, Slots: 4}
+	}})
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	if answer.Code != 200 || !strings.HasPrefix(answer.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%d, %s", answer.Code, answer.Header().Get("Content-Type"))
+	}
+	got := "\n" + answer.Body.String()
+	for _, line := range []string{
+		`girin_info{version="9.9"} 1`,
+		`girin_responses_total{status="2xx"} 1`,
+		`girin_responses_total{status="5xx"} 1`,
+		`girin_responses_total{status="none"} 0`,
+		`girin_response_body_bytes_total 40`,
+		`girin_requests_in_flight 5`,
+		`girin_requests_queued 2`,
+		`girin_request_queue_seconds_bucket{le="0.0025"} 0`,
+		`girin_request_queue_seconds_bucket{le="0.005"} 1`,
+		`girin_request_service_seconds_bucket{le="60"} 0`,
+		`girin_request_service_seconds_bucket{le="+Inf"} 1`,
+		`girin_request_service_seconds_sum 120`,
+		`girin_workers_ended_total{how="killed"} 1`,
+		`go_goroutines `,
+	} {
+		if !strings.Contains(got, "\n"+line) {
+			t.Errorf("%s is missing in%s", line, got)
+		}
+	}
+}
+
+func TestNothingElseIsThere(t *testing.T) {
+	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Gauges: func() scrape.Gauges { return scrape.Gauges{} }})
+	for target, want := range map[string]int{"/": 404, "/metrics/x": 404} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", target, nil))
+		if answer.Code != want {
+			t.Errorf("%s: %d", target, answer.Code)
+		}
+	}
+	answer := httptest.NewRecorder()
+	if handler.ServeHTTP(answer, httptest.NewRequest("POST", "/metrics", nil)); answer.Code != 405 {
+		t.Errorf("POST: %d", answer.Code)
+	}
+}
