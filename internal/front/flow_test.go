@@ -354,6 +354,7 @@ func TestAtTheLimitOfConnectionsTheIdleOnesGo(t *testing.T) {
 		c.response("GET")
 		idle = append(idle, c)
 	}
+	waitFor(t, func() bool { return s.idle() == most })
 	s.sweep(s.cfg.Clock()) // which notes since when they are idle
 	for range 2 * most {
 		c := s.connect(t)
@@ -368,6 +369,18 @@ func TestAtTheLimitOfConnectionsTheIdleOnesGo(t *testing.T) {
 	for _, c := range idle {
 		c.wantClosed()
 	}
+}
+
+// idle is the number of connections between requests.
+func (s *served) idle() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.stage.now() == stageIdle {
+			n++
+		}
+	}
+	return n
 }
 
 func TestShutdown(t *testing.T) {

@@ -51,9 +51,11 @@ func TestMain(m *testing.M) {
 			if err := errors.Join(w.Hello(nil), w.Ready()); err != nil {
 				return err
 			}
-			_, _, _, err := w.Receive() // it is told to read
+			if _, _, _, err := w.Receive(); err != nil { // it is told to read
+				return err
+			}
 			os.Exit(6)
-			return err
+			return nil
 		},
 	})
 	os.Exit(m.Run())
