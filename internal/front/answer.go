@@ -231,7 +231,7 @@ func (st *stream) flush() {
 // grant lets the worker send as much again as the client has taken.
 func (st *stream) grant() {
 	r := &st.reply
-	if n := r.got - r.granted; n >= creditStep && !st.gone {
+	if n := r.got - r.granted; n >= st.creditStep() && !st.gone {
 		r.granted += n
 		st.srv.cfg.Queue.Grant(&st.call, int(n))
 	}

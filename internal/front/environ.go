@@ -35,7 +35,7 @@ func (x *exchange) makeEnviron() *http1.Error {
 	req := &x.req
 	x.call.Body, x.call.Spool, x.call.Length = nil, nil, 0
 	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
-	x.call.Since = x.requestStart()
+	x.call.Since, x.call.Window = x.requestStart(), x.srv.window()
 	x.isHead = string(req.Method) == "HEAD"
 	e := environ{b: x.takeRequest(), form: wire.Joined}
 	verdict := x.writeEnviron(&e)

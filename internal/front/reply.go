@@ -307,9 +307,9 @@ const creditStep = 64 << 10
 
 // What waits for slow clients may be so much in all. Beyond it an answer's
 // window is small: its thread, not the master's memory, waits for the client.
-// A thousand readers of 200 KiB keep below that, and hold no thread.
+// What the kernel has taken of an answer does not count.
 const (
-	queuedMost  = 256 << 20
+	queuedMost  = 64 << 20
 	smallWindow = 16 << 10
 )
 

@@ -38,8 +38,8 @@ type Call struct {
 	freed    atomic.Bool
 
 	flags     wire.RequestFlags
-	kind      kind // what auto placed it as
-	slot      bool // guarded by auto.mu: it counts among those that wait or compute
+	kind      kind   // what auto placed it as
+	slot      bool   // guarded by auto.mu: it counts among those that wait or compute
 	round     uint32 // guarded by auto.mu: of its route's limiter
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena

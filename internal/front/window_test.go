@@ -1,0 +1,20 @@
+package front
+
+import "testing"
+
+func TestWindowIsSmallWhileMuchWaitsForClients(t *testing.T) {
+	s := &Server{}
+	for _, c := range []struct {
+		queued int64
+		window uint32
+		step   int64
+	}{{0, 0, creditStep}, {queuedMost, 0, creditStep}, {queuedMost + 1, smallWindow, smallWindow}} {
+		s.queued.Store(c.queued)
+		x := &exchange{srv: s}
+		x.call.Window = s.window()
+		// A step beyond the window would never be reached: the worker waits.
+		if x.call.Window != c.window || x.creditStep() != c.step {
+			t.Errorf("with %d bytes queued: window %d, step %d", c.queued, x.call.Window, x.creditStep())
+		}
+	}
+}
