@@ -38,22 +38,24 @@ type server struct {
 	control     *control.Server
 	decisions   decisions
 
-	arena    *worker.Arena
-	captured *os.File // workers' output; nil: it is not captured
-	starter  *proc.Starter
-	queue    *sched.Queue
-	front    *front.Server
-	workers  *supervisor.Supervisor
-	python   string
-	tls      *front.TLS // nil: cleartext
-	began    time.Time
-	metrics  *metrics.Server               // nil: nothing is counted
-	scrapes  net.Listener                  // nil: nobody may ask for metrics
-	hooks    atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
-	age      int                           // of the supervisor's goroutine: how many workers were started
+	arena        *worker.Arena
+	accelerators *worker.Accelerators // nil: none is offered
+	captured     *os.File             // workers' output; nil: it is not captured
+	starter      *proc.Starter
+	queue        *sched.Queue
+	front        *front.Server
+	workers      *supervisor.Supervisor
+	python       string
+	tls          *front.TLS // nil: cleartext
+	began        time.Time
+	metrics      *metrics.Server               // nil: nothing is counted
+	scrapes      net.Listener                  // nil: nobody may ask for metrics
+	hooks        atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
+	age          int                           // of the supervisor's goroutine: how many workers were started
 
-	inherited bool // the listeners are the service manager's
-	announced bool // of the supervisor's goroutine: the server has served
+	started   *worker.Worker // of the supervisor's goroutine: the last that was started
+	inherited bool           // the listeners are the service manager's
+	announced bool           // of the supervisor's goroutine: the server has served
 }
 
 // loadConfig resolves the settings anew, for a reload.
@@ -109,6 +111,7 @@ func (s *server) open() (err error) {
 			return err
 		}
 	}
+	s.openAccelerators()
 	s.arena, err = worker.NewArena()
 	return err
 }
@@ -252,6 +255,7 @@ func (s *server) close() {
 	if s.cfg.PidFile != "" {
 		removePidFile(s.cfg.PidFile)
 	}
+	s.accelerators.Close()
 	if s.access != nil {
 		s.access.Close()
 	}
@@ -279,6 +283,7 @@ func (s *server) describe() string {
 func (s *server) announce() {
 	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
+	s.log.Infof("%s", s.describeShim())
 	if s.cfg.WorkerClass == "auto" || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}

@@ -70,9 +70,10 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 		settings.Age = s.nextAge()
 		w, err := worker.Start(worker.Config{
 			Name: name, Starter: s.starter, Spec: spec, Shim: archive, Settings: settings,
-			Arena: s.arena, Lanes: lanes, Receiver: r, Log: s.log,
+			Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Receiver: r, Log: s.log,
 		})
 		if err == nil {
+			s.started = w
 			s.metrics.Started()
 			s.tell(hooks.Event{Hook: "started", Age: settings.Age, PID: w.PID()})
 		}

@@ -38,6 +38,7 @@ type Config struct {
 	GracefulTimeout   time.Duration
 	KeepAlive         time.Duration // 0: connections are closed after each response
 	QueueSize         int
+	Accelerator       bool // the shim's inner loop may be the one in C
 
 	// Limits.
 	LimitRequestLine      int   // bytes; 0: no limit of its own

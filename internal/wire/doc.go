@@ -15,6 +15,8 @@
 //	fd 6  arena            memfd of the master, mapped by all workers
 //	fd 7  shim             memfd with the shim's sources
 //	fd 8+ lanes            read ends of the packet pipes, one per lane
+//	then  accelerators     sealed memfds, each a build of the shim's inner loop
+//	                       in C; Hello names the descriptor of each by its tag
 //
 // # Request: one packet on a lane
 //
@@ -113,6 +115,11 @@
 //	            regular file: the body
 //	70 Idle     nothing is being run and, after Drain, nothing will be
 //	71 Stacks   payload: text, UTF-8
+//
+// Hello's accelerators maps tags to descriptors: cp311 is built for CPython 3.11,
+// abi3 for the stable ABI from 3.12 on. The worker loads the one that fits, if
+// any, before it imports the app, and closes them all. Ready says which: its
+// accelerator is the tag, or empty, and then no_accelerator is the reason.
 //
 // A message that does not parse ends the worker, never the master.
 //

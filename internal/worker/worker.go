@@ -36,6 +36,7 @@ type Settings struct {
 	Capture      bool                `json:"capture"`
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
+	Accelerators map[string]int      `json:"accelerators,omitempty"`       // descriptors by tag; Start sets it
 
 	// What hooks of the configuration file need.
 	Age        int            `json:"age,omitempty"` // counts a server's workers from 1
@@ -64,6 +65,8 @@ type Facts struct {
 	Modules        map[string]string `json:"modules"`
 	ImportMS       float64           `json:"import_ms"`
 	DumpSignal     int               `json:"dump_signal"` // makes faulthandler write all stacks
+	Accelerator    string            `json:"accelerator"` // the build that runs; empty: the shim in Python, because of
+	NoAccelerator  string            `json:"no_accelerator"`
 }
 
 // Broken says why an application cannot be served.
@@ -90,15 +93,16 @@ type Logger interface {
 
 // Config of a worker.
 type Config struct {
-	Name     string // for the log
-	Starter  *proc.Starter
-	Spec     proc.Spec // what to start; Files are filled in by Start
-	Shim     []byte
-	Settings Settings
-	Arena    *Arena
-	Lanes    []*Lane
-	Receiver Receiver
-	Log      Logger
+	Name         string // for the log
+	Starter      *proc.Starter
+	Spec         proc.Spec // what to start; Files are filled in by Start
+	Shim         []byte
+	Settings     Settings
+	Arena        *Arena
+	Lanes        []*Lane
+	Accelerators *Accelerators // nil: the shim in Python is to run
+	Receiver     Receiver
+	Log          Logger
 }
 
 // Worker is one worker process.
@@ -126,6 +130,7 @@ type Worker struct {
 // known when Ready is closed.
 func Start(cfg Config) (*Worker, error) {
 	cfg.Settings.Version = wire.Version
+	cfg.Settings.Accelerators = cfg.Accelerators.offer(wire.LaneFD + len(cfg.Lanes))
 	w := &Worker{cfg: cfg, outbox: make(chan message, outboxSize), ready: make(chan struct{}), done: make(chan struct{})}
 	hello, err := json.Marshal(cfg.Settings)
 	if err != nil {
@@ -163,6 +168,7 @@ func (w *Worker) start() (err error) {
 		for _, l := range w.cfg.Lanes {
 			spec.Files = append(spec.Files, l.r)
 		}
+		spec.Files = append(spec.Files, w.cfg.Accelerators.inherit()...)
 		w.proc, err = w.cfg.Starter.Start(spec)
 	}
 	if err != nil {
