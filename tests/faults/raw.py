@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import time
@@ -36,7 +37,9 @@ class Answer:
 
     @property
     def status(self) -> int:
-        return int(self.data.split(b" ", 2)[1]) if self.data else 0
+        """0 if there is none."""
+        found = re.match(rb"HTTP/1\.[01] (\d{3})\b", self.data)
+        return int(found[1]) if found else 0
 
     @property
     def head(self) -> bytes:

@@ -69,17 +69,16 @@ def test_slow_clients(girin, gunicorn, measured, full, kind):
 
 
 @pytest.mark.full
-@pytest.mark.promise("Readers of 1 MiB hold threads only until the write limit",
-                     "8 readers of a byte a second on 8 threads; beyond 256 KiB a thread waits for credit, 60 s without progress end it")
+@pytest.mark.promise("Readers of large responses hold threads only until the write limit",
+                     "8 readers of 16 MiB, a byte a second, on 8 threads: more than the kernel and the window take; 60 s without progress end it")
 def test_readers_of_large_responses(girin, record, measured):
     with girin("gthread", 2, 4) as run:
-        with Crowd(run.port, 8, "read", MIB) as crowd:
-            raw.until(lambda: record.lines("B").__len__() >= 9, 20)
+        with Crowd(run.port, 8, "read", 16 * MIB):
+            raw.until(lambda: len(record.lines("B")) >= 9, 20)  # with the first look at /
             began = time.monotonic()
-            assert client.get(run.port, "/").status == 200  # waits for a thread
+            assert client.get(run.port, "/", timeout=120).status == 200  # waits for a thread
             waited = time.monotonic() - began
-            assert waited < 75
-            raw.until(lambda: crowd.cut >= 8, 90, "readers cut")
+            assert 50 < waited < 75
         measured.girin(f"8 of 8 threads held; a normal request had its answer after {waited:.0f} s")
 
 

@@ -38,20 +38,22 @@ def test_term_lets_requests_finish(girin, gunicorn, record, measured, full, work
             run.process.terminate()
             try:
                 answer = str(connection.receive().status)
-            except client.BadResponse:
+            except (OSError, client.BadResponse):
                 answer = "no answer"
-            status = run.process.wait(20)
-            return answer, status, time.monotonic() - began
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.process.wait(20)
+            status = run.process.poll()
+            return answer, "it runs still" if status is None else f"exit status {status}", time.monotonic() - began
 
     with girin(worker_class, workers, threads) as run:
         answer, status, took = measure(run, record)
-        assert (answer, status) == ("200", 0)
+        assert (answer, status) == ("200", "exit status 0")
         assert took < 4
-        measured.girin(f"200, exit status 0 after {took:.1f} s")
+        measured.girin(f"{answer}, {status} after {took:.1f} s")
     if full and worker_class != "gaiohttp":
         with gunicorn(worker_class, workers, threads) as run:
             answer, status, took = measure(run, gunicorn.record)
-            measured.gunicorn(f"{answer}, exit status {status} after {took:.1f} s")
+            measured.gunicorn(f"{answer}, {status} after {took:.1f} s")
 
 
 @every_class
