@@ -128,7 +128,7 @@ func (c *conn) serveHTTP2() {
 	select {
 	case h.conns <- c:
 		<-k.ended
-	case <-h.stop:
+	case <-c.srv.stop: // base may have stopped accepting
 		h.carried.Delete(c.nc)
 	}
 }
