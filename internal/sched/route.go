@@ -74,21 +74,24 @@ const heavyFrom = uint32(5 * time.Millisecond / time.Microsecond)
 // ones are only sampled: reading the clock twice costs about 1 us.
 const measureOften = 16
 
-// kind says how to place the route's next request.
+// kind says how to place the route's next request. One of which nothing is
+// known may wait for long: so many of them run at once as of those that do.
 func (r *Route) kind() kind {
 	switch {
 	case r.heavy.Load():
 		return computing
-	case r.seen.Load() > 0 && r.flags() == wire.Slow:
+	case r.flags() == wire.Slow && !r.shared:
 		return waiting
 	}
 	return light
 }
 
-// wantsCPU reports whether the next request's CPU time should be measured.
+// wantsCPU reports whether the next request's CPU time should be measured: for a
+// quick route that of one in so many, and of the one after one that was long.
 func (r *Route) wantsCPU() bool {
 	n := r.seen.Load()
-	return n < measureOften || n%measureOften == 0 || r.flags() != wire.Quick
+	return n < measureOften || n%measureOften == 0 || r.flags() != wire.Quick ||
+		r.recent[(n-1)%recentTimes].Load() >= quickBelow
 }
 
 // A route is judged by a score that a heavy request raises by heavyStep and any
@@ -123,7 +126,7 @@ func (r *Route) observeCPU(us uint32) {
 	}
 }
 
-// classify judges by the last n times: slow if a quarter was, quick if three
+// classify judges by the last n times: slow if half were, quick if three
 // quarters were. A few long ones do not count against a route: on a busy machine
 // any thread may lose its core for some milliseconds, and if a request trusted
 // to be quick is not, the watcher sees to what waits for it (lookAtQuick).
@@ -139,7 +142,7 @@ func (r *Route) classify(n uint32) wire.RequestFlags {
 		}
 	}
 	switch {
-	case 4*slow >= n:
+	case 2*slow >= n:
 		return wire.Slow
 	case 4*long < n:
 		return wire.Quick

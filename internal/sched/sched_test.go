@@ -412,6 +412,7 @@ func TestFlagsSayWhatIsKnownOfTheRoute(t *testing.T) {
 			{wire.Slow, 100 * time.Microsecond},
 			{wire.Quick, 1500 * time.Microsecond},
 			{0, 5 * time.Millisecond},
+			{0, 5 * time.Millisecond},
 			{wire.Slow, 5 * time.Millisecond},
 		} {
 			b.prepare(c, "/x")
