@@ -272,7 +272,7 @@ func (a *auto) observe(c *Call, f *wire.Frame, failed bool) {
 	}
 	a.mu.Lock()
 	before := r.limiter.now()
-	r.limiter.observe(f.Service, failed, a.cfg.Threads)
+	r.limiter.observe(f.Service, int64(f.Began)+int64(f.Service)*1000, failed, a.cfg.Threads)
 	after := r.limiter.now()
 	a.mu.Unlock()
 	if after != before {

@@ -38,9 +38,8 @@ type Call struct {
 	freed    atomic.Bool
 
 	flags     wire.RequestFlags
-	kind      kind   // what auto placed it as
-	slot      bool   // guarded by auto.mu: it counts among those that wait or compute
-	round     uint32 // guarded by auto.mu: of its route's limiter
+	kind      kind // what auto placed it as
+	slot      bool // guarded by auto.mu: it counts among those that wait or compute
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
 	submitted int64        // ns

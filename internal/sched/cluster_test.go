@@ -366,6 +366,7 @@ type autoWorker struct {
 	dead     chan struct{} // closed: do nothing more
 	stopped  atomic.Bool
 	killed   atomic.Bool
+	shared   atomic.Bool // it reads both lanes, or runs something from when it did
 	requests sync.WaitGroup
 
 	gone     chan struct{} // guarded by inlineMu: see leaderGone
@@ -540,14 +541,19 @@ func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 		if all > s.cluster.Cores {
 			s.fault("%d requests compute on %d cores", all, s.cluster.Cores)
 		}
-		if here > 1 && w.lane.Load() == computeLane {
+		if w.lane.Load() != computeLane {
+			w.shared.Store(true)
+		}
+		if here > 1 && !w.shared.Load() {
 			s.fault("%d requests compute in one process", here)
 		}
 	}
 	lives := s.machine.compute(w.process, d, w.dead)
 	if counts {
 		s.mu.Lock()
-		s.computing[w]--
+		if s.computing[w]--; s.computing[w] == 0 {
+			w.shared.Store(false)
+		}
 		s.mu.Unlock()
 	}
 	return lives

@@ -3,32 +3,50 @@ package sched
 import "fmt"
 
 // limiter finds how many requests of a route may wait at once: as many as do
-// not make each other wait. It is TCP Vegas on threads: from the shortest
-// service time and the mean one follows how many of those that run queue
-// somewhere behind the application, say for one of ten database connections.
+// not make each other wait, say for one of ten database connections. How many
+// of them queue behind the application it guesses as TCP Vegas does, from the
+// time that a request takes alone and the mean one:
 //
-//	queued = limit * (1 - shortest/mean)       Brakmo and Peterson, 1995
+//	queued = used * (1 - alone/mean)           Brakmo and Peterson, 1995
 //
-// While few queue the limit doubles, once it is used; when many do it falls to
-// what the pool behind it seems to bear; when requests fail it falls at once.
+// While few queue it tries twice as many, when many do, fewer; each change is a
+// trial that the requests served per second decide. If more at once did not
+// bring more, or fewer cost something, it goes back; and the latter shows that
+// requests are of different length, not crowded, which the time alone is
+// corrected for. When requests fail it falls at once.
 type limiter struct {
 	limit  float64
 	active int
-	peak   int // of active, in this window
+	rest   int  // judgements to pass before the next trial
+	from   mark // what it is a trial against; zero: none is on
 
-	shortest float64 // us; grows slowly, so that a change of the route is seen
-	sum      float64 // us, of this window
-	least    float64 // us, of this window
-	count    int
-	failed   int
+	shortest float64 // us
+	spread   float64 // mean over shortest, when nothing is crowded
+
+	skip int // ends to pass before a window begins: they ran under another limit
+
+	// A window.
+	opened int64   // ns
+	peak   int     // of active
+	sum    float64 // us
+	least  float64 // us
+	count  int
+	failed int
 
 	why string // of the last change
 }
 
-// limitFirst is what is allowed without proof, limitLeast what stays.
+// mark is what a limit brought: requests per second.
+type mark struct{ limit, used, rate float64 }
+
+// limitFirst is what is allowed without proof, limitLeast what stays,
+// limitWindow how many ends make a window at least, and limitRests how many
+// judgements a trial of more that failed is not repeated.
 const (
-	limitFirst = 64
-	limitLeast = 4
+	limitFirst  = 64
+	limitLeast  = 4
+	limitWindow = 16
+	limitRests  = 32
 )
 
 // now is how many may run.
@@ -39,56 +57,109 @@ func (l *limiter) now() int {
 	return int(l.limit)
 }
 
+// take counts a request that begins.
 func (l *limiter) take() {
 	l.active++
 	l.peak = max(l.peak, l.active)
 }
 
-// observe notes a request's service time in microseconds, and judges when half
-// a round of them has come.
-func (l *limiter) observe(us uint32, failed bool, most int) {
+// observe notes that a request ended at a time in nanoseconds after so many
+// microseconds of service.
+func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
 	if l.limit == 0 {
-		l.limit = limitFirst
+		l.limit, l.spread = min(limitFirst, float64(most)), 1
+		l.opened = at - int64(us)*1000
 	}
-	s := float64(us)
+	if l.skip > 0 {
+		if l.skip--; l.skip == 0 {
+			l.open(at)
+		}
+		return
+	}
+	if failed {
+		l.failed++
+	}
+	s := max(float64(us), 1)
 	l.sum += s
 	if l.count == 0 || s < l.least {
 		l.least = s
 	}
 	l.count++
-	if failed {
-		l.failed++
-	}
-	if l.count < max(int(l.limit)/2, limitLeast) {
+	if l.count >= max(int(l.limit)/2, limitLeast) && 20*l.failed > l.count {
+		l.rest, l.from = limitRests, mark{}
+		l.set(l.limit*0.6, "%d of %d failed", l.failed, l.count)
 		return
 	}
-	l.judge(float64(most))
-	l.sum, l.count, l.failed, l.peak = 0, 0, 0, l.active
+	if l.count >= max(int(l.limit), limitWindow) {
+		l.judge(at, float64(most))
+		l.open(at)
+	}
 }
 
-func (l *limiter) judge(most float64) {
-	mean := l.sum / float64(l.count)
+// open begins a window.
+func (l *limiter) open(at int64) {
+	l.opened, l.peak = at, 0
+	l.sum, l.count, l.failed = 0, 0, 0
+}
+
+func (l *limiter) judge(at int64, most float64) {
+	mean, used := l.sum/float64(l.count), float64(l.peak)
 	if l.shortest == 0 || l.least < l.shortest {
 		l.shortest = l.least
-	} else {
-		l.shortest += (l.least - l.shortest) / 16
 	}
-	used := float64(l.peak)
-	queued := used * (1 - l.shortest/mean)
+	now := mark{l.limit, used, float64(l.count) / (float64(max(at-l.opened, 1)) / 1e9)}
+	if from := l.from; from.limit != 0 {
+		l.from = mark{}
+		if !l.passed(from, now, mean) {
+			return
+		}
+	}
+	alone := l.shortest * l.spread
+	queued := used * (1 - alone/mean)
 	switch {
-	case 20*l.failed > l.count:
-		l.set(l.limit*0.6, "%d of %d failed", l.failed, l.count)
-	case queued > used/3+2:
-		l.set(used*l.shortest/mean+2, "%.0f of %.0f queue behind the application", queued, used)
+	case l.rest > 0:
+		l.rest--
 	case used >= 0.8*l.limit && queued < used/8+1:
-		l.set(min(2*l.limit, most), "%.0f of %.0f queue behind the application", queued, used)
+		l.try(now, min(2*l.limit, most), queued)
+	case queued > used/3+2:
+		l.try(now, max(used*alone/mean+2, used/2), queued)
 	}
 }
 
-func (l *limiter) set(limit float64, why string, numbers ...any) {
+// try begins a trial of another limit.
+func (l *limiter) try(now mark, limit, queued float64) {
+	if l.set(limit, "%.0f of %.0f seem to queue behind the application", queued, now.used) {
+		l.from = now
+	}
+}
+
+// passed reports whether a trial was worth it, and otherwise ends it.
+func (l *limiter) passed(from, now mark, mean float64) bool {
+	grew := now.limit > from.limit
+	switch {
+	case grew && now.used <= from.used || !grew && now.used < 0.8*now.limit:
+		// Too few came to say.
+		l.set(from.limit, "only %.0f at once were asked for", now.used)
+		return false
+	case grew && now.rate < from.rate*(1+0.4*(now.used/from.used-1)):
+		l.rest = limitRests
+		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
+		return false
+	case !grew && now.rate < 0.85*from.rate:
+		l.shortest, l.spread = l.least, mean/l.least
+		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
+		return false
+	}
+	return true
+}
+
+// set changes the limit, and reports whether it did.
+func (l *limiter) set(limit float64, why string, numbers ...any) bool {
 	if limit = max(limit, limitLeast); int(limit) == int(l.limit) {
-		return
+		return false
 	}
 	l.limit = limit
+	l.skip = max(l.active, int(limit))
 	l.why = fmt.Sprintf(why, numbers...)
+	return true
 }

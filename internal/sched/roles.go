@@ -123,18 +123,19 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 		}
 		if r.share >= waitsBelow || w.Runnable() {
 			r.waits = 0
-		} else if r.waits++; r.waits >= 2 && a.yield(w) {
+		} else if r.waits++; r.waits >= 2 && a.yield(w, now) {
 			r.waits = 0
 		}
 	}
 }
 
-// yield takes the slots from what w runs, and lets another of its threads read.
-func (a *auto) yield(w AutoWorker) (any bool) {
+// yield takes the slots from what w has run for two looks, and lets another of
+// its threads read.
+func (a *auto) yield(w AutoWorker, now int64) (any bool) {
 	for i := range w.Slots() {
-		id, _ := w.Slot(i)
+		id, began := w.Slot(i)
 		c := a.q.find(id)
-		if c == nil {
+		if c == nil || now-int64(began) < 2*int64(lookBusy) {
 			continue
 		}
 		a.mu.Lock()
@@ -224,8 +225,8 @@ func (a *auto) leastBusy(workers []AutoWorker, computes bool) (best AutoWorker) 
 }
 
 // spread tells the workers what to read. If all of them compute, one reads the
-// main lane too. A leader that runs something gives leadership up, or what
-// comes on the new lane would wait for it.
+// main lane too. A leader that runs something of the main lane gives leadership
+// up, or what comes on the compute lane would wait for it.
 func (a *auto) spread(workers []AutoWorker, have int) {
 	var both AutoWorker
 	if have == len(workers) {
@@ -249,9 +250,11 @@ func (a *auto) spread(workers []AutoWorker, have int) {
 			room += w.Slots() - w.Slots()/spareThreads
 		}
 		if lanes != r.lanes {
-			r.lanes = lanes
 			a.choose(w, lanes)
-			w.Promote()
+			if lanes&^r.lanes&computeLane != 0 {
+				w.Promote()
+			}
+			r.lanes = lanes
 		}
 	}
 	a.mu.Lock()
