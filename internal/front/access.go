@@ -68,9 +68,17 @@ func (x *exchange) logAccess() {
 	}
 	x.srv.cfg.Access.Log(&logs.AccessRecord{
 		Time: time.Now(), Duration: time.Duration(x.srv.cfg.Clock() - r.began),
-		RemoteAddr: []byte(x.peer.addr), Method: r.method, URI: r.target, Path: r.path, Query: r.query,
+		RemoteAddr: []byte(x.peer.addr), Method: r.method, URI: r.target, Path: r.plainPath(), Query: r.query,
 		Proto: []byte(r.proto), Status: x.reply.status, Sent: x.reply.sent, PID: pid, Fields: accessFields{x},
 	})
+}
+
+// plainPath is the path as PATH_INFO has it, which is what gunicorn logs.
+func (r *record) plainPath() []byte {
+	if bytes.IndexByte(r.path, '%') < 0 {
+		return r.path
+	}
+	return http1.AppendUnescaped(nil, r.path)
 }
 
 // accessFields finds what a format names, while the line is made.
@@ -100,7 +108,7 @@ func (a accessFields) Environ(name string) []byte {
 	case "query_string":
 		return x.reply.record.query
 	case "path_info":
-		return http1.AppendUnescaped(nil, x.reply.record.path)
+		return x.reply.record.plainPath()
 	case "remote_addr":
 		return []byte(x.peer.addr)
 	case "remote_port":
