@@ -83,7 +83,7 @@ func drawAutoPlan(r *rapid.T) autoPlan {
 		}
 	})
 	cores := rapid.IntRange(1, 4).Draw(r, "cores")
-	n := rapid.SampledFrom([]int{5, 20, 60}).Draw(r, "n")
+	n := rapid.SampledFrom([]int{5, 15, 30}).Draw(r, "n")
 	return autoPlan{
 		Size: clusterSize{
 			Cores: cores, Workers: cores, Most: cores + rapid.IntRange(0, cores+1).Draw(r, "more"),
@@ -186,18 +186,18 @@ func (s *cluster) checkRest() {
 	}
 }
 
-// watch notes what waits although it could run. It looks every half millisecond
-// while there is anything in flight.
+// watch notes what waits although it could run. It looks every millisecond while
+// there is anything in flight.
 func (s *cluster) watch(stop chan struct{}) {
 	since := make([]time.Time, len(mustNotLast))
-	for gap := time.Millisecond / 2; ; {
+	for gap := tick; ; {
 		select {
 		case <-stop:
 			return
 		case <-time.After(gap):
 		}
-		if gap = time.Millisecond / 2; s.queue.InFlight() == 0 {
-			gap = 50 * time.Millisecond
+		if gap = tick; s.queue.InFlight() == 0 {
+			gap = 200 * time.Millisecond
 			clear(since)
 			continue
 		}
@@ -289,5 +289,5 @@ var mustNotLast = []wait{
 	},
 }
 
-func promotion(*cluster) time.Duration { return 4 * tick }
+func promotion(*cluster) time.Duration { return 5 * tick }
 func twoLooks(*cluster) time.Duration  { return 2 * lookBusy }
