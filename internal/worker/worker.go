@@ -183,8 +183,8 @@ func (w *Worker) serve() {
 	var readers sync.WaitGroup
 	readers.Add(3)
 	go func() { defer readers.Done(); w.writeControl() }()
-	go func() { defer readers.Done(); w.guard("responses", w.readResponses) }()
-	go func() { defer readers.Done(); w.guard("control", w.readControl) }()
+	go func() { defer readers.Done(); w.guard("responses", w.readResponses); w.mustEnd("responses") }()
+	go func() { defer readers.Done(); w.guard("control", w.readControl); w.mustEnd("control") }()
 
 	<-w.proc.Done()
 	// What it sent before it died still counts. An app's child may hold the
@@ -198,6 +198,21 @@ func (w *Worker) serve() {
 	w.control.Close()
 	close(w.done)
 }
+
+// mustEnd ends a worker that has closed one of its sockets and lives on: nothing
+// that it does could reach anyone.
+func (w *Worker) mustEnd(what string) {
+	t := time.NewTimer(closedLimit)
+	defer t.Stop()
+	select {
+	case <-w.proc.Done():
+	case <-t.C:
+		w.fault(what, errors.New("it has closed the socket"))
+	}
+}
+
+// closedLimit is left to a process that has closed its sockets because it ends.
+const closedLimit = 5 * time.Second
 
 // lastWords is how long the sockets of a dead worker are still read if
 // something holds them open.
