@@ -176,6 +176,7 @@ func (s *server) run() int {
 		Log: s.log, Ready: s.announce, Failed: s.appFailed, Ended: s.workerEnded, Scaled: s.workersScaled,
 	})
 
+	rename(s.cfg.ProcName)
 	s.log.Infof("Starting girin %s", Version)
 	if s.startHooks() != nil {
 		s.starter.Close()

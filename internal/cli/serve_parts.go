@@ -184,6 +184,17 @@ func pythonLevel(level int) logs.Level {
 	return logs.Debug
 }
 
+// rename names this process as the workers are named. It is only for people to
+// read, so that it may fail.
+func rename(name string) {
+	if name != "" {
+		_ = os.WriteFile("/proc/self/comm", []byte(name[:min(len(name), longestComm)]), 0)
+	}
+}
+
+// longestComm is TASK_COMM_LEN without its NUL (prctl(2), PR_SET_NAME).
+const longestComm = 15
+
 // writePidFile notes this process in a file, unless a living one is noted there.
 func writePidFile(path string) error {
 	if path == "" {

@@ -181,11 +181,17 @@ func (l *loader) checkStatus(o *Option, s setting) {
 	}
 	switch o.Status {
 	case NotBuilt:
-		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args,
-			Err: errors.New("not built yet; it must be left out")})
+		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args, Err: o.notBuilt()})
 	case NotApplicable:
 		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "has no effect: " + o.Instead})
 	}
+}
+
+func (o *Option) notBuilt() error {
+	if o.Instead != "" {
+		return fmt.Errorf("not built; it must be left out: %s", o.Instead)
+	}
+	return errors.New("not built yet; it must be left out")
 }
 
 // chooseDefaults picks workers and threads for who chose none of them.

@@ -17,7 +17,7 @@ type Option struct {
 	Env           string            // environment variable that stands in for the default
 	Own           bool              // Girin's own, unknown to gunicorn
 	Status        Status
-	Instead       string // for NotApplicable: what to know or to use instead
+	Instead       string // unless it is built: what to know or to use instead
 	Doc           string
 
 	field   func(*Config) any // pointer to the field that gets the value; nil if there is none

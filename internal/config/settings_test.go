@@ -73,7 +73,11 @@ func settingEntry(b *strings.Builder, o *Option) {
 	fmt.Fprintf(b, "- **%s** (%s). %s", o.Key, strings.Join(facts, "; "), o.Doc)
 	switch o.Status {
 	case NotBuilt:
-		b.WriteString(" *Not built yet.*")
+		b.WriteString(" *Not built yet")
+		if o.Instead != "" {
+			b.WriteString(": " + o.Instead)
+		}
+		b.WriteString(".*")
 	case NotApplicable:
 		fmt.Fprintf(b, " *Not applicable: %s.*", o.Instead)
 	}
