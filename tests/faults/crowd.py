@@ -14,6 +14,7 @@ import raw
 
 HEAD = raw.head("/", "X-Long: " + "x" * 200)
 BODY = raw.head("/body", "Content-Length: 100000", method="POST")
+TURNS = 100  # a second: the clients do not all move at once
 FORK = multiprocessing.get_context("fork")
 
 
@@ -48,14 +49,16 @@ class Crowd:
             s.setblocking(False)
             sockets.append(s)
         self._ready.set()
-        at = 10
-        while not self._stop.wait(1):
-            for s in list(sockets):
+        turns = [sockets[i::TURNS] for i in range(TURNS)]
+        turn = 0
+        while not self._stop.wait(1 / TURNS):
+            at = 10 + turn // TURNS
+            for s in list(turns[turn % TURNS]):
                 if ended(s, kind, HEAD[at:at + 1]):
                     self._cut.value += 1
-                    sockets.remove(s)
+                    turns[turn % TURNS].remove(s)
                     s.close()
-            at += 1
+            turn += 1
 
 
 def ended(s, kind: str, byte: bytes) -> bool:

@@ -47,7 +47,7 @@ def test_slow_clients(girin, gunicorn, measured, full, kind):
             beside = p99(run.port)
             memory = (procs.resident(run.process.pid) - before) / COUNT / KIB
             assert not crowd.cut
-        assert beside < 2 * idle + 5, (beside, idle)
+        assert beside < 2 * idle + (5 if full else 15), (beside, idle)  # ms; make test runs beside other things
         if kind == "head":
             assert memory < 16
         raw.until(lambda: procs.descriptors(run.process.pid) < 200, what="all connections gone")

@@ -26,13 +26,13 @@ every_class = pytest.mark.parametrize("worker_class", CLASSES)
 
 
 @every_class
-@pytest.mark.promise("TERM: requests that run finish, the server ends with 0", "TERM during a 1 s request")
+@pytest.mark.promise("TERM: requests that run finish, the server ends with 0", "TERM during a 0.5 s request")
 def test_term_lets_requests_finish(girin, gunicorn, record, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
 
     def measure(run, record):
         with client.Connection(run.port) as connection:
-            connection.send("/sleep?s=1&n=7")
+            connection.send("/sleep?s=0.5&n=7")
             raw.until(lambda: 7 in record.begun())
             began = time.monotonic()
             run.process.terminate()
@@ -41,7 +41,7 @@ def test_term_lets_requests_finish(girin, gunicorn, record, measured, full, work
             except (OSError, client.BadResponse):
                 answer = "no answer"
             with contextlib.suppress(subprocess.TimeoutExpired):
-                run.process.wait(20)
+                run.process.wait(10)
             status = run.process.poll()
             return answer, "it runs still" if status is None else f"exit status {status}", time.monotonic() - began
 
@@ -198,7 +198,7 @@ def test_killed_master(girin, gunicorn, record, measured, full, worker_class):
 @pytest.mark.promise("Restarts of the whole master behind an inherited socket refuse nobody",
                      "TERM and a new master, 20 times, on one listening socket, under 16 clients")
 def test_restarts_behind_a_socket(measured, record, full):
-    count = 20 if full else 4
+    count = 20 if full else 3
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         os.set_inheritable(listener.fileno(), True)

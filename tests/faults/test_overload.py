@@ -23,7 +23,7 @@ USEFUL = 0.5  # seconds after the scheduled time
 @pytest.mark.promise("At five times the load the server does 95 % of its peak in good time",
                      f"/sleep/0.1, `-w 2 --threads 8 --queue-size 32`, open loop at {RATE}/s; useful is a 200 within {USEFUL} s of its scheduled time")
 def test_goodput(girin, gunicorn, measured, full):
-    seconds = 30 if full else 4
+    seconds = 30 if full else 3
     with girin("gthread", 2, 8, "--queue-size", "32") as run:
         good, statuses = asyncio.run(open_loop(run.port, seconds))
         assert good >= 0.95 * PEAK, (good, statuses)
@@ -73,7 +73,7 @@ async def status_of(port):
                      "both threads and `--queue-size 1` taken; a head that announces 1 GB")
 def test_503_before_the_body(girin, record, measured):
     with girin("gthread", 1, 2, "--queue-size", "1") as run, ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(client.get, run.port, f"/sleep?s=1.5&n={n}") for n in (1, 2, 3)]
+        running = [pool.submit(client.get, run.port, f"/sleep?s=0.8&n={n}") for n in (1, 2, 3)]
         raw.until(lambda: len(record.begun()) >= 3)  # one of them the first look at /
         with raw.connect(run.port) as s:
             began = time.monotonic()

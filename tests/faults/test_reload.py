@@ -30,7 +30,7 @@ def application(environ, start_response):
 @every_class
 @pytest.mark.promise("A reload (HUP) fails no request", f"HUP after HUP under {CLIENTS} clients")
 def test_reload_under_load(girin, gunicorn, measured, full, worker_class):
-    count = {"gthread": 50}.get(worker_class, 10) if full else 3
+    count = {"gthread": 50}.get(worker_class, 5) if full else 2
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads) as run:
         with Load(run.port, CLIENTS) as load:
@@ -51,11 +51,11 @@ def test_reload_under_load(girin, gunicorn, measured, full, worker_class):
 
 
 @every_class
-@pytest.mark.promise("Requests that are running when HUP comes finish", "HUP while the only worker sleeps 1 s")
+@pytest.mark.promise("Requests that are running when HUP comes finish", "HUP while the only worker sleeps 0.5 s")
 def test_running_requests_finish(girin, measured, worker_class):
     with girin(worker_class, 1, CLASSES[worker_class][1]) as run, client.Connection(run.port) as connection:
         old = run.children
-        connection.send("/sleep?s=1&n=7")
+        connection.send("/sleep?s=0.5&n=7")
         raw.until(lambda: "7" in [line.split()[1] for line in record_of(run)])
         os.kill(run.process.pid, signal.SIGHUP)
         assert connection.receive().status == 200

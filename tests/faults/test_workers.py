@@ -28,7 +28,7 @@ CLIENTS = 64
 @pytest.mark.promise("Only what a killed worker was running fails; nothing runs twice",
                      f"kill -9 of a worker each second, {CLIENTS} clients that ask for 10 ms sleeps")
 def test_killed_workers(girin, gunicorn, record, measured, full, worker_class):
-    kills = {"gthread": 60}.get(worker_class, 10) if full else 3
+    kills = {"gthread": 60}.get(worker_class, 5) if full else 2
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads) as run:
         load, killed = kill_each_second(run, kills)
@@ -109,7 +109,7 @@ def test_worn_out_workers(girin, gunicorn, record, measured, full, worker_class)
     options = "--max-requests", "50", "--max-requests-jitter", "50"
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads, *options) as run:
-        load = load_until(run, lambda: len({pid for _, pid in record.lines("B")}) >= 6)
+        load = load_until(run, lambda: len({pid for _, pid in record.lines("B")}) >= (6 if full else 4))
         assert not load.failed, load.summary()
         measured.girin(f"{load.summary()}, {len({pid for _, pid in record.lines('B')})} workers")
     if full and worker_class != "gaiohttp":
