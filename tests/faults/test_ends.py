@@ -225,7 +225,7 @@ def test_restarts_behind_a_socket(measured, record, full):
     measured.girin(f"{count} restarts: {load.summary()}")
 
 
-@pytest.mark.promise("Works as PID 1: reaps strangers, forwards nothing lost", "a PID namespace (unshare); a worker's child is orphaned; TERM")
+@pytest.mark.promise("As PID 1 it reaps strangers and ends by TERM", "a PID namespace (unshare); a worker's child is orphaned; TERM")
 def test_as_pid_1(measured, tmp_path, record):
     (tmp_path / "orphans.py").write_text(
         "import os\n"

@@ -40,7 +40,7 @@ def test_killed_workers(girin, gunicorn, record, measured, full, worker_class):
     others = set(load.failed) - ran_there
     assert all(number not in begun or number in record.ended() for number in others), "a request failed that no killed worker had"
     assert len(set(load.failed)) <= kills * AT_ONCE[worker_class]
-    measured.girin(f"{kills} kills: {load.summary()}; {len(ran_there)} were running there")
+    measured.girin(f"{kills} kills: {load.summary()}; {len(ran_there)} were running there, {len(others)} being read or sent")
     if full and worker_class != "gaiohttp":
         with gunicorn(worker_class, workers, threads) as run:
             load, killed = kill_each_second(run, kills)
