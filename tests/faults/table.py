@@ -50,7 +50,7 @@ def cell(figures: dict[str, str]) -> str:
 
 def write(rows: list[Row], path: Path = PAGE) -> None:
     page = INTRODUCTION.format(
-        machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release().partition("-")[0]}",
+        machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release().partition('-')[0]}",
         python=f"Python {platform.python_version()}", gunicorn=metadata.version("gunicorn"))
     for chapter in dict.fromkeys(row.chapter for row in rows):
         page += f"## {chapter}\n\n{HEAD}"
