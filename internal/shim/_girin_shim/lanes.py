@@ -70,12 +70,12 @@ class Lanes:
     def wait(self) -> bytes | None:
         """Waits for the next packet; None: there will be none."""
         while not self.stopped:
-            packet = self.read()
-            if packet is not None:
-                return packet
             self.watched = self.active
             if self._poller.wait(self.watched):
                 self._drain_wake()
+            packet = self.read()
+            if packet is not None:
+                return packet
         return None
 
     def _closed(self, lane: int) -> None:
