@@ -144,6 +144,7 @@ def test_out_of_memory(girin, measured):
         raw.until(lambda: "out of memory" in run.output(), what="the reason in the log")
         line = next(line for line in run.output().splitlines() if "out of memory" in line)
         assert "memory cgroup" in line
+        assert client.get(run.port, "/").status == 200  # by another worker
         os.kill(run.children[0], signal.SIGKILL)
         raw.until(lambda: "signal 9 (killed)\n" in run.output(), what="a kill that is not for want of memory")
         assert client.get(run.port, "/").status == 200
