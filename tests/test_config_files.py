@@ -221,3 +221,24 @@ def test_an_error_in_on_starting_ends_the_start(maker, tmp_path):
             servers.end(process)
         log.seek(0)
         assert "LookupError: no licence" in log.read()
+
+
+def test_a_hook_that_ends_its_worker(maker):
+    with running(maker("memory_limit")) as run:
+        first = answer(run, "/leak")["pid"]
+        eventually("another worker", lambda: answer(run, "/")["pid"] != first)
+        assert saying(run, "too large") == ["[WARNING] Worker 1 has grown too large"]
+
+
+def test_a_worker_that_gets_sigterm_finishes_its_request(maker, tmp_path):
+    begun = tmp_path / "begun"
+    with running(maker("reconnect", "-w", "1"), SHOP_BEGUN=str(begun)) as run:
+        first = answer(run, "/")["pid"]
+        seen: list[dict] = []
+        thread = threading.Thread(target=lambda: seen.append(answer(run, "/wait")))
+        thread.start()
+        eventually("the request", begun.exists)
+        os.kill(first, signal.SIGTERM)
+        thread.join()
+        assert [answer["pid"] for answer in seen] == [first]
+        eventually("another worker", lambda: answer(run, "/")["pid"] != first)

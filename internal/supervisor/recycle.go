@@ -37,7 +37,9 @@ func (s *Supervisor) recycle() {
 		if m.state != serving || m.why != "" {
 			continue
 		}
-		if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
+		if m.w.Retires() {
+			m.why = "it was told to end, by SIGTERM or a hook"
+		} else if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
 			m.why = fmt.Sprintf("it has answered %d requests", n)
 		} else if most := s.cfg.Recycle.Memory; most > 0 {
 			if has := privateMemory(m.w); has > most {

@@ -115,6 +115,7 @@
 //	            regular file: the body
 //	70 Idle     nothing is being run and, after Drain, nothing will be
 //	71 Stacks   payload: text, UTF-8
+//	72 Retire   the worker wants to be replaced: it got SIGTERM, or a hook said so
 //
 // Hello's accelerators maps tags to descriptors: cp311 is built for CPython 3.11,
 // abi3 for the stable ABI from 3.12 on. The worker loads the one that fits, if

@@ -217,6 +217,7 @@ const (
 	File   Op = 69
 	Idle   Op = 70
 	Stacks Op = 71
+	Retire Op = 72
 )
 
 // Cancelled as the n of a Credit says: look at the flag table.

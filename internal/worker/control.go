@@ -66,6 +66,8 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	case wire.Stacks:
 		w.dumps.Store(0)
 		w.cfg.Receiver.Stacks(w, string(payload))
+	case wire.Retire:
+		w.retires.Store(true)
 	case wire.File:
 		return w.takeBody(payload, oob)
 	case wire.Pong, wire.Idle:

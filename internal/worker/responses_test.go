@@ -256,7 +256,7 @@ func (c *chunked) Read(p []byte) (int, error) {
 
 // Whatever a worker sends as control message: it is refused or passed on.
 func FuzzControl(f *testing.F) {
-	for _, op := range []wire.Op{wire.Ready, wire.Broken, wire.Log, wire.Pong, wire.File, wire.Idle, wire.Stacks, wire.Hello, 0, 255} {
+	for _, op := range []wire.Op{wire.Ready, wire.Broken, wire.Log, wire.Pong, wire.File, wire.Idle, wire.Stacks, wire.Retire, wire.Hello, 0, 255} {
 		f.Add(wire.Control{Op: op, N: 3, ID: 4}.Append(nil, []byte(`{"pid": 1, "code": 3, "text": "x"}`)))
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
@@ -269,7 +269,7 @@ func FuzzControl(f *testing.F) {
 		}
 		w := &Worker{cfg: Config{Receiver: new(frames)}, ready: make(chan struct{})}
 		err = w.take(c, payload, nil)
-		known := c.Op >= wire.Ready && c.Op <= wire.Stacks
+		known := c.Op >= wire.Ready && c.Op <= wire.Retire
 		if err == nil && (!known || c.Op == wire.File) {
 			t.Fatalf("message %d is taken", c.Op)
 		}

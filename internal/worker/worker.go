@@ -120,6 +120,7 @@ type Worker struct {
 	done  chan struct{} // closed when the process has ended and all it sent was passed on
 
 	answered atomic.Int64
+	retires  atomic.Bool
 
 	once  sync.Once
 	facts Facts // set before ready is closed
@@ -273,6 +274,9 @@ func (w *Worker) PID() int { return w.proc.PID() }
 
 // Answered is how many requests the worker has answered.
 func (w *Worker) Answered() int64 { return w.answered.Load() }
+
+// Retires reports whether the worker wants to be replaced.
+func (w *Worker) Retires() bool { return w.retires.Load() }
 
 // Slots is how many requests the worker runs at once.
 func (w *Worker) Slots() int { return w.page.slots }

@@ -34,6 +34,7 @@ class Hooks:
         self._arbiter = Arbiter(os.getppid(), cfg, log)
         self._worker = GunicornWorker(settings.age, os.getppid(), cfg, log)
         self._worker.pid = os.getpid()
+        self._worker.retire = worker.retire
 
     def load(self) -> None:
         """Runs the configuration file, if it has hooks for workers."""
@@ -73,7 +74,6 @@ class Hooks:
         if self._exited:
             return
         self._exited = True
-        self._worker.alive = False
         try:
             self._run("worker_exit", self._arbiter, self._worker)
         except Exception:

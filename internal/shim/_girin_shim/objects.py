@@ -30,10 +30,24 @@ class GunicornWorker:
         self.ppid = ppid
         self.cfg = cfg
         self.log = log
-        self.alive = True
+        self._alive = True
         self.booted = False
         self.nr = 0  # requests, counted where a hook of requests is set
         self.wsgi = None  # the app, once it is imported
+
+    @property
+    def alive(self) -> bool:
+        return self._alive
+
+    @alive.setter
+    def alive(self, value: bool) -> None:
+        """A hook that clears it wants the worker to be replaced."""
+        self._alive = value
+        if not value:
+            self.retire()
+
+    def retire(self) -> None:
+        """Set in the worker's own process."""
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"

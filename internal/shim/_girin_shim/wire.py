@@ -41,7 +41,7 @@ FILE = Struct("<QQ")  # the start of a File payload: offset, length
 BODY = Struct("<Q")  # the payload of a Body message: length
 
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
-READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS = 65, 66, 67, 68, 69, 70, 71
+READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
 PAGE_MAGIC = 0x6E69726967  # "girin"

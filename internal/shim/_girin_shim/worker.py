@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 
@@ -35,6 +36,7 @@ class Worker:
         self.lanes = Lanes(settings.lanes)
         self.bases = [self._base(base) for base in settings.bases]
         os.register_at_fork(after_in_child=self._after_fork)
+        signal.signal(signal.SIGTERM, self._on_term)
 
     def _base(self, listener: dict[str, str]) -> dict:
         settings = self.settings
@@ -58,6 +60,18 @@ class Worker:
         """The stacks that belong to no thread, of request id first."""
         describe = getattr(self.runner, "describe", None)
         return describe(id) if describe is not None else ""
+
+    def retire(self) -> None:
+        """Asks the master for another worker in this one's place."""
+        self.control.send(wire.RETIRE)
+
+    def _on_term(self, number: int, frame) -> None:
+        """As in gunicorn the worker ends when its requests have. systemd, for one, signals all processes of a service."""
+        if self.forked:  # a child of the app's
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        else:
+            self.retire()
 
     def fatal(self, error: BaseException) -> None:
         """Ends the process at once: its state cannot be trusted."""

@@ -29,7 +29,7 @@ QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
 RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
 FINAL, WHOLE = 1, 2
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
-READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS = 65, 66, 67, 68, 69, 70, 71
+READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
 CANCELLED = 0xFFFFFFFF
 
 # The -c line, as package shim has it.
@@ -205,6 +205,9 @@ class Worker:
         self.tell(LANES, (1 << len(self.lanes)) - 1)
         if ready:
             self.ready = json.loads(self.message(READY)[3])
+            hooked = {"pre_request", "post_request"} & set(hello.get("hooks", ()))
+            expected = implementation == "native" and cls in ACCELERATED and not hooked
+            assert bool(self.ready["accelerator"]) == expected, self.ready["no_accelerator"]
 
     def _spawn(self, python: str, inherited: list[int], env: dict[str, str]) -> int:
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in inherited]

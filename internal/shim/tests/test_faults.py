@@ -455,3 +455,35 @@ def test_a_failed_request_after_its_final_frame_is_only_logged(start, cls):
     assert "too late" in worker.log()[1]
     assert worker.drain() == 0
     assert not worker.frames
+
+
+def test_sigterm_asks_for_another_worker(start, cls):
+    """systemd signals all processes of a service; requests must not suffer."""
+    worker = start("""
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [b"served"]
+        """, cls=cls)
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.message(master.RETIRE)
+    assert worker.get().body == b"served"
+    assert worker.drain() == 0
+
+
+def test_sigterm_ends_a_child_of_the_app(start):
+    worker = start("""
+        import multiprocessing, signal
+        def run(pipe):
+            pipe.send(None)
+            signal.pause()
+        def app(environ, start_response):
+            here, there = multiprocessing.Pipe()
+            child = multiprocessing.get_context("fork").Process(target=run, args=(there,))
+            child.start()
+            here.recv()  # Python forgets signals that come while it forks
+            child.terminate()
+            child.join()
+            start_response("200 OK", [])
+            return [str(child.exitcode).encode()]
+        """)
+    assert worker.get().body == b"-15"

@@ -190,3 +190,14 @@ def test_a_configuration_that_is_a_module(start, tmp_path):
     (tmp_path / "settings_of_mine.py").write_text("def post_fork(server, worker):\n    worker.log.info('module')\n")
     worker = start(APP, config_file="python:settings_of_mine", hooks=["post_fork"], pythonpath=[str(tmp_path)])
     assert worker.log() == (20, "module")
+
+
+def test_a_hook_that_clears_alive_asks_for_another_worker(hooked, cls):
+    worker = hooked("""
+        def post_request(worker, req, environ, resp):
+            worker.alive = False
+        """, cls=cls)
+    assert worker.get().status == "201 Created"
+    worker.message(master.RETIRE)
+    assert worker.get().status == "201 Created", "it serves until it is drained"
+    assert worker.drain() == 0
