@@ -126,6 +126,9 @@ func (s *Server) enroll(c *conn) bool {
 		s.evictLocked()
 		s.left.Wait()
 	}
+	if s.closing {
+		return false
+	}
 	s.conns[c] = struct{}{}
 	return true
 }

@@ -54,6 +54,7 @@ type Server struct {
 	accepting  int                // guarded by mu: listeners
 	empty      chan struct{}      // guarded by mu: closed when nothing is left, while draining
 	drainBegan int64              // guarded by mu: ns
+	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
 	trustedLimits http1.Limits // Config.Limits, for peers that Config.Trust has
@@ -161,6 +162,7 @@ func (s *Server) tellEmptyLocked() {
 func (s *Server) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closing = true
 	for _, l := range s.listeners {
 		l.Close()
 	}
