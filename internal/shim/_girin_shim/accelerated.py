@@ -10,7 +10,7 @@ from itertools import chain
 
 from . import wire
 from ._girin import Loop
-from ._girin import Slot as NativeSlot  # imported by accelerator.load
+from ._girin import Slot as NativeSlot  # loaded by accelerator.new_runner
 from .exchange import Exchange
 from .files import FileWrapper
 from .heads import Head

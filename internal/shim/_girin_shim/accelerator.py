@@ -15,21 +15,17 @@ CLASSES = ("sync", "gthread")  # the others' loops are not this one
 STABLE, STABLE_SINCE = "abi3", (3, 12)
 
 
-def load(settings) -> tuple[str, str]:
+def new_runner(worker) -> tuple:
     """Loads the build for this interpreter and closes the descriptors.
 
-    Returns its tag and "", or "" and the reason why there is none.
+    Returns the runner that uses it, its tag and "", or None, "" and the reason.
     """
-    offered: dict[str, int] = settings.accelerators
+    offered: dict[str, int] = worker.settings.accelerators
     try:
-        if settings.request_hooks:
-            return "", "pre_request and post_request are called from Python"
-        tag, reason = _choose(settings)
-        if tag:
-            _load(offered[tag])
-        return tag, reason
+        tag, reason = _choose(worker.settings)
+        return (_load(offered[tag])(worker) if tag else None), tag, reason
     except Exception as e:
-        return "", f"it cannot be loaded: {type(e).__name__}: {e}"
+        return None, "", f"it cannot be loaded: {type(e).__name__}: {e}"
     finally:
         for fd in offered.values():
             os.close(fd)
@@ -56,9 +52,12 @@ def _choose(settings) -> tuple[str, str]:
     return "", "none was built for CPython %d.%d" % version
 
 
-def _load(fd: int) -> None:
+def _load(fd: int) -> type:
     path = f"/proc/self/fd/{fd}"
     loader = ExtensionFileLoader(MODULE, path)
     module = loader.create_module(ModuleSpec(MODULE, loader, origin=path))
     loader.exec_module(module)
     sys.modules[MODULE] = module
+    from .accelerated import AcceleratedThreads
+
+    return AcceleratedThreads

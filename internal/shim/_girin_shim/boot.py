@@ -32,8 +32,9 @@ def main(loaded: Callable[[], None]) -> None:
         settings = Settings(hello)
         worker = Worker(control, settings)
         _rename(settings.proc_name)
-        tag, reason = accelerator.load(settings)
-        worker.runner = _runner_class(settings.worker_class, bool(tag))(worker)
+        worker.runner, tag, reason = accelerator.new_runner(worker)
+        if worker.runner is None:
+            worker.runner = _runner_class(settings.worker_class)(worker)
         worker.hooks = _hooks(worker)
     except Exception as e:
         _broken(control, e, str(hello.get("app")))
@@ -78,8 +79,8 @@ def _handle_signals() -> int:
     return int(number)
 
 
-def _runner_class(name: str, accelerated: bool):
-    """The class that runs requests; what is not asked for is not loaded."""
+def _runner_class(name: str):
+    """The class that runs requests; the event loops are loaded only if asked for."""
     if name == "gevent":
         from .greenlets import Greenlets
 
@@ -88,10 +89,6 @@ def _runner_class(name: str, accelerated: bool):
         from .eventloop import EventLoop
 
         return EventLoop
-    if accelerated:
-        from .accelerated import AcceleratedThreads
-
-        return AcceleratedThreads
     from .threads import Threads
 
     return Threads

@@ -2,7 +2,7 @@
 
 Nothing here runs unless the configuration file defines one of the two: then
 the slots' serve is wrapped (hooked) and so is the app (HookedApp), and the
-accelerator stays out (accelerator.load).
+accelerator stays out (accelerator.new_runner).
 """
 from __future__ import annotations
 

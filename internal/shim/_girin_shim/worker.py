@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from itertools import islice
 
 from . import wire
 from .errors import ErrorStream, LogStream
@@ -40,7 +41,7 @@ class Worker:
 
     def _base(self, listener: dict[str, str]) -> dict:
         settings = self.settings
-        return {
+        base = {
             "SCRIPT_NAME": "",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
@@ -52,6 +53,7 @@ class Worker:
             "wsgi.input_terminated": True,
             **listener,
         }
+        return _roomy(base)
 
     def slots(self) -> list:
         return self.runner.slots
@@ -102,3 +104,14 @@ class Worker:
         text = f"girin: the app forked and the child (pid {os.getpid()}) returned into the server; it ends here\n"
         os.write(2, text.encode())
         os._exit(0)
+
+
+def _roomy(base: dict) -> dict:
+    """Returns an equal dict whose copies need not grow when variables are added.
+
+    CPython makes room for all that update() brings, whether or not it was there
+    already, and a copy is as large.
+    """
+    roomy = dict(islice(base.items(), 10))
+    roomy.update(base)
+    return roomy

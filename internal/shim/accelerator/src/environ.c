@@ -1,15 +1,19 @@
 /* Builds an environ from the block of a request packet. Names come from a
- * table, so that each is one interned string with its hash known; values are
- * decoded straight from the packet or the arena. */
+ * table, so that each is one interned string with its hash known. Values are
+ * decoded straight from the packet or the arena.
+ *
+ * Most requests have the names of the one before, in the same order, and many
+ * of its values. So a slot keeps an environ as a template, before an app gets
+ * it; the next begins as its copy, and only values that differ are decoded. */
 #include <stdlib.h>
 
 #include "girin.h"
 
-/* A name seen before; text lies in name. An empty place has name NULL. */
+/* A name seen before, owned, and where its text lies in it. A free place has
+ * name NULL. */
 struct Key {
-    PyObject *name; /* owned */
-    const char *text;
-    Py_ssize_t size;
+    PyObject *name;
+    Text text;
 };
 
 /* Clients choose the names of fields, so the table is bounded: the first names
@@ -43,38 +47,54 @@ hash(const char *text, Py_ssize_t size)
     return (uint32_t)(mixed >> 40);
 }
 
-/* Puts a new name into a free place; it need not succeed. Borrows name. */
-static void
-remember(Loop *loop, Key *place, PyObject *name)
+static int
+same(const Text *one, const Text *other)
 {
-    Py_ssize_t size;
-    const char *text = ascii_text(name, &size);
-    if (text != NULL && loop->key_count < MAX_KEYS) {
-        *place = (Key){Py_NewRef(name), text, size};
-        loop->key_count++;
-    }
+    return one->size == other->size && memcmp(one->at, other->at, (size_t)one->size) == 0;
 }
 
-/* Returns the name, which the caller owns. */
-static PyObject *
-key(Loop *loop, const char *text, Py_ssize_t size)
+/* Returns the place of a name, or a free one for it; NULL: there is none. */
+static Key *
+find(Loop *loop, const Text *name)
 {
-    uint32_t at = hash(text, size);
-    Key *free_place = NULL;
+    uint32_t first = hash(name->at, name->size);
     for (uint32_t i = 0; i < PROBES; i++) {
-        Key *place = &loop->keys[(at + i) % PLACES];
+        Key *place = &loop->keys[(first + i) % PLACES];
         if (place->name == NULL) {
-            free_place = place;
-            break;
+            return loop->key_count < MAX_KEYS ? place : NULL;
         }
-        if (place->size == size && memcmp(place->text, text, (size_t)size) == 0) {
-            return Py_NewRef(place->name);
+        if (same(&place->text, name)) {
+            return place;
         }
     }
-    PyObject *name = PyUnicode_DecodeLatin1(text, size, NULL);
-    if (name != NULL && free_place != NULL) {
-        PyUnicode_InternInPlace(&name);
-        remember(loop, free_place, name);
+    return NULL;
+}
+
+/* Returns the string, which the caller owns. */
+static PyObject *
+decode(const Text *text)
+{
+    return PyUnicode_DecodeLatin1(text->at, text->size, NULL);
+}
+
+/* Returns the name, which the caller owns, and remembers it if there is a
+ * place and it is ASCII. */
+static PyObject *
+name_of(Loop *loop, const Text *text)
+{
+    Key *place = find(loop, text);
+    if (place != NULL && place->name != NULL) {
+        return Py_NewRef(place->name);
+    }
+    PyObject *name = decode(text);
+    if (name == NULL || place == NULL) {
+        return name;
+    }
+    PyUnicode_InternInPlace(&name);
+    place->text.at = ascii_text(name, &place->text.size);
+    if (place->text.at != NULL) {
+        place->name = Py_NewRef(name);
+        loop->key_count++;
     }
     return name;
 }
@@ -89,7 +109,8 @@ keys_new(Loop *loop)
         return -1;
     }
     for (size_t i = 0; i < sizeof well_known / sizeof well_known[0]; i++) {
-        PyObject *name = key(loop, well_known[i], (Py_ssize_t)strlen(well_known[i]));
+        Text text = {well_known[i], (Py_ssize_t)strlen(well_known[i])};
+        PyObject *name = name_of(loop, &text);
         if (name == NULL) {
             return -1;
         }
@@ -108,12 +129,6 @@ keys_free(Loop *loop)
     }
     free(loop->keys);
 }
-
-/* A string of the block. */
-typedef struct {
-    const char *text;
-    Py_ssize_t size;
-} Text;
 
 /* What is left of a block, and how to read it. */
 typedef struct {
@@ -157,7 +172,7 @@ next_with_length(Loop *loop, Reader *reader, Text *text)
         return -1;
     }
     *text = (Text){reader->at + 4, (Py_ssize_t)get_u32(reader->at)};
-    reader->at = text->text + text->size;
+    reader->at = text->at + text->size;
     return 1;
 }
 
@@ -167,21 +182,22 @@ next(Loop *loop, const Request *request, Reader *reader, Text *text)
     return request->form == JOINED ? next_joined(reader, text) : next_with_length(loop, reader, text);
 }
 
-/* Sets a variable, and is_head if it is the method and HEAD. */
 static int
-set_variable(Loop *loop, PyObject *environ, const Text *name, const Text *value, int *is_head)
+is_head_method(const Text *method)
 {
-    PyObject *name_object = key(loop, name->text, name->size);
-    PyObject *value_object = PyUnicode_DecodeLatin1(value->text, value->size, NULL);
-    int failed = -1;
-    if (name_object != NULL && value_object != NULL) {
-        failed = PyDict_SetItem(environ, name_object, value_object);
+    return method->size == 4 && memcmp(method->at, "HEAD", 4) == 0;
+}
+
+/* Sets a variable, and is_head if it is the method. */
+static int
+set_variable(Loop *loop, PyObject *environ, PyObject *name, const Text *text, int *is_head)
+{
+    PyObject *value = decode(text);
+    int failed = value != NULL ? PyDict_SetItem(environ, name, value) : -1;
+    Py_XDECREF(value);
+    if (name == loop->key_method) {
+        *is_head = is_head_method(text);
     }
-    if (name_object == loop->key_method) {
-        *is_head = value->size == 4 && memcmp(value->text, "HEAD", 4) == 0;
-    }
-    Py_XDECREF(name_object);
-    Py_XDECREF(value_object);
     return failed;
 }
 
@@ -189,18 +205,137 @@ static int
 set_variables(Loop *loop, const Request *request, PyObject *environ, int *is_head)
 {
     Reader reader = {request->environ, request->environ + request->environ_size, 0};
-    Text name, value;
+    Text name_text, value_text;
     int found;
-    while ((found = next(loop, request, &reader, &name)) > 0) {
-        found = next(loop, request, &reader, &value);
+    while ((found = next(loop, request, &reader, &name_text)) > 0) {
+        found = next(loop, request, &reader, &value_text);
         if (found == 0) {
             return does_not_pair(loop);
         }
-        if (found < 0 || set_variable(loop, environ, &name, &value, is_head) < 0) {
+        PyObject *name = found > 0 ? name_of(loop, &name_text) : NULL;
+        int failed = name != NULL ? set_variable(loop, environ, name, &value_text, is_head) : -1;
+        Py_XDECREF(name);
+        if (failed) {
             return -1;
         }
     }
     return found;
+}
+
+static int
+check_method(Loop *loop, PyObject *environ)
+{
+    PyObject *method = PyDict_GetItemWithError(environ, loop->key_method);
+    if (method == NULL && !PyErr_Occurred()) {
+        PyErr_SetObject(PyExc_KeyError, loop->key_method);
+    }
+    return method != NULL ? 0 : -1;
+}
+
+/* Returns an environ that is complete but for what set_objects sets; the
+ * caller owns it. */
+static PyObject *
+from_base(Loop *loop, PyObject *base, const Request *request, int *is_head)
+{
+    PyObject *environ = PyDict_Copy(base);
+    if (environ == NULL) {
+        return NULL;
+    }
+    if (set_variables(loop, request, environ, is_head) < 0 || check_method(loop, environ) < 0) {
+        Py_DECREF(environ);
+        return NULL;
+    }
+    return environ;
+}
+
+/* The template. */
+
+/* Takes the names and values of a block that was just read; 0: it has too many,
+ * or a name twice. */
+static int
+take_variables(Loop *loop, Template *template, PyObject *base, const Request *request)
+{
+    memcpy(template->block, request->environ, request->environ_size);
+    Reader reader = {template->block, template->block + request->environ_size, 0};
+    Text name_text, value_text;
+    Py_ssize_t size = PyDict_Size(base);
+    template->count = 0;
+    while (next_joined(&reader, &name_text) && next_joined(&reader, &value_text)) {
+        Key *place = find(loop, &name_text);
+        if (template->count == MAX_VARIABLES || place == NULL || place->name == NULL) {
+            return 0;
+        }
+        template->variables[template->count++] = (Variable){place->name, name_text, value_text};
+        size += PyDict_Contains(base, place->name) == 0;
+    }
+    return size == PyDict_Size(template->environ);
+}
+
+/* Keeps a copy of an environ as the template, if its block suits. */
+static int
+template_keep(Loop *loop, Template *template, PyObject *environ, PyObject *base, const Request *request)
+{
+    Py_CLEAR(template->environ);
+    if (request->form != JOINED || request->environ_size > sizeof template->block) {
+        return 0;
+    }
+    template->environ = PyDict_Copy(environ);
+    if (template->environ == NULL) {
+        return -1;
+    }
+    template->base = request->base;
+    if (!take_variables(loop, template, base, request)) {
+        Py_CLEAR(template->environ);
+        return 0;
+    }
+    /* They stand in the copies already, so that setting them later is quick. */
+    if (PyDict_SetItem(template->environ, loop->key_input, Py_None) < 0 ||
+        PyDict_SetItem(template->environ, loop->key_hints, Py_None) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+/* Changes environ, a copy of the template's, to what the block says; 0: its
+ * names are not the template's. */
+static int
+change_variables(Loop *loop, const Template *template, const Request *request, PyObject *environ, int *is_head)
+{
+    Reader reader = {request->environ, request->environ + request->environ_size, 0};
+    for (int i = 0; i < template->count; i++) {
+        const Variable *variable = &template->variables[i];
+        Text name, value;
+        if (!next_joined(&reader, &name) || !same(&name, &variable->name_text) || !next_joined(&reader, &value)) {
+            return 0;
+        }
+        if (variable->name == loop->key_method) {
+            *is_head = is_head_method(&value);
+        }
+        if (!same(&value, &variable->value_text) &&
+            set_variable(loop, environ, variable->name, &value, is_head) < 0) {
+            return -1;
+        }
+    }
+    return reader.last_was_last;
+}
+
+/* Returns an environ made from the template, which the caller owns, or NULL:
+ * an exception is set, or the template does not suit. */
+static PyObject *
+from_template(Loop *loop, const Template *template, const Request *request, int *is_head)
+{
+    if (template->environ == NULL || request->form != JOINED || request->base != template->base) {
+        return NULL;
+    }
+    PyObject *environ = PyDict_Copy(template->environ);
+    if (environ == NULL) {
+        return NULL;
+    }
+    if (change_variables(loop, template, request, environ, is_head) <= 0) {
+        Py_DECREF(environ);
+        return NULL;
+    }
+    return environ;
 }
 
 /* Sets wsgi.input to the body, in memory. */
@@ -219,33 +354,39 @@ set_input(Loop *loop, const Request *request, PyObject *environ)
     return failed;
 }
 
-static int
-check_method(Loop *loop, PyObject *environ)
+/* Returns the variables of a request, from the template if it suits; the
+ * caller owns them. Where clients of many kinds alternate, a template seldom
+ * suits, and one is kept only now and then. */
+static PyObject *
+variables_of(Slot *slot, PyObject *base, const Request *request, int *is_head)
 {
-    PyObject *method = PyDict_GetItemWithError(environ, loop->key_method);
-    if (method == NULL && !PyErr_Occurred()) {
-        PyErr_SetObject(PyExc_KeyError, loop->key_method);
+    enum { KEEP_EVERY = 16 };
+    PyObject *environ = from_template(slot->loop, &slot->template, request, is_head);
+    if (environ != NULL || PyErr_Occurred()) {
+        return environ;
     }
-    return method != NULL ? 0 : -1;
+    environ = from_base(slot->loop, base, request, is_head);
+    if (environ != NULL && slot->template.misses++ % KEEP_EVERY == 0 &&
+        template_keep(slot->loop, &slot->template, environ, base, request) < 0) {
+        Py_CLEAR(environ);
+    }
+    return environ;
 }
 
-/* Returns the environ of a request but for wsgi.early_hints; the caller owns
- * it. Without a method KeyError is set, as slot.py does. */
+/* Returns the environ of a request; the caller owns it. Without a method
+ * KeyError is set, as slot.py does. */
 PyObject *
-environ_new(Loop *loop, const Request *request, int *is_head)
+environ_new(Slot *slot, const Request *request, int *is_head)
 {
+    Loop *loop = slot->loop;
     if (request->base >= LIST_SIZE(loop->bases)) {
         PyErr_SetString(PyExc_IndexError, "list index out of range");
         return NULL;
     }
-    PyObject *environ = PyDict_Copy(LIST_ITEM(loop->bases, request->base));
-    if (environ == NULL) {
-        return NULL;
-    }
-    if (set_variables(loop, request, environ, is_head) < 0 || set_input(loop, request, environ) < 0 ||
-        check_method(loop, environ) < 0) {
-        Py_DECREF(environ);
-        return NULL;
+    PyObject *environ = variables_of(slot, LIST_ITEM(loop->bases, request->base), request, is_head);
+    if (environ != NULL && (set_input(loop, request, environ) < 0 ||
+                            PyDict_SetItem(environ, loop->key_hints, slot->kit.early_hints) < 0)) {
+        Py_CLEAR(environ);
     }
     return environ;
 }

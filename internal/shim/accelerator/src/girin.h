@@ -74,7 +74,7 @@ struct Exchange {
     int64_t cpu_began; /* -1: not measured */
     uint32_t window;
     int quick, is_head, state;
-    size_t sent; /* body bytes, as Python's stream counts them */
+    size_t sent; /* body bytes */
     Head head;
 };
 
@@ -85,6 +85,31 @@ typedef struct {
     PyObject *start_response, *write, *early_hints;
 } Kit;
 
+/* A string in a packet, the arena, or another object. */
+typedef struct {
+    const char *at;
+    Py_ssize_t size;
+} Text;
+
+/* A variable of a template; the name is the key table's, the texts lie in the
+ * template's block. */
+typedef struct {
+    PyObject *name;
+    Text name_text, value_text;
+} Variable;
+
+enum { MAX_VARIABLES = 40, MAX_TEMPLATE = 1536 };
+
+/* An environ to copy, and the block that it was made from. */
+typedef struct {
+    PyObject *environ; /* owned; no app has seen it; NULL: there is none */
+    uint8_t base;
+    unsigned misses; /* how often it did not suit */
+    int count;
+    Variable variables[MAX_VARIABLES];
+    char block[MAX_TEMPLATE];
+} Template;
+
 struct Slot {
     PyObject_HEAD
     Loop *loop;        /* owned; NULL until Loop.bind */
@@ -93,6 +118,7 @@ struct Slot {
     PyObject *app;     /* borrowed from lead, while it runs */
     PyObject *environ; /* borrowed from serve, while a request runs */
     Kit kit;
+    Template template;
     int token;           /* leadership can be taken from this slot */
     int wary;            /* how many more answers are sent before their close() */
     uint64_t tail_began; /* 0: no answer waits for its close() */
@@ -141,7 +167,7 @@ void head_reset(Head *head);
 /* environ.c */
 int keys_new(Loop *loop);
 void keys_free(Loop *loop);
-PyObject *environ_new(Loop *loop, const Request *request, int *is_head);
+PyObject *environ_new(Slot *slot, const Request *request, int *is_head);
 
 /* exchange.c */
 int kit_fill(Slot *slot);

@@ -117,6 +117,7 @@ answer_whole(Slot *slot, PyObject *blocks)
     if (!simple || body > exchange->window || (length >= 0 && (uint64_t)length != body)) {
         return in_python(slot, "resume", blocks);
     }
+    exchange->sent = body;
     return exchange_emit(exchange, RESPONSE, FINAL | WHOLE, items, count, body);
 }
 
@@ -295,16 +296,13 @@ static int
 run(Slot *slot, const Request *request)
 {
     Exchange *exchange = slot->kit.exchange;
-    PyObject *environ = environ_new(slot->loop, request, &exchange->is_head);
+    PyObject *environ = environ_new(slot, request, &exchange->is_head);
     if (environ == NULL) {
         return -1;
     }
-    int status = PyDict_SetItem(environ, slot->loop->key_hints, slot->kit.early_hints);
-    if (status == 0) {
-        slot->environ = environ;
-        status = run_app(slot, environ);
-        slot->environ = NULL;
-    }
+    slot->environ = environ;
+    int status = run_app(slot, environ);
+    slot->environ = NULL;
     Py_DECREF(environ);
     return status;
 }

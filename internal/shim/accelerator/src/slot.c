@@ -231,6 +231,7 @@ slot_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free); /* a subclass's may be another */
     kit_drop(slot);
+    Py_XDECREF(slot->template.environ);
     Py_XDECREF((PyObject *)slot->batch);
     Py_XDECREF((PyObject *)slot->loop);
     release(self);
