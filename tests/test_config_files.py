@@ -148,7 +148,7 @@ def test_a_connection_for_each_worker(maker):
 
 def test_a_driver_made_green(maker):
     with running(maker("psycogreen")) as run:
-        assert saying(run, "green") == ["[INFO] Made the driver green"]
+        eventually("the line", lambda: saying(run, "green") == ["[INFO] Made the driver green"])
         ends: list[float] = []
         threads = [threading.Thread(target=lambda: ends.append(answer(run, "/wait")["time"])) for _ in range(4)]
         began = time.time()
@@ -195,7 +195,7 @@ def test_as_many_workers_as_the_file_computes(maker):
 def test_hooks_of_requests(maker):
     with running(maker("requests_hooks")) as run:
         assert answer(run, "/a%20b?c=d")["environ"]["HTTP_X_REQUEST_ID"] == "r-17"
-        eventually("the hook", lambda: saying(run, "c=d r-17"))
+        eventually("the hooks", lambda: saying(run, "c=d r-17"))
         assert saying(run, "/a%20b") == [
             "[INFO] GET /a%20b",
             "[INFO] GET /a%20b?c=d r-17: 200 OK, in time: True, 1 bytes",
@@ -205,7 +205,7 @@ def test_hooks_of_requests(maker):
 def test_loggers_that_hang_onto_gunicorns(maker):
     with running(maker("dynamic")) as run:
         answer(run, "/log")
-        assert saying(run, "sold out") == ["[WARNING] sold out: apples"]
+        eventually("the line", lambda: saying(run, "sold out") == ["[WARNING] sold out: apples"])
 
 
 def test_an_error_in_on_starting_ends_the_start(maker, tmp_path):
@@ -227,7 +227,7 @@ def test_a_hook_that_ends_its_worker(maker):
     with running(maker("memory_limit")) as run:
         first = answer(run, "/leak")["pid"]
         eventually("another worker", lambda: answer(run, "/")["pid"] != first)
-        assert saying(run, "too large") == ["[WARNING] Worker 1 has grown too large"]
+        eventually("the line", lambda: saying(run, "too large") == ["[WARNING] Worker 1 has grown too large"])
 
 
 def test_a_worker_that_gets_sigterm_finishes_its_request(maker, tmp_path):
@@ -242,3 +242,22 @@ def test_a_worker_that_gets_sigterm_finishes_its_request(maker, tmp_path):
         thread.join()
         assert [answer["pid"] for answer in seen] == [first]
         eventually("another worker", lambda: answer(run, "/")["pid"] != first)
+
+
+def test_syslog(maker, tmp_path):
+    path = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(path)
+        daemon.settimeout(PATIENCE)
+        options = ("--log-syslog", "--log-syslog-to", f"unix://{path}#dgram", "--log-syslog-facility", "local3", "--log-syslog-prefix", "shop")
+        with running(maker("requests_hooks", *options)) as run:
+            answer(run, "/a%20b?c=d")
+            wanted = {
+                "<158>gunicorn.shop.error: [PID] GET /a%20b",
+                '<158>gunicorn.shop.access: [PID] 127.0.0.1 - - [TIME] "GET /a%20b?c=d HTTP/1.1" 200 SIZE "-" "AGENT"',
+            }
+            while wanted:
+                message = daemon.recv(8192).decode().rstrip("\0")
+                message = re.sub(r"(access: \[\d+\] \S+ - - )\[[^]]*\]", r"\1[TIME]", message)
+                message = re.sub(r" 200 \d+ ", " 200 SIZE ", re.sub(r"python-requests/[\d.]+", "AGENT", message))
+                wanted.discard(re.sub(r": \[\d+\] ", ": [PID] ", message))

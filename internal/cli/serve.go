@@ -124,8 +124,11 @@ func (s *server) openLogs() (err error) {
 	target := func(path string) logs.Target {
 		return logs.Target{Path: path, UID: s.cfg.UID, GID: s.cfg.GID}
 	}
-	s.log, err = logs.OpenError(logs.ErrorOptions{Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr})
-	if err != nil || s.cfg.AccessLog == "" {
+	s.log, err = logs.OpenError(logs.ErrorOptions{
+		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
+	})
+	syslog := syslogOf(s.cfg, "access")
+	if err != nil || s.cfg.AccessLog == "" && syslog == nil {
 		return err
 	}
 	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
@@ -133,7 +136,7 @@ func (s *server) openLogs() (err error) {
 		return err
 	}
 	s.access, err = logs.OpenAccess(logs.AccessOptions{
-		Target: target(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout,
+		Target: target(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout, Syslog: syslog,
 		Tell: func(err error) { s.log.Errorf("%v", err) },
 	})
 	return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -182,6 +183,17 @@ func pythonLevel(level int) logs.Level {
 		return logs.Info
 	}
 	return logs.Debug
+}
+
+// syslogOf says where in syslog a log goes; nil: nowhere.
+func syslogOf(c *config.Config, log string) *logs.Syslog {
+	if !c.Syslog || log == "access" && c.SyslogNoAccess {
+		return nil
+	}
+	facility, _ := logs.Facility(c.SyslogFacility) // checked when the configuration was loaded
+	name := cmp.Or(c.SyslogPrefix, c.ProcName, c.App)
+	tag := "gunicorn." + strings.ReplaceAll(name, ":", ".") + "." + log
+	return &logs.Syslog{Address: c.SyslogAddr, Facility: facility, Tag: tag}
 }
 
 // rename names this process as the workers are named. It is only for people to

@@ -62,6 +62,16 @@ func checkAccessLogFormat(v any) error {
 	return err
 }
 
+func checkSyslogAddr(v any) error {
+	_, _, err := logs.ParseSyslogAddress(v.(string))
+	return err
+}
+
+func checkFacility(v any) error {
+	_, err := logs.Facility(v.(string))
+	return err
+}
+
 func checkUser(v any) error {
 	_, err := userID(v.(string))
 	return err

@@ -98,6 +98,11 @@ type Config struct {
 	ErrorLog        string // "-" for standard error
 	LogLevel        string // debug, info, warning, error or critical
 	CaptureOutput   bool
+	Syslog          bool
+	SyslogAddr      string
+	SyslogPrefix    string // "": the name of the processes or the application
+	SyslogFacility  string
+	SyslogNoAccess  bool // keep the access log out of it
 
 	// Development.
 	Reload           bool

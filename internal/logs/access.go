@@ -17,6 +17,7 @@ type AccessOptions struct {
 	Format *Format
 	Stdout io.Writer   // what "-" means
 	Tell   func(error) // called once when the log begins to fail; nil is silent
+	Syslog *Syslog     // nil: the file alone; with it Target.Path may be "" for no file
 }
 
 // AccessLog writes a line for each finished request, up to accessDelay late.
@@ -24,7 +25,9 @@ type AccessOptions struct {
 type AccessLog struct {
 	format *Format
 	sink   *sink
-	clock  clock // guarded by sink.mu
+	clock  clock      // guarded by sink.mu
+	syslog bool       // sink is that of syslog
+	next   *AccessLog // gets each line as well; nil: none
 }
 
 // OpenAccess opens the access log.
@@ -33,6 +36,17 @@ func OpenAccess(o AccessOptions) (*AccessLog, error) {
 	if tell == nil {
 		tell = func(error) {}
 	}
+	var l *AccessLog
+	if o.Syslog != nil {
+		s, err := o.Syslog.open(tell)
+		if err != nil {
+			return nil, err
+		}
+		l = &AccessLog{format: o.Format, sink: s, syslog: true}
+	}
+	if o.Target.Path == "" {
+		return l, nil
+	}
 	s, err := newSink(sinkConfig{
 		name: "access log", target: o.Target, std: o.Stdout, tell: tell,
 		limit: accessLimit, batch: accessBatch, delay: accessDelay,
@@ -40,17 +54,27 @@ func OpenAccess(o AccessOptions) (*AccessLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &AccessLog{format: o.Format, sink: s}, nil
+	return &AccessLog{format: o.Format, sink: s, next: l}, nil
 }
 
 // Log adds the line of one request. It keeps nothing of r.
 func (l *AccessLog) Log(r *AccessRecord) {
+	l.log(r)
+	if l.next != nil {
+		l.next.log(r)
+	}
+}
+
+func (l *AccessLog) log(r *AccessRecord) {
 	s := l.sink
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	start, room := s.beginLocked()
 	if !room {
 		return
+	}
+	if l.syslog {
+		s.pending = appendSyslogHead(s.pending, Info, r.PID)
 	}
 	s.pending = append(l.format.append(s.pending, r, &l.clock), '\n')
 	s.endLocked(start)
@@ -63,7 +87,12 @@ func (l *AccessLog) Lost() uint64 { return l.sink.lost.Load() }
 func (l *AccessLog) Reopen() error { return l.sink.Reopen() }
 
 // Close writes what waits and closes the file. Later lines are dropped and counted.
-func (l *AccessLog) Close() error { return l.sink.Close() }
+func (l *AccessLog) Close() error {
+	if l.next != nil {
+		_ = l.next.Close()
+	}
+	return l.sink.Close()
+}
 
 // AccessRecord is one finished request as the log sees it. Byte slices are read, never kept.
 type AccessRecord struct {

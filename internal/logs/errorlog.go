@@ -17,6 +17,7 @@ type ErrorOptions struct {
 	Level  Level            // lines of lesser weight are dropped
 	Stderr io.Writer        // what "-" means, and where a failing log file is reported
 	Now    func() time.Time // nil is time.Now
+	Syslog *Syslog          // nil: the file alone
 }
 
 // ErrorLog writes lines such as
@@ -29,6 +30,8 @@ type ErrorLog struct {
 	pid   int
 	now   func() time.Time
 	sink  *sink
+
+	syslog *sink // nil: lines go to sink alone
 }
 
 // OpenError opens the error log.
@@ -45,7 +48,11 @@ func OpenError(o ErrorOptions) (*ErrorLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	if o.Syslog != nil {
+		// A line about syslog itself goes to the file alone.
+		l.syslog, err = o.Syslog.open(func(err error) { l.line(Error, l.pid, err.Error()) })
+	}
+	return l, err
 }
 
 // tell reports a failing log file on standard error; when that is what fails, nobody is left to tell.
@@ -84,6 +91,16 @@ func (l *ErrorLog) Log(level Level, pid int, text string) {
 	if !l.Enabled(level) {
 		return
 	}
+	l.line(level, pid, text)
+	if l.syslog != nil {
+		l.syslog.Append(func(b []byte) []byte {
+			return append(appendSyslogHead(b, level, pid), text...)
+		})
+	}
+}
+
+// line writes a line to the file.
+func (l *ErrorLog) line(level Level, pid int, text string) {
 	now := l.now()
 	l.sink.Append(func(b []byte) []byte {
 		b = now.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
@@ -114,4 +131,9 @@ func (l *ErrorLog) Lost() uint64 { return l.sink.lost.Load() }
 func (l *ErrorLog) Reopen() error { return l.sink.Reopen() }
 
 // Close writes what waits and closes the file. Later lines are dropped and counted.
-func (l *ErrorLog) Close() error { return l.sink.Close() }
+func (l *ErrorLog) Close() error {
+	if l.syslog != nil {
+		_ = l.syslog.Close() // what fails there was told in the file
+	}
+	return l.sink.Close()
+}
