@@ -180,8 +180,9 @@ def test_as_many_workers_as_the_file_computes(maker):
         seen = answer(run, "/", {"X-One": "1"})
         assert seen["settings"] == {"SHOP_CURRENCY": "KRW", "SHOP_WORKERS": str(workers)}
         assert seen["environ"]["HTTP_X_ONE"] == "1" and seen["environ"]["REMOTE_ADDR"] == "127.0.0.1"
+        eventually("all workers", lambda: len(saying(run, "Worker is up")) == workers)
         run.process.send_signal(signal.SIGTTIN)
-        eventually("a worker more", lambda: saying(run, f"to {workers + 1}"))
+        eventually("a worker more", lambda: len(saying(run, "Worker is up")) == workers + 1)
         end(run)
         assert saying(run, "Starting with", "Server is ready", "Workers: from", "Goodbye") == [
             f"[INFO] Workers: from None to {workers}",

@@ -20,5 +20,9 @@ def nworkers_changed(server, new_value, old_value):
     server.log.info("Workers: from %s to %s", old_value, new_value)
 
 
+def post_worker_init(worker):
+    worker.log.info("Worker is up")
+
+
 def on_exit(server):
     server.log.info("Goodbye")
