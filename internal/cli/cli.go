@@ -35,6 +35,7 @@ func commands() []command {
 		{"bench", "load a server, and report what ab reports and what it hides", runBench},
 		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
 		{"ctl", "ask a running server what it does: girin ctl status", runCtl},
+		{"top", "show what a running server does, live", runTop},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
 		{"version", "show the version", runVersion},

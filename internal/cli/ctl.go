@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -21,6 +22,9 @@ import (
 const ctlUsage = `Asks a running server what it does.
 
 usage: girin ctl status [OPTIONS]
+
+The server is found by its socket in /run/girin (root's servers), $XDG_RUNTIME_DIR/girin or
+~/.cache/girin; $GIRIN_RUNTIME_DIR names another directory.
 
 `
 
@@ -97,6 +101,7 @@ func askStatus(env *Env, f ctlFlags) (control.Status, error) {
 
 // formatStatus shows a status as text.
 func formatStatus(s control.Status, now time.Time) string {
+	s = visible(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
 	q := s.Sched
@@ -152,6 +157,47 @@ func formatRoutes(b *strings.Builder, s control.Status) {
 }
 
 const shownRoutes = 20
+
+// visible returns a status whose names are safe to show: a route's holds what a
+// client sent, which could be a terminal's escape sequences, or a whole line.
+func visible(s control.Status) control.Status {
+	s.App = printable(s.App)
+	s.Sched.Routes = slices.Clone(s.Sched.Routes)
+	for i := range s.Sched.Routes {
+		s.Sched.Routes[i].Name = printable(s.Sched.Routes[i].Name)
+	}
+	s.Sched.Workers = slices.Clone(s.Sched.Workers)
+	for i, w := range s.Sched.Workers {
+		s.Sched.Workers[i].Running = slices.Clone(w.Running)
+		for j := range w.Running {
+			s.Sched.Workers[i].Running[j].Route = printable(w.Running[j].Route)
+		}
+	}
+	s.Decisions = slices.Clone(s.Decisions)
+	for i := range s.Decisions {
+		s.Decisions[i].Text = printable(s.Decisions[i].Text)
+	}
+	return s
+}
+
+// shownName is how many characters of a name are shown.
+const shownName = 120
+
+func printable(text string) string {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		n++
+		switch {
+		case n == shownName:
+			return '…'
+		case n > shownName:
+			return -1
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, text)
+}
 
 // ms shows a duration in milliseconds, as the reports do.
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }

@@ -36,7 +36,7 @@ func (s *server) reload() {
 	}
 	s.reloading()
 	s.reloadHooks(cfg)
-	s.workers.Reload(s.launch(cfg), sizesOf(cfg).workers)
+	s.workers.Reload(s.launch(cfg), s.reloadTo(cfg))
 }
 
 // appFailed hears whether the application can be loaded. With --reload the

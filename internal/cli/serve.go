@@ -100,6 +100,7 @@ func (s *server) open() (err error) {
 	if err := writePidFile(s.cfg.PidFile); err != nil {
 		return err
 	}
+	s.listenControl()
 	if err := s.dropPrivileges(); err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (s *server) run() int {
 	defer s.reapOrphans()()
 	signals := watchSignals(s)
 	defer signals.close()
-	s.listenControl()
+	s.serveControl()
 	defer s.serveMetrics()()
 	s.queue.Start()
 	s.front.Start()

@@ -93,14 +93,22 @@ func (d *decisions) list() []control.Decision {
 	return slices.Clone(d.last)
 }
 
-// listenControl opens the control socket. A server without one serves as well.
+// listenControl opens the control socket, while the server still has the rights
+// that it began with. A server without one serves as well.
 func (s *server) listenControl() {
 	dir, err := control.Dir(s.env.Getenv)
 	if err == nil {
-		s.control, err = control.Listen(dir, s.status)
+		s.control, err = control.Listen(dir)
 	}
 	if err != nil {
 		s.log.Warningf("girin ctl cannot ask this server: %v", err)
+	}
+}
+
+// serveControl begins to answer on the control socket.
+func (s *server) serveControl() {
+	if s.control != nil {
+		s.control.Serve(s.status)
 	}
 }
 

@@ -42,8 +42,11 @@ type Decision struct {
 }
 
 // Dir is the directory of control sockets: the user's own, never a shared one
-// where another could have put something first.
+// where another could have put something first. $GIRIN_RUNTIME_DIR names another.
 func Dir(getenv func(string) string) (string, error) {
+	if dir := getenv("GIRIN_RUNTIME_DIR"); dir != "" {
+		return dir, nil
+	}
 	if os.Geteuid() == 0 {
 		return "/run/girin", nil
 	}
@@ -61,14 +64,15 @@ func Path(dir string, pid int) string { return filepath.Join(dir, strconv.Itoa(p
 
 // Server answers on a control socket.
 type Server struct {
-	path string
-	http *http.Server
-	done chan struct{}
+	path     string
+	listener net.Listener
+	http     http.Server
+	done     chan struct{} // nil before Serve
 }
 
 // Listen opens the control socket of this process in dir, which is made if it
-// is not there, and answers with what status returns.
-func Listen(dir string, status func() Status) (*Server, error) {
+// is not there. Serve answers on it.
+func Listen(dir string) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -85,28 +89,42 @@ func Listen(dir string, status func() Status) (*Server, error) {
 		l.Close()
 		return nil, err
 	}
+	return &Server{path: path, listener: l}, nil
+}
+
+// Serve begins to answer with what status returns.
+func (s *Server) Serve(status func() Status) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(status())
 	})
-	s := &Server{path: path, done: make(chan struct{}), http: &http.Server{Handler: mux, ReadTimeout: 5 * time.Second}}
+	s.http.Handler, s.http.ReadTimeout = mux, 5*time.Second
+	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
-		_ = s.http.Serve(checked{l})
+		_ = s.http.Serve(checked{s.listener, func(uid int) bool { return allowed(uid, os.Geteuid()) }})
 	}()
-	return s, nil
 }
 
 // Close removes the socket and ends what is being answered.
 func (s *Server) Close() {
-	s.http.Close()
-	<-s.done
+	s.listener.Close()
+	if s.done != nil {
+		s.http.Close()
+		<-s.done
+	}
 	_ = os.Remove(s.path)
 }
 
-// checked accepts only peers of this user, and root.
-type checked struct{ net.Listener }
+// checked accepts only peers that may ask.
+type checked struct {
+	net.Listener
+	allow func(uid int) bool
+}
+
+// allowed reports whether a user may ask a server of ours: ourselves, and root.
+func allowed(uid, ours int) bool { return uid == ours || uid == 0 }
 
 func (l checked) Accept() (net.Conn, error) {
 	for {
@@ -114,8 +132,7 @@ func (l checked) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		uid, err := peerUID(c.(*net.UnixConn))
-		if err == nil && (uid == os.Geteuid() || uid == 0) {
+		if uid, err := peerUID(c.(*net.UnixConn)); err == nil && l.allow(uid) {
 			return c, nil
 		}
 		c.Close()

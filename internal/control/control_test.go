@@ -1,0 +1,193 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"girin/internal/sched"
+)
+
+func serve(t *testing.T, dir string, status Status) *Server {
+	t.Helper()
+	s, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Serve(func() Status { return status })
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestAStatusArrivesAsItWasSent(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "girin")
+	want := Status{PID: os.Getpid(), App: "app:app", Uptime: time.Second, Sched: sched.Status{
+		Routes: []sched.RouteStatus{{Name: "GET /\x1b", Count: 3, ServiceP95: time.Millisecond}},
+	}, Decisions: []Decision{{Time: time.Unix(5, 0).UTC(), Text: "why"}}}
+	s := serve(t, dir, want)
+	got, err := Get(t.Context(), s.path)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v\n%+v\n%+v", err, got, want)
+	}
+}
+
+func TestOnlyTheOwnerCanReachTheSocket(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "girin")
+	s := serve(t, dir, Status{})
+	for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, s.path: os.ModeSocket | 0o600} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+// A directory that others can change, or that is none, is refused.
+func TestAnUnsafeDirectoryIsRefused(t *testing.T) {
+	base := t.TempDir()
+	open := filepath.Join(base, "open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(base, "link")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(base, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{open, link, file} {
+		if s, err := Listen(dir); err == nil {
+			s.Close()
+			t.Errorf("%s is taken", dir)
+		}
+	}
+}
+
+func TestWhoMayAsk(t *testing.T) {
+	for _, test := range []struct {
+		uid, ours int
+		want      bool
+	}{{1000, 1000, true}, {0, 1000, true}, {0, 0, true}, {1001, 1000, false}, {1000, 0, false}} {
+		if got := allowed(test.uid, test.ours); got != test.want {
+			t.Errorf("user %d asks a server of %d: %v", test.uid, test.ours, got)
+		}
+	}
+}
+
+// A peer that may not ask gets no answer, and does not keep others from theirs.
+func TestOthersGetNoAnswer(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := 0
+	c := checked{l, func(uid int) bool {
+		if uid != os.Geteuid() {
+			t.Errorf("user %d, want %d", uid, os.Geteuid())
+		}
+		asked++
+		return asked > 1
+	}}
+	first, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	conn, err := c.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if n, err := first.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the first got %d bytes, %v", n, err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Find(dir); err == nil || !strings.Contains(err.Error(), "no girin server") {
+		t.Error(err)
+	}
+	// One that has ended leaves its socket behind.
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "7.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	if _, err := Find(dir); err == nil {
+		t.Error("a dead server was found")
+	}
+	s := serve(t, dir, Status{})
+	if path, err := Find(dir); err != nil || path != s.path {
+		t.Error(path, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "7.sock")); err == nil {
+		t.Error("the dead server's socket is still there")
+	}
+	other, err := net.Listen("unix", filepath.Join(dir, "8.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := Find(dir); err == nil || !strings.Contains(err.Error(), "--pid") || !strings.Contains(err.Error(), "8") {
+		t.Error(err)
+	}
+}
+
+func TestDir(t *testing.T) {
+	env := func(pairs ...string) func(string) string {
+		return func(key string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == key {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	if dir, err := Dir(env("GIRIN_RUNTIME_DIR", "/x")); dir != "/x" || err != nil {
+		t.Error(dir, err)
+	}
+	dir, err := Dir(env("XDG_RUNTIME_DIR", "/run/user/5", "HOME", "/home/a"))
+	want := "/run/user/5/girin"
+	if os.Geteuid() == 0 {
+		want = "/run/girin"
+	}
+	if dir != want || err != nil {
+		t.Error(dir, err)
+	}
+}
+
+func TestCloseRemovesTheSocket(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // without Serve
+	s = serve(t, dir, Status{})
+	s.Close()
+	if len(sockets(dir)) != 0 {
+		t.Error("it is still there")
+	}
+	if _, err := Get(context.Background(), s.path); err == nil {
+		t.Error("it still answers")
+	}
+}

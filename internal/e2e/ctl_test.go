@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// ctl runs girin with a control directory, and returns what it wrote.
+func ctl(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command(os.Getenv("GIRIN"), args...)
+	cmd.Env = append(os.Environ(), "GIRIN_RUNTIME_DIR="+dir)
+	var out, fault strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &fault
+	_ = cmd.Run()
+	return out.String(), fault.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestARunningServerTellsWhatItDoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if _, fault, code := ctl(t, dir, "ctl", "status"); code != 1 || !strings.Contains(fault, "no girin server") {
+		t.Errorf("without a server: exit %d, %s", code, fault)
+	}
+	o := options{args: []string{"-k", "auto", "-w", "2"}, env: []string{"GIRIN_RUNTIME_DIR=" + dir}}
+	first := start(t, o)
+	pid := first.cmd.Process.Pid
+	path := filepath.Join(dir, fmt.Sprintf("%d.sock", pid))
+	if info, err := os.Stat(path); err != nil || info.Mode() != os.ModeSocket|0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	first.get(t, "/wait?0.1")
+
+	out, fault, code := ctl(t, dir, "ctl", "status")
+	if code != 0 || !strings.Contains(out, fmt.Sprintf("pid %d, app, class auto", pid)) || !strings.Contains(out, "GET /wait") {
+		t.Errorf("exit %d\n%s%s", code, out, fault)
+	}
+	var status struct {
+		PID   int
+		Sched struct{ Workers, Routes []any }
+	}
+	out, _, _ = ctl(t, dir, "ctl", "status", "--json")
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.PID != pid || len(status.Sched.Workers) == 0 || len(status.Sched.Routes) != 1 {
+		t.Errorf("%v: %+v", err, status)
+	}
+
+	second := start(t, o)
+	if _, fault, code := ctl(t, dir, "ctl", "status"); code != 1 || !strings.Contains(fault, "--pid") || !strings.Contains(fault, fmt.Sprint(pid)) {
+		t.Errorf("two servers: exit %d, %s", code, fault)
+	}
+	for _, choice := range [][]string{{"--pid", fmt.Sprint(pid)}, {"--socket", path}} {
+		if out, fault, code := ctl(t, dir, append([]string{"ctl", "status"}, choice...)...); code != 0 || !strings.Contains(out, fmt.Sprintf("pid %d,", pid)) {
+			t.Errorf("%v: exit %d\n%s%s", choice, code, out, fault)
+		}
+	}
+	if err := second.end(t, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.sock")); len(left) != 1 {
+		t.Errorf("sockets: %v", left)
+	}
+	if _, fault, code := ctl(t, dir, "ctl", "status", "--pid", "1"); code != 1 || !strings.Contains(fault, "1.sock") {
+		t.Errorf("a server that is none: exit %d, %s", code, fault)
+	}
+}
+
+func TestCtlSaysWhatItNeeds(t *testing.T) {
+	for name, args := range map[string][]string{
+		"nothing asked":  {"ctl"},
+		"something else": {"ctl", "stop"},
+		"unknown flag":   {"ctl", "status", "--jsno"},
+		"no terminal":    {"top"},
+		"top of":         {"top", "it"},
+	} {
+		if _, fault, code := ctl(t, t.TempDir(), args...); code != 2 || !strings.HasPrefix(fault, "girin "+args[0]+": ") {
+			t.Errorf("%s: exit %d, %s", name, code, fault)
+		}
+	}
+}
