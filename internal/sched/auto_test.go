@@ -220,3 +220,19 @@ func TestSlowBootsAreWaitedFor(t *testing.T) {
 		wait()
 	})
 }
+
+// Bursts that lie unread for a moment, whenever anyone looks, are no reason for
+// another process.
+func TestBurstsAreNoNeed(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		for range 200 {
+			for range 20 {
+				s.ask("/light", quick)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if len(s.resizes) != 0 {
+			t.Errorf("%d resizes", len(s.resizes))
+		}
+	})
+}

@@ -32,7 +32,7 @@ type roles struct {
 	target   int   // workers that were asked for
 	resizes  pace
 	needed   int64 // when all workers were last of use
-	fed      int64 // when nothing waited unread, or no core was idle
+	starved  int64 // since when requests wait unread beside idle cores, or for threads; 0: they do not
 	lastLook int64
 }
 
@@ -80,7 +80,7 @@ func (a *auto) look() bool {
 	a.assign(workers, now)
 	a.feedComputing()
 	a.need(workers, now)
-	return a.roles.want > 0
+	return a.roles.want > 0 || a.roles.starved != 0
 }
 
 // workers returns those that read, and forgets the roles of the others.
@@ -288,14 +288,17 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 	inUse := s.want+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
 	a.mu.Unlock()
 	idle := total <= (1-idleShare)*float64(a.cfg.Cores)
-	if s.fed == 0 || !short && (!idle || a.q.main.lane.Unread() == 0) {
-		s.fed = now
+	switch starved := short || idle && a.q.main.lane.Unread() > 0; {
+	case !starved:
+		s.starved = 0
+	case s.starved == 0:
+		s.starved = now
 	}
 	if s.needed == 0 || inUse || short {
 		s.needed = now
 	}
 	switch {
-	case now-s.fed > int64(starvedFor):
+	case s.starved != 0 && now-s.starved > int64(starvedFor):
 		why := fmt.Sprintf("requests wait unread and %.1f of %d cores are used", total, a.cfg.Cores)
 		if short {
 			why = fmt.Sprintf("requests wait for threads, of which %d workers have too few", len(workers))
@@ -315,7 +318,7 @@ func (a *auto) resize(n, have int, now int64, why string) {
 		return
 	}
 	a.decided("%d workers instead of %d: %s", target, s.target, why)
-	s.target, s.fed, s.needed = target, now, now
+	s.target, s.starved, s.needed = target, 0, now
 	a.cfg.Resize(target, why)
 }
 
