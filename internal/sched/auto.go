@@ -109,7 +109,7 @@ func (a *auto) placeWaiting(c *Call, now int64) {
 }
 
 func (a *auto) roomLocked(r *Route) bool {
-	return r.limiter.active < r.limiter.now() && a.waiting < min(a.room, a.cfg.Threads)
+	return !r.limiter.full() && a.waiting < min(a.room, a.cfg.Threads)
 }
 
 // shortLocked reports whether requests wait for want of threads alone.

@@ -28,6 +28,7 @@ type limiter struct {
 	// A window.
 	opened int64   // ns
 	peak   int     // of active
+	wanted bool    // one more was asked for
 	sum    float64 // us
 	least  float64 // us
 	count  int
@@ -61,6 +62,13 @@ func (l *limiter) now() int {
 func (l *limiter) take() {
 	l.active++
 	l.peak = max(l.peak, l.active)
+}
+
+// full reports whether no more may run, and notes that one more was wanted.
+func (l *limiter) full() bool {
+	full := l.active >= l.now()
+	l.wanted = l.wanted || full
+	return full
 }
 
 // observe notes that a request ended at a time in nanoseconds after so many
@@ -98,7 +106,7 @@ func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
 
 // open begins a window.
 func (l *limiter) open(at int64) {
-	l.opened, l.peak = at, 0
+	l.opened, l.peak, l.wanted = at, 0, false
 	l.sum, l.count, l.failed = 0, 0, 0
 }
 
@@ -119,7 +127,7 @@ func (l *limiter) judge(at int64, most float64) {
 	switch {
 	case l.rest > 0:
 		l.rest--
-	case used >= 0.8*l.limit && queued < used/8+1:
+	case l.wanted && queued < used/8+1:
 		l.try(now, min(2*l.limit, most), queued)
 	case queued > used/3+2:
 		l.try(now, max(used*alone/mean+2, used/2), queued)

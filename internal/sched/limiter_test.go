@@ -21,6 +21,9 @@ func settle(behind crowd, clients, rounds int) *limiter {
 		for range active {
 			l.take()
 		}
+		if clients > active {
+			l.full()
+		}
 		last := began
 		for i := range active {
 			us, failed := behind(active, i)
@@ -49,6 +52,7 @@ func TestLimiter(t *testing.T) {
 	}{
 		"nothing known":       {sleeps, 0, 0, limitFirst, limitFirst},
 		"few sleep":           {sleeps, 10, 100, limitFirst, limitFirst},
+		"as many as may":      {sleeps, limitFirst, 100, limitFirst, limitFirst},
 		"many sleep":          {sleeps, 200, 5, 200, 256},
 		"many sleep for long": {sleeps, 1000, 1000, 256, 256},
 		"a pool of ten":       {pool(10), 1000, 100, 10, 20},
@@ -75,6 +79,7 @@ func TestTheLimiterWaitsForWhatItChanged(t *testing.T) {
 	for range limitFirst {
 		l.take()
 	}
+	l.full()
 	for range limitFirst {
 		l.observe(200_000, 200_000_001, false, 256)
 	}
