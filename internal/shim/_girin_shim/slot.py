@@ -95,7 +95,7 @@ class Slot:
         else:
             data = packet[wire.REQUEST_HEAD :]
         if len(data) != environ_size + body_size:
-            raise wire.ProtocolError(f"request of {len(data)} bytes instead of {environ_size} + {body_size}")
+            raise wire.ProtocolError("the request's lengths are not those of its packet")
         if form == wire.JOINED:
             environ.update(wire.joined_environ(data[:environ_size]))
         elif form == wire.LENGTHS:

@@ -56,7 +56,7 @@ def joined_environ(block: bytes) -> dict[str, str]:
     """Decodes an environ block of form 1: key NUL value NUL key NUL value."""
     texts = block.decode("latin-1").split("\0")
     if len(texts) & 1:
-        raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
+        raise ProtocolError("the environ block's keys and values do not pair")
     pairs = iter(texts)
     return dict(zip(pairs, pairs))
 
@@ -72,6 +72,6 @@ def lengths_environ(block: bytes) -> dict[str, str]:
         texts.append(block[at + 4 : end].decode("latin-1"))
         at = end
     if len(texts) & 1:
-        raise ProtocolError(f"environ block of {len(texts)} strings: keys and values do not pair")
+        raise ProtocolError("the environ block's keys and values do not pair")
     pairs = iter(texts)
     return dict(zip(pairs, pairs))

@@ -379,10 +379,6 @@ PyObject *
 environ_new(Slot *slot, const Request *request, int *is_head)
 {
     Loop *loop = slot->loop;
-    if (request->base >= LIST_SIZE(loop->bases)) {
-        PyErr_SetString(PyExc_IndexError, "list index out of range");
-        return NULL;
-    }
     PyObject *environ = variables_of(slot, LIST_ITEM(loop->bases, request->base), request, is_head);
     if (environ != NULL && (set_input(loop, request, environ) < 0 ||
                             PyDict_SetItem(environ, loop->key_hints, slot->kit.early_hints) < 0)) {

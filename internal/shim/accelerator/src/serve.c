@@ -4,29 +4,28 @@
 
 #include "girin.h"
 
-static int
-protocol_error(Loop *loop, const char *text)
-{
-    PyErr_SetString(loop->protocol_error, text);
-    return -1;
-}
-
 /* Finds block and body, in the packet or the arena, and checks that they lie
- * there. The master is trusted not to change them while the request runs. */
+ * there, and that there is such a base. The master is trusted not to change them while the request runs. */
 static int
 locate(Loop *loop, const unsigned char *packet, size_t size, Request *request)
 {
     uint64_t length = (uint64_t)request->environ_size + request->body_size;
     const char *data = (const char *)packet + REQUEST_HEAD;
-    uint64_t available = size - REQUEST_HEAD;
+    if (request->base >= LIST_SIZE(loop->bases)) {
+        PyErr_SetString(PyExc_IndexError, "list index out of range");
+        return -1;
+    }
     if (request->flags & IN_ARENA) {
         uint64_t at = get_u64(packet + 24), whole = (uint64_t)loop->arena.len;
         if (at > whole || length > whole - at) {
-            return protocol_error(loop, "the request lies outside the arena");
+            PyErr_Format(loop->protocol_error, "request of %llu bytes at %llu lies outside the arena",
+                         (unsigned long long)length, (unsigned long long)at);
+            return -1;
         }
         data = (const char *)loop->arena.buf + at;
-    } else if (length != available) {
-        return protocol_error(loop, "the request's lengths are not those of its packet");
+    } else if (length != size - REQUEST_HEAD) {
+        PyErr_SetString(loop->protocol_error, "the request's lengths are not those of its packet");
+        return -1;
     }
     request->environ = data;
     request->body = data + request->environ_size;
