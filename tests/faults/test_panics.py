@@ -39,7 +39,7 @@ def test_panic(faulty, record, measured, place):
                     s.sendall(raw.head(path) if place != "writer" else raw.head(f"/bytes{path}?count=8000000"))
                     answer = raw.read_to_end(s)
                 assert answer.status == PLACES[place], answer.data[:100]
-        assert run.output().count("panic: injected by") >= 5
+        raw.until(lambda: run.output().count("panic: injected by") >= 5, what="five stacks in the log")
         assert run.process.poll() is None
         raw.until(lambda: client.get(run.port, "/").status == 200)
         # A worker that goes takes with it what it was running.
