@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults bench lab fuzz deb-packages clean
+.PHONY: help run build test test-go test-python check faults bench lab asan leaks fuzz deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -56,6 +56,12 @@ faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELI
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/need-go
 	scripts/fuzz $(FUZZTIME)
+
+asan: $(VENV)/.test ## run the shim's tests with the accelerator under AddressSanitizer and UBSan (5 minutes)
+	scripts/asan $(abspath $(VENV))/bin/python $(ARGS)
+
+leaks: build $(VENV)/.test ## look for what a million requests leave behind in a worker
+	$(TESTENV) python internal/shim/tests/leaks.py 1000000 $(ARGS)
 
 deb-packages: ## install the Debian packages that test and bench need
 	@scripts/install-debs test

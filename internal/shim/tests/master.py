@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent.parent / "_girin_shim"
-BUILT = SHIM.parent / "accelerator" / "built"
+BUILT = Path(os.environ.get("GIRIN_ACCELERATORS", SHIM.parent / "accelerator" / "built"))
 CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
 ACCELERATED = ("sync", "gthread")
 FLAG_TABLE = 1 << 16

@@ -31,12 +31,16 @@ first_lane(Loop *loop)
 }
 
 /* Waits in the epoll. Returns a lane that can be read, or -1: Python must see
- * to it, or an exception is set. */
+ * to it, or an exception is set. Signals that came while no Python ran have
+ * their handlers run first: they interrupt no wait that begins after them. */
 static int
 wait_in_epoll(Loop *loop)
 {
     struct epoll_event events[2];
     int ready;
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
+    }
     Py_BEGIN_ALLOW_THREADS
     ready = epoll_wait(loop->epoll_fd, events, 2, -1);
     Py_END_ALLOW_THREADS
