@@ -35,7 +35,11 @@ def fork(environ, start_response):
     """Returns in both processes, as an app does that forks in a request."""
     pid = os.fork()
     if pid:
-        os.waitpid(pid, 0)
+        try:
+            # Not waitpid: gevent's now and then misses a process's first child.
+            os.waitid(os.P_PID, pid, os.WEXITED)
+        except ChildProcessError:
+            pass  # its loop has taken the child's status
     return text(start_response, b"parent" if pid else b"child")
 
 
