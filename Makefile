@@ -41,9 +41,6 @@ test-go: build $(VENV)/.test
 test-python: build $(VENV)/.test
 	$(TESTENV) python -m pytest
 
-faults: build $(VENV)/.test ## put every fault to girin and gunicorn, and write docs/RELIABILITY.md
-	$(TESTENV) FAULTS=full python -m pytest tests/faults
-
 bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= for benchmarks/peers.py)
 	$(TESTENV) python benchmarks/peers.py $(ARGS)
 
