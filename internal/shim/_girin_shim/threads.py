@@ -65,6 +65,10 @@ class Threads:
         self._leadership = allocate_lock()
         self._leader: ThreadSlot | None = None
         self.slots = self._new_slots(worker.settings.slots)
+        # Threads are started as they are needed: there is one that leads, those
+        # that run requests, and one to spare that takes over.
+        self._threads: list[Thread] = []
+        self._spare: list[ThreadSlot] = []  # as many as wait for leadership
 
     def _new_slots(self, count: int) -> list[ThreadSlot]:
         return [ThreadSlot(self._worker, i, self._leadership) for i in range(count)]
@@ -79,14 +83,17 @@ class Threads:
         if len(self.slots) == 1:
             self._work(self.slots[0])
             return
-        threads = [
-            Thread(target=self._work, args=(slot,), name=f"girin-{i}", daemon=True)
-            for i, slot in enumerate(self.slots, 1)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        self._add_thread()
+        for thread in self._threads:  # which grows meanwhile
             thread.join()
+
+    def _add_thread(self) -> None:
+        """Starts one more thread, if there may be one. Only the leader does this."""
+        count = len(self._threads)
+        if 1 < len(self.slots) > count and not self._worker.lanes.stopped:
+            thread = Thread(target=self._work, args=(self.slots[count],), name=f"girin-{count + 1}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     # What the control thread calls.
 
@@ -106,8 +113,12 @@ class Threads:
         slot.ident = get_ident()
         try:
             while True:
+                self._spare.append(slot)
                 self._leadership.acquire()
+                self._spare.pop()
                 self._leader = slot
+                if not self._spare:
+                    self._add_thread()
                 if not self._lead(slot):
                     return
         except BaseException as e:
@@ -126,7 +137,7 @@ class Threads:
             except OSError:  # the lane is empty, or there is none to read first
                 packet = b""
             if not packet:
-                packet = lanes.read()
+                packet = lanes.read() if len(lanes.active) > 1 else None
                 if packet is None:
                     if out:
                         flush(out)
