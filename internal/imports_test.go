@@ -17,15 +17,16 @@ import (
 // as their package.
 var allowed = map[string][]string{
 	"cli":        {"*"},
-	"config":     {"logs"},
+	"config":     {"logs", "cgroup"},
 	"front":      {"http1", "sched", "wire", "logs", "metrics"},
 	"http1":      {},
 	"sched":      {"wire", "metrics"},
 	"metrics":    {},
-	"supervisor": {"sched", "worker", "wire"},
+	"supervisor": {"sched", "worker", "wire", "cgroup"},
 	"worker":     {"wire", "proc"},
 	"hooks":      {"proc", "wire", "worker"},
 	"wire":       {},
+	"cgroup":     {},
 	"shim":       {},
 	"proc":       {},
 	"logs":       {},

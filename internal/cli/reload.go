@@ -29,14 +29,27 @@ func (s *server) reload() {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
+	if s.isAuto() != (cfg.WorkerClass == "auto") {
+		s.log.Errorf("Reload failed: to change worker_class to or from auto, start the server again; nothing is changed")
+		return
+	}
 	for _, key := range config.Changed(s.cfg, cfg) {
-		if !slices.Contains(byReload, key) && !config.IsHook(key) {
+		if !s.canReload(key) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
 	s.reloading()
 	s.reloadHooks(cfg)
 	s.workers.Reload(s.launch(cfg), s.reloadTo(cfg))
+}
+
+// canReload reports whether a reload changes a setting. The sizes of the class
+// auto are the scheduler's as well, which stays.
+func (s *server) canReload(key string) bool {
+	if s.isAuto() && (key == "workers" || key == "threads") {
+		return false
+	}
+	return slices.Contains(byReload, key) || config.IsHook(key)
 }
 
 // appFailed hears whether the application can be loaded. With --reload the

@@ -107,7 +107,7 @@ func (s *server) open() (err error) {
 	if s.lane, err = worker.NewLane(); err != nil {
 		return err
 	}
-	if s.cfg.WorkerClass == "auto" {
+	if s.isAuto() {
 		if s.computeLane, err = worker.NewLane(); err != nil {
 			return err
 		}
@@ -274,8 +274,7 @@ func (s *server) describe() string {
 	c := s.cfg
 	switch c.WorkerClass {
 	case "auto":
-		return fmt.Sprintf("auto, %d to %d workers for %d cores; the application may see %d threads in each",
-			s.sizes.workers, s.sizes.most, s.sizes.cores, s.sizes.threads)
+		return "auto, " + s.sizes.arithmetic()
 	case "gthread":
 		return fmt.Sprintf("gthread, %d workers x %d threads: %d requests at once", c.Workers, c.Threads, c.Workers*c.Threads)
 	case "gevent":
@@ -289,7 +288,7 @@ func (s *server) announce() {
 	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	s.log.Infof("%s", s.describeShim())
-	if s.cfg.WorkerClass == "auto" || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
+	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
 }

@@ -14,7 +14,7 @@ import (
 //	TERM       finish what runs, then end
 //	INT, QUIT  end at once; so does any second signal to end
 //	HUP        reload
-//	TTIN TTOU  one worker more, one fewer
+//	TTIN TTOU  one worker more, one fewer; under auto the load decides
 //	USR1       reopen the logs
 type signals struct {
 	quick  context.Context // ends when the workers must stop
@@ -58,9 +58,9 @@ func (g *signals) watch(s *server) {
 		case syscall.SIGHUP:
 			s.reload()
 		case syscall.SIGTTIN:
-			s.workers.Scale(1)
+			s.scale(1)
 		case syscall.SIGTTOU:
-			s.workers.Scale(-1)
+			s.scale(-1)
 		case syscall.SIGUSR1:
 			s.reopenLogs()
 		}

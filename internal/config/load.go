@@ -194,16 +194,14 @@ func (o *Option) notBuilt() error {
 	return errors.New("not built yet; it must be left out")
 }
 
-// chooseDefaults picks workers and threads for who chose none of them.
+// chooseDefaults picks the class auto for who chose neither workers nor class nor threads.
 func chooseDefaults(resolved map[string]setting) {
 	for _, key := range []string{"workers", "worker_class", "threads"} {
 		if resolved[key].source != fromDefault {
 			return
 		}
 	}
-	resolved["workers"] = setting{value: int64(Cores()), source: fromDefault}
-	resolved["worker_class"] = setting{value: "gthread", source: fromDefault}
-	resolved["threads"] = setting{value: int64(8), source: fromDefault}
+	resolved["worker_class"] = setting{value: "auto", source: fromDefault}
 }
 
 // warnUnknown tells of names in the configuration file that look like mistyped settings. Others

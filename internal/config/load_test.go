@@ -64,14 +64,14 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestWorkersAndThreads(t *testing.T) {
-	cores := Cores()
 	for name, test := range map[string]struct {
 		sources
 		workers int
 		class   string
 		threads int
 	}{
-		"nothing chosen":         {sources{args: "app"}, cores, "gthread", 8},
+		"nothing chosen":         {sources{args: "app"}, 0, "auto", 0},
+		"limits of auto":         {sources{args: "app -k auto -w 3 --threads 9"}, 3, "auto", 9},
 		"workers chosen":         {sources{args: "app -w 3"}, 3, "sync", 1},
 		"WEB_CONCURRENCY counts": {sources{args: "app", env: []string{"WEB_CONCURRENCY=3"}}, 3, "sync", 1},
 		"class chosen":           {sources{args: "app -k gevent"}, 1, "gevent", 1},

@@ -45,13 +45,13 @@ func socketOptions() []Option {
 func workerOptions() []Option {
 	return section("Workers", []Option{
 		{Key: "workers", Flag: "workers", Short: "w", Kind: Int, Meta: "INT", Default: int64(1), Env: "WEB_CONCURRENCY", check: atLeast(1),
-			Doc:   "How many worker processes run. If none of workers, threads and worker_class is set, there is one for each core that the process may use, of class gthread, with 8 threads.",
+			Doc:   "How many worker processes run; for the class auto, at most.",
 			field: func(c *Config) any { return &c.Workers }},
 		{Key: "worker_class", Flag: "worker-class", Short: "k", Kind: Class, Meta: "CLASS", Default: "sync", check: checkWorkerClass,
-			Doc:   "How a worker runs requests: sync, one at a time; gthread, in threads; gevent, in greenlets; gaiohttp, one at a time on the thread of an asyncio loop, so that Django's ORM then needs DJANGO_ALLOW_ASYNC_UNSAFE=1. sync with more than one thread is gthread.",
+			Doc:   "How a worker runs requests: auto, as each needs, with as many processes and threads as the load needs; sync, one at a time; gthread, in threads; gevent, in greenlets; gaiohttp, one at a time on the thread of an asyncio loop, so that Django's ORM then needs DJANGO_ALLOW_ASYNC_UNSAFE=1. sync with more than one thread is gthread. If none of workers, threads and worker_class is set, it is auto.",
 			field: func(c *Config) any { return &c.WorkerClass }},
 		{Key: "threads", Flag: "threads", Kind: Int, Meta: "INT", Default: int64(1), check: atLeast(1),
-			Doc:   "How many threads of each worker run requests. -w W --threads T runs W*T requests at once.",
+			Doc:   "How many threads of each worker run requests; for the class auto, at most. -w W --threads T runs W*T requests at once.",
 			field: func(c *Config) any { return &c.Threads }},
 		{Key: "worker_connections", Flag: "worker-connections", Kind: Int, Meta: "INT", Default: int64(1000), check: atLeast(1),
 			Doc:   "How many requests a gevent worker runs at once.",

@@ -25,6 +25,8 @@ type Auto struct {
 	Workers int // to begin with
 	Most    int // workers at most
 	Threads int // waiting requests at once in the whole server
+	// MemoryLeft is how many bytes more processes may take, if that is known.
+	MemoryLeft func() (bytes int64, known bool)
 	// Resize asks for so many workers. It must not wait for them.
 	Resize func(workers int, why string)
 	// Decided is told of each decision, with the numbers it was made from.
@@ -43,6 +45,8 @@ type AutoWorker interface {
 	Select(lanes uint32)
 	CPU() time.Duration // of the process so far
 	Runnable() bool     // one of its threads runs or could
+	Background(on bool) // its threads make way for others
+	Memory() int64      // bytes that the process has to itself
 }
 
 // kind is what a call was placed as.
@@ -65,7 +69,9 @@ type auto struct {
 	roles   roles // of the manager's goroutine
 
 	mu      sync.Mutex
-	slots   int      // guarded by mu: computing requests that may run
+	slots   int      // guarded by mu: computing requests that may run, each in a process
+	idle    bool     // guarded by mu: cores were, at the last look
+	extra   int      // guarded by mu: how many more if they share processes (see overlap)
 	busy    int      // guarded by mu: computing requests that have a slot
 	queue   []*Call  // guarded by mu: computing requests without one
 	waiting int      // guarded by mu: waiting requests on the lane or running
@@ -96,11 +102,18 @@ func (a *auto) place(c *Call, now int64) {
 func (a *auto) placeWaiting(c *Call, now int64) {
 	r := c.Route
 	a.mu.Lock()
-	if len(r.pending) > 0 || !a.roomLocked(r) {
+	if r.limiter.asked == 0 {
+		r.limiter.asked, r.limiter.untried = now, 1
+	}
+	if len(r.pending) > 0 || !a.roomLocked(r) || a.crowded() {
 		if r.pending = append(r.pending, c); len(r.pending) == 1 {
 			a.blocked = append(a.blocked, r)
 		}
+		known := r.limiter.known()
 		a.mu.Unlock()
+		if !known {
+			a.wake()
+		}
 		return
 	}
 	a.takeLocked(c)
@@ -111,6 +124,14 @@ func (a *auto) placeWaiting(c *Call, now int64) {
 func (a *auto) roomLocked(r *Route) bool {
 	return !r.limiter.full() && a.waiting < min(a.room, a.cfg.Threads)
 }
+
+// waitingUnread is how many bytes may lie unread in the main lane when a waiting
+// request is put there: a crowd of them, each of which needs a thread, would keep
+// light ones waiting. The watcher lets the next ones in.
+const waitingUnread = 4 << 10
+
+// crowded reports whether waiting requests must let others go first.
+func (a *auto) crowded() bool { return a.q.main.lane.Unread() > waitingUnread }
 
 // shortLocked reports whether requests wait for want of threads alone.
 func (a *auto) shortLocked() bool {
@@ -128,9 +149,8 @@ func (a *auto) takeLocked(c *Call) {
 // the cores.
 func (a *auto) placeComputing(c *Call, now int64) {
 	a.mu.Lock()
-	if a.busy < a.slots && len(a.queue) == 0 {
-		a.busy++
-		c.slot = true
+	if len(a.queue) == 0 && a.slotLocked(c) {
+		a.computeLocked(c)
 		a.mu.Unlock()
 		a.compute.place(c, now)
 		return
@@ -143,11 +163,31 @@ func (a *auto) placeComputing(c *Call, now int64) {
 	}
 }
 
+// slotLocked reports whether there is a slot for a computing request.
+func (a *auto) slotLocked(c *Call) bool {
+	return a.busy < a.slots || a.busy < a.slots+a.extra && c.Route.overlaps()
+}
+
+// computeLocked gives the call a slot. It keeps leadership, so that its process
+// runs no other, unless its kind may share one.
+func (a *auto) computeLocked(c *Call) {
+	a.busy++
+	c.slot = true
+	c.keepsLeadership(a.extra == 0 || !c.Route.overlaps())
+}
+
 // reads is which lanes a worker reads.
 func (a *auto) reads(w Worker) uint32 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lanes[w]
+}
+
+// undisturbed reports whether what ran on w had the CPU when it wanted it.
+func (a *auto) undisturbed(w Worker) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.idle && a.extra == 0 && a.lanes[w] == computeLane
 }
 
 // unread reports whether something waits on the compute lane for a worker that
@@ -186,9 +226,8 @@ func (a *auto) ended(c *Call) {
 	}
 	if c.kind == waiting {
 		a.feedWaiting()
-	} else {
-		a.feedComputing()
 	}
+	a.feedComputing()
 }
 
 // giveBack takes the place from a call, and reports whether it had one.
@@ -199,11 +238,11 @@ func (a *auto) giveBack(c *Call) bool {
 		return false
 	}
 	c.slot = false
-	if c.kind == waiting {
+	if c.computes {
+		a.busy--
+	} else {
 		c.Route.limiter.active--
 		a.waiting--
-	} else {
-		a.busy--
 	}
 	return true
 }
@@ -212,8 +251,9 @@ func (a *auto) giveBack(c *Call) bool {
 func (a *auto) feedWaiting() {
 	for {
 		a.mu.Lock()
+		a.regroupLocked()
 		i := slices.IndexFunc(a.blocked, a.roomLocked)
-		if i < 0 {
+		if i < 0 || a.crowded() {
 			a.mu.Unlock()
 			return
 		}
@@ -230,18 +270,34 @@ func (a *auto) feedWaiting() {
 	}
 }
 
+// regroupLocked puts what waits for a route of which nothing was known among the
+// computing requests, once it is known that it is one of them.
+func (a *auto) regroupLocked() {
+	a.blocked = slices.DeleteFunc(a.blocked, func(r *Route) bool {
+		if r.kind() != computing {
+			return false
+		}
+		for _, c := range r.pending {
+			c.computes = true
+		}
+		a.queue = append(a.queue, r.pending...)
+		r.pending = nil
+		a.wake()
+		return true
+	})
+}
+
 // feedComputing fills the slots that are free.
 func (a *auto) feedComputing() {
 	for {
 		a.mu.Lock()
-		if a.busy >= a.slots || len(a.queue) == 0 {
+		if len(a.queue) == 0 || !a.slotLocked(a.queue[0]) {
 			a.mu.Unlock()
 			return
 		}
 		c := a.queue[0]
 		a.queue = slices.Delete(a.queue, 0, 1)
-		a.busy++
-		c.slot = true
+		a.computeLocked(c)
 		a.mu.Unlock()
 		a.send(a.compute, c)
 	}
@@ -262,20 +318,23 @@ func (a *auto) send(l *line, c *Call) {
 }
 
 // observe notes what a route needed.
-func (a *auto) observe(c *Call, f *wire.Frame, failed bool) {
+func (a *auto) observe(c *Call, w Worker, f *wire.Frame, failed bool) {
 	r := c.Route
 	if f.CPU != wire.NotMeasured {
 		r.observeCPU(f.CPU)
+		if c.kind == computing && a.undisturbed(w) {
+			r.observeShare(f.CPU, f.Service)
+		}
 	}
 	if c.kind != waiting {
 		return
 	}
 	a.mu.Lock()
-	before := r.limiter.now()
+	before, known := r.limiter.now(), r.limiter.known()
 	r.limiter.observe(f.Service, int64(f.Began)+int64(f.Service)*1000, failed, a.cfg.Threads)
 	after := r.limiter.now()
 	a.mu.Unlock()
-	if after != before {
+	if known && after != before {
 		a.decided("%s: up to %d at once instead of %d (%s)", r.name, after, before, r.limiter.why)
 	}
 	if after > before {

@@ -236,3 +236,55 @@ func TestBurstsAreNoNeed(t *testing.T) {
 		}
 	})
 }
+
+// Requests that compute a little and wait a little leave a process idle that has
+// only one of them: several run in each.
+func TestRequestsThatAlsoWaitShareProcesses(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		const lasts = 20 * time.Second
+		began := time.Now()
+		wait := s.clients(32, lasts, "/page", phase{Compute: 3 * time.Millisecond}, phase{Sleep: 10 * time.Millisecond}, phase{Compute: 3 * time.Millisecond})
+		s.every(20*time.Millisecond, lasts, "/light", quick)()
+		wait()
+		settled := began.Add(5 * time.Second)
+		seconds := (lasts - 5*time.Second).Seconds()
+		if _, n := latency(s.jobs, "/page", settled); float64(n)/seconds < 0.65*333 {
+			t.Errorf("%.0f pages/s, the cores bear 333", float64(n)/seconds)
+		}
+		if p99, _ := latency(s.jobs, "/light", settled); p99 > 5*time.Millisecond {
+			t.Errorf("light: p99 %v", p99)
+		}
+	})
+}
+
+// Of a route of which nothing is known yet a crowd comes, and computes: few of it
+// are let in until the first have ended, so that light requests are answered.
+func TestACrowdOfUnknownRequests(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		s.clients(1, 10*time.Millisecond, "/light", quick)()
+		wait := s.clients(32, 3*time.Second, "/compute", heavy)
+		wait2 := s.clients(64, 3*time.Second, "/sleep", sleep)
+		began := time.Now()
+		s.every(20*time.Millisecond, time.Second, "/light", quick)()
+		if p99, _ := latency(s.jobs, "/light", began); p99 > 20*time.Millisecond {
+			t.Errorf("light: p99 %v", p99)
+		}
+		wait()
+		wait2()
+		if _, n := latency(s.jobs, "/sleep", began); n < 64*13 {
+			t.Errorf("%d slept, want 64 in each 0.2 s", n)
+		}
+	})
+}
+
+// There is no memory for another worker.
+func TestMemoryLimitsWorkers(t *testing.T) {
+	size := two
+	size.Memory = 3*workerMemory + workerMemory/8
+	onCluster(t, size, func(t *testing.T, s *cluster) {
+		s.clients(8, 20*time.Second, "/compute", heavy)()
+		if workers, _, target := s.count(); workers != 2 || target != 2 {
+			t.Errorf("%d workers, %d asked for; want 2", workers, target)
+		}
+	})
+}

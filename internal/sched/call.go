@@ -39,6 +39,7 @@ type Call struct {
 
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
+	computes  bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
 	slot      bool // guarded by auto.mu: it counts among those that wait or compute
 	packet    []byte
 	at, size  int          // its block in the arena, if flags has InArena
@@ -79,16 +80,23 @@ func (c *Call) Worker() Worker {
 	return nil
 }
 
-// classify decides what auto places the call as. A computing request keeps
-// leadership, so that its process runs no other.
+// classify decides what auto places the call as.
 func (c *Call) classify() {
 	c.kind = c.Route.kind()
-	if c.kind == computing {
-		c.flags = 0
-	}
+	c.computes = c.kind == computing
 	if c.Route.wantsCPU() {
 		c.flags |= wire.MeasureCPU
 	}
+}
+
+// keepsLeadership says whether the thread that runs the call goes on leading, so
+// that its process begins no other.
+func (c *Call) keepsLeadership(keeps bool) {
+	flags := c.flags &^ (wire.Slow | wire.Quick)
+	if !keeps {
+		flags |= wire.Slow
+	}
+	wire.SetFlags(c.packet, flags)
 }
 
 // pack makes the packet, in the arena what it cannot hold.

@@ -44,6 +44,7 @@ type clusterSize struct {
 	Waiting              int // Auto.Threads
 	Boot                 time.Duration
 	Waits                int
+	Memory               int // MiB; 0: nothing is known of it
 }
 
 // phase is a part of what a request does.
@@ -109,7 +110,7 @@ func newCluster(size clusterSize) *cluster {
 		Lane: s.lanes[0], Arena: s.arena, Cells: wire.FlagTable, Waits: waits, Window: 1 << 10, Clock: clock,
 		Auto: &Auto{
 			Compute: s.lanes[1], Cores: size.Cores, Workers: size.Workers, Most: size.Most, Threads: size.Waiting,
-			Resize: s.resize, Decided: s.decided,
+			MemoryLeft: s.memoryLeft, Resize: s.resize, Decided: s.decided,
 		},
 	})
 	s.queue.Start()
@@ -368,12 +369,24 @@ type autoWorker struct {
 	killed   atomic.Bool
 	shared   atomic.Bool // it reads both lanes, or runs something from when it did
 	requests sync.WaitGroup
+	hasGIL   bool // of the leader: it has waited for the GIL
 
 	gone     chan struct{} // guarded by inlineMu: see leaderGone
 	inlineMu sync.Mutex
 	inline   chan struct{} // guarded by inlineMu: closed to promote
 }
 
+// memoryLeft is what the workers that are not there would take.
+func (s *cluster) memoryLeft() (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.cluster.Memory-len(s.workers)*workerMemory) << 20, s.cluster.Memory != 0
+}
+
+const workerMemory = 40 // MiB
+
+func (w *autoWorker) Background(bool)    {}
+func (w *autoWorker) Memory() int64      { return workerMemory << 20 }
 func (w *autoWorker) CPU() time.Duration { return w.cluster.machine.used(w.process) }
 func (w *autoWorker) Runnable() bool     { return w.cluster.machine.runnable(w.process) }
 
@@ -453,16 +466,41 @@ func (w *autoWorker) read() []byte {
 		if w.stopped.Load() {
 			return nil
 		}
-		for i, l := range lanes {
-			if w.lane.Load()>>i&1 == 1 && len(l.packets) > 0 {
-				p := l.packets[0]
-				l.packets = l.packets[1:]
-				l.changed.Broadcast()
-				return p
-			}
+		switch l := w.unreadLocked(); {
+		case l == nil:
+			lanes[0].changed.Wait()
+		case w.awaitGILLocked():
+		default:
+			p := l.packets[0]
+			l.packets = l.packets[1:]
+			l.changed.Broadcast()
+			return p
 		}
-		lanes[0].changed.Wait()
 	}
+}
+
+// unreadLocked is the first of the lanes that are selected that holds a packet.
+func (w *autoWorker) unreadLocked() *fakeLane {
+	for i, l := range w.cluster.lanes {
+		if w.lane.Load()>>i&1 == 1 && len(l.packets) > 0 {
+			return l
+		}
+	}
+	return nil
+}
+
+// awaitGILLocked lets another thread of the process that computes go on for its switch
+// interval, and reports whether there was one; meanwhile others may have read.
+func (w *autoWorker) awaitGILLocked() bool {
+	if w.hasGIL || !w.Runnable() {
+		w.hasGIL = false
+		return false
+	}
+	w.cluster.lanes[0].mu.Unlock()
+	w.pause(500 * time.Microsecond)
+	w.cluster.lanes[0].mu.Lock()
+	w.hasGIL = true
+	return true
 }
 
 // run runs a request in a slot and gives the slot back.

@@ -69,6 +69,6 @@ func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
 	q.waits.note(wait)
 	q.cfg.Metrics.Began(time.Duration(wait))
 	if q.auto != nil {
-		q.auto.observe(c, f, len(head) > 0 && head[0] == '5')
+		q.auto.observe(c, w, f, len(head) > 0 && head[0] == '5')
 	}
 }

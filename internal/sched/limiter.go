@@ -15,10 +15,15 @@ import "fmt"
 // requests are of different length, not crowded, which the time alone is
 // corrected for. When requests fail it falls at once.
 type limiter struct {
-	limit  float64
+	limit  float64 // 0: nothing is known
 	active int
-	rest   int  // judgements to pass before the next trial
-	from   mark // what it is a trial against; zero: none is on
+
+	// While nothing is known: since when somebody asks, and how many may run.
+	asked   int64 // ns
+	untried int
+
+	rest int  // judgements to pass before the next trial
+	from mark // what it is a trial against; zero: none is on
 
 	shortest float64 // us
 	spread   float64 // mean over shortest, when nothing is crowded
@@ -50,13 +55,22 @@ const (
 	limitRests  = 32
 )
 
+// known reports whether a request has ended.
+func (l *limiter) known() bool { return l.limit != 0 }
+
 // now is how many may run.
 func (l *limiter) now() int {
-	if l.limit == 0 {
-		return limitFirst
+	switch {
+	case l.known():
+		return int(l.limit)
+	case l.untried > 0:
+		return l.untried
 	}
-	return int(l.limit)
+	return limitFirst
 }
+
+// widen lets more run although nothing is known.
+func (l *limiter) widen(to int) { l.untried = min(max(l.untried, to), limitFirst) }
 
 // take counts a request that begins.
 func (l *limiter) take() {
@@ -74,7 +88,7 @@ func (l *limiter) full() bool {
 // observe notes that a request ended at a time in nanoseconds after so many
 // microseconds of service.
 func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
-	if l.limit == 0 {
+	if !l.known() {
 		l.limit, l.spread = min(limitFirst, float64(most)), 1
 		l.opened = at - int64(us)*1000
 	}

@@ -23,6 +23,8 @@ type idleWorker struct{ *fakeWorker }
 func (idleWorker) CPU() time.Duration { return 0 }
 func (idleWorker) Runnable() bool     { return true }
 func (idleWorker) Select(uint32)      {}
+func (idleWorker) Background(bool)    {}
+func (idleWorker) Memory() int64      { return 0 }
 
 type noAnswer struct{}
 

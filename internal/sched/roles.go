@@ -16,6 +16,12 @@ const (
 	// not have had more, in two looks, waits for something: it gives its slot
 	// up.
 	waitsBelow = 0.2
+	// A worker that uses less than this share of a core waits more than it
+	// computes, whatever it runs.
+	mostlyWaits = 0.5
+	// Of a route of which nothing is known twice as many may run each time that so
+	// much passed, if its requests do not seem to wait.
+	widenAfter = 150 * time.Millisecond
 	// Requests that wait unread for so long, while so much of the cores is
 	// idle, need another process.
 	starvedFor = 200 * time.Millisecond
@@ -34,6 +40,8 @@ type roles struct {
 	needed   int64 // when all workers were last of use
 	starved  int64 // since when requests wait unread beside idle cores, or for threads; 0: they do not
 	lastLook int64
+	lookedAt int64 // when the look before that was
+	overlap  overlap
 }
 
 // role is what one worker does.
@@ -77,10 +85,11 @@ func (a *auto) look() bool {
 	if now-a.roles.lastLook >= int64(lookBusy) {
 		a.measure(workers, now)
 	}
+	unknown := a.widen(workers, now)
 	a.assign(workers, now)
 	a.feedComputing()
 	a.need(workers, now)
-	return a.roles.want > 0 || a.roles.starved != 0
+	return a.roles.want > 0 || a.roles.starved != 0 || unknown
 }
 
 // workers returns those that read, and forgets the roles of the others.
@@ -112,21 +121,81 @@ func (a *auto) workers() (list []AutoWorker) {
 // computing request that waits.
 func (a *auto) measure(workers []AutoWorker, now int64) {
 	elapsed := float64(now - a.roles.lastLook)
-	a.roles.lastLook = now
+	a.roles.lookedAt, a.roles.lastLook = a.roles.lastLook, now
+	computing, used, total := 0, 0.0, 0.0
 	for _, w := range workers {
 		r := a.roles.of[w]
 		cpu := w.CPU()
 		r.share = float64(cpu-r.cpu) / elapsed
 		r.cpu = cpu
+		total += r.share
 		if !r.computes {
 			continue
 		}
+		computing++
+		used += r.share
 		if r.share >= waitsBelow || w.Runnable() {
 			r.waits = 0
 		} else if r.waits++; r.waits >= 2 && a.yield(w, now) {
 			r.waits = 0
 		}
 	}
+	a.mu.Lock()
+	a.idle = total < overlapBusy*float64(a.cfg.Cores)
+	idle, waits := a.idle, len(a.queue) > 0
+	a.mu.Unlock()
+	if computing > 0 {
+		o := &a.roles.overlap
+		before := o.extra
+		o.observe(used/float64(computing), computing, waits, idle)
+		if o.extra != before {
+			a.decided("%d computing requests may share the %d processes for them: those use %.2f of a core each", computing+o.extra, computing, o.mean)
+		}
+	}
+}
+
+// widen lets more requests run of routes of which nothing is known, and reports
+// whether there are such that wait. If the workers that have the first one are
+// mostly idle, it waits, and so may others beside it; if not, it may compute, and
+// holding the others back until it has ended spares all of them a crowd. But that
+// may take long, so more are let in little by little.
+func (a *auto) widen(workers []AutoWorker, now int64) (unknown bool) {
+	a.mu.Lock()
+	for _, r := range a.blocked {
+		l := &r.limiter
+		if l.known() {
+			continue
+		}
+		unknown = true
+		switch {
+		case a.roles.lookedAt < l.asked:
+		case !a.mayCompute(r, workers):
+			l.widen(limitFirst)
+		default:
+			l.widen(1 << min((now-l.asked)/int64(widenAfter), 10))
+		}
+	}
+	a.mu.Unlock()
+	if unknown {
+		a.feedWaiting()
+	}
+	return unknown
+}
+
+// mayCompute reports whether a request of the route runs where much CPU is used.
+func (a *auto) mayCompute(r *Route, workers []AutoWorker) bool {
+	for _, w := range workers {
+		if a.roles.of[w].share <= mostlyWaits {
+			continue
+		}
+		for i := range w.Slots() {
+			id, _ := w.Slot(i)
+			if c := a.q.find(id); c != nil && c.Route == r {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // yield takes the slots from what w has run for two looks, and lets another of
@@ -139,7 +208,7 @@ func (a *auto) yield(w AutoWorker, now int64) (any bool) {
 			continue
 		}
 		a.mu.Lock()
-		if c.slot && c.kind == computing && c.live.Load()&^givenUp == id {
+		if c.slot && c.computes && c.live.Load()&^givenUp == id {
 			c.slot, any = false, true
 			a.busy--
 		}
@@ -179,7 +248,7 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	}
 	a.spread(workers, have)
 	a.mu.Lock()
-	a.slots = have
+	a.slots, a.extra = have, a.roles.overlap.extra
 	a.mu.Unlock()
 }
 
@@ -251,6 +320,7 @@ func (a *auto) spread(workers []AutoWorker, have int) {
 		}
 		if lanes != r.lanes {
 			a.choose(w, lanes)
+			w.Background(lanes == computeLane)
 			if lanes&^r.lanes&computeLane != 0 {
 				w.Promote()
 			}
@@ -314,12 +384,30 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 func (a *auto) resize(n, have int, now int64, why string) {
 	s := &a.roles
 	target := min(max(s.target+n, a.cfg.Workers), a.cfg.Most)
-	if target == s.target || n > 0 && have < s.target || !s.resizes.allow(now) {
+	if target == s.target || n > 0 && have < s.target || !s.resizes.allow(now) || n > 0 && !a.affords() {
 		return
 	}
 	a.decided("%d workers instead of %d: %s", target, s.target, why)
 	s.target, s.starved, s.needed = target, 0, now
 	a.cfg.Resize(target, why)
+}
+
+// affords reports whether memory is left for one worker more, that is as large as
+// the largest there is and grows by a quarter.
+func (a *auto) affords() bool {
+	left, known := a.cfg.MemoryLeft()
+	if !known {
+		return true
+	}
+	largest := int64(0)
+	for w := range a.roles.of {
+		largest = max(largest, w.Memory())
+	}
+	if left >= largest+largest/4 {
+		return true
+	}
+	a.decided("no worker more: one has %d MiB, and %d MiB are left", largest>>20, left>>20)
+	return false
 }
 
 // pace keeps resizes rare: a step of the load may cause resizeBurst of them,

@@ -38,6 +38,8 @@ type Route struct {
 	measured atomic.Uint32
 	cpu      [recentCPU]atomic.Uint32 // us, a ring
 	heavy    atomic.Bool              // its requests compute
+	computed atomic.Uint32
+	shares   [recentCPU]atomic.Uint32 // percent of a core that requests used on the compute lane, a ring
 
 	mu    sync.Mutex
 	score int // guarded by mu: how heavy the last ones were

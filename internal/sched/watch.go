@@ -91,6 +91,9 @@ func (q *Queue) look() bool {
 	if unread && best != nil && now-newest > uint64(tick) {
 		best.Promote()
 	}
+	if q.auto != nil {
+		q.auto.feedWaiting()
+	}
 	return again
 }
 

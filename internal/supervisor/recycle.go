@@ -3,12 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
-	"strings"
 	"time"
-
-	"girin/internal/worker"
 )
 
 // Recycle says when a worker is replaced although nothing is wrong with it.
@@ -42,25 +37,9 @@ func (s *Supervisor) recycle() {
 		} else if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
 			m.why = fmt.Sprintf("it has answered %d requests", n)
 		} else if most := s.cfg.Recycle.Memory; most > 0 {
-			if has := privateMemory(m.w); has > most {
+			if has := m.w.Memory(); has > most {
 				m.why = fmt.Sprintf("it has %d MiB of private memory, the limit is %d MiB", has>>20, most>>20)
 			}
 		}
 	}
-}
-
-// privateMemory is what a worker's process has to itself, in bytes; 0 where the
-// system does not tell.
-func privateMemory(w *worker.Worker) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", w.PID()))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 3 {
-		return 0
-	}
-	resident, _ := strconv.ParseInt(fields[1], 10, 64)
-	shared, _ := strconv.ParseInt(fields[2], 10, 64)
-	return (resident - shared) * int64(os.Getpagesize())
 }

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"girin/internal/cgroup"
 	"girin/internal/sched"
 	"girin/internal/worker"
 )
@@ -121,7 +122,7 @@ type Supervisor struct {
 	killing  bool
 	boot     *BootError
 	announce bool
-	memory   *memoryGroup
+	kills    *cgroup.Kills
 }
 
 type event struct {
@@ -134,7 +135,7 @@ func New(cfg Config) *Supervisor {
 	return &Supervisor{
 		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch},
 		commands: make(chan func()), events: make(chan event), stopped: make(chan struct{}),
-		announce: true, memory: newMemoryGroup(),
+		announce: true, kills: cgroup.Own().Kills(),
 	}
 }
 
@@ -355,6 +356,7 @@ func (s *Supervisor) start() {
 		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
 	}
 	s.members = append(s.members, m)
+	w.Background(true) // what is served goes before
 	s.cfg.Log.Infof("Booting worker with pid: %d", w.PID())
 	go s.follow(m)
 }
@@ -386,6 +388,7 @@ func (s *Supervisor) ready(m *member) {
 		return
 	}
 	m.state, m.since = serving, time.Now()
+	m.w.Background(false)
 	m.w.Select(firstLane)
 	s.cfg.Queue.Attach(m.w)
 	if !s.gen.proven {
@@ -452,7 +455,7 @@ func (s *Supervisor) howItEnded(w *worker.Worker) string {
 	case sig != syscall.SIGKILL:
 		return fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)
 	}
-	switch killed, known := s.memory.killed(); {
+	switch killed, known := s.kills.Came(); {
 	case killed:
 		return "was ended by the kernel with signal 9: its memory cgroup is out of memory"
 	case known:

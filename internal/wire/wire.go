@@ -81,6 +81,9 @@ func (r *Request) Put(b []byte) {
 	le.PutUint64(b[24:], r.At)
 }
 
+// SetFlags changes the flags of an encoded request.
+func SetFlags(packet []byte, flags RequestFlags) { packet[1] = byte(flags) }
+
 // ParseRequest decodes the head of a request packet.
 func ParseRequest(b []byte) (r Request, err error) {
 	if len(b) < RequestHead {

@@ -1,12 +1,11 @@
-package config
+package cgroup
 
 import (
 	"testing"
 	"testing/fstest"
 )
 
-func TestCoresWithin(t *testing.T) {
-	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+func TestCores(t *testing.T) {
 	for name, test := range map[string]struct {
 		files fstest.MapFS
 		want  int
@@ -56,7 +55,7 @@ func TestCoresWithin(t *testing.T) {
 			"sys/fs/cgroup/cpu.max": file("\n"),
 		}, 8},
 	} {
-		if got := coresWithin(test.files, 8); got != test.want {
+		if got := (Group{test.files}).coresOf(8); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
 	}

@@ -9,3 +9,9 @@ func (w *Worker) CPU() time.Duration { return 0 }
 
 // Runnable is not known here; a request that computes keeps its slot.
 func (w *Worker) Runnable() bool { return true }
+
+// Memory is not known here.
+func (w *Worker) Memory() int64 { return 0 }
+
+// Background does nothing here.
+func (w *Worker) Background(bool) {}

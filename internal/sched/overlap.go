@@ -1,0 +1,83 @@
+package sched
+
+// overlap finds how many computing requests may run beyond one in each process
+// that computes, because they leave it idle for a part of their time: they ask a
+// database, say. While some wait for a slot and the processes are not busy, one more
+// is let in; if that does not make them busier it is taken back.
+type overlap struct {
+	extra int
+	rest  int     // windows to pass before the next is let in
+	alone float64 // of a core, what a process used with one in each
+
+	// A window.
+	looks, wanted, idle int
+	used                float64
+
+	mean float64 // of the last window
+}
+
+const (
+	overlapLooks = 20   // a window: 200 ms
+	overlapBusy  = 0.85 // of a core: more is not to be had of a process
+	overlapMost  = 7    // more than one in a process
+	overlapRests = 16   // windows
+	// What each one more must add, as a part of what the first one in a process uses.
+	overlapGain = 0.3
+)
+
+// observe takes the mean share of a core that each of the processes had since
+// the last look, and whether requests wait for a slot and cores are idle.
+func (o *overlap) observe(share float64, processes int, waits, idle bool) {
+	o.looks++
+	o.used += share
+	if waits {
+		o.wanted++
+	}
+	if idle {
+		o.idle++
+	}
+	if o.looks == overlapLooks {
+		o.judge(o.used/overlapLooks, float64(processes), 2*o.wanted >= o.looks, 2*o.idle >= o.looks)
+		o.looks, o.wanted, o.idle, o.used = 0, 0, 0, 0
+	}
+}
+
+// judge decides by a window.
+func (o *overlap) judge(used, processes float64, wanted, idle bool) {
+	if o.mean = used; o.extra == 0 {
+		o.alone = used
+	}
+	switch {
+	case !wanted:
+		o.extra = max(o.extra-1, 0)
+	case used < o.alone*(1+overlapGain*float64(o.extra)/processes):
+		o.extra, o.rest = o.extra-1, overlapRests
+	case o.rest > 0:
+		o.rest--
+	case idle && used < overlapBusy && float64(o.extra) < overlapMost*processes:
+		o.extra++
+	}
+}
+
+// observeShare notes what of a core a request used that had a process to itself,
+// or shared one with others that wait: beside one that computes any seems to wait.
+func (r *Route) observeShare(cpu, service uint32) {
+	n := r.computed.Add(1) - 1
+	r.shares[n%recentCPU].Store(uint32(100 * uint64(cpu) / uint64(max(service, cpu, 1))))
+}
+
+// overlaps reports whether the last requests of the route that computed all left
+// their core for a clear part of the time.
+func (r *Route) overlaps() bool {
+	n := r.computed.Load()
+	for i := range min(n, recentCPU) {
+		if r.shares[i].Load() > overlapPercent {
+			return false
+		}
+	}
+	return n > 0
+}
+
+// overlapPercent is what of a core such a request may use at most. Beside others
+// that need the cores any request seems to use less.
+const overlapPercent = 70
