@@ -1,4 +1,10 @@
 """The applications that servers are measured with."""
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+
 from flask import Flask, jsonify, render_template_string
 
 HELLO = b"Hello, world!"
@@ -49,3 +55,47 @@ def items():
 @flask.get("/page")
 def page():
     return render_template_string(PAGE, title="Items", items=ITEMS)
+
+
+class Pool:
+    """Connections to a database that all processes share: whoever gets none in time fails."""
+
+    def __init__(self, size, patience):
+        self.patience = patience
+        self.paths = [os.path.join(tempfile.gettempdir(), f"pool-{os.getppid()}-{i}") for i in range(size)]
+
+    @contextlib.contextmanager
+    def connection(self):
+        ends = time.monotonic() + self.patience
+        while time.monotonic() < ends:
+            for path in self.paths:
+                with open(path, "w") as file, contextlib.suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield
+                    return
+            time.sleep(0.002)
+        raise TimeoutError("no connection is free")
+
+
+pool = Pool(10, 1)
+
+
+@flask.get("/query")
+def query():
+    with pool.connection():
+        time.sleep(0.05)
+    return "10 rows"
+
+
+@flask.get("/sleep/<float:seconds>")
+def sleep(seconds):
+    time.sleep(seconds)
+    return "slept"
+
+
+@flask.get("/compute/<int:count>")
+def compute(count):
+    total = 0
+    for i in range(count):
+        total += i * i
+    return str(total)

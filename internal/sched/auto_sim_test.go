@@ -16,7 +16,7 @@ import (
 //   - every call ends exactly once, and no application runs it twice;
 //   - only calls that a dead worker had taken are lost or fail with it;
 //   - at most as many requests known to compute do so as there are cores, and
-//     one in a process (cluster.compute);
+//     one in a process, unless they are let share them (cluster.compute);
 //   - nothing waits while a thread that should run it idles for longer than a
 //     promotion takes, and nothing waits for ever;
 //   - workers are never more than Most nor fewer than Workers, and when all is

@@ -567,7 +567,7 @@ func (w *autoWorker) serve(r *wire.Request, j *autoJob) (f *wire.Frame, lives bo
 // compute takes CPU time, and notes if more compute than should.
 func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 	s := w.cluster
-	counts := j.kind == computing && j.steady && d >= 5*time.Millisecond
+	counts := j.kind == computing && j.steady && d >= 5*time.Millisecond && !s.sharing()
 	if counts {
 		s.mu.Lock()
 		s.computing[w]++
@@ -595,6 +595,14 @@ func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 		s.mu.Unlock()
 	}
 	return lives
+}
+
+// sharing reports whether computing requests may share processes just now.
+func (s *cluster) sharing() bool {
+	a := s.queue.auto
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.extra > 0
 }
 
 // hold waits for a connection of the pool and keeps it for a while.

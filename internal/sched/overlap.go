@@ -75,8 +75,11 @@ func (r *Route) overlaps() bool {
 			return false
 		}
 	}
-	return n > 0
+	return n >= overlapKnown
 }
+
+// overlapKnown is how many must have shown it.
+const overlapKnown = 4
 
 // overlapPercent is what of a core such a request may use at most. Beside others
 // that need the cores any request seems to use less.
