@@ -56,6 +56,12 @@ def girin(worker_class: str, workers: int, threads: int = 1, *more: str) -> Serv
         *more, "{app}"))
 
 
+def girin_auto(*more: str) -> Server:
+    """girin as it is without -w, --threads and -k."""
+    return Server("girin", "auto", (
+        str(GIRIN), "serve", "--python", sys.executable, "--log-level", "warning", "-b", "127.0.0.1:{port}", *more, "{app}"))
+
+
 def gunicorn(worker_class: str, workers: int, threads: int = 1, *more: str) -> Server:
     # The control socket's path is the same for every gunicorn of a user.
     new = int(metadata.version("gunicorn").partition(".")[0]) > 23

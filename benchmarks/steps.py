@@ -22,8 +22,7 @@ from pathlib import Path
 
 import servers
 
-AUTO = servers.Server("girin", "auto", (
-    str(servers.GIRIN), "serve", "--python", sys.executable, "--log-level", "debug", "-b", "127.0.0.1:{port}", "-k", "auto", "{app}"))
+AUTO = servers.girin_auto("--log-level", "debug")
 
 
 class Load:

@@ -3,7 +3,7 @@ import pytest
 
 import servers
 
-WORKER_CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 4)}  # workers, threads
+WORKER_CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 4), "auto": (3, 64)}  # workers, threads
 
 
 @pytest.fixture(scope="session", autouse=True)

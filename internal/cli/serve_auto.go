@@ -100,6 +100,7 @@ func (s *server) reloadTo(c *config.Config) int {
 func (s *server) decided(text string) {
 	s.log.Debugf("auto: %s", text)
 	s.decisions.add(text)
+	s.metrics.Decided()
 }
 
 // decisions are the last ones.

@@ -57,7 +57,7 @@ func (s *server) serveMetrics() (stop func()) {
 
 func (s *server) gauges() scrape.Gauges {
 	status := s.queue.Status()
-	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns()}
+	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing}
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)

@@ -19,6 +19,7 @@ type Server struct {
 	wait, service histogram
 	started       atomic.Int64
 	ended         [endings]atomic.Int64
+	decisions     atomic.Int64
 }
 
 // classes are the hundreds of a status; 0 is a response that never began.
@@ -85,6 +86,13 @@ func (s *Server) Started() {
 func (s *Server) Ended(how Ending) {
 	if s != nil {
 		s.ended[how].Add(1)
+	}
+}
+
+// Decided counts a decision of the class auto.
+func (s *Server) Decided() {
+	if s != nil {
+		s.decisions.Add(1)
 	}
 }
 

@@ -13,6 +13,7 @@ type Snapshot struct {
 	Service     Histogram
 	Started     int64 // workers
 	Ended       [endings]int64
+	Decisions   int64 // of the class auto
 }
 
 // Histogram is a histogram at one moment. Counts are cumulative: Counts[i] is
@@ -27,7 +28,7 @@ type Histogram struct {
 func (s *Server) Snapshot() Snapshot {
 	n := Snapshot{
 		Sent: s.sent.Load(), Received: s.received.Load(), Connections: s.connections.Load(),
-		Wait: s.wait.snapshot(), Service: s.service.snapshot(), Started: s.started.Load(),
+		Wait: s.wait.snapshot(), Service: s.service.snapshot(), Started: s.started.Load(), Decisions: s.decisions.Load(),
 	}
 	for class := range s.responses {
 		n.Responses[class] = s.responses[class].Load()

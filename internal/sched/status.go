@@ -105,7 +105,7 @@ func (q *Queue) laneOf(w Worker) string {
 func (a *auto) status(s *Status) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Computing, s.Slots, s.Queued = a.busy, a.slots, len(a.queue)
+	s.Computing, s.Slots, s.Queued = a.busy, a.slots+a.extra, len(a.queue)
 	for _, r := range a.blocked {
 		s.Queued += len(r.pending)
 	}

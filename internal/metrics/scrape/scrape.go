@@ -19,6 +19,7 @@ type Gauges struct {
 	Connections int
 	Workers     int // that are ready
 	Slots       int // requests that they run at once
+	Computing   int // requests that the class auto lets compute now
 }
 
 // Config of a Handler.
@@ -68,6 +69,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("girin_slots", "How many requests those workers run at once.", g.Slots)
 	e.gauge("girin_slots_busy", "How many requests run.", g.Running)
 	e.counter("girin_workers_started_total", "Workers that were started.", n.Started)
+	e.gauge("girin_requests_computing", "Requests that the class auto lets compute now.", g.Computing)
+	e.counter("girin_decisions_total", "Decisions of the class auto: about workers, their lanes, and how many requests run at once.", n.Decisions)
 	for how, name := range []string{metrics.Finished: "finished", metrics.Failed: "failed", metrics.Killed: "killed"} {
 		e.counter("girin_workers_ended_total", "Workers that have ended: with exit code 0, with another one, or by a signal.", n.Ended[how], "how", name)
 	}

@@ -17,8 +17,9 @@ func TestScrape(t *testing.T) {
 	s.Began(3 * time.Millisecond)
 	s.Served(2 * time.Minute)
 	s.Ended(metrics.Killed)
+	s.Decided()
 	handler := scrape.Handler(scrape.Config{Version: "9.9", Server: s, Gauges: func() scrape.Gauges {
-		return scrape.Gauges{InFlight: 5, Running: 3, Connections: 7, Workers: 2, Slots: 4}
+		return scrape.Gauges{InFlight: 5, Running: 3, Connections: 7, Workers: 2, Slots: 4, Computing: 2}
 	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
@@ -40,6 +41,8 @@ func TestScrape(t *testing.T) {
 		`girin_request_service_seconds_bucket{le="+Inf"} 1`,
 		`girin_request_service_seconds_sum 120`,
 		`girin_workers_ended_total{how="killed"} 1`,
+		`girin_decisions_total 1`,
+		`girin_requests_computing 2`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(got, "\n"+line) {
