@@ -61,7 +61,8 @@ def lab(what: str, plan: dict | list[str]) -> list[dict]:
         if isinstance(plan, dict):
             file = Path(folder, "plan.yaml")
             common = {"app": "blocking_flask:app", "chdir": str(servers.EXAMPLES), "upstream": {"path": "/delay/0.2"}}
-            file.write_text(json.dumps({"name": "auto", "about": what, "seed": 1, **common, **plan}))
+            whole = {"name": "auto", "about": what, "seed": 1, **common, **plan}
+            file.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in whole.items()))
             arguments = ["run", str(file)]
         out = Path(folder, "out")
         subprocess.run([str(servers.GIRIN), "lab", *arguments, "--python", sys.executable, "-o", str(out)],

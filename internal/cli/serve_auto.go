@@ -38,7 +38,7 @@ func sizesOf(c *config.Config) sizes {
 	if p.most == 0 {
 		p.most = 2*p.cores + 1
 	}
-	p.workers = min(p.cores, p.most)
+	p.workers = min(p.cores+1, p.most) // one stands by for when requests compute
 	if p.waiting = p.threads * p.most; p.threads == 0 {
 		p.threads, p.waiting = autoThreads, autoWaiting
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // two is the usual machine: two cores.
-var two = clusterSize{Cores: 2, Workers: 2, Most: 5, Threads: 128, Waiting: 256, Boot: 300 * time.Millisecond}
+var two = clusterSize{Cores: 2, Workers: 3, Most: 5, Threads: 128, Waiting: 256, Boot: 300 * time.Millisecond}
 
 // onCluster runs a scenario in virtual time.
 func onCluster(t *testing.T, size clusterSize, scenario func(t *testing.T, s *cluster)) {
@@ -99,8 +99,8 @@ func TestAStepSettles(t *testing.T) {
 			t.Errorf("%d workers still compute", compute)
 		}
 		time.Sleep(3 * time.Minute)
-		if workers, _, _ := s.count(); workers != 2 {
-			t.Errorf("%d workers are left, want 2", workers)
+		if workers, _, _ := s.count(); workers != 3 {
+			t.Errorf("%d workers are left, want 3", workers)
 		}
 	})
 }
@@ -280,7 +280,7 @@ func TestACrowdOfUnknownRequests(t *testing.T) {
 // There is no memory for another worker.
 func TestMemoryLimitsWorkers(t *testing.T) {
 	size := two
-	size.Memory = 3*workerMemory + workerMemory/8
+	size.Workers, size.Memory = 2, 3*workerMemory + workerMemory/8
 	onCluster(t, size, func(t *testing.T, s *cluster) {
 		s.clients(8, 20*time.Second, "/compute", heavy)()
 		if workers, _, target := s.count(); workers != 2 || target != 2 {

@@ -37,6 +37,7 @@ type roles struct {
 	wanted   int64 // when they were last needed
 	target   int   // workers that were asked for
 	resizes  pace
+	waited   int64 // when requests that wait last ran, or nobody read what came
 	needed   int64 // when all workers were last of use
 	starved  int64 // since when requests wait unread beside idle cores, or for threads; 0: they do not
 	lastLook int64
@@ -48,6 +49,7 @@ type roles struct {
 type role struct {
 	computes bool
 	lanes    uint32
+	told     bool          // what to read
 	cpu      time.Duration // at the last look
 	share    float64       // of a core, since then
 	waits    int           // looks in a row in which it had little CPU
@@ -246,7 +248,7 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	for ; have > a.roles.want; have-- {
 		a.dismiss(workers)
 	}
-	a.spread(workers, have)
+	a.spread(workers, have, now)
 	a.mu.Lock()
 	a.slots, a.extra = have, a.roles.overlap.extra
 	a.mu.Unlock()
@@ -293,38 +295,28 @@ func (a *auto) leastBusy(workers []AutoWorker, computes bool) (best AutoWorker) 
 	return best
 }
 
-// spread tells the workers what to read. If all of them compute, one reads the
-// main lane too. A leader that runs something of the main lane gives leadership
-// up, or what comes on the compute lane would wait for it.
-func (a *auto) spread(workers []AutoWorker, have int) {
-	var both AutoWorker
-	if have == len(workers) {
-		both = a.leastBusy(workers, true)
-		for _, w := range workers {
-			if a.roles.of[w].lanes == mainLane|computeLane {
-				both = w
-			}
-		}
-	}
+// spread tells the workers what to read. A leader that runs something of the main
+// lane gives leadership up when its worker begins to compute, or what comes on the
+// compute lane would wait for it.
+func (a *auto) spread(workers []AutoWorker, have int, now int64) {
+	main := a.mainReaders(workers, have, now)
 	room := 0
 	for _, w := range workers {
-		r, lanes := a.roles.of[w], uint32(mainLane)
-		switch {
-		case w == both:
-			lanes = mainLane | computeLane
-		case r.computes:
+		r, lanes := a.roles.of[w], uint32(0)
+		if r.computes {
 			lanes = computeLane
 		}
-		if lanes&mainLane != 0 {
+		if main[w] {
+			lanes |= mainLane
 			room += w.Slots() - w.Slots()/spareThreads
 		}
-		if lanes != r.lanes {
+		if lanes != r.lanes || !r.told {
 			a.choose(w, lanes)
 			w.Background(lanes == computeLane)
 			if lanes&^r.lanes&computeLane != 0 {
 				w.Promote()
 			}
-			r.lanes = lanes
+			r.lanes, r.told = lanes, true
 		}
 	}
 	a.mu.Lock()
@@ -334,6 +326,41 @@ func (a *auto) spread(workers []AutoWorker, have int) {
 	if more {
 		a.feedWaiting()
 	}
+}
+
+// mainReaders are the workers that read the main lane. More than there are cores
+// would only take turns on them, so others stand by, unless requests wait: those
+// leave cores to others, and need threads. If all workers compute, one of them reads
+// the main lane too.
+func (a *auto) mainReaders(workers []AutoWorker, have int, now int64) map[AutoWorker]bool {
+	a.mu.Lock()
+	if a.waiting > 0 || a.roles.starved != 0 {
+		a.roles.waited = now
+	}
+	a.mu.Unlock()
+	most := len(workers)
+	if a.roles.waited == 0 || now-a.roles.waited > int64(needLasts) {
+		most = a.cfg.Cores
+	}
+	readers := map[AutoWorker]bool{}
+	for _, reads := range []uint32{mainLane, 0} { // who does already comes first
+		for _, w := range workers {
+			r := a.roles.of[w]
+			if !r.computes && !readers[w] && r.lanes&mainLane == reads && len(readers) < most {
+				readers[w] = true
+			}
+		}
+	}
+	if have < len(workers) {
+		return readers
+	}
+	both := a.leastBusy(workers, true)
+	for _, w := range workers {
+		if a.roles.of[w].lanes == mainLane|computeLane {
+			both = w
+		}
+	}
+	return map[AutoWorker]bool{both: true}
 }
 
 func busySlots(w Worker) (n int) {

@@ -93,7 +93,7 @@ func (q *Queue) laneOf(w Worker) string {
 	}
 	switch q.auto.reads(w) {
 	case 0:
-		return "none yet"
+		return "none, it stands by"
 	case mainLane:
 		return "main"
 	case computeLane:

@@ -25,6 +25,9 @@ func (q *Queue) Detach(w Worker) {
 	if slices.Contains(q.readers, w) {
 		q.readers = without(q.readers, w)
 		q.capacity.Add(-int64(w.Slots()))
+		if q.auto != nil {
+			q.auto.wake() // it may have been the one that read the main lane
+		}
 	}
 }
 
