@@ -122,6 +122,10 @@ func TestFindPython(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%+v: got %s", test, got)
 		}
+		stale := cfg.StaleVirtualEnv(func(name string) string { return env[name] })
+		if (stale != "") != (test.active == "gone") {
+			t.Errorf("%+v: stale is %q", test, stale)
+		}
 	}
 	if p, err := (&Config{Chdir: dir}).FindPython(func(string) string { return "" }); err == nil {
 		t.Errorf("found %s without $PATH", p)
