@@ -212,26 +212,28 @@ func TestHTTP2RefusesWhatHTTP1Refuses(t *testing.T) {
 		fields []string // pseudo fields that differ from a simple GET's, then others
 		status string
 	}{
-		"good":                     {nil, "200"},
-		"lower-case method":        {[]string{":method", "get"}, "400"},
-		"method with a space":      {[]string{":method", "GET /x"}, "400"},
-		"target with a space":      {[]string{":path", "/a b"}, "400"},
-		"target beyond ASCII":      {[]string{":path", "/\xff"}, "400"},
-		"target with a fragment":   {[]string{":path", "/a#b"}, "400"},
-		"target too long":          {[]string{":path", "/" + strings.Repeat("a", 5000)}, "414"},
-		"authority with a slash":   {[]string{":authority", "a/b"}, "400"},
-		"no authority":             {[]string{":authority", ""}, "200"}, // an empty Host is right in HTTP/1.1 as well
-		"asterisk":                 {[]string{":path", "*"}, "400"},
-		"asterisk for OPTIONS":     {[]string{":method", "OPTIONS", ":path", "*"}, "200"},
-		"field too long":           {[]string{"x-long", strings.Repeat("a", 9000)}, "431"},
-		"too many fields":          {many(101), "431"},
-		"repeated content-type":    {[]string{"content-type", "a/b", "content-type", "c/d"}, "400"},
-		"repeated content-length":  {[]string{"content-length", "0", "content-length", "0"}, "400"},
-		"signed content-length":    {[]string{"content-length", "+0"}, "400"},
-		"schemes that disagree":    {[]string{"x-forwarded-proto", "https", "x-forwarded-ssl", "off"}, "400"},
-		"unknown expectation":      {[]string{"expect", "tea"}, "417"},
-		"outside the mount point":  {[]string{"script_name", "/app"}, "404"},
-		"body larger than allowed": {[]string{":method", "POST", "content-length", "2000000"}, "413"},
+		"good":                        {nil, "200"},
+		"lower-case method":           {[]string{":method", "get"}, "400"},
+		"method with a space":         {[]string{":method", "GET /x"}, "400"},
+		"target with a space":         {[]string{":path", "/a b"}, "400"},
+		"target beyond ASCII":         {[]string{":path", "/\xff"}, "400"},
+		"target with a fragment":      {[]string{":path", "/a#b"}, "400"},
+		"target too long":             {[]string{":path", "/" + strings.Repeat("a", 5000)}, "414"},
+		"authority with a slash":      {[]string{":authority", "a/b"}, "400"},
+		"no authority":                {[]string{":authority", ""}, "200"}, // an empty Host is right in HTTP/1.1 as well
+		"authority and the same host": {[]string{"host", "localhost"}, "200"},
+		"host alone":                  {[]string{":authority", "", "host", "a"}, "200"},
+		"asterisk":                    {[]string{":path", "*"}, "400"},
+		"asterisk for OPTIONS":        {[]string{":method", "OPTIONS", ":path", "*"}, "200"},
+		"field too long":              {[]string{"x-long", strings.Repeat("a", 9000)}, "431"},
+		"too many fields":             {many(101), "431"},
+		"repeated content-type":       {[]string{"content-type", "a/b", "content-type", "c/d"}, "400"},
+		"repeated content-length":     {[]string{"content-length", "0", "content-length", "0"}, "400"},
+		"signed content-length":       {[]string{"content-length", "+0"}, "400"},
+		"schemes that disagree":       {[]string{"x-forwarded-proto", "https", "x-forwarded-ssl", "off"}, "400"},
+		"unknown expectation":         {[]string{"expect", "tea"}, "417"},
+		"outside the mount point":     {[]string{"script_name", "/app"}, "404"},
+		"body larger than allowed":    {[]string{":method", "POST", "content-length", "2000000"}, "413"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := s.dialHTTP2(t)
