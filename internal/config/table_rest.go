@@ -45,16 +45,18 @@ func WorkerHooks() []string {
 	}
 }
 
+const logConfigNote = "is for the loggers of the application and of hooks: the server's own lines go to errorlog and accesslog, in the form of access_log_format (json is one)"
+
 func syslogOptions() []Option {
 	return section("Python's logging, syslog, statsd", []Option{
 		{Key: "logger_class", Flag: "logger-class", Kind: Class, Meta: "CLASS", Default: "gunicorn.glogging.Logger", Status: NotBuilt,
 			Doc: "The Python class that writes the logs."},
-		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE", Status: NotBuilt,
-			Doc: "A configuration file for Python's logging."},
-		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{}, Status: NotBuilt,
-			Doc: "A configuration for Python's logging, as a dictionary."},
-		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE", Status: NotBuilt,
-			Doc: "A configuration file for Python's logging, in JSON."},
+		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE", Note: logConfigNote,
+			Doc: "A configuration file for Python's logging, for the loggers of the application and of hooks."},
+		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{}, Note: logConfigNote,
+			Doc: "A configuration for Python's logging, as a dictionary; as logconfig."},
+		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE", Note: logConfigNote,
+			Doc: "A configuration file for Python's logging, in JSON; as logconfig."},
 		{Key: "syslog", Flag: "log-syslog", Kind: Bool, Default: false,
 			Doc:   "Send the logs to syslog as well, the access log even if it has no file.",
 			field: func(c *Config) any { return &c.Syslog }},
