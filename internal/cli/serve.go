@@ -116,8 +116,10 @@ func (s *server) open() (err error) {
 		}
 	}
 	s.openAccelerators()
-	s.arena, err = worker.NewArena()
-	return err
+	if s.arena, err = worker.NewArena(); err != nil {
+		return err
+	}
+	return s.detach()
 }
 
 func (s *server) openLogs() (err error) {

@@ -64,6 +64,8 @@ type Config struct {
 	PreloadApp   bool
 	Daemon       bool
 
+	StdioInheritance bool // of a daemon
+
 	// What the front believes and answers.
 	ForwardedAllowIPs   []string          // addresses, networks or "*"
 	SecureSchemeHeaders map[string]string // upper-case field name to its value for https

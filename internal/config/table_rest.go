@@ -81,9 +81,9 @@ func syslogOptions() []Option {
 			Doc: "Tags for statsd in Datadog's form."},
 		{Key: "enable_backlog_metric", Flag: "enable-backlog-metric", Kind: Bool, Default: false, Status: NotBuilt,
 			Doc: "Tell statsd how many connections wait to be accepted."},
-		{Key: "enable_stdio_inheritance", Flag: "enable-stdio-inheritance", Short: "R", Kind: Bool, Default: false, Status: NotApplicable,
-			Instead: "workers keep standard output and error as they are; capture_output puts them into the error log",
-			Doc:     "Let workers of a background server keep their standard streams."},
+		{Key: "enable_stdio_inheritance", Flag: "enable-stdio-inheritance", Short: "R", Kind: Bool, Default: false,
+			Doc:   "With daemon, let the server and its workers keep standard output and error.",
+			field: func(c *Config) any { return &c.StdioInheritance }},
 	})
 }
 
