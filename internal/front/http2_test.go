@@ -104,14 +104,14 @@ func TestHTTP2Responses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("0123456789"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sendFile := func(c *appCall, offset, length int64) {
+	sendFile := func(c *appCall, offset, length int64, fields ...string) {
 		f, err := os.Open(file)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		frame := wire.Frame{ID: c.id, Kind: wire.Response, Flags: wire.Final, Fields: 1}
-		c.app.queue.File(c.app, &frame, headBlock("200 OK", []string{"Content-Length", "5"}),
+		frame := wire.Frame{ID: c.id, Kind: wire.Response, Flags: wire.Final, Fields: uint16(len(fields) / 2)}
+		c.app.queue.File(c.app, &frame, headBlock("200 OK", fields),
 			sched.FileBody{File: f, Offset: offset, Length: length})
 	}
 	s, client := serveHTTP2App(t, func(c *appCall) {
@@ -144,9 +144,11 @@ func TestHTTP2Responses(t *testing.T) {
 		case "/badstatus":
 			c.answer("hello", "x")
 		case "/file":
+			sendFile(c, 2, 5, "Content-Length", "5")
+		case "/undeclaredfile":
 			sendFile(c, 2, 5)
 		case "/shortfile":
-			sendFile(c, 8, 5)
+			sendFile(c, 8, 5, "Content-Length", "5")
 		}
 	})
 	for _, test := range []struct {
@@ -168,6 +170,7 @@ func TestHTTP2Responses(t *testing.T) {
 		{"GET", "/badstatus", 500, "the application failed\n", false},
 		{"GET", "/file", 200, "23456", false},
 		{"HEAD", "/file", 200, "", false},
+		{"GET", "/undeclaredfile", 200, "23456", false},
 		{"GET", "/shortfile", 200, "89", true},
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
@@ -182,6 +185,9 @@ func TestHTTP2Responses(t *testing.T) {
 			body, err := io.ReadAll(res.Body)
 			if res.StatusCode != test.status || string(body) != test.body || (err != nil) != test.cut {
 				t.Errorf("the answer is %s, %q, %v", res.Status, body, err)
+			}
+			if strings.HasSuffix(test.path, "file") && res.ContentLength != 5 {
+				t.Errorf("the declared length is %d", res.ContentLength)
 			}
 			if test.path == "/whole" {
 				if got := res.Header; got.Get("Connection") != "" || len(got["X-A"]) != 2 || got.Get("Set-Cookie") != "a=b" || got["Content-Type"] != nil {
