@@ -28,7 +28,7 @@ test: check test-go test-python ## check, and run every test
 
 check: ## gofmt, go vet, staticcheck
 	@scripts/need-go
-	@unformatted=$$(gofmt -l cmd internal); [ -z "$$unformatted" ] || { echo "gofmt -w is due for:" $$unformatted; exit 1; }
+	@unformatted=$$(gofmt -l cmd examples internal); [ -z "$$unformatted" ] || { echo "gofmt -w is due for:" $$unformatted; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 

@@ -209,6 +209,20 @@ def test_loggers_that_hang_onto_gunicorns(maker):
         eventually("the line", lambda: saying(run, "sold out") == ["[WARNING] sold out: apples"])
 
 
+@pytest.mark.parametrize(
+    "name, options, line",
+    [
+        ("logging_dict", [], '{"logger": "orders", "level": "DEBUG", "message": "shipped: pears"}'),
+        ("database", ["--log-config", "logging.ini"], "orders DEBUG shipped: pears"),
+        ("database", ["--log-config-json", "logging.json"], "orders DEBUG shipped: pears"),
+    ],
+)
+def test_loggers_of_the_application_are_configured(maker, name, options, line):
+    with running(maker(name, *options)) as run:
+        answer(run, "/log")
+        eventually("the line", lambda: line in run.output().splitlines())
+
+
 def test_an_error_in_on_starting_ends_the_start(maker, tmp_path):
     (tmp_path / "app.py").write_text("def application(environ, start_response): pass\n")
     (tmp_path / "gunicorn.conf.py").write_text("def on_starting(server):\n    raise LookupError('no licence')\n")

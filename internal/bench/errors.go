@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -68,5 +69,11 @@ func kindOfDial(err error) ErrorKind {
 // tlsError is a failed handshake.
 type tlsError struct{ err error }
 
-func (e *tlsError) Error() string { return "TLS: " + e.err.Error() }
+func (e *tlsError) Error() string {
+	if errors.As(e.err, new(*tls.CertificateVerificationError)) {
+		return "TLS: " + e.err.Error() + "; --insecure accepts any certificate"
+	}
+	return "TLS: " + e.err.Error()
+}
+
 func (e *tlsError) Unwrap() error { return e.err }

@@ -416,7 +416,7 @@ func TestTLSAndHTTP2(t *testing.T) {
 		s.Config.ErrorLog = log.New(io.Discard, "", 0)
 		s.StartTLS()
 		o := Options{Targets: []Target{{URL: s.URL, Header: []Field{{"X", "y"}}}}, Requests: 40, Clients: 4, HTTP2: http2, CaptureHeaders: []string{"X-Begin"}}
-		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "certificate") {
+		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--insecure") {
 			t.Errorf("HTTP/2 %t: a bad certificate gives %v", http2, err)
 		}
 		o.Insecure = true

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,8 +33,10 @@ type benchFlags struct {
 	noKeepAlive, keepAlive bool
 	rate, arrivals         string
 	method                 string
-	headers                []string
+	head                   bool
+	headers, cookies       []string
 	body, bodyFile         string
+	contentType            string
 	urlsFile               string
 	user                   string
 	expect                 string
@@ -61,7 +65,7 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.SortFlags = false
 	fs.Int64VarP(&o.Requests, "requests", "n", 0, "end after `N` requests")
 	fs.IntVarP(&o.Clients, "clients", "c", 0, "`N` clients at work at once, each with a connection (default 1; with --rate, the most that may be used, default 4096)")
-	fs.DurationVarP(&o.Duration, "duration", "d", 0, "end after this `TIME`, such as 10s (default 10s if -n is not given)")
+	fs.VarP((*period)(&o.Duration), "duration", "d", "end after this `TIME`, such as 500ms; a number alone is seconds (default 10s if -n is not given)")
 	fs.BoolVarP(&f.keepAlive, "keepalive", "k", false, "keep connections open (the default)")
 	fs.BoolVar(&f.noKeepAlive, "no-keepalive", false, "open a connection for each request, as ab does by default")
 	fs.StringVar(&f.rate, "rate", "", "open loop: send `R` requests per second whatever the server does; A:B changes from A to B")
@@ -70,10 +74,12 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.StringVarP(&f.method, "method", "m", "", "`METHOD` (default GET, or POST if there is a body)")
 	fs.StringArrayVarP(&f.headers, "header", "H", nil, "add a `HEADER`, \"Name: value\"; may be repeated")
 	fs.StringVar(&f.body, "body", "", "send this `TEXT` as the body")
-	fs.StringVar(&f.bodyFile, "body-file", "", "send this `FILE` as the body; - is standard input")
+	fs.StringVarP(&f.bodyFile, "body-file", "p", "", "send this `FILE` as the body; - is standard input")
+	fs.StringVarP(&f.contentType, "content-type", "T", "", "`TYPE` of the body")
 	fs.StringVar(&f.urlsFile, "urls", "", "read URLs from a `FILE`, a line each: [WEIGHT=][METHOD ]URL")
 	fs.StringVarP(&f.user, "user", "u", "", "basic authentication, `USER:PASSWORD`")
-	fs.DurationVar(&o.Timeout, "timeout", 30*time.Second, "give up a request after this `TIME`")
+	o.Timeout = 30 * time.Second
+	fs.VarP((*period)(&o.Timeout), "timeout", "s", "give up a request after this `TIME`")
 	fs.BoolVar(&o.Follow, "follow", false, "follow redirects on the same host")
 	fs.StringVar(&f.expect, "expect", "", "`STATUSES` that count as success, such as 200,404 or 2xx (default 2xx,3xx)")
 	fs.StringVar(&o.UnixSocket, "unix", "", "connect to the Unix socket at `PATH` instead of the URL's host")
@@ -89,7 +95,44 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.Float64Var(&f.margin, "margin", bench.DefaultMargin, "with --against, changes of the median below this `FRACTION` do not count")
 	fs.IntVar(&f.cpus, "cpus", 0, "`N` cores that the client may use (default half of the machine's)")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
+	f.addABFlags(o, fs)
 	return fs
+}
+
+// addABFlags adds ab's flags that have other names here, and those that ask for what is done anyway.
+func (f *benchFlags) addABFlags(o *bench.Options, fs *pflag.FlagSet) {
+	fs.VarP((*period)(&o.Duration), "timelimit", "t", "ab's name of --duration, in `SECONDS`")
+	fs.BoolVarP(&f.head, "head", "i", false, "ab's name of --method HEAD")
+	fs.StringVarP(&f.user, "auth", "A", "", "ab's name of --user, `USER:PASSWORD`")
+	fs.StringArrayVarP(&f.cookies, "cookie", "C", nil, "send a cookie, `NAME=VALUE`; may be repeated")
+	for _, flag := range [...][2]string{{"accept-lengths", "l"}, {"no-exit", "r"}} {
+		fs.BoolP(flag[0], flag[1], false, "")
+		fs.Lookup(flag[0]).Hidden = true
+	}
+}
+
+// period is a flag of a length of time in Go's form, or in seconds as ab takes it.
+type period time.Duration
+
+func (p *period) Type() string { return "duration" }
+
+func (p *period) String() string {
+	if *p == 0 {
+		return "0"
+	}
+	return time.Duration(*p).String()
+}
+
+func (p *period) Set(text string) error {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a length of time such as 10s", text)
+	}
+	*p = period(d)
+	return nil
 }
 
 const benchUsageText = `usage: girin bench [OPTIONS] URL...
@@ -146,6 +189,9 @@ func runBench(env *Env, args []string) int {
 
 func benchError(env *Env, status int, err error) int {
 	fmt.Fprintf(env.Stderr, "girin bench: %v\n", err)
+	if status == benchUsage {
+		fmt.Fprintln(env.Stderr, "girin bench --help lists the flags")
+	}
 	return status
 }
 
@@ -168,11 +214,14 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 		return guard, errors.New("--keepalive and --no-keepalive exclude each other")
 	}
 	o.NoKeepAlive = f.noKeepAlive
-	if o.Requests == 0 && !fs.Changed("requests") && !fs.Changed("duration") {
+	if err := f.applyABFlags(fs); err != nil {
+		return guard, err
+	}
+	if o.Requests == 0 && !fs.Changed("requests") && !fs.Changed("duration") && !fs.Changed("timelimit") {
 		o.Duration = 10 * time.Second
 	}
-	for _, name := range []string{"requests", "clients", "duration", "timeout", "cpus"} {
-		if v := fs.Lookup(name).Value.String(); fs.Changed(name) && (v == "0" || v == "0s" || strings.HasPrefix(v, "-")) {
+	for _, name := range []string{"requests", "clients", "duration", "timelimit", "timeout", "cpus"} {
+		if v := fs.Lookup(name).Value.String(); fs.Changed(name) && (v == "0" || strings.HasPrefix(v, "-")) {
 			return guard, fmt.Errorf("--%s: %s is not above zero", name, v)
 		}
 	}
@@ -191,6 +240,20 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 		return guard, fmt.Errorf("%d formats are to go to standard output: name a file, such as --json=out.json", n)
 	}
 	return f.guard()
+}
+
+func (f *benchFlags) applyABFlags(fs *pflag.FlagSet) error {
+	if fs.Changed("timelimit") && fs.Changed("duration") {
+		return errors.New("-t is ab's name of -d, the length of the run; what wrk has -t for is --cpus")
+	}
+	if !f.head {
+		return nil
+	}
+	if f.method != "" && f.method != http.MethodHead {
+		return fmt.Errorf("--head and --method %s exclude each other", f.method)
+	}
+	f.method = http.MethodHead
+	return nil
 }
 
 func countOf(list []string, want string) (n int) {
@@ -226,15 +289,8 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 	if common.Body, err = f.readBody(stdin); err != nil {
 		return err
 	}
-	for _, h := range f.headers {
-		field, err := bench.ParseField(h)
-		if err != nil {
-			return fmt.Errorf("--header: %w", err)
-		}
-		common.Header = append(common.Header, field)
-	}
-	if f.user != "" {
-		common.Header = append(common.Header, bench.BasicAuth(f.user))
+	if common.Header, err = f.fields(); err != nil {
+		return err
 	}
 	common.Method = f.method
 	lines := slices.Clone(args)
@@ -256,6 +312,28 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 		o.Targets = append(o.Targets, t)
 	}
 	return nil
+}
+
+// fields are the header fields of all requests.
+func (f *benchFlags) fields() (list []bench.Field, err error) {
+	lines := slices.Clone(f.headers)
+	if f.contentType != "" {
+		lines = append(lines, "Content-Type: "+f.contentType)
+	}
+	if len(f.cookies) > 0 {
+		lines = append(lines, "Cookie: "+strings.Join(f.cookies, "; "))
+	}
+	for _, line := range lines {
+		field, err := bench.ParseField(line)
+		if err != nil {
+			return nil, fmt.Errorf("--header: %w", err)
+		}
+		list = append(list, field)
+	}
+	if f.user != "" {
+		list = append(list, bench.BasicAuth(f.user))
+	}
+	return list, nil
 }
 
 func (f *benchFlags) readBody(stdin io.Reader) ([]byte, error) {

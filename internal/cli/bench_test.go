@@ -76,6 +76,8 @@ func benchHandler() http.Handler {
 	mux.HandleFunc("/busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	mux.HandleFunc("/show", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Show", fmt.Sprint(r.Method, " ", r.ContentLength, " ", r.Header.Get("X-Test")))
+		user, password, _ := r.BasicAuth()
+		w.Header().Set("X-Sent", fmt.Sprint(r.Header.Get("Content-Type"), " ", r.Header.Get("Cookie"), " ", user, ":", password))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server", "bench-test")

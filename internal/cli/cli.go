@@ -98,7 +98,12 @@ func runVersion(env *Env, _ []string) int {
 
 func runHelp(env *Env, args []string) int {
 	if len(args) > 0 {
-		if cmd, ok := find(args[0]); ok && cmd.name != "help" {
+		cmd, ok := find(args[0])
+		switch {
+		case !ok:
+			fmt.Fprintf(env.Stderr, "girin: there is no command %q; girin help lists them\n", args[0])
+			return exitUsage
+		case cmd.name != "help" && cmd.name != "version":
 			return cmd.run(env, []string{"--help"})
 		}
 	}
@@ -108,6 +113,7 @@ func runHelp(env *Env, args []string) int {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
 	}
+	b.WriteString("\ngirin serve --help lists gunicorn's options, which work here: girin app:app -w 4 -b :8000\n")
 	io.WriteString(env.Stdout, b.String())
 	return 0
 }

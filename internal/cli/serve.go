@@ -85,6 +85,9 @@ func (s *server) open() (err error) {
 	if s.python, err = s.cfg.FindPython(s.env.Getenv); err != nil {
 		return err
 	}
+	if stale := s.cfg.StaleVirtualEnv(s.env.Getenv); stale != "" {
+		s.log.Warningf("There is no Python in $VIRTUAL_ENV (%s): the application runs in %s", stale, s.python)
+	}
 	if s.captured, err = s.capture(); err != nil {
 		return err
 	}
@@ -113,8 +116,10 @@ func (s *server) open() (err error) {
 		}
 	}
 	s.openAccelerators()
-	s.arena, err = worker.NewArena()
-	return err
+	if s.arena, err = worker.NewArena(); err != nil {
+		return err
+	}
+	return s.detach()
 }
 
 func (s *server) openLogs() (err error) {
@@ -276,18 +281,25 @@ func (s *server) describe() string {
 	case "auto":
 		return "auto, " + s.sizes.arithmetic()
 	case "gthread":
-		return fmt.Sprintf("gthread, %d workers x %d threads: %d requests at once", c.Workers, c.Threads, c.Workers*c.Threads)
+		return fmt.Sprintf("gthread, %s x %s: %s at once", count(c.Workers, "worker"), count(c.Threads, "thread"), count(c.Workers*c.Threads, "request"))
 	case "gevent":
-		return fmt.Sprintf("gevent, %d workers x %d connections", c.Workers, c.WorkerConnections)
+		return fmt.Sprintf("gevent, %s x %s", count(c.Workers, "worker"), count(c.WorkerConnections, "connection"))
 	}
-	return fmt.Sprintf("%s, %d workers: %d requests at once", c.WorkerClass, c.Workers, c.Workers)
+	return fmt.Sprintf("%s, %s: %s at once", c.WorkerClass, count(c.Workers, "worker"), count(c.Workers, "request"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprint(n, " ", noun, "s")
 }
 
 // announce says that the server serves.
 func (s *server) announce() {
 	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
-	s.log.Infof("%s", s.describeShim())
+	s.log.Infof("%s", s.describePython())
 	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}

@@ -20,14 +20,16 @@ func (s *server) openAccelerators() {
 	}
 }
 
-// describeShim says what the workers' inner loop is.
-func (s *server) describeShim() string {
+// describePython says which interpreter runs the application, and what the
+// workers' inner loop is.
+func (s *server) describePython() string {
 	facts := s.started.Facts()
+	python := "Using Python " + facts.Python + " (" + s.python + "), "
 	switch {
 	case facts.Accelerator != "":
-		return "Using shim: C (" + facts.Accelerator + ")"
+		return python + "shim in C (" + facts.Accelerator + ")"
 	case !s.cfg.Accelerator:
-		return "Using shim: Python, as --no-accelerator says"
+		return python + "shim in Python, as --no-accelerator says"
 	}
-	return "Using shim: Python; of the accelerator: " + facts.NoAccelerator
+	return python + "shim in Python; of the accelerator: " + facts.NoAccelerator
 }

@@ -42,6 +42,9 @@ func runServe(env *Env, args []string) int {
 	case cfg.Version:
 		return runVersion(env, nil)
 	}
+	if cfg.Daemon && !cfg.CheckConfig && !cfg.PrintConfig && !isDaemon(env) {
+		return daemonize(env, cfg, args)
+	}
 	io.WriteString(env.Stderr, cfg.Output)
 	for _, w := range warnings {
 		fmt.Fprintf(env.Stderr, "girin: warning: %v\n", w)

@@ -93,7 +93,8 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
 	}
-	if names, _ := splitHooks(c.Hooks); len(names) > 0 {
+	settings.LogConfig = c.LogConfig()
+	if names, _ := splitHooks(c.Hooks); len(names) > 0 || settings.LogConfig != "" {
 		settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
 	}
 	return settings

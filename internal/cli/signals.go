@@ -16,6 +16,7 @@ import (
 //	HUP        reload
 //	TTIN TTOU  one worker more, one fewer; under auto the load decides
 //	USR1       reopen the logs
+//	USR2       gunicorn would start a new binary; here it is only told
 type signals struct {
 	quick  context.Context // ends when the workers must stop
 	cancel context.CancelFunc
@@ -27,7 +28,7 @@ func watchSignals(s *server) *signals {
 	g := &signals{came: make(chan os.Signal, 16)}
 	g.quick, g.cancel = context.WithCancel(context.Background())
 	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
-		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1)
+		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	g.done.Add(1)
 	go func() {
@@ -63,6 +64,8 @@ func (g *signals) watch(s *server) {
 			s.scale(-1)
 		case syscall.SIGUSR1:
 			s.reopenLogs()
+		case syscall.SIGUSR2:
+			s.log.Warningf("USR2 changes nothing: HUP reloads the application; a new girin needs a restart, in which systemd can keep the sockets")
 		}
 	}
 }
@@ -81,6 +84,7 @@ func (g *signals) close() {
 var signalNames = map[os.Signal]string{
 	syscall.SIGTERM: "term", syscall.SIGINT: "int", syscall.SIGQUIT: "quit", syscall.SIGHUP: "hup",
 	syscall.SIGTTIN: "ttin", syscall.SIGTTOU: "ttou", syscall.SIGUSR1: "usr1",
+	syscall.SIGUSR2: "usr2",
 }
 
 // drain lets clients be served to their end, then the workers end. It gives up

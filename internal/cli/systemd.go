@@ -71,9 +71,9 @@ func (s *server) activated() error {
 	return nil
 }
 
-// managersOwn are the variables by which a service manager speaks to the one
-// process that it started. Workers must not take them for theirs.
-var managersOwn = []string{"NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
+// managersOwn are the variables by which a service manager, or daemonize, speaks
+// to the one process that it started. Workers must not take them for theirs.
+var managersOwn = []string{daemonMark, "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
 
 func withoutManagersOwn(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {

@@ -10,6 +10,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -62,6 +63,8 @@ type Config struct {
 	TmpUploadDir string
 	PreloadApp   bool
 	Daemon       bool
+
+	StdioInheritance bool // of a daemon
 
 	// What the front believes and answers.
 	ForwardedAllowIPs   []string          // addresses, networks or "*"
@@ -121,7 +124,20 @@ type Config struct {
 // TLS reports whether connections are encrypted.
 func (c *Config) TLS() bool { return c.CertFile != "" || c.KeyFile != "" }
 
-// Warning is something the user should be told once about a setting that has no effect.
+// LogConfig is the setting that configures Python's logging, of several the one that gunicorn
+// prefers; "" if none does.
+func (c *Config) LogConfig() string {
+	for _, key := range []string{"logconfig_dict", "logconfig_json", "logconfig"} {
+		if s := c.resolved[key]; s.source != fromDefault {
+			if v := reflect.ValueOf(s.value); !v.IsZero() && (v.Kind() != reflect.Map || v.Len() > 0) {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
+// Warning is something the user should be told once about a setting that has no effect, or a smaller one than under gunicorn.
 type Warning struct {
 	Key    string // the setting
 	Source string // where it was set: "the command line", a file's name and so on

@@ -122,8 +122,37 @@ func TestFindPython(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%+v: got %s", test, got)
 		}
+		stale := cfg.StaleVirtualEnv(func(name string) string { return env[name] })
+		if (stale != "") != (test.active == "gone") {
+			t.Errorf("%+v: stale is %q", test, stale)
+		}
 	}
 	if p, err := (&Config{Chdir: dir}).FindPython(func(string) string { return "" }); err == nil {
 		t.Errorf("found %s without $PATH", p)
+	}
+}
+
+func TestWhichSettingConfiguresLogging(t *testing.T) {
+	for name, test := range map[string]struct {
+		sources
+		want string
+	}{
+		"none":                  {sources{args: "app"}, ""},
+		"an empty dictionary":   {sources{args: "app", file: "logconfig_dict = {}"}, ""},
+		"a dictionary":          {sources{args: "app --log-config x", file: "logconfig_dict = {'version': 1}"}, "logconfig_dict"},
+		"one that no JSON has":  {sources{args: "app", file: "logconfig_dict = {'version': object()}"}, "logconfig_dict"},
+		"a file of JSON":        {sources{args: "app --log-config x --log-config-json y"}, "logconfig_json"},
+		"a file in ini's style": {sources{args: "app --log-config x"}, "logconfig"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg, warnings, err := load(t, test.sources)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := cfg.LogConfig(); got != test.want || (got != "") != (len(warnings) > 0) {
+				t.Errorf("%q with warnings %v, want %q", got, warnings, test.want)
+			}
+		})
 	}
 }

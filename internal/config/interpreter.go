@@ -15,17 +15,28 @@ func (c *Config) FindPython(getenv func(string) string) (string, error) {
 	return findPython(c.Python, c.Chdir, getenv)
 }
 
+// StaleVirtualEnv is $VIRTUAL_ENV if that should choose the interpreter and has none, else empty.
+func (c *Config) StaleVirtualEnv(getenv func(string) string) string {
+	env := getenv("VIRTUAL_ENV")
+	if c.Python != "" || env == "" || executable(pythonOf(env)) {
+		return ""
+	}
+	return env
+}
+
+func pythonOf(env string) string { return filepath.Join(env, "bin", "python") }
+
 func findPython(wanted, dir string, getenv func(string) string) (string, error) {
 	if wanted != "" {
 		return givenPython(wanted, dir, getenv("PATH"))
 	}
 	if env := getenv("VIRTUAL_ENV"); env != "" {
-		if p := filepath.Join(env, "bin", "python"); executable(p) {
+		if p := pythonOf(env); executable(p) {
 			return p, nil
 		}
 	}
 	for _, env := range []string{".venv", "venv"} {
-		if p := filepath.Join(dir, env, "bin", "python"); executable(p) {
+		if p := pythonOf(filepath.Join(dir, env)); executable(p) {
 			return p, nil
 		}
 	}

@@ -174,7 +174,7 @@ func (l *loader) last(o *Option) setting {
 	return s
 }
 
-// checkStatus refuses what is not built, and warns of what has no effect.
+// checkStatus refuses what is not built, and warns of what has no effect, or less than one may think.
 func (l *loader) checkStatus(o *Option, s setting) {
 	if s.source == fromDefault || reflect.DeepEqual(s.value, o.Default) {
 		return
@@ -184,6 +184,10 @@ func (l *loader) checkStatus(o *Option, s setting) {
 		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args, Err: o.notBuilt()})
 	case NotApplicable:
 		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "has no effect: " + o.Instead})
+	case Built:
+		if o.Note != "" {
+			l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: o.Note})
+		}
 	}
 }
 

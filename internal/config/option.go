@@ -18,6 +18,7 @@ type Option struct {
 	Own           bool              // Girin's own, unknown to gunicorn
 	Status        Status
 	Instead       string // unless it is built: what to know or to use instead
+	Note          string // what it leaves out although it is built: a warning for who sets it
 	Doc           string
 
 	field   func(*Config) any // pointer to the field that gets the value; nil if there is none

@@ -128,6 +128,7 @@ func (st *stream) frame(p *part) {
 func (st *stream) head(p *part) bool {
 	if p.file != nil {
 		p.frame.Body = 0
+		st.reply.file = p.file.Length
 	}
 	buf := scratches.Get().(*scratch)
 	defer scratches.Put(buf)

@@ -22,6 +22,7 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 		return
 	}
 	f.Body = 0
+	c.reply.file = body.Length
 	b, fault := c.appendHead(nil, f, head)
 	if fault != "" {
 		body.File.Close()

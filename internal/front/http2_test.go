@@ -104,14 +104,14 @@ func TestHTTP2Responses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("0123456789"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sendFile := func(c *appCall, offset, length int64) {
+	sendFile := func(c *appCall, offset, length int64, fields ...string) {
 		f, err := os.Open(file)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		frame := wire.Frame{ID: c.id, Kind: wire.Response, Flags: wire.Final, Fields: 1}
-		c.app.queue.File(c.app, &frame, headBlock("200 OK", []string{"Content-Length", "5"}),
+		frame := wire.Frame{ID: c.id, Kind: wire.Response, Flags: wire.Final, Fields: uint16(len(fields) / 2)}
+		c.app.queue.File(c.app, &frame, headBlock("200 OK", fields),
 			sched.FileBody{File: f, Offset: offset, Length: length})
 	}
 	s, client := serveHTTP2App(t, func(c *appCall) {
@@ -144,9 +144,11 @@ func TestHTTP2Responses(t *testing.T) {
 		case "/badstatus":
 			c.answer("hello", "x")
 		case "/file":
+			sendFile(c, 2, 5, "Content-Length", "5")
+		case "/undeclaredfile":
 			sendFile(c, 2, 5)
 		case "/shortfile":
-			sendFile(c, 8, 5)
+			sendFile(c, 8, 5, "Content-Length", "5")
 		}
 	})
 	for _, test := range []struct {
@@ -168,6 +170,7 @@ func TestHTTP2Responses(t *testing.T) {
 		{"GET", "/badstatus", 500, "the application failed\n", false},
 		{"GET", "/file", 200, "23456", false},
 		{"HEAD", "/file", 200, "", false},
+		{"GET", "/undeclaredfile", 200, "23456", false},
 		{"GET", "/shortfile", 200, "89", true},
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
@@ -182,6 +185,9 @@ func TestHTTP2Responses(t *testing.T) {
 			body, err := io.ReadAll(res.Body)
 			if res.StatusCode != test.status || string(body) != test.body || (err != nil) != test.cut {
 				t.Errorf("the answer is %s, %q, %v", res.Status, body, err)
+			}
+			if strings.HasSuffix(test.path, "file") && res.ContentLength != 5 {
+				t.Errorf("the declared length is %d", res.ContentLength)
 			}
 			if test.path == "/whole" {
 				if got := res.Header; got.Get("Connection") != "" || len(got["X-A"]) != 2 || got.Get("Set-Cookie") != "a=b" || got["Content-Type"] != nil {
@@ -212,26 +218,28 @@ func TestHTTP2RefusesWhatHTTP1Refuses(t *testing.T) {
 		fields []string // pseudo fields that differ from a simple GET's, then others
 		status string
 	}{
-		"good":                     {nil, "200"},
-		"lower-case method":        {[]string{":method", "get"}, "400"},
-		"method with a space":      {[]string{":method", "GET /x"}, "400"},
-		"target with a space":      {[]string{":path", "/a b"}, "400"},
-		"target beyond ASCII":      {[]string{":path", "/\xff"}, "400"},
-		"target with a fragment":   {[]string{":path", "/a#b"}, "400"},
-		"target too long":          {[]string{":path", "/" + strings.Repeat("a", 5000)}, "414"},
-		"authority with a slash":   {[]string{":authority", "a/b"}, "400"},
-		"no authority":             {[]string{":authority", ""}, "200"}, // an empty Host is right in HTTP/1.1 as well
-		"asterisk":                 {[]string{":path", "*"}, "400"},
-		"asterisk for OPTIONS":     {[]string{":method", "OPTIONS", ":path", "*"}, "200"},
-		"field too long":           {[]string{"x-long", strings.Repeat("a", 9000)}, "431"},
-		"too many fields":          {many(101), "431"},
-		"repeated content-type":    {[]string{"content-type", "a/b", "content-type", "c/d"}, "400"},
-		"repeated content-length":  {[]string{"content-length", "0", "content-length", "0"}, "400"},
-		"signed content-length":    {[]string{"content-length", "+0"}, "400"},
-		"schemes that disagree":    {[]string{"x-forwarded-proto", "https", "x-forwarded-ssl", "off"}, "400"},
-		"unknown expectation":      {[]string{"expect", "tea"}, "417"},
-		"outside the mount point":  {[]string{"script_name", "/app"}, "404"},
-		"body larger than allowed": {[]string{":method", "POST", "content-length", "2000000"}, "413"},
+		"good":                        {nil, "200"},
+		"lower-case method":           {[]string{":method", "get"}, "400"},
+		"method with a space":         {[]string{":method", "GET /x"}, "400"},
+		"target with a space":         {[]string{":path", "/a b"}, "400"},
+		"target beyond ASCII":         {[]string{":path", "/\xff"}, "400"},
+		"target with a fragment":      {[]string{":path", "/a#b"}, "400"},
+		"target too long":             {[]string{":path", "/" + strings.Repeat("a", 5000)}, "414"},
+		"authority with a slash":      {[]string{":authority", "a/b"}, "400"},
+		"no authority":                {[]string{":authority", ""}, "200"}, // an empty Host is right in HTTP/1.1 as well
+		"authority and the same host": {[]string{"host", "localhost"}, "200"},
+		"host alone":                  {[]string{":authority", "", "host", "a"}, "200"},
+		"asterisk":                    {[]string{":path", "*"}, "400"},
+		"asterisk for OPTIONS":        {[]string{":method", "OPTIONS", ":path", "*"}, "200"},
+		"field too long":              {[]string{"x-long", strings.Repeat("a", 9000)}, "431"},
+		"too many fields":             {many(101), "431"},
+		"repeated content-type":       {[]string{"content-type", "a/b", "content-type", "c/d"}, "400"},
+		"repeated content-length":     {[]string{"content-length", "0", "content-length", "0"}, "400"},
+		"signed content-length":       {[]string{"content-length", "+0"}, "400"},
+		"schemes that disagree":       {[]string{"x-forwarded-proto", "https", "x-forwarded-ssl", "off"}, "400"},
+		"unknown expectation":         {[]string{"expect", "tea"}, "417"},
+		"outside the mount point":     {[]string{"script_name", "/app"}, "404"},
+		"body larger than allowed":    {[]string{":method", "POST", "content-length", "2000000"}, "413"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := s.dialHTTP2(t)

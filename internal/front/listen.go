@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -31,13 +32,22 @@ func Listen(network, address string, fd int, o ListenOptions) (net.Listener, err
 		l, err = listenUnix(address, o)
 	default:
 		lc := net.ListenConfig{KeepAlive: -1, Control: o.control}
-		l, err = lc.Listen(context.Background(), network, address)
+		l, err = lc.Listen(context.Background(), family(network, address), address)
 	}
 	if err != nil {
 		return nil, explain(err)
 	}
 	setBacklog(l, o.Backlog)
 	return l, nil
+}
+
+// family is the network of an address: 0.0.0.0 is every IPv4 address, where
+// the net package would listen on those of IPv6 as well.
+func family(network, address string) string {
+	if ap, err := netip.ParseAddrPort(address); err == nil && ap.Addr().Is4() {
+		return network + "4"
+	}
+	return network
 }
 
 func (o ListenOptions) control(_, _ string, raw syscall.RawConn) error {
@@ -111,11 +121,22 @@ func setBacklog(l net.Listener, backlog int) {
 	}
 }
 
-// explain says what to do about the usual reasons.
+// explain says what to do about the usual reasons. The address is the caller's
+// to name.
 func explain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w: another server has it; stop that one, or choose another address with --bind", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this machine does not have that address", err)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%w: ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
 	}

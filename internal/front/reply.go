@@ -22,6 +22,7 @@ type reply struct {
 	noBody  bool
 	chunked bool
 	remain  int64 // body bytes still to come; -1: no length is declared
+	file    int64 // length of the file that is the body; 0: there is none
 	got     int64 // body bytes that came from the worker
 	granted int64 // of those, how many the worker may send again
 	sent    int64 // body bytes that went to the client
@@ -189,6 +190,9 @@ func (r *reply) appendFraming(b []byte, f *wire.Frame, declared bool) []byte {
 	switch {
 	case declared || r.noBody:
 		return b
+	case r.file > 0:
+		r.remain = r.file
+		return http1.AppendContentLength(b, r.remain)
 	case r.streamed && f.Flags&wire.Whole == 0:
 		return b // the end of the stream tells
 	case f.Flags&wire.Whole != 0:

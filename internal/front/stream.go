@@ -111,6 +111,9 @@ func (st *stream) readHead() *http1.Error {
 	head = append(head, " HTTP/1.1\r\n"...)
 	head = http1.AppendField(head, "Host", r.Host)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if name == "Host" && slices.Equal(r.Header[name], []string{r.Host}) {
+			continue // what :authority says, or in its place (RFC 9113 section 8.3.1)
+		}
 		for _, value := range r.Header[name] {
 			head = http1.AppendField(head, name, value)
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"girin/examples"
+	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 )
 
@@ -174,5 +176,49 @@ func TestAppThatCannotBeImported(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "cannot import the plan's app no_such_module:app") ||
 		!strings.Contains(err.Error(), "ModuleNotFoundError") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The built-in plans must run where there is no checkout.
+func TestExamplesAreBroughtAlong(t *testing.T) {
+	program := girin(t)
+	t.Chdir(t.TempDir())
+	o := options(t, program, "results")
+	o.Source = []byte(`
+name: hello
+app: wsgi_hello:application
+chdir: girin:examples
+subjects: [girin]
+settings: [{subject: girin, class: sync, workers: 1, threads: 1}]
+control: {subject: girin, class: sync, workers: 1, threads: 1}
+endpoints: [{name: hello, path: /}]
+loads: [{requests: 4, clients: 2}]
+`)
+	folder, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range folder.Runs {
+		if r.OK != 4 {
+			t.Errorf("%d of 4 requests succeeded: %s", r.OK, r.Invalid)
+		}
+	}
+}
+
+// Each built-in plan names an app among those.
+func TestBuiltInPlansUseTheExamples(t *testing.T) {
+	for _, name := range plan.BuiltInNames() {
+		text, err := plan.BuiltIn(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := plan.Parse(name, text, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		module, _, _ := strings.Cut(p.App, ":")
+		if _, err := examples.Apps.Open(module + ".py"); err != nil || p.Chdir != plan.Examples {
+			t.Errorf("plan %s: app %s in %s: %v", name, p.App, p.Chdir, err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"girin/examples"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 )
@@ -18,13 +19,14 @@ import (
 var pythonFiles embed.FS
 
 // A workshop is what all servers of a run share: the interpreter, the app's directory, the
-// environment, and a directory with the wrapper around the app.
+// environment, and a directory of files that the program brings along.
 type workshop struct {
 	girin   string // this program
 	python  string
 	appDir  string
 	app     string // module:callable
-	wrapper string // directory that is first on PYTHONPATH
+	dir     string // what close removes: the wrapper, and perhaps the example apps
+	wrapper string // directory of the module around the app; first on PYTHONPATH
 	env     []string
 }
 
@@ -35,46 +37,47 @@ func newWorkshop(ctx context.Context, p *plan.Plan, girin string, environ []stri
 	if err != nil {
 		return nil, err
 	}
-	appDir, err := filepath.Abs(p.Chdir)
-	if err != nil {
-		return nil, err
-	}
-	w := &workshop{girin: girin, python: python, appDir: appDir, app: p.App}
-	if w.wrapper, err = unpackPython(); err != nil {
+	w := &workshop{girin: girin, python: python, app: p.App}
+	if err := w.unpack(p.Chdir); err != nil {
+		w.close()
 		return nil, err
 	}
 	w.env = w.environment(environ, p.Environment)
 	module, _, _ := strings.Cut(p.App, ":")
-	if said, err := output(ctx, appDir, w.env, []string{python, "-c", "import " + module}); err != nil {
+	if said, err := output(ctx, w.appDir, w.env, []string{python, "-c", "import " + module}); err != nil {
 		w.close()
-		return nil, fmt.Errorf("%s in %s cannot import the plan's app %s: %w\n%s", python, appDir, p.App, err, lastLines(said, 12))
+		return nil, fmt.Errorf("%s in %s cannot import the plan's app %s: %w\n%s%s", python, w.appDir, p.App, err,
+			lastLines(said, 12), needs(p.Chdir, python))
 	}
 	return w, nil
 }
 
-func (w *workshop) close() { os.RemoveAll(w.wrapper) }
+// needs says what the example apps import.
+func needs(chdir, python string) string {
+	if chdir != plan.Examples {
+		return ""
+	}
+	return "\nThe examples need Flask, requests and SQLAlchemy: " + python + " -m pip install Flask requests SQLAlchemy"
+}
 
-// unpackPython writes the embedded modules into a new directory.
-func unpackPython() (string, error) {
-	dir, err := os.MkdirTemp("", "girin-lab-")
-	if err != nil {
-		return "", err
+func (w *workshop) close() { os.RemoveAll(w.dir) }
+
+// unpack writes the embedded modules, and the example apps if they are what the plan
+// measures, into a new directory.
+func (w *workshop) unpack(chdir string) (err error) {
+	if w.dir, err = os.MkdirTemp("", "girin-lab-"); err != nil {
+		return err
 	}
-	files, err := pythonFiles.ReadDir("python")
-	if err != nil {
-		return "", err
+	w.wrapper = filepath.Join(w.dir, "python")
+	if err := os.CopyFS(w.dir, pythonFiles); err != nil {
+		return err
 	}
-	for _, f := range files {
-		text, err := pythonFiles.ReadFile("python/" + f.Name())
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, f.Name()), text, 0o600)
-		}
-		if err != nil {
-			os.RemoveAll(dir)
-			return "", err
-		}
+	if chdir == plan.Examples {
+		w.appDir = filepath.Join(w.dir, "examples")
+		return os.CopyFS(w.appDir, examples.Apps)
 	}
-	return dir, nil
+	w.appDir, err = filepath.Abs(chdir)
+	return err
 }
 
 // environment is the lab's own with the plan's on top. Variables that would change a server

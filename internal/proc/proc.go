@@ -53,14 +53,38 @@ type result struct {
 
 // NewStarter returns a starter; Close ends it.
 func NewStarter() *Starter {
-	s := &Starter{jobs: make(chan job), done: make(chan struct{}), family: family{pids: map[int]bool{}}}
+	s := newStarter()
 	go s.run()
 	return s
 }
 
+func newStarter() *Starter {
+	return &Starter{jobs: make(chan job), done: make(chan struct{}), family: family{pids: map[int]bool{}}}
+}
+
+// run gives the jobs a thread that ends with them. The program's first thread
+// is none: Go keeps it until the program ends. A goroutine that holds it makes
+// the next one get another.
 func (s *Starter) run() {
+	runtime.LockOSThread()
+	if !onFirstThread() {
+		s.work()
+		return
+	}
+	moved := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		close(moved)
+		s.work()
+	}()
+	<-moved
+	runtime.UnlockOSThread()
+}
+
+// work starts what is asked for. Its goroutine is locked to its thread for
+// good, so that the thread ends with it.
+func (s *Starter) work() {
 	defer close(s.done)
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	for j := range s.jobs {
 		p, err := s.family.start(j.spec)
 		j.result <- result{p, err}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,13 @@ import (
 // role, in the environment, makes the test binary one of the processes that
 // the tests start (see children).
 const role = "PROC_TEST_ROLE"
+
+// What is locked to its thread while a program is initialised stays on the first.
+func init() {
+	if os.Getenv(role) == "first thread" {
+		runtime.LockOSThread()
+	}
+}
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(role); name != "" {
@@ -64,6 +72,22 @@ var children = map[string]func(){
 			panic(err)
 		}
 		say(strconv.Itoa(p.PID()))
+		sleep()
+	},
+	// first thread runs a Starter's goroutine there, and tells how its child ends.
+	"first thread": func() {
+		s := newStarter()
+		go func() {
+			p, err := s.Start(Spec{Path: os.Args[0], Env: environ("silent")})
+			if err != nil {
+				panic(err)
+			}
+			s.Close()
+			<-p.Done()
+			say(p.Signalled().String())
+			os.Exit(0)
+		}()
+		s.run()
 		sleep()
 	},
 	"describe": func() {
@@ -285,6 +309,12 @@ func TestCloseEndsWhatWasStarted(t *testing.T) {
 		if p.Signalled() != syscall.SIGKILL {
 			t.Errorf("signal %v", p.Signalled())
 		}
+	}
+}
+
+func TestCloseEndsWhatWasStartedFromTheFirstThread(t *testing.T) {
+	if said := start1(t, "first thread").line(t); said != "killed" {
+		t.Errorf("the child's end: %s", said)
 	}
 }
 

@@ -38,8 +38,9 @@ type Settings struct {
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
 	Accelerators map[string]int      `json:"accelerators,omitempty"`       // descriptors by tag; Start sets it
 
-	// What hooks of the configuration file need.
-	Age        int            `json:"age,omitempty"` // counts a server's workers from 1
+	// What hooks of the configuration file and Python's logging need.
+	LogConfig  string         `json:"log_config,omitempty"` // the setting that configures logging; empty: none
+	Age        int            `json:"age,omitempty"`        // counts a server's workers from 1
 	ConfigFile string         `json:"config_file,omitempty"`
 	Hooks      []string       `json:"hooks,omitempty"` // those that run there
 	Cfg        map[string]any `json:"cfg,omitempty"`   // the settings, for server.cfg and worker.cfg

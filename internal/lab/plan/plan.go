@@ -9,13 +9,16 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
+// Examples, as a plan's Chdir, is where the apps lie that this program brings along.
+const Examples = "girin:examples"
+
 // A Plan is an experiment as it is written down.
 type Plan struct {
 	Name  string `yaml:"name"`
 	About string `yaml:"about"`
 
-	// App is the WSGI application, module:callable; Chdir is where it is imported,
-	// relative to the directory in which the lab was started.
+	// App is the WSGI application, module:callable; Chdir is where it is imported:
+	// relative to the directory in which the lab was started, or Examples.
 	App   string `yaml:"app"`
 	Chdir string `yaml:"chdir"`
 	// Python is the interpreter of every server. Empty means $VIRTUAL_ENV, .venv, venv,

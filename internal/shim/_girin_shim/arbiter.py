@@ -18,7 +18,7 @@ from _thread import allocate_lock
 from collections.abc import Callable
 
 from . import wire
-from .configfile import load_hooks
+from .configfile import ConfigFile
 from .errors import describe
 from .importing import set_paths
 from .logger import error_logger
@@ -54,9 +54,9 @@ class Channel:
 class HookRunner:
     """The hooks, and gunicorn's arbiter as they see it."""
 
-    def __init__(self, settings: Settings, log) -> None:
+    def __init__(self, settings: Settings, file: ConfigFile, log) -> None:
         cfg = Cfg(settings.cfg)
-        self._functions = load_hooks(settings.config_file, settings.hooks)
+        self._functions = file.apply()
         self._arbiter = Arbiter(os.getppid(), cfg, log)
         self._workers: dict[int, GunicornWorker] = {}  # by age
 
@@ -91,10 +91,11 @@ def main(loaded: Callable[[], None]) -> None:
     """Runs hooks until the master closes the socket; then the interpreter ends as any program does."""
     channel = Channel()
     settings = Settings(channel.receive() or {})
+    file = ConfigFile(settings)
     loaded()
     try:
         set_paths(settings)
-        runner = HookRunner(settings, error_logger(channel.log, settings.loglevel))
+        runner = HookRunner(settings, file, error_logger(channel.log, settings.loglevel))
     except BaseException as e:
         channel.send(failed=describe(e))
         return

@@ -1,4 +1,4 @@
-"""Runs the configuration file once more, in the process that needs its hooks."""
+"""Runs the configuration file once more, in a process that needs what JSON cannot carry."""
 from __future__ import annotations
 
 import os
@@ -9,10 +9,25 @@ from collections.abc import Callable
 _MODULE = "python:"
 
 
-def load_hooks(location: str, names: list[str]) -> dict[str, Callable]:
-    """Returns those functions of the file, or of python:MODULE."""
-    found = _variables(location)
-    return {name: found[name] for name in names if callable(found.get(name))}
+class ConfigFile:
+    """Made before the app is imported, as long as the shim's modules can be."""
+
+    def __init__(self, settings) -> None:
+        self._settings = settings
+        self._configure: Callable | None = None
+        if settings.log_config:
+            from .logconfig import configure
+
+            self._configure = configure
+
+    def apply(self) -> dict[str, Callable]:
+        """Configures logging as the settings say, and returns the file's hooks that are asked for."""
+        settings = self._settings
+        key = settings.log_config
+        found = _variables(settings.config_file) if settings.hooks or key == "logconfig_dict" else {}
+        if self._configure is not None:
+            self._configure(key, found[key] if key == "logconfig_dict" else settings.cfg[key])
+        return {name: found[name] for name in settings.hooks if callable(found.get(name))}
 
 
 def _variables(location: str) -> dict:

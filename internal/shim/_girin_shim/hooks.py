@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from .configfile import load_hooks
+from .configfile import ConfigFile
 from .logger import error_logger
 from .objects import Arbiter, Cfg, GunicornWorker
 from .requesthooks import HookedApp
@@ -26,8 +26,7 @@ class Hooks:
         settings = worker.settings
         log = error_logger(worker.control.log, settings.loglevel)
         cfg = Cfg(settings.cfg)
-        self._names: list[str] = settings.hooks
-        self._location: str = settings.config_file
+        self._file = ConfigFile(settings)
         self._functions: dict = {}
         self._forked = worker.forked
         self._exited = False
@@ -37,10 +36,9 @@ class Hooks:
         self._worker.retire = worker.retire
 
     def load(self) -> None:
-        """Runs the configuration file, if it has hooks for workers."""
-        if self._names:
-            self._functions = load_hooks(self._location, self._names)
-            self._handle_signals()
+        """Runs the configuration file, if it has something for workers."""
+        self._functions = self._file.apply()
+        self._handle_signals()
 
     def post_fork(self) -> None:
         self._run("post_fork", self._arbiter, self._worker)

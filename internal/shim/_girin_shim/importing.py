@@ -93,15 +93,27 @@ def set_paths(settings) -> None:
 def explain(error: BaseException, spec: str) -> tuple[int, str]:
     """Returns the exit code and the text for an app that cannot be imported."""
     if isinstance(error, AppError):
-        return APP_MISSING, f"{error}\n{_where()}"
+        return APP_MISSING, f"{error}{_instead(spec)}\n{_where()}"
     if isinstance(error, NotAModule):
         return IMPORT_FAILED, f"{error}\n{_where()}"
     text = "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
     if isinstance(error, SystemExit):
         text += f"\nHint: {spec.partition(':')[0]} ended the interpreter while it was imported."
     if isinstance(error, ModuleNotFoundError) and error.name:
-        text += f"\nHint: {_missing(error.name, spec)}"
-    return IMPORT_FAILED, f"{text}\n{_where()}"
+        text += f"\nHint: {_missing(error.name, spec)}\n{_where()}\n{_search_path()}"
+    else:
+        text += f"\n{_where()}"
+    return IMPORT_FAILED, text
+
+
+def _instead(spec: str) -> str:
+    """Names an app that the module has, where it has one under a usual name."""
+    name = spec.partition(":")[0]
+    module = sys.modules.get(name)
+    for usual in ("app", "application", "api", "create_app()", "make_app()"):
+        if callable(getattr(module, usual.rstrip("()"), None)):
+            return f"\nHint: there is {name}:{usual}"
+    return ""
 
 
 def _missing(module: str, spec: str) -> str:
@@ -120,16 +132,23 @@ def _missing(module: str, spec: str) -> str:
 
 def _where() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
-    paths = "\n".join(f"  {path}" for path in sys.path)
-    return f"Interpreter: {sys.executable} ({version})\nDirectory: {os.getcwd()}\nsys.path:\n{paths}"
+    return f"Interpreter: {sys.executable} ({version})\nDirectory: {os.getcwd()}"
+
+
+def _search_path() -> str:
+    return "sys.path:" + "".join(f"\n  {path}" for path in sys.path)
 
 
 def _app_part(error: BaseException):
-    """The traceback without the frames of the shim and of the import system."""
+    """The traceback without the frames of the shim and of the import system.
+
+    There may be no others: where a module is missing or cannot be compiled they
+    tell nothing, else the fault is the shim's and all are shown.
+    """
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")
         if not name.startswith(("_girin_shim", "importlib", "_frozen_importlib")):
-            break
+            return trace
         trace = trace.tb_next
-    return trace
+    return None if isinstance(error, (ImportError, SyntaxError)) else error.__traceback__

@@ -78,20 +78,32 @@ def test_an_app_that_is_missing(start, spec, text):
 @pytest.mark.parametrize(
     "code, spec, texts",
     [
-        (APPS, "wsgi_app:fails()", ["TypeError: raised inside"]),
-        ("1 / 0", "wsgi_app:app", ["wsgi_app.py\", line 1", "ZeroDivisionError"]),
+        (APPS, "wsgi_app:fails()", ["Traceback", "TypeError: raised inside"]),
+        ("1 / 0", "wsgi_app:app", ["Traceback", "wsgi_app.py\", line 1", "ZeroDivisionError"]),
         ("def (", "wsgi_app:app", ["SyntaxError"]),
         ("import sys; sys.exit(1)", "wsgi_app:app", ["SystemExit", "ended the interpreter"]),
-        ("import nowhere_to_be_found", "wsgi_app:app", ["nowhere_to_be_found is not installed in", "-m pip install"]),
-        ("", "other_module:app", ["there is no module other_module in /", "--chdir"]),
+        ("import nowhere_to_be_found", "wsgi_app:app", ["Traceback", "nowhere_to_be_found is not installed in", "-m pip install", "sys.path:"]),
+        ("", "other_module:app", ["there is no module other_module in /", "--chdir", "sys.path:"]),
     ],
 )
 def test_an_import_that_fails(start, code, spec, texts):
     status, said = broken(start, code, spec)
     assert status == 3
-    for text in [*texts, "Traceback", "Directory: /", "sys.path:"]:
+    for text in [*texts, "Directory: /"]:
         assert text in said
-    assert "_girin_shim" not in said and "<girin>" not in said
+    assert "_girin_shim" not in said and "<girin>" not in said and "<frozen" not in said
+
+
+@pytest.mark.parametrize(
+    "code, hint",
+    [
+        ("app = print", "Hint: there is wsgi_app:app\n"),
+        ("def create_app(): pass", "Hint: there is wsgi_app:create_app()\n"),
+    ],
+)
+def test_an_app_of_another_name_is_pointed_out(start, code, hint):
+    said = broken(start, code, "wsgi_app")[1]
+    assert said.startswith("Failed to find attribute 'application' in 'wsgi_app'.\n" + hint)
 
 
 def test_a_file_instead_of_a_module(start):

@@ -15,6 +15,7 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/log":
         log.warning("sold out: %s", "apples")
+        logging.getLogger("orders").debug("shipped: %s", "pears")
     if path == "/wait":
         if "SHOP_BEGUN" in os.environ:
             open(os.environ["SHOP_BEGUN"], "w").close()

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/config"
+)
+
+// A Go program cannot fork, so --daemon starts the program once more:
+//
+//	girin -D app ──starts──▶ girin -D app, leader of a session of its own
+//	   waits  ◀── "listening", on its standard input ──┤
+//	   exits 0                                          ▼ leaves the terminal, serves
+//
+// What goes wrong before that is told on the terminal, and is the exit status.
+
+// daemonMark, in the environment, is what the second one knows itself by.
+const daemonMark = "GIRIN_DAEMON=1"
+
+// isDaemon reports whether this is the program that daemonize has started.
+func isDaemon(env *Env) bool { return slices.Contains(env.Environ, daemonMark) }
+
+// daemonize starts the server in the background and returns once it listens.
+func daemonize(env *Env, cfg *config.Config, args []string) int {
+	if cfg.ErrorLog == "-" && !cfg.StdioInheritance && !cfg.Syslog {
+		fmt.Fprintln(env.Stderr, "girin: warning: nobody will see the log of a server in the background; --error-logfile FILE keeps it")
+	}
+	code, err := startDaemon(env, args)
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "girin: --daemon: %v\n", err)
+	}
+	return code
+}
+
+func startDaemon(env *Env, args []string) (code int, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return exitFailed, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return exitFailed, err
+	}
+	defer r.Close()
+	cmd := exec.Command(program, append([]string{"serve"}, args...)...)
+	cmd.Env = append(slices.Clone(env.Environ), daemonMark)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = w, env.Stdout, env.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return exitFailed, err
+	}
+	if n, _ := io.ReadFull(r, make([]byte, 1)); n == 1 {
+		return 0, cmd.Process.Release()
+	}
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// detach tells whoever waits that the server listens, and leaves the terminal.
+func (s *server) detach() error {
+	if !s.cfg.Daemon {
+		return nil
+	}
+	if _, err := os.Stdin.Write([]byte{1}); err != nil {
+		return fmt.Errorf("--daemon: %w", err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	standard := []int{0, 1, 2}
+	if s.cfg.StdioInheritance {
+		standard = standard[:1]
+	}
+	for _, fd := range standard {
+		if err := unix.Dup2(int(null.Fd()), fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
