@@ -280,7 +280,7 @@ func TestACrowdOfUnknownRequests(t *testing.T) {
 // There is no memory for another worker.
 func TestMemoryLimitsWorkers(t *testing.T) {
 	size := two
-	size.Workers, size.Memory = 2, 3*workerMemory + workerMemory/8
+	size.Workers, size.Memory = 2, 3*workerMemory+workerMemory/8
 	onCluster(t, size, func(t *testing.T, s *cluster) {
 		s.clients(8, 20*time.Second, "/compute", heavy)()
 		if workers, _, target := s.count(); workers != 2 || target != 2 {

@@ -59,6 +59,25 @@ func (o *overlap) judge(used, processes float64, wanted, idle bool) {
 	}
 }
 
+// letOverlap decides from a look how many computing requests may share the
+// processes for them. used is what of a core those used together, total what all
+// workers did.
+func (a *auto) letOverlap(processes int, used, total float64) {
+	a.mu.Lock()
+	a.idle = total < overlapBusy*float64(a.cfg.Cores)
+	idle, waits := a.idle, len(a.queue) > 0
+	a.mu.Unlock()
+	if processes == 0 {
+		return
+	}
+	o := &a.roles.overlap
+	before := o.extra
+	if o.observe(used/float64(processes), processes, waits, idle); o.extra != before {
+		a.decided("%d computing requests may share the %d processes for them: those use %.2f of a core each",
+			processes+o.extra, processes, o.mean)
+	}
+}
+
 // observeShare notes what of a core a request used that had a process to itself,
 // or shared one with others that wait: beside one that computes any seems to wait.
 func (r *Route) observeShare(cpu, service uint32) {

@@ -8,24 +8,13 @@ import (
 // How often the manager looks, and how long a need must be over before it
 // counts as over.
 const (
-	lookBusy   = 10 * time.Millisecond
-	lookIdle   = 250 * time.Millisecond
-	needLasts  = time.Second
-	retireIdle = time.Minute
+	lookBusy  = 10 * time.Millisecond
+	lookIdle  = 250 * time.Millisecond
+	needLasts = time.Second
 	// A computing request that had less than this share of a core, and could
 	// not have had more, in two looks, waits for something: it gives its slot
 	// up.
 	waitsBelow = 0.2
-	// A worker that uses less than this share of a core waits more than it
-	// computes, whatever it runs.
-	mostlyWaits = 0.5
-	// Of a route of which nothing is known twice as many may run each time that so
-	// much passed, if its requests do not seem to wait.
-	widenAfter = 150 * time.Millisecond
-	// Requests that wait unread for so long, while so much of the cores is
-	// idle, need another process.
-	starvedFor = 200 * time.Millisecond
-	idleShare  = 0.3
 	// One thread in so many is kept from requests that wait, for light ones.
 	spareThreads = 16
 )
@@ -142,62 +131,7 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 			r.waits = 0
 		}
 	}
-	a.mu.Lock()
-	a.idle = total < overlapBusy*float64(a.cfg.Cores)
-	idle, waits := a.idle, len(a.queue) > 0
-	a.mu.Unlock()
-	if computing > 0 {
-		o := &a.roles.overlap
-		before := o.extra
-		o.observe(used/float64(computing), computing, waits, idle)
-		if o.extra != before {
-			a.decided("%d computing requests may share the %d processes for them: those use %.2f of a core each", computing+o.extra, computing, o.mean)
-		}
-	}
-}
-
-// widen lets more requests run of routes of which nothing is known, and reports
-// whether there are such that wait. If the workers that have the first one are
-// mostly idle, it waits, and so may others beside it; if not, it may compute, and
-// holding the others back until it has ended spares all of them a crowd. But that
-// may take long, so more are let in little by little.
-func (a *auto) widen(workers []AutoWorker, now int64) (unknown bool) {
-	a.mu.Lock()
-	for _, r := range a.blocked {
-		l := &r.limiter
-		if l.known() {
-			continue
-		}
-		unknown = true
-		switch {
-		case a.roles.lookedAt < l.asked:
-		case !a.mayCompute(r, workers):
-			l.widen(limitFirst)
-		default:
-			l.widen(1 << min((now-l.asked)/int64(widenAfter), 10))
-		}
-	}
-	a.mu.Unlock()
-	if unknown {
-		a.feedWaiting()
-	}
-	return unknown
-}
-
-// mayCompute reports whether a request of the route runs where much CPU is used.
-func (a *auto) mayCompute(r *Route, workers []AutoWorker) bool {
-	for _, w := range workers {
-		if a.roles.of[w].share <= mostlyWaits {
-			continue
-		}
-		for i := range w.Slots() {
-			id, _ := w.Slot(i)
-			if c := a.q.find(id); c != nil && c.Route == r {
-				return true
-			}
-		}
-	}
-	return false
+	a.letOverlap(computing, used, total)
 }
 
 // yield takes the slots from what w has run for two looks, and lets another of
@@ -270,7 +204,7 @@ func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
 	best := a.leastBusy(workers, false)
 	r := a.roles.of[best]
 	r.computes, r.waits = true, 0
-	a.decided("worker %d computes: %d requests do or would", best.PID(), a.roles.want)
+	a.decided("worker %d begins to compute: at once wanted: %d", best.PID(), a.roles.want)
 	return true
 }
 
@@ -278,7 +212,7 @@ func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
 func (a *auto) dismiss(workers []AutoWorker) {
 	best := a.leastBusy(workers, true)
 	a.roles.of[best].computes = false
-	a.decided("worker %d no longer computes: %d requests do or would", best.PID(), a.roles.want)
+	a.decided("worker %d no longer computes: at once wanted: %d", best.PID(), a.roles.want)
 }
 
 // leastBusy is, of those that compute or of the others, who runs least.
@@ -370,94 +304,6 @@ func busySlots(w Worker) (n int) {
 		}
 	}
 	return n
-}
-
-// need asks for a process where requests wait beside idle cores or for want of
-// threads, and gives one back that nobody has needed for long.
-func (a *auto) need(workers []AutoWorker, now int64) {
-	s := &a.roles
-	total := 0.0
-	for _, r := range s.of {
-		total += r.share
-	}
-	a.mu.Lock()
-	short := a.shortLocked()
-	inUse := s.want+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
-	a.mu.Unlock()
-	idle := total <= (1-idleShare)*float64(a.cfg.Cores)
-	switch starved := short || idle && a.q.main.lane.Unread() > 0; {
-	case !starved:
-		s.starved = 0
-	case s.starved == 0:
-		s.starved = now
-	}
-	if s.needed == 0 || inUse || short {
-		s.needed = now
-	}
-	switch {
-	case s.starved != 0 && now-s.starved > int64(starvedFor):
-		why := fmt.Sprintf("requests wait unread and %.1f of %d cores are used", total, a.cfg.Cores)
-		if short {
-			why = fmt.Sprintf("requests wait for threads, of which %d workers have too few", len(workers))
-		}
-		a.resize(1, len(workers), now, why)
-	case now-s.needed > int64(retireIdle):
-		a.resize(-1, len(workers), now, "so many were not needed for a minute")
-	}
-}
-
-// resize asks for n workers more or fewer, within the limits, and not before
-// those are there that were asked for.
-func (a *auto) resize(n, have int, now int64, why string) {
-	s := &a.roles
-	target := min(max(s.target+n, a.cfg.Workers), a.cfg.Most)
-	if target == s.target || n > 0 && have < s.target || !s.resizes.allow(now) || n > 0 && !a.affords() {
-		return
-	}
-	a.decided("%d workers instead of %d: %s", target, s.target, why)
-	s.target, s.starved, s.needed = target, 0, now
-	a.cfg.Resize(target, why)
-}
-
-// affords reports whether memory is left for one worker more, that is as large as
-// the largest there is and grows by a quarter.
-func (a *auto) affords() bool {
-	left, known := a.cfg.MemoryLeft()
-	if !known {
-		return true
-	}
-	largest := int64(0)
-	for w := range a.roles.of {
-		largest = max(largest, w.Memory())
-	}
-	if left >= largest+largest/4 {
-		return true
-	}
-	a.decided("no worker more: one has %d MiB, and %d MiB are left", largest>>20, left>>20)
-	return false
-}
-
-// pace keeps resizes rare: a step of the load may cause resizeBurst of them,
-// what goes on for longer one in resizeEvery. It is the generic cell rate
-// algorithm (ITU-T I.371).
-type pace struct {
-	due  int64 // when all allowed so far would have been, at the steady rate
-	last int64
-}
-
-const (
-	resizeEvery = 10 * time.Second
-	resizeBurst = 4
-	resizeApart = time.Second
-)
-
-func (p *pace) allow(now int64) bool {
-	due := max(p.due, now)
-	if p.last != 0 && now-p.last < int64(resizeApart) || due-now > int64((resizeBurst-1)*resizeEvery) {
-		return false
-	}
-	p.due, p.last = due+int64(resizeEvery), now
-	return true
 }
 
 func (a *auto) decided(format string, numbers ...any) {
