@@ -83,10 +83,11 @@ func drawAutoPlan(r *rapid.T) autoPlan {
 		}
 	})
 	cores := rapid.IntRange(1, 4).Draw(r, "cores")
+	most := cores + rapid.IntRange(0, cores+1).Draw(r, "more")
 	n := rapid.SampledFrom([]int{5, 15, 30}).Draw(r, "n")
 	return autoPlan{
 		Size: clusterSize{
-			Cores: cores, Workers: cores, Most: cores + rapid.IntRange(0, cores+1).Draw(r, "more"),
+			Cores: cores, Workers: min(cores+rapid.IntRange(0, 1).Draw(r, "standby"), most), Most: most,
 			Threads: rapid.SampledFrom([]int{2, 4, 16, 48}).Draw(r, "threads"), Waiting: rapid.SampledFrom([]int{8, 64, 256}).Draw(r, "waiting"),
 			Boot: time.Duration(rapid.SampledFrom([]int{1, 300, 4000}).Draw(r, "boot")) * time.Millisecond,
 		},

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"girin/internal/wire"
 	"girin/internal/worker"
 )
@@ -287,4 +289,26 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// A worker in the background is batch work, and keeps its priority.
+func TestBackground(t *testing.T) {
+	w := newRig(t).ready("serves")
+	attr := func() *unix.SchedAttr {
+		a, err := unix.SchedGetAttr(w.PID(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	nice := attr().Nice
+	if w.Background(true); attr().Policy != unix.SCHED_BATCH || attr().Nice != nice {
+		t.Errorf("in the background: %+v", attr())
+	}
+	if w.Background(false); attr().Policy != unix.SCHED_NORMAL || attr().Nice != nice {
+		t.Errorf("in the foreground again: %+v", attr())
+	}
+	if w.Memory() <= 0 {
+		t.Error("it has no memory")
+	}
 }
