@@ -179,6 +179,7 @@ func (s *server) run() int {
 	s.workers = supervisor.New(supervisor.Config{
 		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
 		Launch: s.launch(s.cfg), Workers: s.sizes.workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
+		Silence: silenceLimit(s.cfg.Timeout),
 		Recycle: supervisor.Recycle{
 			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
 		},
@@ -231,6 +232,15 @@ func bootLimit(timeout time.Duration) time.Duration {
 		return 0
 	}
 	return max(timeout, time.Minute)
+}
+
+// silenceLimit is how long a worker may give no sign of life: as in gunicorn the
+// timeout, but at least what a busy machine may need.
+func silenceLimit(timeout time.Duration) time.Duration {
+	if timeout == 0 {
+		return 0
+	}
+	return max(timeout, 10*time.Second)
 }
 
 // end stops what still runs, and maps how it ended to an exit status.

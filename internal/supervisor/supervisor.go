@@ -43,6 +43,7 @@ type Config struct {
 	Workers  int
 	Boot     time.Duration // how long a worker may take to be ready; 0: for ever
 	Grace    time.Duration // how long a draining worker may take
+	Silence  time.Duration // how long a worker may not answer; 0: for ever
 	Recycle  Recycle
 	Log      Logger
 	Ready    func() // called once, when all first workers are ready
@@ -160,6 +161,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		case e := <-s.events:
 			s.handle(e)
 		case <-look.C:
+			s.lookForSilent()
 			s.recycle()
 		}
 		if !s.stopping {
@@ -249,11 +251,13 @@ func (s *Supervisor) Replace(w *worker.Worker, why string) {
 
 // Restart ends w, which can do nothing any more, and starts another.
 func (s *Supervisor) Restart(w *worker.Worker, why string) {
-	s.withMember(w, func(m *member) {
-		s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", w.Name(), w.PID(), why)
-		m.known = true
-		w.End(syscall.SIGABRT)
-	})
+	s.withMember(w, func(m *member) { s.restart(m, why) })
+}
+
+func (s *Supervisor) restart(m *member, why string) {
+	s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", m.w.Name(), m.w.PID(), why)
+	m.known = true
+	m.w.End(syscall.SIGABRT)
 }
 
 // withMember runs f for a worker that serves.

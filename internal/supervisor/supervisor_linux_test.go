@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,6 +316,22 @@ func TestRestartEndsAWorkerAtOnce(t *testing.T) {
 		t.Errorf("its request ended with %v", o.cause)
 	}
 	r.logged(2, "Booting worker")
+}
+
+func TestAStoppedWorkerIsRestarted(t *testing.T) {
+	r := newRig(t, 2, version("serves", "1"), func(c *supervisor.Config) { c.Silence = 2 * time.Second })
+	r.waitReady()
+	stopped, other := r.started()[0], r.started()[1]
+	if err := stopped.Process().Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	r.logged(1, "it has not answered for 2s")
+	<-stopped.Done()
+	r.logged(3, "Booting worker")
+	r.wantVersion("1")
+	if alive := r.alive(); len(alive) != 2 || !slices.Contains(alive, other) {
+		t.Errorf("%d workers live, or the one that answered was ended", len(alive))
+	}
 }
 
 func TestRecycling(t *testing.T) {

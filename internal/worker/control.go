@@ -70,7 +70,9 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 		w.retires.Store(true)
 	case wire.File:
 		return w.takeBody(payload, oob)
-	case wire.Pong, wire.Idle:
+	case wire.Pong:
+		w.silent.Store(0)
+	case wire.Idle:
 	default:
 		return errors.New("unknown")
 	}
@@ -104,6 +106,16 @@ func (w *Worker) takeBody(payload, oob []byte) error {
 // Promote makes a busy leader send what it has finished and give leadership
 // up.
 func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil, nil) }
+
+// Ping asks whether the worker's control thread lives, unless an answer to that
+// is still to come. It returns how often in a row there was none.
+func (w *Worker) Ping() (unanswered int) {
+	n := int(w.silent.Add(1)) - 1
+	if n == 0 {
+		w.send(wire.Control{Op: wire.Ping}, nil, nil)
+	}
+	return n
+}
 
 // Select makes the worker read the lanes whose bits are set.
 func (w *Worker) Select(lanes uint32) { w.send(wire.Control{Op: wire.Lanes, N: lanes}, nil, nil) }

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"girin/internal/proc"
 	"girin/internal/wire"
@@ -39,6 +42,14 @@ func TestMain(m *testing.M) {
 		"talks": func(w *workertest.Worker) error {
 			return errors.Join(w.Hello(nil), w.Ready(), w.Log(30, "a line"),
 				w.Send(wire.Control{Op: wire.Stacks}, []byte("stacks")), w.Send(wire.Control{Op: wire.Pong}, nil), w.Send(wire.Control{Op: wire.Idle}, nil))
+		},
+		"truncates": func(*workertest.Worker) error {
+			for _, fd := range []int{wire.PageFD, wire.ArenaFD} {
+				if err := unix.Ftruncate(fd, 0); !errors.Is(err, unix.EPERM) {
+					return fmt.Errorf("truncating descriptor %d: %v", fd, err)
+				}
+			}
+			return nil
 		},
 		"notes": func(w *workertest.Worker) error {
 			w.Note(1, 77)

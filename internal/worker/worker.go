@@ -115,6 +115,7 @@ type Worker struct {
 	response *net.UnixConn
 
 	dumps  atomic.Int32 // 1: stacks were asked for and have not come
+	silent atomic.Int32 // how often Ping was called since the last Pong
 	outbox chan message // what waits to be sent on control
 
 	ready chan struct{} // closed when Ready or Broken came, or it died before

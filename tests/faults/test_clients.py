@@ -13,7 +13,7 @@ import procs
 import raw
 from crowd import Crowd
 
-CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1)}
+CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 COUNT = 1000
 KIB, MIB = 1 << 10, 1 << 20

@@ -21,7 +21,7 @@ import servers
 from conftest import HERE
 from load import Load
 
-CLASSES = {"sync": (2, 1), "gthread": (2, 2), "gevent": (2, 1), "gaiohttp": (2, 1)}
+CLASSES = {"sync": (2, 1), "gthread": (2, 2), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 
 

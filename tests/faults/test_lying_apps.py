@@ -16,7 +16,7 @@ import raw
 import servers
 from conftest import HERE
 
-CLASSES = {"sync": (1, 1), "gthread": (1, 2), "gevent": (1, 1), "gaiohttp": (1, 1)}
+CLASSES = {"sync": (1, 1), "gthread": (1, 2), "gevent": (1, 1), "gaiohttp": (1, 1), "auto": (1, 4)}
 CUT = "cut"
 
 

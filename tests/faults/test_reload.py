@@ -14,7 +14,7 @@ import client
 import raw
 from load import Load
 
-CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1)}
+CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 CLIENTS = 64
 

@@ -15,7 +15,7 @@ import pytest
 import client
 import raw
 
-CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 1)}
+CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 1), "auto": (1, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 
 LIMIT = 0.5

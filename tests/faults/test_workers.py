@@ -18,7 +18,7 @@ import procs
 import raw
 from load import Load
 
-CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1)}
+CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 AT_ONCE = {"sync": 1, "gthread": 4, "gevent": 64, "gaiohttp": 1}  # in one worker
 CLIENTS = 64

@@ -215,7 +215,7 @@ func AppendFrame(dst []byte, f wire.Frame, head, body string) []byte {
 }
 
 // Serve says Ready and then hands requests to run, one at a time, as long as
-// the master wants; then it returns. It heeds Lanes and Drain.
+// the master wants; then it returns. It heeds Lanes, Ping and Drain.
 func (w *Worker) Serve(run func(r *Request) error) error {
 	if err := w.Hello(nil); err != nil {
 		return err
@@ -251,6 +251,8 @@ func (w *Worker) heed(begin func()) {
 			os.Exit(0)
 		case c.Op == wire.Lanes && c.N != 0:
 			begin()
+		case c.Op == wire.Ping:
+			_ = w.Send(wire.Control{Op: wire.Pong, N: c.N}, nil)
 		case c.Op == wire.Drain:
 			_ = w.StopReading()
 			begin()
