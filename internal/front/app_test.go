@@ -258,6 +258,12 @@ func (l *logText) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // wait waits until the log tells.
 func (l *logText) wait(t *testing.T, what string) {
 	t.Helper()

@@ -279,3 +279,26 @@ func FuzzParseFrame(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseRequest checks that what the master could have sent is encoded again
+// as the same bytes.
+func FuzzParseRequest(f *testing.F) {
+	b := make([]byte, RequestHead)
+	(&Request{Form: Joined, Flags: Quick | InArena, ID: 1 << 40, Window: 5, At: 9}).Put(b)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ParseRequest(b)
+		if err != nil {
+			if len(b) >= RequestHead {
+				t.Fatal(err)
+			}
+			return
+		}
+		again := make([]byte, RequestHead)
+		r.Put(again)
+		again[3] = b[3] // reserved
+		if string(again) != string(b[:RequestHead]) {
+			t.Fatalf("%x became %x", b[:RequestHead], again)
+		}
+	})
+}

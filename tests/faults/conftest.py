@@ -14,6 +14,7 @@ import table
 from record import Record
 
 FULL = os.environ.get("FAULTS") == "full"
+GUNICORN_HAS = ("sync", "gthread", "gevent")  # of the classes
 HERE = Path(__file__).parent
 ROWS = pytest.StashKey[dict[str, table.Row]]()
 

@@ -1,4 +1,5 @@
 """An app that breaks the rules, each path in a way of its own."""
+import contextlib
 import ctypes
 import os
 import sys
@@ -137,6 +138,14 @@ def closes_descriptors(start_response):
     return [b"never"]
 
 
+def truncates_descriptors(start_response):
+    for fd in range(3, 200):
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+    start_response("200 OK", OK)
+    return [b"ok"]
+
+
 def forks(start_response):
     os.fork()  # the child goes on as if it were the worker
     start_response("200 OK", OK)
@@ -218,7 +227,7 @@ PATHS = {
     "yields_str": yields_str, "headers_no_list": headers_no_list,
     "twice": twice, "never": never, "never_empty": never_empty,
     "exits": exits, "interrupts": interrupts, "ends_the_process": ends_the_process, "segfaults": segfaults,
-    "closes_descriptors": closes_descriptors,
+    "closes_descriptors": closes_descriptors, "truncates_descriptors": truncates_descriptors,
     "forks": forks, "forks_and_waits": forks_and_waits, "leaves_threads": leaves_threads,
     "writes_to_fd_1": writes_to_fd_1, "recurses": recurses, "large_header": large_header,
     "closes_badly": closes_badly, "hop_by_hop": hop_by_hop, "bad_length": bad_length, "two_lengths": two_lengths,

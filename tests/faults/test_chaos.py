@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 import client
 import procs
 import raw
+import servers
 from conftest import free
 from load import Load
 
@@ -26,13 +28,15 @@ SHORT = 4  # of make test
 def test_chaos(girin, record, measured, full, small_disk):
     seconds = SECONDS if full else SHORT
     randomness = random.Random(4)
-    with girin("gthread", 3, 4, "--graceful-timeout", "5", "--keep-alive", "1", env={"TMPDIR": str(small_disk)}) as run:
+    metrics = servers.free_port()
+    with girin("gthread", 3, 4, "--graceful-timeout", "5", "--keep-alive", "1", "--metrics", f"127.0.0.1:{metrics}",
+               env={"TMPDIR": str(small_disk)}) as run:
         room = free(small_disk)
         faults = Faults(run, randomness)
         spell(run, faults, 1)  # so that what is made once is made
-        before = settled(run, room, small_disk)
+        before = settled(run, room, small_disk, metrics)
         load = spell(run, faults, seconds, first=1_000_000)
-        after = settled(run, room, small_disk)
+        after = settled(run, room, small_disk, metrics)
         begun, ended = record.begun(), record.ended()
     mine = [number for number in load.outcomes if number >= 1_000_000]
     doubled = [number for number in mine if begun[number] > 1]
@@ -44,11 +48,14 @@ def test_chaos(girin, record, measured, full, small_disk):
     assert all(load.outcomes[number] == "BadResponse" and path(number).startswith("/bytes") for number in cut), load.summary()
     assert len(load.failed) <= 4 * faults.count["kill"], load.summary()
     assert after.descriptors <= before.descriptors + 5, (before, after)
+    assert after.goroutines <= before.goroutines + 5, (before, after)
+    assert after.spooled == 0, after
     assert after.threads <= before.threads + 8, (before, after)
     assert after.memory <= before.memory + (24 << 20), (before, after)
     kinds = ", ".join(f"{count} {name}" for name, count in faults.count.items())
     measured.girin(f"{seconds:g} s, {kinds}: {load.summary()}, 0 lost, 0 doubled; descriptors {before.descriptors} to "
-                   f"{after.descriptors}, memory {before.memory >> 20} to {after.memory >> 20} MiB, no spool file left")
+                   f"{after.descriptors}, goroutines {before.goroutines} to {after.goroutines}, "
+                   f"memory {before.memory >> 20} to {after.memory >> 20} MiB, no spool file left")
 
 
 def spell(run, faults, seconds, first=1):
@@ -120,17 +127,23 @@ class Faults:
 
 
 class Held:
-    def __init__(self, pid):
+    """What the master holds."""
+
+    def __init__(self, pid, disk, metrics):
         self.descriptors, self.threads, self.memory = procs.descriptors(pid), procs.threads(pid), procs.resident(pid)
+        self.spooled = sum(target.startswith(f"{disk}/") for target in procs.open_files(pid))
+        text = client.get(metrics, "/metrics").body.decode()
+        self.goroutines = int(re.search(r"^go_goroutines (\d+)", text, re.MULTILINE)[1])
 
     def __repr__(self):
-        return f"{self.descriptors} descriptors, {self.threads} threads, {self.memory >> 20} MiB"
+        return (f"{self.descriptors} descriptors, {self.spooled} spool files, {self.threads} threads, "
+                f"{self.goroutines} goroutines, {self.memory >> 20} MiB")
 
 
-def settled(run, room, disk):
-    """What the master holds when all clients have gone and three workers are there."""
+def settled(run, room, disk, metrics):
+    """What is held when all clients have gone and three workers are there."""
     raw.until(lambda: len(run.children) == 3, 30, "three workers")
     raw.until(lambda: free(disk) == room, 30, "room given back")
     raw.until(lambda: client.get(run.port, "/").status == 200)
     time.sleep(2)  # idle connections go within --keep-alive
-    return Held(run.process.pid)
+    return Held(run.process.pid, disk, metrics)

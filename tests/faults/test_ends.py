@@ -18,7 +18,7 @@ import client
 import procs
 import raw
 import servers
-from conftest import HERE
+from conftest import GUNICORN_HAS, HERE
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 2), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -50,7 +50,7 @@ def test_term_lets_requests_finish(girin, gunicorn, record, measured, full, work
         assert (answer, status) == ("200", "exit status 0")
         assert took < 4
         measured.girin(f"{answer}, {status} after {took:.1f} s")
-    if full and worker_class != "gaiohttp":
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads) as run:
             answer, status, took = measure(run, gunicorn.record)
             measured.gunicorn(f"{answer}, {status} after {took:.1f} s")
@@ -189,7 +189,7 @@ def test_killed_master(girin, gunicorn, record, measured, full, worker_class):
         left, took = measure(run, record)
         assert left == 0 and took < 1
         measured.girin(f"all gone after {1000 * took:.0f} ms")
-    if full and worker_class != "gaiohttp":
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads) as run:
             left, took = measure(run, gunicorn.record)
             measured.gunicorn(f"{left} left after 10 s" if left else f"all gone after {took:.1f} s")

@@ -53,6 +53,7 @@ LIES = {
     "exits": failed("raised SystemExit"), "interrupts": failed("raised KeyboardInterrupt"),
     "ends_the_process": Lie(502, "exited with code 9"), "segfaults": Lie(502, "signal 11"),
     "closes_descriptors": Lie(502, "Worker (pid:"),
+    "truncates_descriptors": Lie(200, "", b"ok"),
     "forks": Lie(200, "the app forked and the child", b"once"), "forks_and_waits": Lie(200, "", b"7"),
     "leaves_threads": Lie(200, "", b"ok"), "writes_to_fd_1": Lie(200, "written to descriptor 1", b"ok"),
     "recurses": failed("RecursionError"), "large_header": Lie(200, "", b"ok"),

@@ -12,6 +12,7 @@ import pytest
 
 import client
 import raw
+from conftest import GUNICORN_HAS
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -40,7 +41,7 @@ def test_reload_under_load(girin, gunicorn, measured, full, worker_class):
         raw.until(lambda: len(run.children) == workers, 30)
         assert not load.failed, (load.summary(), load.reasons, run.output())
         measured.girin(f"{count} HUPs: {load.summary()}")
-    if full and worker_class != "gaiohttp":
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads) as run:
             with Load(run.port, CLIENTS) as load:
                 for _ in range(count):

@@ -14,6 +14,7 @@ import pytest
 
 import client
 import raw
+from conftest import GUNICORN_HAS
 
 CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 1), "auto": (1, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
@@ -43,7 +44,7 @@ def test_stuck_request(girin, gunicorn, measured, full, worker_class):
         raw.until(lambda: run.children and not set(run.children) & set(before), what="another process")
         assert client.get(run.port, "/").status == 200
         measured.girin(f"504 after {took:.2f} s, stack logged, replaced")
-    if full and worker_class in ("gthread", "gevent", "sync"):
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads, "--timeout", "1", "--graceful-timeout", "1") as run, raw.connect(run.port, 5) as s:
             s.sendall(raw.head("/stuck?s=3600", "Connection: close"))
             began = time.monotonic()

@@ -16,11 +16,12 @@ import client
 import memorygroup
 import procs
 import raw
+from conftest import GUNICORN_HAS
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
-AT_ONCE = {"sync": 1, "gthread": 4, "gevent": 64, "gaiohttp": 1}  # in one worker
+AT_ONCE = {"sync": 1, "gthread": 4, "gevent": 64, "gaiohttp": 1, "auto": 4}  # in one worker
 CLIENTS = 64
 
 
@@ -41,7 +42,7 @@ def test_killed_workers(girin, gunicorn, record, measured, full, worker_class):
     assert all(number not in begun or number in record.ended() for number in others), "a request failed that no killed worker had"
     assert len(set(load.failed)) <= kills * AT_ONCE[worker_class]
     measured.girin(f"{kills} kills: {load.summary()}; {len(ran_there)} were running there, {len(others)} being read or sent")
-    if full and worker_class != "gaiohttp":
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads) as run:
             load, killed = kill_each_second(run, kills)
         lines = gunicorn.record.lines("B")
@@ -82,6 +83,25 @@ def back_after_kill(run) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("worker_class", GUNICORN_HAS)
+@pytest.mark.promise("A worker that gives no sign of life for `--timeout` is restarted, also if no request had begun there",
+                     "SIGSTOP of the only worker; `--timeout 10`; then a request")
+def test_stopped_worker(girin, gunicorn, measured, worker_class):
+    def measure(run):
+        os.kill(run.children[0], signal.SIGSTOP)
+        began = time.monotonic()
+        status = client.get(run.port, "/", timeout=60).status
+        return f"{status} after {time.monotonic() - began:.0f} s"
+
+    with girin(worker_class, 1, 2, "--timeout", "10") as run:
+        text = measure(run)
+        assert text.startswith("200") and "it has not answered for 10s" in run.output()
+        measured.girin(text)
+    with gunicorn(worker_class, 1, 2, "--timeout", "10") as run:
+        measured.gunicorn(measure(run))
+
+
 @pytest.mark.promise("A crash loop backs off and keeps the master up", "an app whose workers die 50 ms after they are ready")
 def test_crash_loop(girin, measured, tmp_path):
     app = tmp_path / "crashing.py"
@@ -112,7 +132,7 @@ def test_worn_out_workers(girin, gunicorn, record, measured, full, worker_class)
         load = load_until(run, lambda: len({pid for _, pid in record.lines("B")}) >= (6 if full else 4))
         assert not load.failed, load.summary()
         measured.girin(f"{load.summary()}, {len({pid for _, pid in record.lines('B')})} workers")
-    if full and worker_class != "gaiohttp":
+    if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads, *options) as run:
             load = load_until(run, lambda: len({pid for _, pid in gunicorn.record.lines("B")}) >= 6)
             measured.gunicorn(f"{load.summary()}, {len({pid for _, pid in gunicorn.record.lines('B')})} workers")
@@ -166,6 +186,15 @@ def test_more_and_fewer(girin, measured, worker_class):
         assert len(run.children) == 1
     assert not load.failed, load.summary()
     measured.girin(f"2 to 3 to 1 workers: {load.summary()}")
+
+
+def test_usr2_is_answered_and_harmless(girin):
+    with girin("gthread", 1, 1) as run:
+        before = run.children
+        os.kill(run.process.pid, signal.SIGUSR2)
+        raw.until(lambda: "USR2 changes nothing" in run.output())
+        assert client.get(run.port, "/").status == 200
+        assert run.children == before
 
 
 def test_usr1_opens_the_logs_anew(girin, tmp_path):
