@@ -59,8 +59,9 @@ type Config struct {
 
 // BootError says that the first workers cannot serve the application.
 type BootError struct {
-	Code int // exit code
-	Text string
+	Code   int // exit code
+	Text   string
+	killed bool // by SIGKILL, which the application did not do
 }
 
 func (e *BootError) Error() string { return e.Text }
@@ -476,7 +477,8 @@ func (s *Supervisor) bootErrorOf(m *member) *BootError {
 	case m.slow.Load():
 		return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: it was not ready within %v", s.cfg.Boot)}
 	}
-	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(m.w))}
+	killed := m.w.Process().Signalled() == syscall.SIGKILL
+	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(m.w)), killed: killed}
 }
 
 // failed handles a worker that never became ready.
@@ -489,6 +491,8 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 	switch {
 	case s.previous != nil && !gen.proven:
 		s.abandon("the application cannot be loaded; the running version stays")
+	case why.killed && s.crashes < bootKills:
+		s.crashed(0)
 	case patient:
 		s.wait = true // until the next reload
 	case s.announce && !gen.proven:
@@ -498,6 +502,10 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 		s.crashed(0)
 	}
 }
+
+// bootKills is how often in a row the first workers may be killed from outside
+// before the server gives up: more is want of memory, not an accident.
+const bootKills = 3
 
 // abandon goes back to the generation before.
 func (s *Supervisor) abandon(why string) {

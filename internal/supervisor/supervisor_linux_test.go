@@ -318,6 +318,29 @@ func TestRestartEndsAWorkerAtOnce(t *testing.T) {
 	r.logged(2, "Booting worker")
 }
 
+func TestAWorkerKilledWhileItBootsIsNoReasonToEnd(t *testing.T) {
+	g := gate(t)
+	r := newRig(t, 1, version("late", "1", g))
+	r.logged(1, "Booting worker")
+	r.started()[0].Process().Kill()
+	r.logged(2, "Booting worker")
+	open(t, g)
+	r.waitReady()
+	r.wantVersion("1")
+}
+
+func TestWorkersKilledAgainAndAgainWhileTheyBootEndTheServer(t *testing.T) {
+	r := newRig(t, 1, version("late", "1", gate(t)))
+	for n := 1; n <= 4; n++ {
+		r.logged(n, "Booting worker")
+		r.started()[n-1].Process().Kill()
+	}
+	var boot *supervisor.BootError
+	if err := r.end(); !errors.As(err, &boot) || boot.Code != 3 {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 func TestAStoppedWorkerIsRestarted(t *testing.T) {
 	r := newRig(t, 2, version("serves", "1"), func(c *supervisor.Config) { c.Silence = 2 * time.Second })
 	r.waitReady()
