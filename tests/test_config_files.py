@@ -193,6 +193,16 @@ def test_as_many_workers_as_the_file_computes(maker):
         ]
 
 
+def test_the_last_hook_runs_where_every_process_gets_sigterm(maker):
+    with running(maker("dynamic")) as run:
+        eventually("all workers", lambda: len(saying(run, "Worker is up")) == os.cpu_count() * 2 + 1)
+        for pid in reversed(run.tree):  # as systemd ends a service; the master last
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        assert run.process.wait(PATIENCE) == 0, run.output()
+        assert saying(run, "Goodbye") == ["[INFO] Goodbye"]
+
+
 def test_hooks_of_requests(maker):
     with running(maker("requests_hooks")) as run:
         assert answer(run, "/a%20b?c=d")["environ"]["HTTP_X_REQUEST_ID"] == "r-17"

@@ -17,7 +17,7 @@ import os
 from _thread import allocate_lock
 from collections.abc import Callable
 
-from . import wire
+from . import signals, wire
 from .configfile import ConfigFile
 from .errors import describe
 from .importing import set_paths
@@ -89,6 +89,7 @@ class HookRunner:
 
 def main(loaded: Callable[[], None]) -> None:
     """Runs hooks until the master closes the socket; then the interpreter ends as any program does."""
+    signals.ignore(signals.TELL + signals.END)  # the master closes the socket when it has told its last hook
     channel = Channel()
     settings = Settings(channel.receive() or {})
     file = ConfigFile(settings)

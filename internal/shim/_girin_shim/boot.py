@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from time import monotonic_ns
 
-from . import accelerator, wire
+from . import accelerator, signals, wire
 from .control import Control
 from .importing import explain, import_app, set_paths
 from .settings import Settings
@@ -72,6 +72,7 @@ def _handle_signals() -> int:
     """
     # A KeyboardInterrupt in the shim's own code would break its state.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signals.ignore(signals.TELL)
     faulthandler.enable(STDERR)
     realtime = getattr(signal, "SIGRTMIN", None)
     number = realtime + 10 if realtime else signal.SIGUSR2
