@@ -173,7 +173,7 @@ func (s *server) run() int {
 	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
-		Window: responseWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
+		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
 	})
 	s.front = front.New(s.frontConfig())
 	s.workers = supervisor.New(supervisor.Config{
@@ -220,10 +220,6 @@ func (s *server) run() int {
 	err := s.workers.Run(signals.quick)
 	return s.end(err)
 }
-
-// responseWindow is how much of a response the front takes from a worker before
-// the client reads any of it.
-const responseWindow = 256 << 10
 
 // bootLimit is how long a worker may take to import the application: at least
 // a minute, however short requests must be.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -27,13 +28,14 @@ import (
 
 func (s *server) frontConfig() front.Config {
 	c := s.cfg
+	files := maxFiles()
 	return front.Config{
 		Queue: s.queue,
 		Limits: http1.Limits{
 			RequestLine: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
 			Underscores: underscores[c.HeaderMap],
 		},
-		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: maxConns(), SpoolDir: c.TmpUploadDir,
+		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files, SpoolDir: c.TmpUploadDir,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
@@ -136,14 +138,14 @@ func isLocal(a net.Addr) bool {
 	return !ok || tcp.IP.IsLoopback()
 }
 
-// maxConns is how many connections there may be: the descriptors that the
-// system allows, less what the server itself needs.
-func maxConns() int {
+// maxFiles is how many connections and files for them there may be: the
+// descriptors that the system allows, less what the server itself needs.
+func maxFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 1024
 	}
-	return int(min(limit.Cur-min(limit.Cur/2, spareDescriptors), wire.FlagTable-1))
+	return int(min(limit.Cur-min(limit.Cur/2, spareDescriptors), math.MaxInt32))
 }
 
 const spareDescriptors = 64

@@ -59,7 +59,7 @@ func (s *server) cells() int {
 	if s.tls != nil && slices.Contains(s.cfg.HTTPProtocols, "h2") {
 		return wire.FlagTable - 1
 	}
-	return maxConns()
+	return min(maxFiles(), wire.FlagTable-1)
 }
 
 func proxyProtocol(c *config.Config) front.ProxyProtocol {

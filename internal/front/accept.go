@@ -119,7 +119,7 @@ func (s *Server) admit(nc net.Conn, l *listener) bool {
 func (s *Server) enroll(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.cfg.MaxConns > 0 && len(s.conns) >= s.cfg.MaxConns {
+	for s.fullLocked() {
 		if s.stopped() {
 			return false
 		}
@@ -130,6 +130,7 @@ func (s *Server) enroll(c *conn) bool {
 		return false
 	}
 	s.conns[c] = struct{}{}
+	s.held.Add(1)
 	return true
 }
 
@@ -142,8 +143,25 @@ func (s *Server) stopped() bool {
 	}
 }
 
-// evictLocked closes the connection that has been idle longest.
-func (s *Server) evictLocked() {
+// fullLocked reports whether there may be no connection more. Files count as
+// well: what the system allows beyond is for workers.
+func (s *Server) fullLocked() bool {
+	return s.cfg.MaxConns > 0 && len(s.conns) >= s.cfg.MaxConns || s.filesFull()
+}
+
+// filesFull reports whether all descriptors are taken that are not for workers.
+func (s *Server) filesFull() bool { return s.cfg.MaxFiles > 0 && int(s.held.Load()) >= s.cfg.MaxFiles }
+
+// mayOpenFile reports whether there is a descriptor for a spooled body: a free
+// one, or that of an idle connection, which it closes.
+func (s *Server) mayOpenFile() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.filesFull() || s.evictLocked()
+}
+
+// evictLocked closes the connection that has been idle longest, if any is.
+func (s *Server) evictLocked() bool {
 	var oldest *conn
 	now := s.cfg.Clock()
 	for c := range s.conns {
@@ -155,12 +173,14 @@ func (s *Server) evictLocked() {
 	if oldest != nil {
 		_ = oldest.nc.SetReadDeadline(longAgo)
 	}
+	return oldest != nil
 }
 
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	s.held.Add(-1)
 	s.left.Signal()
 	s.tellEmptyLocked()
 }

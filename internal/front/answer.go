@@ -22,6 +22,12 @@ func (st *stream) Frame(f *wire.Frame, head, body []byte) {
 
 // File gets an answer whose body is a part of a file (sched.Answer).
 func (st *stream) File(f *wire.Frame, head []byte, body sched.FileBody) {
+	if st.srv.filesFull() {
+		body.File.Close()
+		st.add(part{cause: sched.ErrNoDescriptor})
+		return
+	}
+	st.srv.held.Add(1)
 	st.add(part{frame: *f, head: bytes.Clone(head), file: &body})
 }
 
@@ -29,7 +35,10 @@ func (st *stream) File(f *wire.Frame, head []byte, body sched.FileBody) {
 func (st *stream) Fail(cause error) { st.add(part{cause: cause}) }
 
 func (st *stream) add(p part) {
-	st.srv.queued.Add(int64(len(p.body)))
+	st.carrier.unread.add(st.srv, len(p.body))
+	if st.call.Window != 0 && !st.begun.Swap(true) {
+		st.carrier.unread.widen() // it may have become a small window long ago
+	}
 	st.mu.Lock()
 	st.parts = append(st.parts, p)
 	st.mu.Unlock()
@@ -47,7 +56,6 @@ func (st *stream) pop() (p part, ok bool) {
 		return p, false
 	}
 	p, st.parts = st.parts[0], st.parts[1:]
-	st.srv.queued.Add(-int64(len(p.body)))
 	return p, true
 }
 
@@ -56,10 +64,13 @@ func (st *stream) pop() (p part, ok bool) {
 // stopped: then nothing may come any more.
 func (st *stream) answer() {
 	defer st.srv.cfg.Queue.Release(&st.call)
+	defer st.carrier.unread.leave(st)
 	left := st.r.Context().Done()
 	for {
 		if p, ok := st.pop(); ok {
-			if st.pass(&p); p.ends() {
+			st.pass(&p)
+			st.carrier.unread.add(st.srv, -len(p.body)) // not before: it waits for the client
+			if p.ends() {
 				return
 			}
 			continue
@@ -86,6 +97,7 @@ func (st *stream) lost() {
 // pass passes a part on.
 func (st *stream) pass(p *part) {
 	if p.file != nil {
+		defer st.srv.held.Add(-1)
 		defer p.file.File.Close()
 	}
 	switch {
@@ -203,7 +215,7 @@ func (st *stream) fail(cause error) {
 		st.cut = true
 		return
 	}
-	status, reason := verdictOf(cause)
+	status, reason := st.srv.verdictOf(cause)
 	st.send(status, plainText, []byte(reason+"\n"))
 }
 
@@ -215,7 +227,9 @@ func (st *stream) write(b []byte) {
 		b = b[n:]
 		if err != nil {
 			st.lost()
+			return
 		}
+		st.carrier.unread.moved.Store(st.srv.cfg.Clock())
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 // to a file.
 const maxInline = 64 << 10
 
+// inlinedMost is what bodies may take of memory together while they come, and
+// until they were answered; beyond it small ones go to a file as well.
+const inlinedMost = 64 << 20
+
 // body is a request's body as it is read.
 type body struct {
 	inline []byte
@@ -27,6 +31,7 @@ type body struct {
 var (
 	errTooLarge  = &http1.Error{Status: 413, Reason: "the request body is too large"}
 	errNoRoom    = &http1.Error{Status: 507, Reason: "no room for the request body"}
+	errNoFile    = &http1.Error{Status: 503, Reason: "too many request bodies at once"}
 	errSpoolLost = &http1.Error{Status: 500, Reason: "the request body could not be stored"}
 )
 
@@ -34,8 +39,12 @@ var (
 func (b *body) discard(s *Server) {
 	if b.spool != nil {
 		b.spool.Close()
+		s.held.Add(-1)
 		s.spooled.Add(-b.length)
 		b.spool = nil
+	}
+	if n := len(b.inline); n > 0 {
+		s.inlined.Add(-int64(n))
 	}
 	b.inline = b.inline[:0]
 	if cap(b.inline) > smallInput {
@@ -125,8 +134,9 @@ func (x *exchange) keep(data []byte) *http1.Error {
 	if limit := x.srv.cfg.MaxBody; limit > 0 && total > limit {
 		return errTooLarge
 	}
-	if b.spool == nil && total <= maxInline {
+	if b.spool == nil && total <= maxInline && x.srv.inlined.Load() < inlinedMost {
 		b.inline = append(b.inline, data...)
+		x.srv.inlined.Add(int64(len(data)))
 		return nil
 	}
 	if b.spool == nil {
@@ -143,11 +153,16 @@ func (x *exchange) keep(data []byte) *http1.Error {
 // spool moves the body to a file that never has a name.
 func (x *exchange) spool() (err error) {
 	b := &x.body
+	if !x.srv.mayOpenFile() {
+		return syscall.EMFILE
+	}
 	if b.spool, err = unnamedFile(x.srv.cfg.SpoolDir); err != nil {
 		return err
 	}
+	x.srv.held.Add(1)
 	inline := b.inline
 	b.inline = nil
+	x.srv.inlined.Add(-int64(len(inline)))
 	return x.srv.store(b, inline)
 }
 
@@ -166,8 +181,11 @@ func (s *Server) store(b *body, data []byte) error {
 // spoolFault maps a failed store to a verdict.
 func (x *exchange) spoolFault(err error) *http1.Error {
 	x.srv.warned.once(x.srv, fmt.Sprint("spool ", err), fmt.Sprintf("a request body could not be stored: %v", err))
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return errNoRoom
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return errNoFile
 	}
 	return errSpoolLost
 }

@@ -27,6 +27,9 @@ type conn struct {
 	in    input
 	stage stage // what the sweeper times
 
+	unread unread // of HTTP/2
+	shed   bool   // of the sweeper: it was ended for what it leaves unread
+
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true
 	out     output    // guarded by mu
@@ -234,6 +237,8 @@ func (c *conn) came(err error) bool {
 		return true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.expired()
+	case errors.Is(err, errHeads):
+		return c.refuse(errHeads)
 	default:
 		c.gone(err)
 	}
@@ -375,7 +380,7 @@ func (c *conn) failLocked(cause error) {
 		c.cutLocked()
 		return
 	}
-	status, reason := verdictOf(cause)
+	status, reason := c.srv.verdictOf(cause)
 	fields := c.srv.commonFields(nil)
 	if status == 503 {
 		fields = append(fields, "Retry-After: 1\r\n"...)
@@ -388,8 +393,12 @@ func (c *conn) failLocked(cause error) {
 	c.endLocked()
 }
 
-// verdictOf maps a cause to what the client is told.
-func verdictOf(cause error) (status int, reason string) {
+// verdictOf maps a cause to what the client is told. Want of descriptors is the
+// administrator's business as well.
+func (s *Server) verdictOf(cause error) (status int, reason string) {
+	if errors.Is(cause, sched.ErrNoDescriptor) {
+		s.warned.once(s, cause.Error(), "a response was not sent: "+cause.Error())
+	}
 	switch {
 	case errors.Is(cause, sched.ErrAppFailed), errors.Is(cause, errNonconforming):
 		return 500, "the application failed"
@@ -397,8 +406,8 @@ func verdictOf(cause error) (status int, reason string) {
 		return 503, errOverload.Reason
 	case errors.Is(cause, sched.ErrTimeout):
 		return 504, "the application took too long"
-	case errors.Is(cause, sched.ErrStopped):
-		return 503, "the server stops"
+	case errors.Is(cause, sched.ErrStopped), errors.Is(cause, sched.ErrNoDescriptor):
+		return 503, cause.Error()
 	}
 	return 502, cause.Error()
 }

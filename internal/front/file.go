@@ -21,6 +21,11 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 		c.endLocked()
 		return
 	}
+	if c.srv.filesFull() {
+		body.File.Close()
+		c.failLocked(sched.ErrNoDescriptor)
+		return
+	}
 	f.Body = 0
 	c.reply.file = body.Length
 	b, fault := c.appendHead(nil, f, head)
@@ -40,6 +45,7 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 	r.started = true
 	c.sendLocked(b, nil, nil)
 	c.out.file = &body
+	c.srv.held.Add(1)
 	if !c.out.busy {
 		c.out.busy = true
 		c.stage.enter(stageWrite)
@@ -55,6 +61,7 @@ const fileStep = 1 << 20
 func (c *conn) sendFileLocked() {
 	body := c.out.file
 	c.out.file = nil
+	defer c.srv.held.Add(-1)
 	defer body.File.Close()
 	if _, err := body.File.Seek(body.Offset, io.SeekStart); err != nil {
 		c.lied("its file cannot be read: " + err.Error())

@@ -415,6 +415,52 @@ func TestHTTP2SlowReaderGetsNoCredit(t *testing.T) {
 	}
 }
 
+// What a client of HTTP/2 does not read counts against what all clients together
+// may leave unread.
+func TestHTTP2UnreadAnswersCount(t *testing.T) {
+	body := strings.Repeat("x", 100<<10)
+	s, _ := serveHTTP2App(t, func(c *appCall) { c.answer("200 OK", body) })
+	h := s.dialHTTP2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	h.get(1, "/")
+	h.wantHead(t, 1, ":status", "200")
+	if n := s.queued.Load(); n != int64(len(body)) {
+		t.Errorf("%d of %d bytes count", n, len(body))
+	}
+	if err := h.framer.WriteRSTStream(1, http2.ErrCodeCancel); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where all clients together leave too much unread, those of HTTP/2 that have
+// stalled are ended, the one that leaves most first.
+func TestHTTP2StalledConnectionsAreShed(t *testing.T) {
+	s, _ := serveHTTP2App(t, func(c *appCall) { c.answer("200 OK", strings.Repeat("x", len(c.environ["PATH_INFO"])<<14)) })
+	stalled := http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}
+	little, much := s.dialHTTP2(t, stalled), s.dialHTTP2(t, stalled)
+	for path, h := range map[string]*rawHTTP2{"/a": little, "/aaaa": much} {
+		h.get(1, path)
+		h.wantHead(t, 1, ":status", "200")
+	}
+	later := s.cfg.Clock() + int64(stallLimit) + 1
+	s.mu.Lock()
+	s.relieveLocked(later) // nothing: it is far from the limit
+	s.mu.Unlock()
+	const others = queuedMost - 50<<10 // and 112 KiB
+	s.queued.Add(others)
+	s.mu.Lock()
+	s.relieveLocked(later)
+	s.mu.Unlock()
+	_ = much.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, much.nc); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the one that leaves most is not ended")
+	}
+	s.log.wait(t, "of answers unread")
+	s.queued.Add(-others)
+	if err := little.framer.WriteRSTStream(1, http2.ErrCodeCancel); err != nil {
+		t.Errorf("the other one was ended too: %v", err)
+	}
+}
+
 // Of a client that resets each request at once (CVE-2023-44487) no more run than
 // it may have streams, and then it is sent away.
 func TestHTTP2RapidReset(t *testing.T) {

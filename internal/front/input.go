@@ -65,6 +65,9 @@ func (in *input) release() {
 	case largeInput:
 		largeInputs.Put((*[largeInput]byte)(in.buf[:largeInput]))
 	}
+	if cap(in.buf) > smallInput {
+		in.c.srv.heads.Add(-int64(cap(in.buf)))
+	}
 	in.buf, in.r, in.w = nil, 0, 0
 }
 
@@ -184,12 +187,21 @@ func (in *input) makeRoom() error {
 	if len(in.buf) == smallInput {
 		size = largeInput
 	}
-	if size > 2*http1.MaxHead {
+	switch {
+	case size > 2*http1.MaxHead:
 		return io.ErrShortBuffer
+	case in.c.srv.heads.Load() > headsMost:
+		return errHeads
 	}
 	in.grow(size)
 	return nil
 }
+
+// headsMost is what heads beyond a small buffer may take of memory together:
+// their clients could stop in the middle of them.
+const headsMost = 64 << 20
+
+var errHeads = &http1.Error{Status: 503, Reason: "too many large request heads at once"}
 
 func (in *input) grow(size int) {
 	var buf []byte
@@ -200,6 +212,7 @@ func (in *input) grow(size int) {
 	}
 	r, w := in.r, copy(buf, in.buf[:in.w])
 	in.release()
+	in.c.srv.heads.Add(int64(size))
 	in.buf, in.r, in.w = buf, r, w
 }
 

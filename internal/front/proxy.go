@@ -1,8 +1,10 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -34,6 +36,8 @@ func (p *ProxyProtocol) On() bool { return p.Versions != 0 }
 // proxyLimit is how long the header may take. It comes in the first packet.
 const proxyLimit = 5 * time.Second
 
+var errProxyLate = fmt.Errorf("its PROXY header did not come within %v", proxyLimit)
+
 // readProxyHeader takes the header from the connection and reports whether
 // there was a good one.
 func (c *conn) readProxyHeader() bool {
@@ -47,6 +51,9 @@ func (c *conn) readProxyHeader() bool {
 	h, err := takeProxyHeader(nc.(syscall.Conn), c.srv.cfg.Proxy.Versions)
 	_ = nc.SetReadDeadline(noDeadline)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) { // whose text has the port
+			err = errProxyLate
+		}
 		c.srv.warned.once(c.srv, "proxy "+c.peer.addr+err.Error(),
 			fmt.Sprintf("a connection from %s is refused: %v", c.peer.addr, err))
 		return false

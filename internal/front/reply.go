@@ -313,6 +313,10 @@ const creditStep = 64 << 10
 // window is small: its thread, not the master's memory, waits for the client.
 // What the kernel has taken of an answer does not count.
 const (
+	// AnswerWindow is how much of an answer is taken from its worker before the
+	// client reads any of it.
+	AnswerWindow = 256 << 10
+
 	queuedMost  = 64 << 20
 	smallWindow = 16 << 10
 )

@@ -21,6 +21,7 @@ type Config struct {
 	MaxBody      int64         // bytes; 0: no limit
 	KeepAlive    time.Duration // how long a connection may be idle; 0: one request each
 	MaxConns     int
+	MaxFiles     int    // connections, spooled bodies and files that are sent; 0: no limit of their own
 	SpoolDir     string // "": the system's temporary directory
 	HealthPath   string // "": none
 	ServerTiming bool
@@ -45,8 +46,11 @@ type Server struct {
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
 	spooled  atomic.Int64           // bytes in spool files
+	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
 	fault    atomic.Pointer[[]byte] // see ShowFault
 	queued   atomic.Int64           // response bytes that wait for slow clients
+	heads    atomic.Int64           // bytes of buffers that hold large heads
+	inlined  atomic.Int64           // bytes of bodies that are read into memory
 
 	mu         sync.Mutex
 	conns      map[*conn]struct{} // guarded by mu

@@ -101,6 +101,10 @@ func (s *Server) sweep(now int64) {
 			_ = c.nc.SetReadDeadline(longAgo)
 		}
 	}
+	if s.filesFull() {
+		s.evictLocked()
+	}
+	s.relieveLocked(now)
 	s.left.Broadcast() // who waits for room may find another to evict
 }
 

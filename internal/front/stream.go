@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"girin/internal/http1"
@@ -19,6 +20,8 @@ import (
 // owns all but what is under mu.
 type stream struct {
 	exchange
+	carrier *conn
+	begun   atomic.Bool // a worker has begun to answer
 	w       http.ResponseWriter
 	r       *http.Request
 	control *http.ResponseController
@@ -46,7 +49,7 @@ func (p *part) ends() bool { return p.cause != nil || p.frame.Flags&wire.Final !
 func newStream(c *conn, w http.ResponseWriter, r *http.Request) *stream {
 	st := &stream{
 		exchange: exchange{srv: c.srv, peer: c.peer, streamed: true},
-		w:        w, r: r, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
+		carrier:  c, w: w, r: r, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
 	}
 	st.call.Answer, st.call.Base = st, c.ls.base
 	return st
@@ -240,7 +243,9 @@ func (st *stream) submit() bool {
 		running: true, keep: true, head: st.isHead, whole: true, minor: st.req.Minor, remain: -1,
 		streamed: true, record: st.reply.record,
 	}
+	st.carrier.unread.enter(st)
 	if err := queue.Submit(&st.call); err != nil {
+		st.carrier.unread.leave(st)
 		st.fail(err)
 		st.ended()
 		queue.Release(&st.call)

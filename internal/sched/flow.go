@@ -35,11 +35,17 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
 	}
 }
 
-// File passes an answer on whose body is a file's.
+// File passes an answer on whose body is a file's; nil: the server had no
+// descriptor left to take it.
 func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
 	c := q.find(f.ID)
 	if c == nil {
 		body.File.Close()
+		return
+	}
+	if body.File == nil {
+		q.served(f)
+		q.fail(c, f.ID, ErrNoDescriptor)
 		return
 	}
 	if c.owner.Load() == nil {

@@ -29,6 +29,8 @@ var (
 	ErrTimeout    = errors.New("the request ran longer than the timeout")
 	ErrCancelled  = errors.New("the client has gone")
 	ErrStopped    = errors.New("the server stops")
+
+	ErrNoDescriptor = errors.New("no file descriptor is left to send this file")
 )
 
 // Lane carries packets to whichever worker reads first.

@@ -19,11 +19,11 @@ func (w *Worker) readControl() error {
 	buf := make([]byte, wire.MaxControl)
 	oob := make([]byte, unix.CmsgSpace(4*4))
 	for {
-		n, oobn, _, _, err := w.control.ReadMsgUnix(buf, oob)
+		n, oobn, flags, _, err := w.control.ReadMsgUnix(buf, oob)
 		if errors.Is(err, syscall.ECONNRESET) {
 			// It ended with messages of ours unread. The kernel says so once;
 			// what it sent before is still there.
-			n, oobn, _, _, err = w.control.ReadMsgUnix(buf, oob)
+			n, oobn, flags, _, err = w.control.ReadMsgUnix(buf, oob)
 		}
 		if err != nil {
 			return ended(err)
@@ -35,7 +35,13 @@ func (w *Worker) readControl() error {
 		if err != nil {
 			return err
 		}
-		if err := w.take(c, payload, oob[:oobn]); err != nil {
+		// Without a free descriptor the kernel leaves out the one that came.
+		if c.Op == wire.File && oobn == 0 && flags&unix.MSG_CTRUNC != 0 {
+			err = w.takeBody(payload, nil)
+		} else {
+			err = w.take(c, payload, oob[:oobn])
+		}
+		if err != nil {
 			return fmt.Errorf("control message %d: %w", c.Op, err)
 		}
 	}
@@ -69,7 +75,11 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	case wire.Retire:
 		w.retires.Store(true)
 	case wire.File:
-		return w.takeBody(payload, oob)
+		f, err := takeFile(oob)
+		if err != nil {
+			return err
+		}
+		return w.takeBody(payload, f)
 	case wire.Pong:
 		w.silent.Store(0)
 	case wire.Idle:
@@ -79,12 +89,9 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	return nil
 }
 
-// takeBody passes on an answer whose body is a file.
-func (w *Worker) takeBody(payload, oob []byte) error {
-	f, err := takeFile(oob)
-	if err != nil {
-		return err
-	}
+// takeBody passes on an answer whose body is a file; nil: it could not be
+// received.
+func (w *Worker) takeBody(payload []byte, f *os.File) error {
 	const fixed = 16 + wire.ResponseHead
 	if len(payload) < fixed {
 		f.Close()

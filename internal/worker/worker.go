@@ -82,6 +82,7 @@ func (b *Broken) Error() string { return b.Text }
 // goroutines that serve the worker, never after Done is closed.
 type Receiver interface {
 	Frame(w *Worker, f *wire.Frame, head, body []byte)
+	// File gets an answer whose body is a file; nil: there was no descriptor for it.
 	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64)
 	Log(w *Worker, level int, text string)
 	Stacks(w *Worker, text string)
