@@ -47,7 +47,7 @@ bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= 
 lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (ARGS= for girin lab article)
 	$(TESTENV) bin/girin lab article $(ARGS)
 
-faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (12 minutes, root; CHAOS= seconds)
+faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (25 minutes, root; CHAOS= seconds; ARGS='-k TEST' renews its line)
 	FAULTS=full $(TESTENV) python -m pytest -v tests/faults $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import client
 import raw
 import servers
 import table
@@ -17,12 +18,14 @@ FULL = os.environ.get("FAULTS") == "full"
 GUNICORN_HAS = ("sync", "gthread", "gevent")  # of the classes
 HERE = Path(__file__).parent
 ROWS = pytest.StashKey[dict[str, table.Row]]()
+LEFT_OUT = pytest.StashKey[set[str]]()  # tests of which a variant was not asked for
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "promise(text, fault): a line of docs/RELIABILITY.md")
     config.addinivalue_line("markers", "full: takes long; only of make faults")
     config.stash.setdefault(ROWS, {})
+    config.stash.setdefault(LEFT_OUT, set())
 
 
 def pytest_collection_modifyitems(config, items):
@@ -65,11 +68,21 @@ def gunicorn(record):
     """The same of gunicorn, with a record of its own."""
     record = Record(record.path.with_name("gunicorn-record"))
 
-    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None):
+    def start(worker_class="gthread", workers=1, threads=1, *options, app="faultapp", cwd=HERE, env=None, within=None):
         server = servers.gunicorn(worker_class, workers, threads, "--log-level", "info", *options)
+        if within is not None:
+            server = dataclasses.replace(server, command=within.command(server.command))
         return servers.running(server, app, cwd=cwd, env={**record.env, **(env or {})})
     start.record = record
     return start
+
+
+def came_of(call) -> str:
+    """What a call returned, or how it failed: gunicorn is measured, not judged."""
+    try:
+        return str(call())
+    except (OSError, client.BadResponse, subprocess.TimeoutExpired, AssertionError) as error:
+        return type(error).__name__
 
 
 @pytest.fixture
@@ -126,8 +139,18 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def pytest_deselected(items):
+    for item in items:
+        item.config.stash[LEFT_OUT].add(item.originalname)
+
+
 def pytest_sessionfinish(session):
-    rows = session.config.stash.get(ROWS, {})
-    options = session.config.option
-    if FULL and [Path(arg).resolve() for arg in session.config.args] == [HERE.resolve()] and not (options.keyword or options.markexpr):
-        table.write(list(rows.values()))
+    """A whole run writes the page; one of some tests renews the lines of those that it ran in every variant."""
+    config = session.config
+    rows = [row for row in config.stash.get(ROWS, {}).values() if row.test not in config.stash[LEFT_OUT]]
+    if not FULL or config.option.collectonly:
+        return
+    if [Path(arg).resolve() for arg in config.args] == [HERE.resolve()] and not config.stash[LEFT_OUT]:
+        table.write(rows)
+    elif "::" not in "".join(config.args):  # which may name one variant
+        table.renew(rows)

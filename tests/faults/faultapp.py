@@ -6,6 +6,7 @@ to an append-only descriptor each, so no fault can tear it.
 """
 import atexit
 import os
+import tempfile
 import time
 from urllib.parse import parse_qs
 
@@ -79,6 +80,11 @@ def application(environ, start_response):
         while piece := environ["wsgi.input"].read(1 << 16):
             size += len(piece)
         body = b"%d" % size
+    elif path == "/file":
+        file = tempfile.TemporaryFile()
+        file.truncate(int(query["count"]))
+        start_response("200 OK", [("Content-Length", query["count"])])
+        return environ["wsgi.file_wrapper"](file)
     elif path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Stream(number, int(query["count"]), pause)

@@ -17,7 +17,8 @@ class Record:
     def lines(self, what: str) -> list[tuple[int, int]]:
         """(number, pid) of each line of a kind, in the order they were noted."""
         found = []
-        for line in self.path.read_text().splitlines():
+        whole = self.path.read_text().rpartition("\n")[0]  # the last line may be being written
+        for line in whole.splitlines():
             kind, number, pid = line.split()
             if kind == what:
                 found.append((int(number), int(pid)))

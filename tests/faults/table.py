@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,8 @@ INTRODUCTION = """\
 
 `make faults` wrote this page on {machine}, {python}. Every line is a test that
 injects a real fault into real processes and fails if the promise does not hold;
-the figures are those of that run. Beside girin stands gunicorn {gunicorn}, with the
+the figures are those of that run, or of a later one of that test alone
+(`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
 same class, workers, threads and load, where the same fault can be put to it; it is
 measured, not judged. A dash means that it has no such promise or that the fault
 cannot be put to it.
@@ -46,6 +48,21 @@ def cell(figures: dict[str, str]) -> str:
         every = f"{', '.join(figures)}: " if len(figures) > 1 else ""
         return every + texts.pop()
     return "<br>".join(f"{variant}: {text}" if variant else text for variant, text in figures.items())
+
+
+def renew(rows: list[Row], path: Path = PAGE) -> None:
+    """Puts the lines of these tests in the place of older ones, or at the end of their chapter."""
+    page = path.read_text()
+    for row in rows:
+        line = re.compile(rf"^\|.*\| `{row.test}` \|$", re.MULTILINE)
+        if line.search(page):
+            page = line.sub(lambda _: str(row), page)
+        else:
+            start = page.index(f"## {row.chapter}\n")
+            end = page.find("\n\n## ", start)
+            end = len(page.rstrip()) if end < 0 else end
+            page = f"{page[:end]}\n{row}{page[end:]}"
+    path.write_text(page)
 
 
 def write(rows: list[Row], path: Path = PAGE) -> None:

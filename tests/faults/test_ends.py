@@ -18,7 +18,7 @@ import client
 import procs
 import raw
 import servers
-from conftest import GUNICORN_HAS, HERE
+from conftest import GUNICORN_HAS, HERE, came_of
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 2), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -131,17 +131,25 @@ def test_idle_connections_get_one_more(girin, gunicorn, measured, full):
 
 @every_class
 @pytest.mark.promise("What does not finish within `--graceful-timeout` is ended", "TERM during a 3600 s request; `--graceful-timeout 1`")
-def test_grace_is_bounded(girin, record, measured, worker_class):
+def test_grace_is_bounded(girin, gunicorn, record, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
-    with girin(worker_class, workers, threads, "--graceful-timeout", "1") as run, raw.connect(run.port) as s:
-        s.sendall(raw.head("/sleep?s=3600&n=7"))
-        raw.until(lambda: 7 in record.begun())
-        began = time.monotonic()
-        run.process.terminate()
-        run.process.wait(10)
-        took = time.monotonic() - began
+
+    def measure(run, record):
+        with raw.connect(run.port) as s:
+            s.sendall(raw.head("/sleep?s=3600&n=7"))
+            raw.until(lambda: 7 in record.begun())
+            began = time.monotonic()
+            run.process.terminate()
+            run.process.wait(10)
+            return time.monotonic() - began
+
+    with girin(worker_class, workers, threads, "--graceful-timeout", "1") as run:
+        took = measure(run, record)
         assert 0.9 < took < 3
         measured.girin(f"ended after {took:.1f} s")
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, workers, threads, "--graceful-timeout", "1") as run:
+            measured.gunicorn(came_of(lambda: f"ended after {measure(run, gunicorn.record):.1f} s"))
 
 
 SIGNALS = {"a second TERM": [signal.SIGTERM, signal.SIGTERM], "QUIT": [signal.SIGQUIT], "INT": [signal.SIGINT]}
@@ -149,22 +157,29 @@ SIGNALS = {"a second TERM": [signal.SIGTERM, signal.SIGTERM], "QUIT": [signal.SI
 
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.promise("A second TERM, QUIT or INT ends at once", "during a 3600 s request")
-def test_at_once(girin, record, measured, name):
-    with girin("gthread", 2, 2) as run, raw.connect(run.port) as s:
-        s.sendall(raw.head("/sleep?s=3600&n=7"))
-        raw.until(lambda: 7 in record.begun())
+def test_at_once(girin, gunicorn, record, measured, full, name):
+    def measure(run, record):
+        with raw.connect(run.port) as s:
+            s.sendall(raw.head("/sleep?s=3600&n=7"))
+            raw.until(lambda: 7 in record.begun())
+            for i, sig in enumerate(SIGNALS[name]):
+                if i:
+                    raw.until(lambda: "Handling signal: term" in run.output())
+                    time.sleep(0.3)  # a TERM sooner counts as the same: timeout(1) sends two
+                os.kill(run.process.pid, sig)
+                began = time.monotonic()
+            run.process.wait(5)
+            return time.monotonic() - began
+
+    with girin("gthread", 2, 2) as run:
         tree = run.tree
-        for i, sig in enumerate(SIGNALS[name]):
-            if i:
-                raw.until(lambda: "Handling signal: term" in run.output())
-                time.sleep(0.3)  # a TERM sooner counts as the same: timeout(1) sends two
-            os.kill(run.process.pid, sig)
-            began = time.monotonic()
-        run.process.wait(5)
-        took = time.monotonic() - began
+        took = measure(run, record)
         assert took < 1
         raw.until(lambda: not any(map(procs.alive, tree)), 1)
         measured.girin(f"{1000 * took:.0f} ms")
+    if full:
+        with gunicorn("gthread", 2, 2) as run:
+            measured.gunicorn(came_of(lambda: f"{1000 * measure(run, gunicorn.record):.0f} ms"))
 
 
 @every_class
@@ -199,34 +214,43 @@ def test_killed_master(girin, gunicorn, record, measured, full, worker_class):
                      "TERM and a new master, 20 times, on one listening socket, under 16 clients")
 def test_restarts_behind_a_socket(measured, record, full):
     count = 20 if full else 3
+    options = ("-k", "gthread", "-w", "2", "--threads", "4")
+    load, statuses = restarted(count, record, [str(servers.GIRIN), "serve", "--python", sys.executable, *options])
+    assert not load.failed, load.summary()
+    assert statuses == {0}
+    measured.girin(f"{count} restarts: {load.summary()}")
+    if full:
+        load, _ = restarted(count, record, [str(servers.BIN / "gunicorn"), "--no-control-socket", *options])
+        measured.gunicorn(f"{count} restarts: {load.summary()}")
+
+
+def restarted(count, record, command):
+    """What came of requests while a server ended and started again behind one socket, and how it ended."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        port = listener.getsockname()[1]
-        os.set_inheritable(listener.fileno(), True)
-        command = [str(servers.GIRIN), "serve", "--python", sys.executable, "-b", f"fd://{listener.fileno()}",
-                   "-k", "gthread", "-w", "2", "--threads", "4", "faultapp"]
+        port, fd = listener.getsockname()[1], listener.fileno()
+        os.set_inheritable(fd, True)
 
         def start():
-            return subprocess.Popen(command, cwd=HERE, env={**os.environ, **record.env}, pass_fds=[listener.fileno()],
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return subprocess.Popen([*command, "-b", f"fd://{fd}", "faultapp"], cwd=HERE, env={**os.environ, **record.env},
+                                    pass_fds=[fd], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-        master = start()
+        master, statuses = start(), set()
         try:
             client.get(port, "/")
             with Load(port, 16) as load:
                 for _ in range(count):
                     master.terminate()
-                    assert master.wait(10) == 0
+                    statuses.add(master.wait(40))
                     master = start()
                     client.get(port, "/")
         finally:
             master.kill()
             master.wait()
-    assert not load.failed, load.summary()
-    measured.girin(f"{count} restarts: {load.summary()}")
+    return load, statuses
 
 
 @pytest.mark.promise("As PID 1 it reaps strangers and ends by TERM", "a PID namespace (unshare); a worker's child is orphaned; TERM")
-def test_as_pid_1(measured, tmp_path, record):
+def test_as_pid_1(measured, tmp_path, full):
     (tmp_path / "orphans.py").write_text(
         "import os\n"
         "def application(environ, start_response):\n"
@@ -235,17 +259,25 @@ def test_as_pid_1(measured, tmp_path, record):
         "        os._exit(0)\n"
         "    try:\n        os.waitpid(-1, 0)\n    except ChildProcessError:\n        pass\n"
         "    start_response('200 OK', [])\n    return [b'ok']\n")
-    server = servers.girin("gthread", 1, 1)
+    assert as_pid_1(servers.girin("gthread", 1, 1), tmp_path) == (0, 0)
+    measured.girin("10 orphans reaped; TERM ends it with 0")
+    if full:
+        left, status = as_pid_1(servers.gunicorn("gthread", 1, 1), tmp_path)
+        measured.gunicorn(f"{10 - left} orphans reaped; TERM ends it with {status}")
+
+
+def as_pid_1(server, folder) -> tuple[int, int]:
+    """How many orphans are left of ten, and the exit status."""
     command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *server.command)
-    with servers.running(servers.Server("girin", "as PID 1", command), "orphans", cwd=tmp_path) as run:
-        master = next(pid for pid in run.tree if "girin" in open(f"/proc/{pid}/comm").read())
+    with servers.running(servers.Server(server.maker, "as PID 1", command), "orphans", cwd=folder) as run:
+        [master] = run.children  # unshare's
         for _ in range(10):
             assert client.get(run.port, "/orphan").status == 200
         zombies = lambda: [pid for pid in run.tree if servers.process_stat(pid)[:1] == ["Z"]]
-        raw.until(lambda: not zombies(), 5, "reaping")
+        came_of(lambda: raw.until(lambda: not zombies(), 5))
+        left = len(zombies())
         os.kill(master, signal.SIGTERM)
-        assert run.process.wait(10) == 0
-        measured.girin("10 orphans reaped; TERM ends it with 0")
+        return left, run.process.wait(10)
 
 
 def test_a_daemon_thread_does_not_hold_up_the_end(girin):

@@ -12,7 +12,7 @@ import pytest
 
 import client
 import raw
-from conftest import GUNICORN_HAS
+from conftest import GUNICORN_HAS, came_of
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -53,20 +53,24 @@ def test_reload_under_load(girin, gunicorn, measured, full, worker_class):
 
 @every_class
 @pytest.mark.promise("Requests that are running when HUP comes finish", "HUP while the only worker sleeps 0.5 s")
-def test_running_requests_finish(girin, measured, worker_class):
-    with girin(worker_class, 1, CLASSES[worker_class][1]) as run, client.Connection(run.port) as connection:
+def test_running_requests_finish(girin, gunicorn, record, measured, full, worker_class):
+    threads = CLASSES[worker_class][1]
+
+    def measure(run, record):
+        with client.Connection(run.port) as connection:
+            connection.send("/sleep?s=0.5&n=7")
+            raw.until(lambda: 7 in record.begun())
+            os.kill(run.process.pid, signal.SIGHUP)
+            return connection.receive().status
+
+    with girin(worker_class, 1, threads) as run:
         old = run.children
-        connection.send("/sleep?s=0.5&n=7")
-        raw.until(lambda: "7" in [line.split()[1] for line in record_of(run)])
-        os.kill(run.process.pid, signal.SIGHUP)
-        assert connection.receive().status == 200
+        assert measure(run, record) == 200
         raw.until(lambda: run.children and not set(run.children) & set(old), 20, "the old worker's end")
         measured.girin("200")
-
-
-def record_of(run):
-    environ = dict(entry.split("=", 1) for entry in open(f"/proc/{run.process.pid}/environ").read().split("\0") if "=" in entry)
-    return open(environ["RECORD"]).read().splitlines()
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, 1, threads) as run:
+            measured.gunicorn(came_of(lambda: measure(run, gunicorn.record)))
 
 
 @pytest.mark.promise("A version that cannot start changes nothing; the log says why",

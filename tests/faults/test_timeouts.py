@@ -14,7 +14,7 @@ import pytest
 
 import client
 import raw
-from conftest import GUNICORN_HAS
+from conftest import GUNICORN_HAS, came_of
 
 CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 1), "auto": (1, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
@@ -54,9 +54,14 @@ def test_stuck_request(girin, gunicorn, measured, full, worker_class):
                 measured.gunicorn(f"{what} after {time.monotonic() - began:.1f} s")
             except TimeoutError:
                 measured.gunicorn("nothing within 5 s: the limit is the worker's, not the request's")
-            for child in run.children:  # or it would wait for the request at the end
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+            kill_workers(run)
+
+
+def kill_workers(run):
+    """Or gunicorn would wait for the request when it is to end."""
+    for child in run.children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.promise("The stuck thread's process is replaced, and serves with its other threads until then",
@@ -78,18 +83,22 @@ def test_other_threads_serve_on(girin, measured):
 
 @every_class
 @pytest.mark.promise("A stream that goes on sending is not cut",
-                     "10 blocks, 0.15 s apart; `--timeout 0.5`")
-def test_stream_goes_on(girin, measured, worker_class):
+                     "20 blocks, 0.15 s apart; `--timeout 0.5` (gunicorn 1)")
+def test_stream_goes_on(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads, "--timeout", str(LIMIT)) as run:
-        answer = client.get(run.port, "/stream?count=10&s=0.15")
-        assert len(answer.body) == 80
-        measured.girin("whole after 1.5 s")
+        answer = client.get(run.port, "/stream?count=20&s=0.15")
+        assert len(answer.body) == 160
+        measured.girin("whole after 3 s")
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, workers, threads, "--timeout", "1") as run:
+            blocks = came_of(lambda: len(client.get(run.port, "/stream?count=20&s=0.15").body) // 8)
+            measured.gunicorn("whole after 3 s" if blocks == "20" else f"cut ({blocks})")
 
 
 @every_class
-@pytest.mark.promise("A stream that stops sending is cut at `--timeout`", "two blocks, then 3600 s; `--timeout 0.5`")
-def test_stream_stops(girin, measured, worker_class):
+@pytest.mark.promise("A stream that stops sending is cut at `--timeout`", "two blocks, then 3600 s; `--timeout 0.5` (gunicorn 1)")
+def test_stream_stops(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads, "--timeout", str(LIMIT), "--graceful-timeout", "0.5") as run:
         answer, took = timed(run.port, "/stream?count=2&s=3600")
@@ -97,6 +106,14 @@ def test_stream_stops(girin, measured, worker_class):
         assert LIMIT <= took < LIMIT + 1
         raw.until(lambda: "its response was cut" in run.output())
         measured.girin(f"cut after {took:.2f} s")
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, workers, threads, "--timeout", "1", "--graceful-timeout", "1") as run:
+            with raw.connect(run.port, 5) as s:
+                s.sendall(raw.head("/stream?count=2&s=3600", "Connection: close"))
+                began = time.monotonic()
+                how = came_of(lambda: raw.read_to_end(s).status)
+                measured.gunicorn("open after 5 s" if how == "TimeoutError" else f"cut after {time.monotonic() - began:.1f} s")
+            kill_workers(run)
 
 
 def test_no_timeout(girin):
@@ -110,7 +127,7 @@ HEAD, BODY = 20, 20  # seconds; see front
 @pytest.mark.full
 @pytest.mark.promise("A client that does not send its head or body in time gets 408; one that keeps to the rate may go on",
                      "half a head; a head at 4 bytes/s; half a body; a body at 1,000 bytes/s for 24 s")
-def test_deadlines_of_clients(girin, measured):
+def test_deadlines_of_clients(girin, gunicorn, measured):
     with girin("sync", 1) as run, ThreadPoolExecutor(8) as pool:
         head = raw.head("/body", "Content-Length: 24000", "Connection: close", f"X-Long: {'x' * 400}", method="POST")
         half_head = pool.submit(sent_slowly, run.port, head[:20], b"", 1)
@@ -125,6 +142,11 @@ def test_deadlines_of_clients(girin, measured):
         assert (answer.status, answer.body) == (200, b"24000")
         measured.girin(f"head 408 after {half_head.result()[1]:.1f} s, body 408 after {half_body.result()[1]:.1f} s; "
                        f"200 after {took:.0f} s at 1,000 bytes/s")
+    with gunicorn("sync", 1) as run, raw.connect(run.port, 40) as s:
+        s.sendall(head[:20])
+        began = time.monotonic()
+        how = came_of(lambda: raw.read_to_end(s).status or "closed without an answer")
+        measured.gunicorn(f"half a head: {how} after {time.monotonic() - began:.1f} s; the only worker was held so long")
 
 
 def sent_slowly(port, first, rest, pause, step=1):
@@ -146,11 +168,19 @@ def sent_slowly(port, first, rest, pause, step=1):
 
 
 @pytest.mark.promise("An idle keep-alive connection is closed after `--keep-alive`", "a client that asks nothing more; `--keep-alive 1`")
-def test_idle(girin, measured):
-    with girin("sync", 1, 1, "--keep-alive", "1") as run, client.Connection(run.port) as connection:
-        assert connection.get("/").status == 200
-        began = time.monotonic()
-        assert connection.socket.recv(1) == b""
-        took = time.monotonic() - began
+def test_idle(girin, gunicorn, measured, full):
+    def measure(run):
+        with client.Connection(run.port, 10) as connection:
+            assert connection.get("/").status == 200
+            began = time.monotonic()
+            assert connection.socket.recv(1) == b""
+            return time.monotonic() - began
+
+    options = ("gthread", 1, 2, "--keep-alive", "1")
+    with girin(*options) as run:
+        took = measure(run)
         assert 0.9 < took < 2
         measured.girin(f"closed after {took:.2f} s")
+    if full:
+        with gunicorn(*options) as run:
+            measured.gunicorn(came_of(lambda: f"closed after {measure(run):.2f} s"))

@@ -16,7 +16,7 @@ import client
 import memorygroup
 import procs
 import raw
-from conftest import GUNICORN_HAS
+from conftest import GUNICORN_HAS, came_of
 from load import Load
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -103,12 +103,12 @@ def test_stopped_worker(girin, gunicorn, measured, worker_class):
 
 
 @pytest.mark.promise("A crash loop backs off and keeps the master up", "an app whose workers die 50 ms after they are ready")
-def test_crash_loop(girin, measured, tmp_path):
+def test_crash_loop(girin, gunicorn, measured, full, tmp_path):
     app = tmp_path / "crashing.py"
     app.write_text("import os, threading\n"
                    "def application(environ, start_response):\n"
                    "    start_response('200 OK', [])\n    return [b'ok']\n"
-                   "if os.path.exists('broken'):\n    threading.Timer(0.05, os._exit, [3]).start()\n")
+                   "if os.path.exists('broken'):\n    threading.Timer(0.05, os._exit, [7]).start()\n")
     with girin("gthread", 1, 1, app="crashing", cwd=tmp_path) as run:
         (tmp_path / "broken").touch()
         before = procs.cpu_seconds(run.process.pid)
@@ -121,6 +121,13 @@ def test_crash_loop(girin, measured, tmp_path):
         raw.until(lambda: client.get(run.port, "/").status == 200, 20, "the mended app")
         starts = run.output().count("Booting worker")
         measured.girin(f"{starts} starts until the app was mended, waiting up to 1 s between them")
+    if full:
+        with gunicorn("gthread", 1, 1, app="crashing", cwd=tmp_path) as run:
+            (tmp_path / "broken").touch()
+            os.kill(run.children[0], signal.SIGKILL)
+            time.sleep(3)
+            alive = "goes on" if run.process.poll() is None else "has ended"
+            measured.gunicorn(f"{run.output().count('Booting worker')} starts in 3 s; the server {alive}")
 
 
 @every_class
@@ -157,7 +164,7 @@ def test_grown_worker(girin, measured):
 
 @pytest.mark.promise("A worker that the kernel ended for want of memory is named as such in the log",
                      "an app that takes 400 MiB in a memory cgroup of 250 MiB")
-def test_out_of_memory(girin, measured):
+def test_out_of_memory(girin, gunicorn, measured, full):
     with memorygroup.limited(250 << 20) as group, girin("gthread", 1, 2, within=group) as run:
         answer = raw.get(run.port, "/grow?mib=400")
         assert answer.status == 502
@@ -169,11 +176,17 @@ def test_out_of_memory(girin, measured):
         raw.until(lambda: "signal 9 (killed)\n" in run.output(), what="a kill that is not for want of memory")
         assert client.get(run.port, "/").status == 200
         measured.girin(f"502; logged: {line.partition('] ')[2].rpartition('] ')[2]}")
+    if full:
+        with memorygroup.limited(250 << 20) as group, gunicorn("gthread", 1, 2, within=group) as run:
+            status = came_of(lambda: raw.get(run.port, "/grow?mib=400").status)
+            raw.until(lambda: "SIGKILL" in run.output(), what="the reason in the log")
+            line = next(line for line in run.output().splitlines() if "SIGKILL" in line)
+            measured.gunicorn(f"status {status}; logged: {line.rpartition('] ')[2]}")
 
 
 @every_class
 @pytest.mark.promise("TTIN and TTOU start and end a worker", "both signals under 16 clients")
-def test_more_and_fewer(girin, measured, worker_class):
+def test_more_and_fewer(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
     with girin(worker_class, workers, threads) as run, Load(run.port, 16) as load:
         os.kill(run.process.pid, signal.SIGTTIN)
@@ -186,6 +199,29 @@ def test_more_and_fewer(girin, measured, worker_class):
         assert len(run.children) == 1
     assert not load.failed, load.summary()
     measured.girin(f"2 to 3 to 1 workers: {load.summary()}")
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, workers, threads) as run, Load(run.port, 16) as load:
+            for sig, count in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1)):
+                os.kill(run.process.pid, sig)
+                came_of(lambda: raw.until(lambda: len(run.children) == count))
+        measured.gunicorn(f"2 to 3 to 1 workers: {load.summary()}")
+
+
+@every_class
+@pytest.mark.promise("Signals for the master that come to every process of a service harm no worker",
+                     "USR1, HUP, TTIN and TTOU to all processes, as `systemctl kill` sends them, under 16 clients")
+def test_signals_to_all(girin, measured, worker_class):
+    workers, threads = CLASSES[worker_class]
+    with girin(worker_class, workers, threads) as run, Load(run.port, 16) as load:
+        for sig in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP):
+            for pid in run.tree:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sig)
+            time.sleep(0.3)
+        raw.until(lambda: "Reloaded" in run.output(), what="the reload")
+        assert "was ended by" not in run.output()
+    assert not load.failed, load.summary()
+    measured.girin(load.summary())
 
 
 def test_usr2_is_answered_and_harmless(girin):
