@@ -184,7 +184,7 @@ def test_out_of_memory(girin, gunicorn, measured, full):
             measured.gunicorn(f"status {status}; logged: {line.rpartition('] ')[2]}")
 
 
-@every_class
+@pytest.mark.parametrize("worker_class", [name for name in CLASSES if name != "auto"])  # where the load decides
 @pytest.mark.promise("TTIN and TTOU start and end a worker", "both signals under 16 clients")
 def test_more_and_fewer(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
