@@ -17,7 +17,11 @@ const wholeBody = 64 << 10
 // readResponses reads frames and passes them on. A frame whose body is not
 // there yet is passed on in parts.
 func (w *Worker) readResponses() error {
-	r := frameReader{src: w.response, buf: make([]byte, 16<<10)}
+	src, err := newSocketReader(w.response)
+	if err != nil {
+		return err
+	}
+	r := frameReader{src: src, buf: make([]byte, 16<<10)}
 	for {
 		f, head, err := r.next()
 		if err != nil {
