@@ -102,6 +102,7 @@ type Queue struct {
 	watch  watcher
 
 	inFlight atomic.Int64
+	reserved atomic.Int64 // bytes of the arena that Reserve took
 	capacity atomic.Int64 // threads of the workers that are ready
 	dated    atomic.Bool  // there are calls with a Since
 	main     *line        // what fixed classes read
@@ -327,7 +328,7 @@ func (q *Queue) end(c *Call, id uint64) bool {
 	if !tell && !c.live.CompareAndSwap(id|givenUp, 0) {
 		return false
 	}
-	c.unpack(q.cfg.Arena)
+	q.unpack(c)
 	q.inFlight.Add(-1)
 	if q.auto != nil {
 		q.auto.ended(c)
