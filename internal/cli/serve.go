@@ -217,7 +217,7 @@ func (s *server) run() int {
 
 // responseWindow is how much of a response the front takes from a worker before
 // the client reads any of it.
-const responseWindow = 256 << 10
+const responseWindow = 1 << 20
 
 // bootLimit is how long a worker may take to import the application: at least
 // a minute, however short requests must be.
