@@ -146,9 +146,9 @@ func (q *Queue) unpack(c *Call) {
 	}
 }
 
-// reservedMost is how much of the arena bodies that are still coming may take:
-// their clients may be slow, and other requests need it too.
-const reservedMost = 64 << 20
+// reservedMost is how much of the arena's 256 MiB bodies may take before they
+// have come: their clients may be slow, and other requests need it too.
+const reservedMost = 128 << 20
 
 // Reserve takes room in the arena for a call's environ block, which is complete,
 // and a body of n bytes, and returns the body's place: read there, it need not
@@ -157,16 +157,15 @@ const reservedMost = 64 << 20
 func (q *Queue) Reserve(c *Call, n int) []byte {
 	environ := c.Request[wire.RequestHead:]
 	size := len(environ) + n
-	if q.reserved.Add(int64(size)) > reservedMost {
-		q.reserved.Add(-int64(size))
-		return nil
-	}
 	block, at, ok := q.cfg.Arena.Alloc(size)
 	if !ok {
-		q.reserved.Add(-int64(size))
 		return nil
 	}
-	c.at, c.size, c.reserved = at, size, int64(size)
+	c.at, c.size, c.reserved = at, size, int64(len(block))
+	if q.reserved.Add(c.reserved) > reservedMost {
+		q.Unreserve(c)
+		return nil
+	}
 	return block[copy(block, environ):size]
 }
 
