@@ -157,7 +157,7 @@ def open_loop(url: str, case: Case, seconds: int, rate: float) -> Report:
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     quantiles = {p["p"]: p["ms"] for p in result["latency"]["percentiles"]}
     doubts = {d["code"] for d in result["doubts"]} & {"errors", "rate-missed", "client-cpu", "partial"}
-    return Report(result["requests"]["done"], result["rate"]["ok"], result["latency"]["median"], quantiles[99],
+    return Report(result["requests"]["done"], result["rate"]["ok"], result["latency"]["median_ms"], quantiles[99],
                   faults=", ".join(sorted(doubts)))
 
 
