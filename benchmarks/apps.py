@@ -5,7 +5,8 @@ import os
 import tempfile
 import time
 
-from flask import Flask, jsonify, render_template_string
+from flask import Flask, jsonify, render_template
+from jinja2 import DictLoader
 
 HELLO = b"Hello, world!"
 BLOBS = {f"/{kib}k": b"x" * (kib << 10) for kib in (10, 100, 1024)}
@@ -40,6 +41,7 @@ def count(environ, start_response):
 
 
 flask = Flask(__name__)
+flask.jinja_loader = DictLoader({"page.html": PAGE})
 
 
 @flask.get("/")
@@ -54,7 +56,7 @@ def items():
 
 @flask.get("/page")
 def page():
-    return render_template_string(PAGE, title="Items", items=ITEMS)
+    return render_template("page.html", title="Items", items=ITEMS)
 
 
 class Pool:

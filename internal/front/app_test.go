@@ -27,6 +27,7 @@ type app struct {
 	mu      sync.Mutex
 	memory  []byte              // guarded by mu: the arena
 	used    int                 // guarded by mu
+	out     int                 // guarded by mu: blocks that were not given back
 	running map[uint64]*appCall // guarded by mu
 	most    int                 // guarded by mu: the most that ran at once
 	begun   int                 // guarded by mu
@@ -52,12 +53,24 @@ func (a *app) Stop()                      {}
 func (a *app) Unread() int                { return 0 }
 
 func (a *app) Flags() []byte { return a.memory[:wire.FlagTable] }
-func (a *app) Free(int, int) {}
+func (a *app) Free(int, int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.out--
+}
+
+func (a *app) blocks() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.out
+}
+
 func (a *app) Alloc(n int) ([]byte, int, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := a.used
 	a.used += n
+	a.out++
 	return a.memory[at:a.used], at, a.used <= len(a.memory)
 }
 
@@ -239,6 +252,9 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 		}
 		a.queue.Close()
 		a.done.Wait()
+		if n := a.blocks(); n != 0 {
+			t.Errorf("%d blocks of the arena are still taken", n)
+		}
 	})
 	return s
 }

@@ -11,8 +11,12 @@ import (
 )
 
 // maxInline is the largest body that goes with its request; a larger one goes
-// to a file.
-const maxInline = 64 << 10
+// to a file. If its length is known beforehand and there is room for it where
+// the workers see it, it is read there, and may be as long as maxReserved.
+const (
+	maxInline   = 64 << 10
+	maxReserved = 1 << 20
+)
 
 // inlinedMost is what bodies may take of memory together while they come, and
 // until they were answered; beyond it small ones go to a file as well.
@@ -80,11 +84,38 @@ func (c *conn) readBody() bool {
 		return true
 	}
 	c.stage.enter(stageBody)
+	if room := c.reserve(); room != nil {
+		c.call.Body = room
+		c.body.whole = c.receiveInto(room)
+		return c.body.whole
+	}
 	if !c.receive() {
 		return false
 	}
 	c.body.whole = true
 	c.call.Body, c.call.Spool, c.call.Length = c.body.inline, c.body.spool, c.body.length
+	return true
+}
+
+// reserve takes room for the body where the workers see it; nil: there is none,
+// or its length is not known.
+func (c *conn) reserve() []byte {
+	if c.req.Chunked || c.req.ContentLength > maxReserved {
+		return nil
+	}
+	return c.srv.cfg.Queue.Reserve(&c.call, int(c.req.ContentLength))
+}
+
+// receiveInto reads the body to its end, into room of its length.
+func (c *conn) receiveInto(room []byte) bool {
+	for len(room) > 0 {
+		n, err := c.in.moveTo(room)
+		if n == 0 && !c.came(c.unlessNudged(err)) {
+			return false
+		}
+		room = room[n:]
+		c.body.came.Add(int64(n))
+	}
 	return true
 }
 

@@ -87,6 +87,7 @@ func (c *conn) finish() {
 	c.nc.Close()
 	c.in.release()
 	c.body.discard(c.srv)
+	c.srv.cfg.Queue.Unreserve(&c.call)
 	c.srv.forget(c)
 }
 
@@ -172,6 +173,7 @@ func (c *conn) submit() {
 	c.beginReply()
 	c.stage.enter(stageBusy)
 	if err := c.srv.cfg.Queue.Submit(&c.call); err != nil {
+		c.srv.cfg.Queue.Unreserve(&c.call)
 		c.Fail(err)
 	}
 	c.in.consumed()

@@ -44,10 +44,17 @@ func (e *echo) Dump(uint64)                           {}
 func (e *echo) SendBody(uint64, *os.File, int64)      {}
 func (e *echo) Grant(uint64, uint32)                  {}
 
-// BenchmarkRequest is the whole way of a small request and its response through
-// the front and the scheduler, over a real socket, without a worker's cost. The
-// client's two system calls are included; it allocates nothing.
-func BenchmarkRequest(b *testing.B) {
+// loop is a client of a front whose worker is an echo.
+type loop struct {
+	client  net.Conn
+	request []byte
+	buf     []byte
+	least   int // bytes of a response
+}
+
+// newLoop starts front, scheduler, echo and client; all end with the test.
+func newLoop(t testing.TB) *loop {
+	t.Helper()
 	e := &echo{
 		ids: make(chan uint64, 100), flags: make([]byte, wire.FlagTable),
 		head: headBlock("200 OK", []string{"Content-Type", "text/plain"}), body: []byte("Hello, world!\n"),
@@ -61,7 +68,7 @@ func BenchmarkRequest(b *testing.B) {
 	e.queue.Attach(e)
 	log, err := logs.OpenError(logs.ErrorOptions{Target: logs.Target{Path: "-"}, Stderr: io.Discard})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	s := New(Config{
 		Queue: e.queue, Limits: http1.DefaultLimits(), KeepAlive: time.Hour, Log: log, Clock: clock,
@@ -70,37 +77,75 @@ func BenchmarkRequest(b *testing.B) {
 	s.Start()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	s.Serve(l, 0)
-	go func() {
-		for id := range e.ids {
-			e.frame.ID = id
-			e.queue.Frame(e, &e.frame, e.head, e.body)
-		}
-	}()
+	go e.answer()
 	nc, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	request := []byte("GET / HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
-	buf := make([]byte, 4096)
+	t.Cleanup(func() {
+		nc.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		e.queue.Close()
+		close(e.ids)
+		log.Close()
+	})
+	request := "GET / HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+	return &loop{client: nc, request: []byte(request), buf: make([]byte, 4096), least: len(e.body)}
+}
+
+func (e *echo) answer() {
+	for id := range e.ids {
+		e.frame.ID = id
+		e.queue.Frame(e, &e.frame, e.head, e.body)
+	}
+}
+
+// once makes one request and reads its response.
+func (l *loop) once() error {
+	if _, err := l.client.Write(l.request); err != nil {
+		return err
+	}
+	n, err := l.client.Read(l.buf)
+	if err == nil && n < l.least {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// BenchmarkRequest is the whole way of a small request and its response through
+// the front and the scheduler, over a real socket, without a worker's cost. The
+// client's two system calls are included.
+func BenchmarkRequest(b *testing.B) {
+	l := newLoop(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := nc.Write(request); err != nil {
+		if err := l.once(); err != nil {
 			b.Fatal(err)
 		}
-		if n, err := nc.Read(buf); err != nil || n < len(e.body) {
-			b.Fatal(n, err)
+	}
+}
+
+// All goroutines are counted: front, scheduler, poller. The race detector makes
+// pools forget.
+func TestARequestAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("pools forget under the race detector")
+	}
+	l := newLoop(t)
+	var fault error
+	n := testing.AllocsPerRun(1000, func() {
+		if err := l.once(); err != nil {
+			fault = err
 		}
+	})
+	if fault != nil || n > 0 {
+		t.Errorf("a request costs %v allocations; %v", n, fault)
 	}
-	nc.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
-		b.Error(err)
-	}
-	e.queue.Close()
-	close(e.ids)
-	log.Close()
 }

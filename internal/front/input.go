@@ -30,14 +30,16 @@ type input struct {
 	r, w int  // buf[r:w] is unread
 	held bool // bytes before r are still referred to
 
-	read, serve func(fd uintptr) bool // passed to raw.Read; made once
-	n           int                   // of the last read
-	err         error
+	read, serve, pass func(fd uintptr) bool // passed to raw.Read; made once
+
+	past []byte // where pass reads to
+	n    int    // of the last read
+	err  error
 }
 
 func (in *input) init(c *conn) {
 	in.c = c
-	in.read, in.serve = in.tryRead, in.tryServe
+	in.read, in.serve, in.pass = in.tryRead, in.tryServe, in.tryPass
 }
 
 func (in *input) empty() bool    { return in.r == in.w }
@@ -126,17 +128,24 @@ func (in *input) tryRead(fd uintptr) bool {
 	if in.buf == nil {
 		in.buf = smallInputs.Get().(*[smallInput]byte)[:]
 	}
-	free := in.buf[in.w:]
+	if in.readTo(fd, in.buf[in.w:]) {
+		return true
+	}
+	if in.empty() && !in.held {
+		in.release()
+	}
+	return false
+}
+
+// readTo reads to p without blocking; it reports false if it must wait.
+func (in *input) readTo(fd uintptr, p []byte) bool {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(free))), uintptr(len(free)))
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 		switch {
 		case errno == syscall.EINTR:
 			continue
 		case errno == syscall.EAGAIN:
 			in.n, in.err = 0, errno
-			if in.empty() && !in.held {
-				in.release()
-			}
 			return false
 		case errno != 0:
 			in.n, in.err = 0, errno
@@ -148,6 +157,28 @@ func (in *input) tryRead(fd uintptr) bool {
 		return true
 	}
 }
+
+// moveTo moves bytes to p: those that are unread, or else what it reads now,
+// past the buffer.
+func (in *input) moveTo(p []byte) (n int, err error) {
+	if !in.empty() {
+		n = copy(p, in.unread())
+		in.r += n
+		return n, nil
+	}
+	in.release()
+	if in.c.raw == nil {
+		return in.c.nc.Read(p)
+	}
+	in.past = p
+	defer func() { in.past = nil }()
+	if err := in.c.raw.Read(in.pass); err != nil {
+		return 0, err
+	}
+	return in.n, in.err
+}
+
+func (in *input) tryPass(fd uintptr) bool { return in.readTo(fd, in.past) }
 
 // fillNow reads what is there, and reports whether that was anything.
 func (in *input) fillNow() bool {

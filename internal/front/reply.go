@@ -315,7 +315,7 @@ const creditStep = 64 << 10
 const (
 	// AnswerWindow is how much of an answer is taken from its worker before the
 	// client reads any of it.
-	AnswerWindow = 256 << 10
+	AnswerWindow = 1 << 20
 
 	queuedMost  = 64 << 20
 	smallWindow = 16 << 10

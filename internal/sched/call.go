@@ -42,7 +42,9 @@ type Call struct {
 	computes  bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
 	slot      bool // guarded by auto.mu: it counts among those that wait or compute
 	packet    []byte
-	at, size  int          // its block in the arena, if flags has InArena
+	at, size  int          // its block in the arena, if flags has InArena or there is one reserved
+	reserved  int64        // bytes of the block that Reserve took for the next submit; 0: none
+	counted   int64        // what they were, of the call in flight
 	submitted int64        // ns
 	since     atomic.Int64 // Since, for the deadline keeper
 	sent      atomic.Int64 // ns, when the lane had it; 0: it waits in the master
@@ -109,11 +111,14 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 	if c.Spool != nil {
 		head.Flags |= wire.Spooled
 	}
-	if len(c.Request)+len(c.Body) <= wire.MaxPacket {
+	switch size := len(environ) + len(c.Body); {
+	case c.reserved != 0:
+		c.reserved, c.counted = 0, c.reserved
+		head.Flags |= wire.InArena
+	case len(c.Request)+len(c.Body) <= wire.MaxPacket:
 		c.packet = append(c.Request, c.Body...)
 		c.Request = c.packet[:len(c.Request)]
-	} else {
-		size := len(environ) + len(c.Body)
+	default:
 		block, at, ok := arena.Alloc(size)
 		if !ok {
 			return false
@@ -121,7 +126,9 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 		copy(block[copy(block, environ):], c.Body)
 		c.at, c.size = at, size
 		head.Flags |= wire.InArena
-		head.At = uint64(at)
+	}
+	if head.Flags&wire.InArena != 0 {
+		head.At = uint64(c.at)
 		c.packet = c.Request[:wire.RequestHead]
 	}
 	c.flags = head.Flags
@@ -130,9 +137,43 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 }
 
 // unpack gives back what pack took.
-func (c *Call) unpack(arena Arena) {
+func (q *Queue) unpack(c *Call) {
 	if c.flags&wire.InArena != 0 {
-		arena.Free(c.at, c.size)
+		q.cfg.Arena.Free(c.at, c.size)
+		q.reserved.Add(-c.counted)
+		c.counted = 0
 		c.flags &^= wire.InArena
+	}
+}
+
+// reservedMost is how much of the arena's 256 MiB bodies may take before they
+// have come: their clients may be slow, and other requests need it too.
+const reservedMost = 128 << 20
+
+// Reserve takes room in the arena for a call's environ block, which is complete,
+// and a body of n bytes, and returns the body's place: read there, it need not
+// be copied. Nil: there is no room for it. Unreserve gives it back if the call
+// is not submitted.
+func (q *Queue) Reserve(c *Call, n int) []byte {
+	environ := c.Request[wire.RequestHead:]
+	size := len(environ) + n
+	block, at, ok := q.cfg.Arena.Alloc(size)
+	if !ok {
+		return nil
+	}
+	c.at, c.size, c.reserved = at, size, int64(len(block))
+	if q.reserved.Add(c.reserved) > reservedMost {
+		q.Unreserve(c)
+		return nil
+	}
+	return block[copy(block, environ):size]
+}
+
+// Unreserve gives back what Reserve took for a call that was not submitted.
+func (q *Queue) Unreserve(c *Call) {
+	if c.reserved != 0 {
+		q.cfg.Arena.Free(c.at, c.size)
+		q.reserved.Add(-c.reserved)
+		c.reserved = 0
 	}
 }

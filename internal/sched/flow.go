@@ -66,7 +66,7 @@ func (q *Queue) served(f *wire.Frame) {
 
 // first notes who answers and what the route needed.
 func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
-	c.owner.Store(&w)
+	c.owner.Store(q.pointer(w))
 	if f.Kind != wire.Response {
 		return
 	}

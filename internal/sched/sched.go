@@ -104,11 +104,13 @@ type Queue struct {
 	watch  watcher
 
 	inFlight atomic.Int64
-	capacity atomic.Int64 // threads of the workers that are ready
-	dated    atomic.Bool  // there are calls with a Since
-	main     *line        // what fixed classes read
-	lines    []*line      // all of them
-	auto     *auto        // nil for fixed classes
+	reserved atomic.Int64              // bytes of the arena that Reserve took
+	known    atomic.Pointer[[]*Worker] // those of alive, for pointer
+	capacity atomic.Int64              // threads of the workers that are ready
+	dated    atomic.Bool               // there are calls with a Since
+	main     *line                     // what fixed classes read
+	lines    []*line                   // all of them
+	auto     *auto                     // nil for fixed classes
 
 	mu      sync.Mutex
 	free    []uint16 // guarded by mu: cells without a call
@@ -126,6 +128,7 @@ func New(cfg Config) *Queue {
 		cfg: cfg, flags: cfg.Arena.Flags(),
 		cells: make([]atomic.Pointer[Call], cells), serials: make([]uint64, cells),
 	}
+	q.known.Store(new([]*Worker))
 	q.main = newLine(q, cfg.Lane)
 	q.lines = []*line{q.main}
 	if cfg.Auto != nil {
@@ -329,7 +332,7 @@ func (q *Queue) end(c *Call, id uint64) bool {
 	if !tell && !c.live.CompareAndSwap(id|givenUp, 0) {
 		return false
 	}
-	c.unpack(q.cfg.Arena)
+	q.unpack(c)
 	q.inFlight.Add(-1)
 	if q.auto != nil {
 		q.auto.ended(c)

@@ -10,7 +10,7 @@ func (q *Queue) Attach(w Worker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.readers = append(slices.Clone(q.readers), w)
-	q.alive = append(slices.Clone(q.alive), w)
+	q.setAliveLocked(append(slices.Clone(q.alive), w))
 	q.capacity.Add(int64(w.Slots()))
 	if q.auto != nil {
 		q.auto.wake()
@@ -31,6 +31,27 @@ func (q *Queue) Detach(w Worker) {
 	}
 }
 
+func (q *Queue) setAliveLocked(workers []Worker) {
+	q.alive = workers
+	known := make([]*Worker, len(workers))
+	for i := range workers {
+		known[i] = &workers[i]
+	}
+	q.known.Store(&known)
+}
+
+// pointer returns a pointer to w for Call.owner, without allocating one for each
+// request.
+func (q *Queue) pointer(w Worker) *Worker {
+	for _, p := range *q.known.Load() {
+		if *p == w {
+			return p
+		}
+	}
+	other := w
+	return &other
+}
+
 func without(workers []Worker, w Worker) []Worker {
 	return slices.DeleteFunc(slices.Clone(workers), func(o Worker) bool { return o == w })
 }
@@ -40,7 +61,7 @@ func without(workers []Worker, w Worker) []Worker {
 func (q *Queue) Died(w Worker) {
 	q.Detach(w)
 	q.mu.Lock()
-	q.alive = without(q.alive, w)
+	q.setAliveLocked(without(q.alive, w))
 	q.mu.Unlock()
 	for i := range w.Slots() {
 		if id, _ := w.Slot(i); id != 0 {

@@ -134,6 +134,7 @@ type FrameFlags uint8
 const (
 	Final FrameFlags = 1 << iota
 	Whole
+	InBlock // the body lies in the block of the state page that Place names
 )
 
 // NotMeasured is the CPU time of a frame that carries none.
@@ -151,6 +152,9 @@ type Frame struct {
 	Flags   FrameFlags
 	Fields  uint16
 }
+
+// Place is the number of the block that a frame's body lies in.
+func (f *Frame) Place() int { return int(f.Flags >> 4) }
 
 var (
 	errFrameKind = errors.New("response frame of an unknown kind")
@@ -254,7 +258,20 @@ func ParseControl(b []byte) (c Control, payload []byte, err error) {
 const (
 	PageMagic     = 0x6e69726967 // "girin"
 	PageFirstSlot = 8
+	PageBlock     = 1 << 20 // bytes of a block
+	PageBlocks    = 8       // how many the master offers; a frame can name 16
 )
 
-// PageBytes is the size of a state page with so many slots.
-func PageBytes(slots int) int { return 8 * (PageFirstSlot + 2*slots) }
+// PageStates is the first cell of the blocks' states in a state page with so
+// many slots.
+func PageStates(slots int) int { return PageFirstSlot + 2*slots }
+
+// PageBlockAt is where the i-th of so many blocks begins in a state page.
+func PageBlockAt(slots, blocks, i int) int {
+	const kernelPage = 4096
+	cells := 8 * (PageStates(slots) + blocks)
+	return (cells+kernelPage-1)/kernelPage*kernelPage + i*PageBlock
+}
+
+// PageBytes is the size of a state page with so many slots and blocks.
+func PageBytes(slots, blocks int) int { return PageBlockAt(slots, blocks, blocks) }

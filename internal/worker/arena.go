@@ -14,6 +14,9 @@ import (
 // 64 KiB with its head, and the largest head that the limits allow.
 var arenaClasses = [...]int{16 << 10, 128 << 10, 2 << 20}
 
+// keptLarge is how many free blocks of the largest class keep their memory.
+const keptLarge = 8
+
 // ArenaSize is what the arena may grow to. The file is sparse: only what was
 // used takes memory.
 const ArenaSize = 256 << 20
@@ -66,9 +69,19 @@ func (a *Arena) Alloc(n int) (block []byte, at int, ok bool) {
 // Free gives back the block that Alloc(n) placed at at.
 func (a *Arena) Free(at, n int) {
 	class := arenaClass(n)
+	last := len(arenaClasses) - 1
+	if class == last && a.freeBlocks(class) >= keptLarge {
+		forget(a.mem[at : at+arenaClasses[class]])
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.free[class] = append(a.free[class], at)
+}
+
+func (a *Arena) freeBlocks(class int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.free[class])
 }
 
 func arenaClass(n int) int {

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 		"parent":  leavesChild,
 		"echo":    echoesControl,
 		"files":   sendsFiles,
+		"blocks":  answersInBlocks,
 		"talks": func(w *workertest.Worker) error {
 			return errors.Join(w.Hello(nil), w.Ready(), w.Log(30, "a line"),
 				w.Send(wire.Control{Op: wire.Stacks}, []byte("stacks")), w.Send(wire.Control{Op: wire.Pong}, nil), w.Send(wire.Control{Op: wire.Idle}, nil))
@@ -113,6 +114,15 @@ func sendsGarbage(w *workertest.Worker) error {
 		b := make([]byte, wire.ResponseHead)
 		f.Put(b)
 		_, err = w.Response.Write(b)
+	case "block", "block length":
+		f := wire.Frame{Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InBlock, Body: wire.PageBlock + 1}
+		if os.Args[1] == "block" {
+			f.Flags |= wire.PageBlocks << 4
+			f.Body = 1
+		}
+		b := make([]byte, wire.ResponseHead)
+		f.Put(b)
+		_, err = w.Response.Write(b)
 	case "body length":
 		f := wire.Frame{Kind: wire.Block, Body: wire.MaxBlock + 1}
 		b := make([]byte, wire.ResponseHead)
@@ -181,6 +191,20 @@ func sendsFiles(w *workertest.Worker) error {
 	payload[0], payload[8] = 1, 5
 	payload = workertest.AppendFrame(payload, wire.Frame{ID: 3, Kind: wire.Response, Flags: wire.Final}, head, "")
 	return errors.Join(w.Send(wire.Control{Op: wire.File}, payload, f), untilClosed(w))
+}
+
+// answersInBlocks answers in each block of the page, and then in the first again
+// once it is free.
+func answersInBlocks(w *workertest.Worker) error {
+	if err := errors.Join(w.Hello(nil), w.Ready()); err != nil {
+		return err
+	}
+	for i := range wire.PageBlocks + 1 {
+		if err := w.AnswerInBlock(uint64(i), "200 OK", strings.Repeat("b", i*1000)+"!", i%wire.PageBlocks); err != nil {
+			return err
+		}
+	}
+	return untilClosed(w)
 }
 
 // rig is what workers share, and a receiver that notes what they send.

@@ -44,6 +44,10 @@ func seal(f *os.File, more int) error {
 	return nil
 }
 
+// forget gives a part of shared memory, whole pages, back to the kernel: it
+// reads as zeroes again.
+func forget(mem []byte) { _ = unix.Madvise(mem, unix.MADV_REMOVE) }
+
 // SealedFile makes an unnamed file in memory that holds data and can no longer
 // be changed.
 func SealedFile(name string, data []byte) (*os.File, error) {

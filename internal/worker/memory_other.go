@@ -13,6 +13,9 @@ func sharedMemory(name string, size int) (*os.File, []byte, error) {
 	return mapFile(f, size)
 }
 
+// forget may give a part of shared memory back to the kernel.
+func forget([]byte) {}
+
 // SealedFile makes a file without a name that holds data. Sealing is Linux's.
 func SealedFile(name string, data []byte) (*os.File, error) {
 	f, err := unnamedFile(name)

@@ -17,7 +17,11 @@ const wholeBody = 64 << 10
 // readResponses reads frames and passes them on. A frame whose body is not
 // there yet is passed on in parts.
 func (w *Worker) readResponses() error {
-	r := frameReader{src: w.response, buf: make([]byte, 16<<10)}
+	src, err := newSocketReader(w.response)
+	if err != nil {
+		return err
+	}
+	r := frameReader{src: src, buf: make([]byte, 16<<10)}
 	for {
 		f, head, err := r.next()
 		if err != nil {
@@ -32,6 +36,9 @@ func (w *Worker) readResponses() error {
 // passBody passes on a frame's head and its body, as the bytes come.
 func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 	injectFault(head)
+	if f.Flags&wire.InBlock != 0 {
+		return w.passBlock(f, head)
+	}
 	final := f.Flags & wire.Final
 	left := int(f.Body)
 	for {
@@ -54,6 +61,24 @@ func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 			return err
 		}
 	}
+}
+
+var errBlock = errors.New("response frame names an impossible block")
+
+// passBlock passes on a frame whose body lies in the state page.
+func (w *Worker) passBlock(f *wire.Frame, head []byte) error {
+	place := f.Place()
+	body := w.page.block(place, int(f.Body))
+	if body == nil {
+		return errBlock
+	}
+	f.Flags &= wire.Final | wire.Whole
+	if f.Flags&wire.Final != 0 {
+		w.answered.Add(1)
+	}
+	w.cfg.Receiver.Frame(w, f, head, body)
+	w.page.free(place)
+	return nil
 }
 
 // ended turns the ways in which a worker's stream may end into none.
@@ -82,8 +107,11 @@ func (r *frameReader) next() (f wire.Frame, head []byte, err error) {
 	if err != nil {
 		return f, nil, err
 	}
-	n := wire.ResponseHead + int(f.Head)
-	if err := r.fill(n + min(int(f.Body), wholeBody)); err != nil {
+	n, body := wire.ResponseHead+int(f.Head), int(f.Body)
+	if f.Flags&wire.InBlock != 0 {
+		body = 0
+	}
+	if err := r.fill(n + min(body, wholeBody)); err != nil {
 		return f, nil, err
 	}
 	head = r.buf[r.r+wire.ResponseHead : r.r+n]

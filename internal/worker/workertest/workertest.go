@@ -201,6 +201,27 @@ func (w *Worker) Answer(id uint64, status, body string) error {
 	return err
 }
 
+// AnswerInBlock sends a whole response with its body in a block of the page,
+// for which it waits.
+func (w *Worker) AnswerInBlock(id uint64, status, body string, place int) error {
+	slots, blocks := int(w.Page[1]), int(w.Page[2])
+	state := &w.Page[wire.PageStates(slots)+place]
+	for atomic.LoadUint64(state) != 0 {
+		time.Sleep(time.Millisecond)
+	}
+	atomic.StoreUint64(state, 1)
+	mem := unsafe.Slice((*byte)(unsafe.Pointer(&w.Page[0])), 8*len(w.Page))
+	copy(mem[wire.PageBlockAt(slots, blocks, place):], body)
+	f := wire.Frame{
+		ID: id, Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InBlock | wire.FrameFlags(place)<<4,
+		Head: uint32(len(status)), Body: uint32(len(body)),
+	}
+	var b [wire.ResponseHead]byte
+	f.Put(b[:])
+	_, err := w.Response.Write(append(b[:], status...))
+	return err
+}
+
 // Whole is the frame of a whole response.
 func Whole(id uint64, status, body string) []byte {
 	return AppendFrame(nil, wire.Frame{ID: id, Kind: wire.Response, Flags: wire.Final | wire.Whole}, status, body)

@@ -135,9 +135,13 @@ struct Loop {
     Key *keys;         /* owned: environ names seen before */
     int key_count;
     Py_buffer page, arena;        /* held while the loop lives */
+    char *blocks;                 /* in the page: so many blocks of PAGE_BLOCK bytes */
+    uint64_t *block_states;       /* in the page; not zero: the master has yet to read the block */
+    int block_count;
     PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
     int response_fd;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
+    uint64_t last_wait;    /* ns */
 };
 
 /* One packet, taken apart and checked against its own length. */
@@ -158,7 +162,7 @@ void batch_give_back(Batch *batch, char *data, size_t capacity);
 
 /* send.c */
 void send_batch(Loop *loop, Batch *batch);
-int send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
+int send_large(Loop *loop, Batch *batch, unsigned char *frame, const Head *head, PyObject *body);
 
 /* head.c */
 int head_encode(Head *head, PyObject *status, PyObject *headers);

@@ -62,6 +62,25 @@ take_number(PyObject *object, const char *name, int *value)
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* Finds the blocks of the state page, if it has any. */
+static int
+find_blocks(Loop *loop)
+{
+    enum { KERNEL_PAGE = 4096 };
+    uint64_t *cells = loop->page.buf;
+    uint64_t size = (uint64_t)loop->page.len, slots = cells[1], count = cells[2];
+    uint64_t states = PAGE_FIRST_SLOT + 2 * slots;
+    uint64_t at = (8 * (states + count) + KERNEL_PAGE - 1) / KERNEL_PAGE * KERNEL_PAGE;
+    if (slots > size || count > MAX_PAGE_BLOCKS || (count > 0 && at + count * PAGE_BLOCK > size)) {
+        PyErr_SetString(PyExc_ValueError, "the state page's blocks lie outside of it");
+        return -1;
+    }
+    loop->block_count = (int)count;
+    loop->block_states = cells + states;
+    loop->blocks = (char *)loop->page.buf + at;
+    return 0;
+}
+
 /* Takes what the loop needs of the shim's Worker. */
 static int
 take_worker(Loop *loop)
@@ -71,7 +90,8 @@ take_worker(Loop *loop)
         take(worker, "bases", &PyList_Type, &loop->bases) < 0 ||
         take_number(loop->lanes, "epoll_fd", &loop->epoll_fd) < 0 ||
         take_number(loop->lanes, "wake_fd", &loop->wake_fd) < 0 ||
-        take_memory(worker, "page", PyBUF_WRITABLE, PAGE_FIRST_SLOT * sizeof(uint64_t), &loop->page) < 0) {
+        take_memory(worker, "page", PyBUF_WRITABLE, PAGE_FIRST_SLOT * sizeof(uint64_t), &loop->page) < 0 ||
+        find_blocks(loop) < 0) {
         return -1;
     }
     PyObject *arena;
@@ -102,6 +122,7 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     loop->file_wrapper = Py_NewRef(file_wrapper);
     loop->protocol_error = Py_NewRef(protocol_error);
     loop->response_fd = response_fd;
+    loop->last_wait = UINT64_MAX;
     loop->writing = PyThread_allocate_lock();
     if (loop->writing == NULL || intern_names(loop) < 0 || keys_new(loop) < 0 || take_worker(loop) < 0) {
         if (!PyErr_Occurred()) {
@@ -127,7 +148,8 @@ loop_bind(PyObject *self, PyObject *args)
     }
     Slot *slot = (Slot *)object;
     Py_ssize_t cells = loop->page.len / (Py_ssize_t)sizeof(uint64_t) - PAGE_FIRST_SLOT;
-    if (slot->loop != NULL || index < 0 || index >= cells / 2) {
+    uint64_t slots = ((uint64_t *)loop->page.buf)[1];
+    if (slot->loop != NULL || index < 0 || index >= cells / 2 || (uint64_t)index >= slots) {
         return PyErr_Format(PyExc_ValueError, "slot %zd cannot be bound", index);
     }
     slot->batch = batch_new(state);

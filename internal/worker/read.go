@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"io"
+	"syscall"
+	"unsafe"
+)
+
+// socketReader reads a socket of Go's poller with raw system calls. They do not
+// block, so the Go scheduler need not know of them: told of one, it would wake
+// its monitor thread, which at 100,000 requests a second costs more than the
+// reading.
+type socketReader struct {
+	raw syscall.RawConn
+	try func(fd uintptr) bool // tryRead, made once
+
+	buf   []byte
+	n     int
+	errno syscall.Errno
+}
+
+func newSocketReader(c syscall.Conn) (*socketReader, error) {
+	raw, err := c.SyscallConn()
+	r := &socketReader{raw: raw}
+	r.try = r.tryRead
+	return r, err
+}
+
+// Read implements io.Reader.
+func (r *socketReader) Read(p []byte) (int, error) {
+	r.buf = p
+	err := r.raw.Read(r.try)
+	switch {
+	case err != nil:
+		return 0, err
+	case r.errno != 0:
+		return 0, r.errno
+	case r.n == 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+// tryRead reports false if there is nothing to read yet.
+func (r *socketReader) tryRead(fd uintptr) bool {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.buf))), uintptr(len(r.buf)))
+		if errno == syscall.EINTR {
+			continue
+		}
+		r.n, r.errno = int(n), errno
+		return errno != syscall.EAGAIN
+	}
+}
