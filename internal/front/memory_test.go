@@ -43,8 +43,8 @@ func TestSmallBodiesGoToAFileWhereTheyTakeTooMuch(t *testing.T) {
 	for _, test := range []struct{ others, spooled int64 }{{0, 0}, {inlinedMost, int64(len(body))}} {
 		s.inlined.Add(test.others)
 		c := s.connect(t)
-		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8192\r\n\r\n")
-		c.send(body)
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") // of a known length it would go to the arena
+		c.send("2000\r\n" + body + "\r\n0\r\n\r\n")
 		if res, got := c.response("POST"); res.StatusCode != 200 || got != body {
 			t.Errorf("status %d, %d bytes", res.StatusCode, len(got))
 		}
@@ -67,12 +67,12 @@ func TestBodiesNeedDescriptors(t *testing.T) {
 		status int
 	}{"an idle connection": {simpleGet, 200}, "a busy one": {"GET / HT", 503}} {
 		t.Run(name, func(t *testing.T) {
-			s := serveApp(t, func(c *appCall) { c.answer("200 OK", "") }, func(c *Config) { c.MaxFiles = 2 })
+			s := serveApp(t, func(c *appCall) { c.answer("200 OK", "") }, func(c *Config) { c.MaxFiles, c.MaxBody = 2, 0 })
 			other := s.connect(t)
 			other.send(test.other)
 			waitFor(t, func() bool { return s.idle() == 1 || s.Conns() == 1 && test.status == 503 })
 			c := s.connect(t)
-			c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000))
+			c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + strings.Repeat("x", 2_000_000))
 			res, _ := c.response("POST")
 			if res.StatusCode != test.status || (res.Header.Get("Retry-After") != "") != (test.status == 503) {
 				t.Errorf("status %d", res.StatusCode)
