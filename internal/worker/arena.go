@@ -14,8 +14,9 @@ import (
 // 64 KiB with its head, and the largest head that the limits allow.
 var arenaClasses = [...]int{16 << 10, 128 << 10, 2 << 20}
 
-// keptLarge is how many free blocks of the largest class keep their memory.
-const keptLarge = 8
+// keptLarge is how many free blocks of the largest class keep their memory:
+// getting it anew costs as much as reading the body.
+const keptLarge = 32
 
 // ArenaSize is what the arena may grow to. The file is sparse: only what was
 // used takes memory.
