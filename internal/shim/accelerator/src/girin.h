@@ -141,7 +141,6 @@ struct Loop {
     PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
     int response_fd;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
-    uint64_t last_wait;    /* ns */
 };
 
 /* One packet, taken apart and checked against its own length. */

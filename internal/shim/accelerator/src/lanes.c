@@ -2,7 +2,6 @@
  * holds a packet, or an epoll that says which lane does. Everything else - a
  * change of lanes, a wake-up, the end - is Lanes.wait of lanes.py. */
 #include <errno.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -31,52 +30,21 @@ first_lane(Loop *loop)
     return (int)lane;
 }
 
-enum { MAX_EVENTS = 2, SPIN = 150000 /* ns */ };
-
-/* Looks into the epoll for as long as SPIN, and lets others run in between.
- * Sleeping and being woken costs up to 50 us where it puts a core to sleep. */
+/* Waits in the epoll. Returns a lane that can be read, or -1: Python must see
+ * to it, or an exception is set. Signals that came while no Python ran have
+ * their handlers run first: they interrupt no wait that begins after them. */
 static int
-spin(Loop *loop, struct epoll_event *events)
+wait_in_epoll(Loop *loop)
 {
-    uint64_t began = clock_ns(CLOCK_MONOTONIC);
-    int ready;
-    while ((ready = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, 0)) == 0 &&
-           clock_ns(CLOCK_MONOTONIC) - began < SPIN) {
-        sched_yield();
-    }
-    return ready;
-}
-
-/* Waits once, without the GIL: spinning, or until there is something. Signals
- * that came while no Python ran have their handlers run first: they interrupt
- * no wait that begins after them. */
-static int
-wait_once(Loop *loop, struct epoll_event *events, int spins)
-{
+    struct epoll_event events[2];
     int ready;
     if (PyErr_CheckSignals() < 0) {
         return -1;
     }
     Py_BEGIN_ALLOW_THREADS
-    ready = spins ? spin(loop, events) : epoll_wait(loop->epoll_fd, events, MAX_EVENTS, -1);
+    ready = epoll_wait(loop->epoll_fd, events, 2, -1);
     Py_END_ALLOW_THREADS
-    return ready;
-}
-
-/* Waits in the epoll. It spins first if the last wait was so short that this
- * would have been enough. Returns a lane that can be read, or -1: Python must
- * see to it, or an exception is set. */
-static int
-wait_in_epoll(Loop *loop)
-{
-    struct epoll_event events[MAX_EVENTS];
-    uint64_t began = clock_ns(CLOCK_MONOTONIC);
-    int ready = loop->last_wait < SPIN ? wait_once(loop, events, 1) : 0;
-    if (ready == 0) {
-        ready = wait_once(loop, events, 0);
-    }
-    loop->last_wait = clock_ns(CLOCK_MONOTONIC) - began;
-    if (ready < 0 && (PyErr_Occurred() || PyErr_CheckSignals() < 0)) {
+    if (ready < 0 && PyErr_CheckSignals() < 0) {
         return -1;
     }
     for (int i = 0; i < ready; i++) {

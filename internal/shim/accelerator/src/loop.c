@@ -122,7 +122,6 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     loop->file_wrapper = Py_NewRef(file_wrapper);
     loop->protocol_error = Py_NewRef(protocol_error);
     loop->response_fd = response_fd;
-    loop->last_wait = UINT64_MAX;
     loop->writing = PyThread_allocate_lock();
     if (loop->writing == NULL || intern_names(loop) < 0 || keys_new(loop) < 0 || take_worker(loop) < 0) {
         if (!PyErr_Occurred()) {
