@@ -236,8 +236,10 @@ def test_files_beyond_the_descriptors(girin, measured):
             assert connection.get("/").status == 200
         statuses = []
         for connection in kept:
-            connection.socket.sendall(UNREAD_FILE)
-            statuses.append(int(connection.socket.recv(100).split()[1]))
+            with contextlib.suppress(ConnectionError):  # an idle one may have gone to make room
+                connection.socket.sendall(UNREAD_FILE)
+                if answer := connection.socket.recv(100):
+                    statuses.append(int(answer.split()[1]))
         assert set(statuses) == {200, 503}
         assert run.children == workers
         assert "no file descriptor is left" in run.output()
