@@ -11,14 +11,15 @@ import (
 // Auto is what the class auto needs: requests wait in order of what their
 // routes need, and workers take roles.
 //
-//	light      quick requests, and all that is not known: at once to the main lane
+//	light      quick requests: at once to the main lane
 //	waiting    long, but little CPU: to the main lane, as many at once as the
-//	           route bears (see limiter)
-//	computing  much CPU: to the compute lane, one per core, one per process
+//	           route bears (see limiter); also what is not known (see widen)
+//	computing  much CPU: to the compute lane, one per core, one per process, or
+//	           more if they leave cores idle (see overlap)
 //
 // Workers in the compute role read the compute lane only, so a computing
-// request has its process to itself; the others, at least one, read the main
-// lane, and no light request meets a computing one.
+// request has its process to itself; of the others at least one reads the main
+// lane (see mainReaders), and no light request meets a computing one.
 type Auto struct {
 	Compute Lane
 	Cores   int
