@@ -71,7 +71,7 @@ type auto struct {
 
 	mu      sync.Mutex
 	slots   int      // guarded by mu: computing requests that may run, each in a process
-	idle    bool     // guarded by mu: cores were, at the last look
+	idle    bool     // guarded by mu: cores were, at the last looks
 	extra   int      // guarded by mu: how many more if they share processes (see overlap)
 	busy    int      // guarded by mu: computing requests that have a slot
 	queue   []*Call  // guarded by mu: computing requests without one

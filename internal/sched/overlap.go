@@ -7,17 +7,20 @@ package sched
 type overlap struct {
 	extra int
 	rest  int     // windows to pass before the next is let in
+	since int     // windows in a row in which others waited
 	alone float64 // of a core, what a process used with one in each
 
 	// A window.
 	looks, wanted, idle int
 	used                float64
 
-	mean float64 // of the last window
+	mean  float64 // of the last window
+	total float64 // of the cores, what all workers use: a moving mean over as many looks
 }
 
 const (
-	overlapLooks = 20   // a window: 200 ms
+	overlapLooks = 40   // a window: 200 ms
+	overlapFirst = 3    // windows in which others waited, before one more is let in
 	overlapBusy  = 0.85 // of a core: more is not to be had of a process
 	overlapMost  = 7    // more than one in a process
 	overlapRests = 16   // windows
@@ -47,14 +50,16 @@ func (o *overlap) judge(used, processes float64, wanted, idle bool) {
 	if o.mean = used; o.extra == 0 {
 		o.alone = used
 	}
+	o.since++
 	switch {
 	case !wanted:
+		o.since = 0
 		o.extra = max(o.extra-1, 0)
 	case used < o.alone*(1+overlapGain*float64(o.extra)/processes):
 		o.extra, o.rest = o.extra-1, overlapRests
 	case o.rest > 0:
 		o.rest--
-	case idle && used < overlapBusy && float64(o.extra) < overlapMost*processes:
+	case o.since >= overlapFirst && idle && used < overlapBusy && float64(o.extra) < overlapMost*processes:
 		o.extra++
 	}
 }
@@ -63,14 +68,15 @@ func (o *overlap) judge(used, processes float64, wanted, idle bool) {
 // processes for them. used is what of a core those used together, total what all
 // workers did.
 func (a *auto) letOverlap(processes int, used, total float64) {
+	o := &a.roles.overlap
+	o.total += (total - o.total) / overlapLooks
 	a.mu.Lock()
-	a.idle = total < overlapBusy*float64(a.cfg.Cores)
+	a.idle = o.total < overlapBusy*float64(a.cfg.Cores)
 	idle, waits := a.idle, len(a.queue) > 0
 	a.mu.Unlock()
 	if processes == 0 {
 		return
 	}
-	o := &a.roles.overlap
 	before := o.extra
 	if o.observe(used/float64(processes), processes, waits, idle); o.extra != before {
 		a.decided("%d computing requests may share the %d processes for them: those use %.2f of a core each",

@@ -8,13 +8,14 @@ import (
 // How often the manager looks, and how long a need must be over before it
 // counts as over.
 const (
-	lookBusy  = 10 * time.Millisecond
+	lookBusy  = 5 * time.Millisecond
 	lookIdle  = 250 * time.Millisecond
 	needLasts = time.Second
 	// A computing request that had less than this share of a core, and could
-	// not have had more, in two looks, waits for something: it gives its slot
+	// not have had more, in so many looks, waits for something: it gives its slot
 	// up.
 	waitsBelow = 0.2
+	waitsLooks = 3
 	// One thread in so many is kept from requests that wait, for light ones.
 	spareThreads = 16
 )
@@ -127,20 +128,20 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 		used += r.share
 		if r.share >= waitsBelow || w.Runnable() {
 			r.waits = 0
-		} else if r.waits++; r.waits >= 2 && a.yield(w, now) {
+		} else if r.waits++; r.waits >= waitsLooks && a.yield(w, now) {
 			r.waits = 0
 		}
 	}
 	a.letOverlap(computing, used, total)
 }
 
-// yield takes the slots from what w has run for two looks, and lets another of
+// yield takes the slots from what w has run for so long, and lets another of
 // its threads read.
 func (a *auto) yield(w AutoWorker, now int64) (any bool) {
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
 		c := a.q.find(id)
-		if c == nil || now-int64(began) < 2*int64(lookBusy) {
+		if c == nil || now-int64(began) < waitsLooks*int64(lookBusy) {
 			continue
 		}
 		a.mu.Lock()
