@@ -131,21 +131,3 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	}
 }
-
-// All goroutines are counted: front, scheduler, poller. The race detector makes
-// pools forget.
-func TestARequestAllocatesNothing(t *testing.T) {
-	if raceDetector {
-		t.Skip("pools forget under the race detector")
-	}
-	l := newLoop(t)
-	var fault error
-	n := testing.AllocsPerRun(1000, func() {
-		if err := l.once(); err != nil {
-			fault = err
-		}
-	})
-	if fault != nil || n > 0 {
-		t.Errorf("a request costs %v allocations; %v", n, fault)
-	}
-}
