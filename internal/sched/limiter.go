@@ -1,6 +1,9 @@
 package sched
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // limiter finds how many requests of a route may wait at once: as many as do
 // not make each other wait, say for one of ten database connections. How many
@@ -13,7 +16,8 @@ import "fmt"
 // trial that the requests served per second decide. If more at once did not
 // bring more, or fewer cost something, it goes back; and the latter shows that
 // requests are of different length, not crowded, which the time alone is
-// corrected for. When requests fail it falls at once.
+// corrected for; then more are tried. When requests fail it falls at once. After a
+// pause it measures the time alone anew, as BBR does (Cardwell and others, 2016).
 type limiter struct {
 	limit  float64 // 0: nothing is known
 	active int
@@ -25,6 +29,7 @@ type limiter struct {
 	rest int  // judgements to pass before the next trial
 	from mark // what it is a trial against; zero: none is on
 
+	ended    int64   // ns, the last one
 	shortest float64 // us
 	spread   float64 // mean over shortest, when nothing is crowded
 
@@ -46,13 +51,15 @@ type limiter struct {
 type mark struct{ limit, used, rate float64 }
 
 // limitFirst is what is allowed without proof, limitLeast what stays,
-// limitWindow how many ends make a window at least, and limitRests how many
-// judgements a trial of more that failed is not repeated.
+// limitWindow how many ends make a window at least, limitRests how many
+// judgements a trial of more that failed is not repeated, and limitPause after
+// how much silence what a request takes may have changed.
 const (
 	limitFirst  = 64
 	limitLeast  = 4
 	limitWindow = 16
 	limitRests  = 32
+	limitPause  = int64(time.Second)
 )
 
 // known reports whether a request has ended.
@@ -88,10 +95,14 @@ func (l *limiter) full() bool {
 // observe notes that a request ended at a time in nanoseconds after so many
 // microseconds of service.
 func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
+	began := at - int64(us)*1000
 	if !l.known() {
-		l.limit, l.spread = min(limitFirst, float64(most)), 1
-		l.opened = at - int64(us)*1000
+		l.limit, l.ended = min(limitFirst, float64(most)), began-limitPause
 	}
+	if began-l.ended >= limitPause {
+		l.forget(began)
+	}
+	l.ended = max(l.ended, at)
 	if l.skip > 0 {
 		if l.skip--; l.skip == 0 {
 			l.open(at)
@@ -118,6 +129,13 @@ func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
 	}
 }
 
+// forget drops what was measured before a pause, but for the limit.
+func (l *limiter) forget(at int64) {
+	l.from, l.skip = mark{}, 0
+	l.shortest, l.spread = 0, 1
+	l.opened, l.sum, l.count, l.failed = at, 0, 0, 0
+}
+
 // open begins a window.
 func (l *limiter) open(at int64) {
 	l.opened, l.peak, l.wanted = at, 0, false
@@ -132,7 +150,7 @@ func (l *limiter) judge(at int64, most float64) {
 	now := mark{l.limit, used, float64(l.count) / (float64(max(at-l.opened, 1)) / 1e9)}
 	if from := l.from; from.limit != 0 {
 		l.from = mark{}
-		if !l.passed(from, now, mean) {
+		if !l.passed(from, now, mean, most) {
 			return
 		}
 	}
@@ -156,7 +174,7 @@ func (l *limiter) try(now mark, limit, queued float64) {
 }
 
 // passed reports whether a trial was worth it, and otherwise ends it.
-func (l *limiter) passed(from, now mark, mean float64) bool {
+func (l *limiter) passed(from, now mark, mean, most float64) bool {
 	grew := now.limit > from.limit
 	switch {
 	case grew && now.used <= from.used || !grew && now.used < 0.8*now.limit:
@@ -169,7 +187,8 @@ func (l *limiter) passed(from, now mark, mean float64) bool {
 		return false
 	case !grew && now.rate < 0.85*from.rate:
 		l.shortest, l.spread = l.least, mean/l.least
-		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
+		l.set(min(2*from.limit, most), "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
+		l.from = from
 		return false
 	}
 	return true

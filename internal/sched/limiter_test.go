@@ -111,6 +111,22 @@ func TestAllWhoSleepSleepAtOnce(t *testing.T) {
 	})
 }
 
+// What a request took before a pause does not hold back those that take longer.
+func TestAPauseIsForgotten(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		_, j := s.ask("/sleep/*", phase{Sleep: 200 * time.Millisecond})
+		<-j.ended
+		time.Sleep(5 * time.Second)
+		wait := s.clients(200, 5*time.Second, "/sleep/*", phase{Sleep: 500 * time.Millisecond})
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		wait()
+		if _, n := latency(s.jobs, "/sleep/*", began); n < 1100 {
+			t.Errorf("%d of 1200 were served in 3 s", n)
+		}
+	})
+}
+
 // A pool of ten behind a route raises if one waits for it for more than a
 // second. It is not driven into that, and it is kept busy.
 func TestAPoolIsNotStormed(t *testing.T) {
