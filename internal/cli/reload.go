@@ -40,7 +40,8 @@ func (s *server) reload() {
 	}
 	s.reloading()
 	s.reloadHooks(cfg)
-	s.workers.Reload(s.launch(cfg), s.reloadTo(cfg))
+	launch, template := s.launch(cfg)
+	s.workers.Reload(launch, template, s.reloadTo(cfg))
 }
 
 // canReload reports whether a reload changes a setting. The sizes of the class

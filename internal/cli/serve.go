@@ -176,9 +176,10 @@ func (s *server) run() int {
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
 	})
 	s.front = front.New(s.frontConfig())
+	launch, template := s.launch(s.cfg)
 	s.workers = supervisor.New(supervisor.Config{
 		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
-		Launch: s.launch(s.cfg), Workers: s.sizes.workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
+		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
 		Silence: silenceLimit(s.cfg.Timeout),
 		Recycle: supervisor.Recycle{
 			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
@@ -201,6 +202,10 @@ func (s *server) run() int {
 		defer stop()
 	}
 	defer s.startWatchdog()()
+	if err := s.adoptOrphans(); err != nil {
+		s.log.Errorf("%v", err)
+		return exitFailed
+	}
 	defer s.reapOrphans()()
 	signals := watchSignals(s)
 	defer signals.close()

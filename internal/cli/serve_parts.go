@@ -55,8 +55,9 @@ func trust(c *config.Config) front.Trust {
 	return t
 }
 
-// launch returns how workers of the next generation are started.
-func (s *server) launch(c *config.Config) supervisor.Launch {
+// launch returns how workers of the next generation are started, and what they are
+// forked from.
+func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Template) {
 	archive, archiveErr := shim.Archive()
 	settings := s.workerSettings(c)
 	lanes := []*worker.Lane{s.lane}
@@ -64,24 +65,27 @@ func (s *server) launch(c *config.Config) supervisor.Launch {
 		lanes = append(lanes, s.computeLane)
 	}
 	settings.Lanes = len(lanes)
-	spec := s.pythonSpec(c, shim.Args())
-	return func(name string, r worker.Receiver) (*worker.Worker, error) {
+	cfg := worker.Config{
+		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
+		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Log: s.log,
+	}
+	template := s.newTemplate(cfg)
+	launch := func(name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr
 		}
-		settings := settings
-		settings.Age = s.nextAge()
-		w, err := worker.Start(worker.Config{
-			Name: name, Starter: s.starter, Spec: spec, Shim: archive, Settings: settings,
-			Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Receiver: r, Log: s.log,
-		})
+		cfg := cfg
+		cfg.Name, cfg.Receiver, cfg.Template = name, r, template.current()
+		cfg.Settings.Age = s.nextAge()
+		w, err := worker.Start(cfg)
 		if err == nil {
 			s.started = w
 			s.metrics.Started()
-			s.tell(hooks.Event{Hook: "started", Age: settings.Age, PID: w.PID()})
+			s.tell(hooks.Event{Hook: "started", Age: cfg.Settings.Age, PID: w.PID()})
 		}
 		return w, err
 	}
+	return launch, template.supervised()
 }
 
 // workerSettings are what all workers of a generation are told.

@@ -158,9 +158,9 @@ func (s *server) touchQueue() {
 const mainPID = 1
 
 // reapOrphans waits for processes that lose their parent, which is the duty of
-// process 1.
+// process 1, and of who has adopted them.
 func (s *server) reapOrphans() (stop func()) {
-	if os.Getpid() != mainPID {
+	if os.Getpid() != mainPID && !s.cfg.PreloadApp {
 		return func() {}
 	}
 	return s.starter.Reap()

@@ -151,7 +151,7 @@ func TestSettings(t *testing.T) {
 		"decimal seconds":        {sources{args: "app", file: "timeout = 0.5"}, func(c *Config) any { return c.Timeout }, 500 * time.Millisecond},
 		"a user by number":       {sources{args: "app", file: "user = 1234"}, func(c *Config) any { return c.UID }, 1234},
 		"a path object":          {sources{args: "app", file: "import pathlib\npidfile = pathlib.Path('/run/x')"}, func(c *Config) any { return c.PidFile }, "/run/x"},
-		"preload off is fine":    {sources{args: "app", file: "preload_app = False"}, func(c *Config) any { return c.PreloadApp }, false},
+		"preload":                {sources{args: "app --preload"}, func(c *Config) any { return c.PreloadApp }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +185,7 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"no value":         {sources{args: "app --workers"}, "--workers: a value is missing (from the command line)", true},
 		"two apps":         {sources{args: "app other"}, "'other': one application is enough, and it is 'app' (from the command line)", true},
 		"open quote":       {sources{args: "app", env: []string{"GIRIN_CMD_ARGS=-e 'a"}}, "a single quote is not closed (from GIRIN_CMD_ARGS)", true},
-		"not built":        {sources{args: "app --preload"}, "--preload: not built; it must be left out: each worker imports the application itself, so that what must happen only once belongs into the hook on_starting (from the command line)", true},
+		"not built":        {sources{args: "app --paste x.ini"}, "--paste: not built yet; it must be left out (from the command line)", true},
 		"hook":             {sources{args: "app", file: "post_fork = 3"}, "post_fork: 3 is not a function (from gunicorn.conf.py)", false},
 		"two at once":      {sources{args: "app -w x -t y"}, "--workers: 'x' is not a whole number (from the command line)\n--timeout: 'y' is not a number of seconds (from the command line)", true},
 		"chdir":            {sources{args: "app --chdir /no/such"}, "--chdir: '/no/such' is not a directory (from the command line)", true},

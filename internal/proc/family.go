@@ -9,11 +9,11 @@ type family struct {
 	pids map[int]bool
 }
 
-// start starts a process and knows it before the reaper can see its end.
-func (f *family) start(spec Spec) (*Process, error) {
+// add knows the process that begin starts before the reaper can see its end.
+func (f *family) add(begin func() (*Process, error)) (*Process, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p, err := start(spec)
+	p, err := begin()
 	if err != nil {
 		return nil, err
 	}

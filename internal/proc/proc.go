@@ -27,9 +27,10 @@ type Spec struct {
 
 // Process is a started child.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // set before done is closed
+	process *os.Process
+	done    chan struct{}
+	state   *os.ProcessState // set before done is closed; nil: it could not be waited for
+	err     error            // set before done is closed
 }
 
 // Starter starts processes from one goroutine that is locked to its thread:
@@ -86,7 +87,7 @@ func (s *Starter) run() {
 func (s *Starter) work() {
 	defer close(s.done)
 	for j := range s.jobs {
-		p, err := s.family.start(j.spec)
+		p, err := s.family.add(func() (*Process, error) { return start(j.spec) })
 		j.result <- result{p, err}
 	}
 }
@@ -105,6 +106,22 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	return r.p, r.err
 }
 
+// Adopt takes in a process that a child of ours has forked and left to us: fork
+// makes it do so and returns the process id. It needs AdoptOrphans.
+func (s *Starter) Adopt(fork func() (pid int, err error)) (*Process, error) {
+	return s.family.add(func() (*Process, error) {
+		pid, err := fork()
+		if err != nil {
+			return nil, err
+		}
+		process, err := os.FindProcess(pid)
+		if err != nil {
+			return nil, err
+		}
+		return follow(process), nil
+	})
+}
+
 func start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir, cmd.ExtraFiles = spec.Env, spec.Dir, spec.Files
@@ -119,18 +136,26 @@ func start(spec Spec) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
 	}
-	p := &Process{cmd: cmd, done: make(chan struct{})}
+	return follow(cmd.Process), nil
+}
+
+// follow waits for a child.
+func follow(process *os.Process) *Process {
+	p := &Process{process: process, done: make(chan struct{})}
 	go p.wait()
-	return p, nil
+	return p
 }
 
 func (p *Process) wait() {
-	p.err = p.cmd.Wait()
+	p.state, p.err = p.process.Wait()
+	if p.err == nil && !p.state.Success() {
+		p.err = &exec.ExitError{ProcessState: p.state}
+	}
 	close(p.done)
 }
 
 // PID is the process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.process.Pid }
 
 // Done is closed when the process has ended and was reaped.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -152,19 +177,22 @@ func (p *Process) ExitCode() int {
 
 // Signalled returns the signal that ended the process, or 0. Only after Done.
 func (p *Process) Signalled() syscall.Signal {
-	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	if p.state == nil {
+		return 0
+	}
+	if ws, ok := p.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return ws.Signal()
 	}
 	return 0
 }
 
 // Signal sends sig to the process alone.
-func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+func (p *Process) Signal(sig os.Signal) error { return p.process.Signal(sig) }
 
 // Kill ends the process and its group at once.
 func (p *Process) Kill() {
 	if err := syscall.Kill(-p.PID(), syscall.SIGKILL); err != nil {
-		_ = p.cmd.Process.Kill()
+		_ = p.process.Kill()
 	}
 }
 

@@ -10,9 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// AdoptOrphans makes this process the parent of descendants that lose theirs, as
+// process 1 is anyway; they must be reaped.
+func AdoptOrphans() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+}
+
 // Reap waits for the children that the Starter has not started: orphans, which
-// the kernel gives to process 1. Those that it has started are left to whoever
-// waits for them. It goes on until stop is called.
+// the kernel gives to process 1 or to who adopts them. Those that it has started
+// are left to whoever waits for them. It goes on until stop is called.
 func (s *Starter) Reap() (stop func()) {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, unix.SIGCHLD)

@@ -40,6 +40,7 @@ type Config struct {
 	Queue    *sched.Queue
 	Receiver worker.Receiver
 	Launch   Launch
+	Template Template // what Launch forks from; nil: nothing
 	Workers  int
 	Boot     time.Duration // how long a worker may take to be ready; 0: for ever
 	Grace    time.Duration // how long a draining worker may take
@@ -98,10 +99,13 @@ var replaced = &generation{}
 
 // generation is the workers of one start or reload.
 type generation struct {
-	number int
-	launch Launch
-	proven bool // one of its workers was ready
-	target int  // how many workers there were to be, when a reload came
+	number   int
+	launch   Launch
+	template Template
+	proven   bool // one of its workers was ready
+	target   int  // how many workers there were to be, when a reload came
+
+	preparing, prepared bool // its template
 }
 
 // Supervisor keeps the workers. Its methods may be called from any goroutine;
@@ -135,7 +139,7 @@ type event struct {
 // New returns a supervisor; Run starts it.
 func New(cfg Config) *Supervisor {
 	return &Supervisor{
-		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch},
+		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch, template: cfg.Template},
 		commands: make(chan func()), events: make(chan event), stopped: make(chan struct{}),
 		announce: true, kills: cgroup.Own().Kills(),
 	}
@@ -145,7 +149,11 @@ func New(cfg Config) *Supervisor {
 // serve at the start, which it reports as a BootError. It returns when all
 // workers have ended: gracefully, unless Kill was called.
 func (s *Supervisor) Run(ctx context.Context) error {
-	defer close(s.stopped)
+	defer func() {
+		s.gen.close()
+		s.previous.close()
+		close(s.stopped)
+	}()
 	s.reconcile()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
@@ -223,7 +231,7 @@ func (s *Supervisor) Resize(n int) {
 
 // Reload brings in a new generation of so many workers; 0: as many as there
 // are. The old one serves until the new one does; if that fails it stays.
-func (s *Supervisor) Reload(launch Launch, workers int) {
+func (s *Supervisor) Reload(launch Launch, template Template, workers int) {
 	s.do(func() {
 		if s.stopping {
 			return
@@ -232,7 +240,7 @@ func (s *Supervisor) Reload(launch Launch, workers int) {
 			s.abandon("another reload came before it was ready")
 		}
 		s.previous, s.gen.target = s.gen, s.target
-		s.gen = &generation{number: s.gen.number + 1, launch: launch}
+		s.gen = &generation{number: s.gen.number + 1, launch: launch, template: template}
 		s.crashes, s.wait = 0, false
 		if workers > 0 {
 			s.aim(workers)
@@ -322,7 +330,7 @@ func (s *Supervisor) reconcile() {
 	if s.previous != nil && !s.gen.proven {
 		want = 1
 	}
-	for ; current < want && !s.wait && !s.stopping; current++ {
+	for ; current < want && !s.wait && !s.stopping && s.prepare(); current++ {
 		s.start()
 	}
 	surplus := current - s.target
@@ -351,6 +359,11 @@ func (s *Supervisor) start() {
 	s.count++
 	name := fmt.Sprintf("worker %d", s.count)
 	w, err := s.gen.launch(name, s.cfg.Receiver)
+	if errors.Is(err, worker.ErrNoTemplate) {
+		s.cfg.Log.Warningf("%s cannot be forked yet: %v; the application is imported anew", name, err)
+		s.gen.prepared = false
+		return
+	}
 	if err != nil {
 		s.cfg.Log.Errorf("%s cannot be started: %v", name, err)
 		s.failed(s.gen, &BootError{Code: 1, Text: err.Error()})
@@ -400,6 +413,7 @@ func (s *Supervisor) ready(m *member) {
 		s.gen.proven = true
 		if s.previous != nil {
 			s.cfg.Log.Infof("Reloaded: generation %d serves", s.gen.number)
+			s.previous.close()
 			s.previous = nil
 		}
 		s.cfg.Failed(nil)
@@ -512,6 +526,7 @@ func (s *Supervisor) abandon(why string) {
 	s.cfg.Log.Errorf("Reload failed: %s", why)
 	failed := s.gen
 	s.gen, s.previous = s.previous, nil
+	failed.close()
 	s.aim(s.gen.target)
 	for _, m := range s.members {
 		if m.gen == failed {

@@ -104,6 +104,8 @@
 //	 7 Dump     answer with Stacks: id's stack first (0: no one's), then all
 //	 8 Lanes    read the lanes whose bit is set in n (zero: none, as before
 //	            the first such message)
+//	 9 Fork     to a template only: fork a worker; the descriptors that it
+//	            inherits from 3 on come with the message
 //
 //	worker to master:
 //	65 Ready    payload: facts as JSON; the app is imported
@@ -117,6 +119,8 @@
 //	70 Idle     nothing is being run and, after Drain, nothing will be
 //	71 Stacks   payload: text, UTF-8
 //	72 Retire   the worker wants to be replaced: it got SIGTERM, or a hook said so
+//	73 Forked   of a template only: the worker's process id is n; 0: the
+//	            payload says why there is none
 //
 // Hello's accelerators maps tags to descriptors: cp311 is built for CPython 3.11,
 // abi3 for the stable ABI from 3.12 on. The worker loads the one that fits, if
@@ -128,6 +132,14 @@
 // A worker that does not answer Dump soon gets the signal that its Ready named
 // (dump_signal): its faulthandler writes all stacks to standard error without
 // Python's help.
+//
+// # A template
+//
+// With preload_app workers are forked from a template, a process that has a control
+// socket and in place of the others descriptors that keep their numbers. It gets
+// Hello, imports the app, and says Ready or Broken; then it answers each Fork. The
+// worker's parent is the master (PR_SET_CHILD_SUBREAPER) from before Forked on; its
+// own Hello comes on its own control socket. The template ends with its socket.
 //
 // # State page
 //

@@ -216,6 +216,7 @@ const (
 	Ping    Op = 6
 	Dump    Op = 7
 	Lanes   Op = 8
+	Fork    Op = 9
 
 	Ready  Op = 65
 	Broken Op = 66
@@ -225,6 +226,7 @@ const (
 	Idle   Op = 70
 	Stacks Op = 71
 	Retire Op = 72
+	Forked Op = 73
 )
 
 // Cancelled as the n of a Credit says: look at the flag table.

@@ -103,6 +103,7 @@ type Config struct {
 	Arena        *Arena
 	Lanes        []*Lane
 	Accelerators *Accelerators // nil: the shim in Python is to run
+	Template     *Template     // what to fork it from; nil: it is started from nothing
 	Receiver     Receiver
 	Log          Logger
 }
@@ -167,19 +168,31 @@ func (w *Worker) start() (err error) {
 	shim, err := SealedFile("girin-shim", w.cfg.Shim)
 	if err == nil {
 		defer shim.Close()
-		spec := w.cfg.Spec
-		spec.Files = []*os.File{theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim}
-		for _, l := range w.cfg.Lanes {
-			spec.Files = append(spec.Files, l.r)
-		}
-		spec.Files = append(spec.Files, w.cfg.Accelerators.inherit()...)
-		w.proc, err = w.cfg.Starter.Start(spec)
+		w.proc, err = w.cfg.begin(w.cfg.inherited(theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim))
 	}
 	if err != nil {
 		w.control.Close()
 		w.response.Close()
 	}
 	return err
+}
+
+// inherited lists what becomes the descriptors from wire.ControlFD on.
+func (c *Config) inherited(first ...*os.File) []*os.File {
+	for _, l := range c.Lanes {
+		first = append(first, l.r)
+	}
+	return append(first, c.Accelerators.inherit()...)
+}
+
+// begin makes the process, with these descriptors.
+func (c *Config) begin(files []*os.File) (*proc.Process, error) {
+	if c.Template != nil {
+		return c.Starter.Adopt(func() (int, error) { return c.Template.fork(files) })
+	}
+	spec := c.Spec
+	spec.Files = files
+	return c.Starter.Start(spec)
 }
 
 // serve passes on what the worker sends until its process has ended.
@@ -197,7 +210,7 @@ func (w *Worker) serve() {
 	_ = w.response.SetReadDeadline(soon)
 	_ = w.control.SetDeadline(soon)
 	readers.Wait()
-	w.settle(Facts{}, fmt.Errorf("it ended before it was ready: %w", w.exitError()))
+	w.settle(Facts{}, fmt.Errorf("it ended before it was ready: %w", exitError(w.proc)))
 	w.response.Close()
 	w.control.Close()
 	close(w.done)
@@ -247,8 +260,9 @@ func (w *Worker) settle(facts Facts, err error) {
 	})
 }
 
-func (w *Worker) exitError() error {
-	if err := w.proc.Err(); err != nil {
+// exitError says how a process ended that should not have.
+func exitError(p *proc.Process) error {
+	if err := p.Err(); err != nil {
 		return err
 	}
 	return errors.New("exit status 0")

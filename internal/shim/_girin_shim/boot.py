@@ -18,8 +18,9 @@ STDERR = 2
 MAX_TEXT = 16 << 10  # letters of an explanation, each at most six bytes in JSON
 
 
-def main(loaded: Callable[[], None]) -> None:
-    """Runs the worker; loaded is called when no more shim modules are needed.
+def main(loaded: Callable[[], None], app=None) -> None:
+    """Runs the worker; loaded is called when no more shim modules are needed, app
+    is there if a template has imported it.
 
     Returns after Drain: the interpreter then ends as any program does.
     """
@@ -37,21 +38,23 @@ def main(loaded: Callable[[], None]) -> None:
             worker.runner = _runner_class(settings.worker_class)(worker)
         worker.hooks = _hooks(worker)
     except Exception as e:
-        _broken(control, e, str(hello.get("app")))
+        broken(control, e, str(hello.get("app")))
     loaded()
     control.start(worker)
     began = monotonic_ns()
     try:
         if settings.switch_interval:
             sys.setswitchinterval(settings.switch_interval)
-        set_paths(settings)
+        if app is None:
+            set_paths(settings)
         worker.hooks.load()
         worker.hooks.post_fork()
-        app = import_app(settings.app)
+        if app is None:
+            app = import_app(settings.app)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
     except BaseException as e:
-        _broken(control, e, settings.app)
+        broken(control, e, settings.app)
     facts = _facts(worker)
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
     facts["dump_signal"] = dump_signal
@@ -80,6 +83,15 @@ def _handle_signals() -> int:
     return int(number)
 
 
+def patch(worker_class: str) -> Callable[[], None]:
+    """Does what must be done before the app is imported; returns what a fork of this process must do."""
+    if worker_class == "gevent":
+        from .greenlets import patch
+
+        return patch()
+    return lambda: None
+
+
 def _runner_class(name: str):
     """The class that runs requests; the event loops are loaded only if asked for."""
     if name == "gevent":
@@ -102,7 +114,7 @@ def _hooks(worker: Worker):
     return Hooks(worker)
 
 
-def _broken(control: Control, error: BaseException, app: str) -> None:
+def broken(control: Control, error: BaseException, app: str) -> None:
     code, text = explain(error, app)
     control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]})
     sys.stdout.flush()

@@ -20,7 +20,7 @@ from .stacks import format_stacks
 _SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
-_FD_SPACE = socket.CMSG_SPACE(4)
+_MAX_FDS = 64  # with one message
 _MAX_LOG = 64 << 10  # bytes of one log message
 
 
@@ -67,23 +67,32 @@ class Control:
             raise wire.ProtocolError(f"the first control message is of kind {op}, not Hello")
         return json.loads(payload)
 
+    def receive_fds(self) -> tuple[int, list[int]]:
+        """Waits for a message that brings descriptors; returns its kind and them."""
+        op, _, _, _, fds = self._read(wire.MAX_CONTROL)
+        return op, fds
+
     def start(self, worker) -> None:
         """Starts the control thread."""
         start_new_thread(self._run, (worker,))
 
     def _receive(self, size: int) -> tuple[int, int, int, bytes, io.FileIO | None]:
-        data, ancillary, flags, _ = self._socket.recvmsg(size, _FD_SPACE, _CLOEXEC)
+        *message, fds = self._read(size)
+        return (*message, io.FileIO(fds[0], "rb") if fds else None)
+
+    def _read(self, size: int) -> tuple[int, int, int, bytes, list[int]]:
+        data, ancillary, flags, _ = self._socket.recvmsg(size, socket.CMSG_SPACE(4 * _MAX_FDS), _CLOEXEC)
         if not data:
             if self._expects_end:
                 raise SystemExit
             os._exit(1)  # the master is gone
-        file = None
+        fds = array.array("i")
         for level, kind, rights in ancillary:
             if (level, kind) == _SCM_RIGHTS:
-                file = io.FileIO(array.array("i", rights[:4])[0], "rb")
+                fds.frombytes(rights[: len(rights) & ~3])
         if len(data) < wire.CONTROL_HEAD or flags & _TRUNCATED:
             raise wire.ProtocolError(f"control message of {len(data)} bytes, flags {flags:#x}")
-        return (*wire.CONTROL.unpack_from(data), data[wire.CONTROL_HEAD :], file)
+        return (*wire.CONTROL.unpack_from(data), data[wire.CONTROL_HEAD :], fds.tolist())
 
     def _run(self, worker) -> None:
         try:
@@ -121,6 +130,10 @@ class Control:
             runner.select(n)
         else:
             raise wire.ProtocolError(f"control message of the unknown kind {op}")
+
+    def detach(self) -> None:
+        """Leaves the descriptor as it is, to whoever uses its number next."""
+        self._socket.detach()
 
     def close(self) -> None:
         """Closes the descriptor, in a forked child."""

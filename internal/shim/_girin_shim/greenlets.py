@@ -24,6 +24,16 @@ READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that w
 _READ = 1  # libev's EV_READ
 
 
+def patch():
+    """Makes Python's waiting functions gevent's, before the app is imported; returns what a fork must call."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    from gevent import reinit
+
+    return reinit
+
+
 class GreenletSlot(Slot):
     def __init__(self, worker, index: int, runner: Greenlets) -> None:
         super().__init__(worker, index)
@@ -55,9 +65,7 @@ class Greenlets:
     """Runs up to --worker-connections requests at once until the lanes are stopped."""
 
     def __init__(self, worker) -> None:
-        from gevent import monkey
-
-        monkey.patch_all()  # before the app is imported
+        patch()
         import gevent
         import gevent.event
         import gevent.util

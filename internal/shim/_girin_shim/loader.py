@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 
 SHIM_FD = 7
 PACKAGE = "_girin_shim"
-HOOKS = "girin-hooks"  # the argument of the process that runs the master's hooks
+HOOKS, TEMPLATE = "girin-hooks", "girin-preloaded"  # the arguments of processes that are no workers
 ORIGIN = "<girin>/"  # not "<...>", which linecache would not look up
 
 
@@ -60,6 +60,8 @@ def _main():
     sys.meta_path.insert(0, loader)
     if sys.argv[1:] == [HOOKS]:
         from _girin_shim import arbiter as program
+    elif sys.argv[1:] == [TEMPLATE]:
+        from _girin_shim import template as program
     else:
         from _girin_shim import boot as program
 

@@ -13,5 +13,10 @@ def ignore(names: tuple[str, ...]) -> None:
         signal.signal(getattr(signal, name), _nothing)
 
 
+def restore(names: tuple[str, ...]) -> None:
+    for name in names:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def _nothing(number: int, frame) -> None:
     pass

@@ -9,6 +9,7 @@ CONTROL_FD = 3
 RESPONSE_FD = 4
 PAGE_FD = 5
 ARENA_FD = 6
+SHIM_FD = 7
 LANE_FD = 8  # the first lane
 
 MAX_PACKET = 4096
@@ -40,8 +41,8 @@ CONTROL_HEAD = CONTROL.size
 FILE = Struct("<QQ")  # the start of a File payload: offset, length
 BODY = Struct("<Q")  # the payload of a Body message: length
 
-HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
-READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
+HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 5, 6, 7, 8, 9
+READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED = 65, 66, 67, 68, 69, 70, 71, 72, 73
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
 PAGE_MAGIC = 0x6E69726967  # "girin"
