@@ -111,16 +111,17 @@ def test_large_unfinished_requests(girin, gunicorn, measured, full, kind):
 @pytest.mark.promise("Readers of large responses hold threads only until the write limit",
                      "8 readers of 16 MiB, a byte a second, on 8 threads: more than the kernel and the window take; 60 s without progress end it")
 def test_readers_of_large_responses(girin, gunicorn, record, measured):
-    def measure(run, record):
-        with Crowd(run.port, 8, "read", 16 * MIB):
-            raw.until(lambda: len(record.lines("B")) >= 9, 20)  # with the first look at /
-            began = time.monotonic()
-            status = came_of(lambda: client.get(run.port, "/", timeout=80).status)  # waits for a thread
-            return status, time.monotonic() - began
+    def measure(run):
+        began = time.monotonic()
+        status = came_of(lambda: client.get(run.port, "/", timeout=80).status)  # waits for a thread
+        return status, time.monotonic() - began
 
-    with girin("gthread", 2, 4) as ours, gunicorn("gthread", 2, 4) as theirs, ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(measure, theirs, gunicorn.record)  # both wait for a minute
-        status, waited = measure(ours, record)
+    readers = lambda run: Crowd(run.port, 8, "read", 16 * MIB)
+    with girin("gthread", 2, 4) as ours, gunicorn("gthread", 2, 4) as theirs, readers(ours), readers(theirs), ThreadPoolExecutor(1) as pool:
+        raw.until(lambda: len(record.lines("B")) >= 9, 20)  # with the first look at /
+        came_of(lambda: raw.until(lambda: len(gunicorn.record.lines("B")) >= 9, 5))
+        beside = pool.submit(measure, theirs)  # both wait for a minute
+        status, waited = measure(ours)
         assert status == "200" and 50 < waited < 75
         measured.girin(f"8 of 8 threads held; a normal request had its answer after {waited:.0f} s")
         status, waited = beside.result()

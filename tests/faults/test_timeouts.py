@@ -177,8 +177,10 @@ def sent_slowly(port, first, rest, pause, step=1):
     with raw.connect(port) as s:
         began = time.monotonic()
         s.sendall(first)
-        s.settimeout(pause)
+        turn = 0
         while rest:
+            turn += 1
+            s.settimeout(max(0.001, began + turn * pause - time.monotonic()))
             try:
                 data = s.recv(1 << 16)
                 s.settimeout(30)
