@@ -1,5 +1,6 @@
 """A thousand clients that are slow, each in one of these ways, in one process of
-their own, so that they do not slow down whoever measures beside them.
+their own, of the lowest priority, and one after the other at even distances, so
+that they do not slow down whoever measures beside them.
 
     head   sends a byte of a head each second
     body   sends a byte of a body each second
@@ -9,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Iterator
 
 import raw
 
 HEAD = raw.head("/", "X-Long: " + "x" * 200)
 BODY = raw.head("/body", "Content-Length: 100000", method="POST")
-TURNS = 100  # a second: the clients do not all move at once
 FORK = multiprocessing.get_context("fork")
 
 
@@ -49,16 +53,15 @@ class Crowd:
             s.setblocking(False)
             sockets.append(s)
         self._ready.set()
-        turns = [sockets[i::TURNS] for i in range(TURNS)]
-        turn = 0
-        while not self._stop.wait(1 / TURNS):
-            at = 10 + turn // TURNS
-            for s in list(turns[turn % TURNS]):
-                if ended(s, kind, HEAD[at:at + 1]):
-                    self._cut.value += 1
-                    turns[turn % TURNS].remove(s)
-                    s.close()
+        os.nice(19)
+        began, turn = time.monotonic(), 0
+        while not self._stop.is_set():
+            s, at = sockets[turn % count], 10 + turn // count
+            if s.fileno() >= 0 and ended(s, kind, HEAD[at:at + 1]):
+                self._cut.value += 1
+                s.close()
             turn += 1
+            time.sleep(max(0, began + turn / count - time.monotonic()))
 
 
 def ended(s, kind: str, byte: bytes) -> bool:
@@ -71,3 +74,10 @@ def ended(s, kind: str, byte: bytes) -> bool:
         except ConnectionError:
             return True
     return False
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[int]:
+    """A port that takes connections and what they send, and has no server: what a crowd itself costs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        yield listener.getsockname()[1]

@@ -71,6 +71,17 @@ def too_short(start_response):
     return [b"12345"]
 
 
+class FalseLength(bytes):
+    def __len__(self):
+        return 1_000_000
+
+
+def false_length_stream(start_response):
+    write = start_response("200 OK", OK)
+    write(FalseLength(b"tr"))
+    yield FalseLength(b"ue")
+
+
 def header(name, value):
     def app(start_response):
         start_response("200 OK", [(name, value)])
@@ -232,6 +243,7 @@ PATHS = {
     "writes_to_fd_1": writes_to_fd_1, "recurses": recurses, "large_header": large_header,
     "closes_badly": closes_badly, "hop_by_hop": hop_by_hop, "bad_length": bad_length, "two_lengths": two_lengths,
     "body_with_204": body_with_204,
+    "false_length": body([FalseLength(b"true")]), "false_length_stream": false_length_stream,
 }
 
 

@@ -40,7 +40,7 @@ def test_full_disk(girin, record, measured, small_disk, tmp_path):
 
 
 @pytest.mark.promise("A body over `--limit-request-body` gets 413, from its announced length before it is read", "2 MiB announced, and sent in chunks; the limit is 1 MiB")
-def test_body_limit(girin, record, measured):
+def test_body_limit(girin, record, measured):  # gunicorn has no such limit
     with girin("gthread", 1, 2, "--limit-request-body", "1M") as run:
         with raw.connect(run.port) as s:
             s.sendall(raw.head("/body?n=1", f"Content-Length: {2 * MIB}", method="POST"))

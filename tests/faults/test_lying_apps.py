@@ -61,6 +61,8 @@ LIES = {
     "hop_by_hop": Lie(200, "hop-by-hop field", b"ok"),
     "bad_length": failed("Content-Length"), "two_lengths": failed("Content-Length"),
     "body_with_204": Lie(204, "", b""),
+    "false_length": Lie(200, "", b"true"),
+    "false_length_stream": Lie(200, "", b"2\r\ntr\r\n2\r\nue\r\n0\r\n\r\n"),
 }
 
 

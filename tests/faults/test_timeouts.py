@@ -20,6 +20,7 @@ CLASSES = {"sync": (1, 1), "gthread": (1, 4), "gevent": (1, 1), "gaiohttp": (1, 
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
 
 LIMIT = 0.5
+BLOCKS, PAUSE = 20, 0.15  # of a stream that takes longer than any limit here
 
 
 def timed(port, path):
@@ -65,35 +66,51 @@ def kill_workers(run):
 
 
 @pytest.mark.promise("The stuck thread's process is replaced, and serves with its other threads until then",
-                     "1 of 4 threads sleeps 3600 s; `--timeout 0.5 --graceful-timeout 1`; one client goes on")
-def test_other_threads_serve_on(girin, measured):
-    with girin("gthread", 1, 4, "--timeout", "0.5", "--graceful-timeout", "1") as run, ThreadPoolExecutor(1) as pool:
-        old = run.children
-        stuck = pool.submit(raw.get, run.port, "/stuck?s=3600")
-        longest, served = 0.0, 0
-        while set(run.children) & set(old):
-            answer, took = timed(run.port, "/")
-            assert answer.status == 200
-            longest, served = max(longest, took), served + 1
-        assert stuck.result().status == 504
-        assert longest < 0.5
+                     "1 of 4 threads sleeps 3600 s; `--timeout 0.5 --graceful-timeout 1` (gunicorn 1 and 1); one client goes on")
+def test_other_threads_serve_on(girin, gunicorn, measured, full):
+    def measure(run, within):
+        """While one client goes on, until the stuck request's process is replaced."""
+        old, began, served, longest = run.children, time.monotonic(), 0, 0.0
+        with raw.connect(run.port, within) as stuck:
+            stuck.sendall(raw.head("/stuck?s=3600", "Connection: close"))
+            while set(run.children) & set(old) and time.monotonic() - began < within:
+                answer, took = timed(run.port, "/")
+                assert answer.status == 200
+                longest, served = max(longest, took), served + 1
+            stuck.settimeout(0.1)  # it has its answer, or never will
+            status = came_of(lambda: raw.read_to_end(stuck).status)
+        text = f"{served} requests served meanwhile, the longest took {1000 * longest:.0f} ms"
+        return not set(run.children) & set(old), status, longest, text
+
+    with girin("gthread", 1, 4, "--timeout", "0.5", "--graceful-timeout", "1") as run:
+        replaced, status, longest, text = measure(run, 20)
+        assert replaced and status == "504" and longest < 0.5
         assert "a thread did not return" in run.output()
-        measured.girin(f"{served} requests served meanwhile, the longest took {1000 * longest:.0f} ms")
+        measured.girin(text)
+    if full:
+        with gunicorn("gthread", 1, 4, "--timeout", "1", "--graceful-timeout", "1") as run:
+            replaced, status, longest, text = measure(run, 6)
+            measured.gunicorn(f"{text}; {'replaced' if replaced else 'not replaced within 6 s'}, the stuck one: {status}")
+            kill_workers(run)
 
 
 @every_class
 @pytest.mark.promise("A stream that goes on sending is not cut",
-                     "20 blocks, 0.15 s apart; `--timeout 0.5` (gunicorn 1)")
+                     f"{BLOCKS} blocks, {PAUSE} s apart; `--timeout {LIMIT}` (gunicorn 1)")
 def test_stream_goes_on(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
+    whole = f"whole after {BLOCKS * PAUSE:.0f} s"
     with girin(worker_class, workers, threads, "--timeout", str(LIMIT)) as run:
-        answer = client.get(run.port, "/stream?count=20&s=0.15")
-        assert len(answer.body) == 160
-        measured.girin("whole after 3 s")
+        assert blocks_of_stream(run) == BLOCKS
+        measured.girin(whole)
     if full and worker_class in GUNICORN_HAS:
         with gunicorn(worker_class, workers, threads, "--timeout", "1") as run:
-            blocks = came_of(lambda: len(client.get(run.port, "/stream?count=20&s=0.15").body) // 8)
-            measured.gunicorn("whole after 3 s" if blocks == "20" else f"cut ({blocks})")
+            blocks = came_of(lambda: blocks_of_stream(run))
+            measured.gunicorn(whole if blocks == str(BLOCKS) else f"cut ({blocks})")
+
+
+def blocks_of_stream(run) -> int:
+    return len(client.get(run.port, f"/stream?count={BLOCKS}&s={PAUSE}").body) // 8
 
 
 @every_class
@@ -128,12 +145,13 @@ HEAD, BODY = 20, 20  # seconds; see front
 @pytest.mark.promise("A client that does not send its head or body in time gets 408; one that keeps to the rate may go on",
                      "half a head; a head at 4 bytes/s; half a body; a body at 1,000 bytes/s for 24 s")
 def test_deadlines_of_clients(girin, gunicorn, measured):
-    with girin("sync", 1) as run, ThreadPoolExecutor(8) as pool:
+    with girin("sync", 1) as run, gunicorn("sync", 2) as beside, ThreadPoolExecutor(8) as pool:
         head = raw.head("/body", "Content-Length: 24000", "Connection: close", f"X-Long: {'x' * 400}", method="POST")
         half_head = pool.submit(sent_slowly, run.port, head[:20], b"", 1)
         slow_head = pool.submit(sent_slowly, run.port, head[:20], head[20:], 0.25)
         half_body = pool.submit(sent_slowly, run.port, head + b"x", b"", 1)
         good_body = pool.submit(sent_slowly, run.port, head, b"x" * 24000, 0.05, 50)
+        theirs = {name: pool.submit(answer_to_half, beside.port, half) for name, half in (("head", head[:20]), ("body", head + b"x"))}
         for waiting, limit in ((half_head, HEAD), (slow_head, HEAD), (half_body, BODY)):
             answer, took = waiting.result()
             assert answer.status == 408
@@ -141,12 +159,17 @@ def test_deadlines_of_clients(girin, gunicorn, measured):
         answer, took = good_body.result()
         assert (answer.status, answer.body) == (200, b"24000")
         measured.girin(f"head 408 after {half_head.result()[1]:.1f} s, body 408 after {half_body.result()[1]:.1f} s; "
-                       f"200 after {took:.0f} s at 1,000 bytes/s")
-    with gunicorn("sync", 1) as run, raw.connect(run.port, 40) as s:
-        s.sendall(head[:20])
+                       f"200 after {took:.0f} s at {24000 / took:,.0f} bytes/s")
+        measured.gunicorn("; ".join(f"half a {name}: {waiting.result()}" for name, waiting in theirs.items()))
+
+
+def answer_to_half(port, half) -> str:
+    """What becomes of a client that stops there, and when."""
+    with raw.connect(port, 40) as s:
+        s.sendall(half)
         began = time.monotonic()
         how = came_of(lambda: raw.read_to_end(s).status or "closed without an answer")
-        measured.gunicorn(f"half a head: {how} after {time.monotonic() - began:.1f} s; the only worker was held so long")
+        return f"{how} after {time.monotonic() - began:.0f} s"
 
 
 def sent_slowly(port, first, rest, pause, step=1):
@@ -154,8 +177,10 @@ def sent_slowly(port, first, rest, pause, step=1):
     with raw.connect(port) as s:
         began = time.monotonic()
         s.sendall(first)
-        s.settimeout(pause)
+        turn = 0
         while rest:
+            turn += 1
+            s.settimeout(max(0.001, began + turn * pause - time.monotonic()))
             try:
                 data = s.recv(1 << 16)
                 s.settimeout(30)

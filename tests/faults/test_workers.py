@@ -210,18 +210,29 @@ def test_more_and_fewer(girin, gunicorn, measured, full, worker_class):
 @every_class
 @pytest.mark.promise("Signals for the master that come to every process of a service harm no worker",
                      "USR1, HUP, TTIN and TTOU to all processes, as `systemctl kill` sends them, under 16 clients")
-def test_signals_to_all(girin, measured, worker_class):
+def test_signals_to_all(girin, gunicorn, measured, full, worker_class):
     workers, threads = CLASSES[worker_class]
-    with girin(worker_class, workers, threads) as run, Load(run.port, 16) as load:
+    with girin(worker_class, workers, threads) as run:
+        load = signal_all(run, lambda: "Reloaded" in run.output())
+        assert "was ended by" not in run.output()
+    assert not load.failed, load.summary()
+    measured.girin(load.summary())
+    if full and worker_class in GUNICORN_HAS:
+        with gunicorn(worker_class, workers, threads) as run:
+            old = set(run.children)
+            load = signal_all(run, lambda: run.children and not old & set(run.children))
+        measured.gunicorn(load.summary())
+
+
+def signal_all(run, reloaded) -> Load:
+    with Load(run.port, 16) as load:
         for sig in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP):
             for pid in run.tree:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sig)
             time.sleep(0.3)
-        raw.until(lambda: "Reloaded" in run.output(), what="the reload")
-        assert "was ended by" not in run.output()
-    assert not load.failed, load.summary()
-    measured.girin(load.summary())
+        raw.until(reloaded, what="the reload")
+    return load
 
 
 def test_usr2_is_answered_and_harmless(girin):

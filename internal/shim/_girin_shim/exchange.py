@@ -57,7 +57,8 @@ class Exchange:
 
     def write(self, data: bytes) -> None:
         """Sends data before it returns; does nothing once the answer has ended."""
-        _check_block(data)
+        if type(data) is not bytes:
+            data = _plain(data)
         if self.state == ENDED:
             if data:
                 self._note_excess()
@@ -81,7 +82,7 @@ class Exchange:
         """Answers with a list or tuple of blocks, in one frame if the window allows."""
         body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         if type(body) is not bytes:
-            _check_block(body)
+            body = _plain(body)
         head = self.head
         size = len(body)
         if (
@@ -150,7 +151,7 @@ class Exchange:
             if forked:
                 slot.worker.leave_child()
             if type(block) is not bytes:
-                _check_block(block)
+                block = _plain(block)
             if self.state == ENDED:
                 if block:
                     self._note_excess()
@@ -372,9 +373,11 @@ class Exchange:
             self.slot.warn(f"the app sent more than the {head.length} bytes of its Content-Length; cut there")
 
 
-def _check_block(block) -> None:
-    if not isinstance(block, bytes):
+def _plain(block) -> bytes:
+    """The bytes of a block of a class derived from bytes, whatever its methods say of them."""
+    if not issubclass(type(block), bytes):
         raise TypeError(f"a block of the body must be bytes, not {type(block).__name__}")
+    return b"".join((block,))
 
 
 def _text(value) -> str:

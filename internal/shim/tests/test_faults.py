@@ -174,6 +174,30 @@ def test_content_length(start, path, length, body, failed):
     assert worker.stderr().count("closed") == (path == "/iterable")
 
 
+FALSE_LENGTHS = """
+    class Bytes(bytes):
+        length = 0
+        def __len__(self):
+            return Bytes.length
+    def app(environ, start_response):
+        how, Bytes.length, declared = environ["PATH_INFO"][1:], *map(int, environ["QUERY_STRING"].split("&"))
+        block = Bytes(b"true")
+        write = start_response("200 OK", [("Content-Length", "4")] * declared)
+        if how == "write":
+            write(block)
+        return {"list": [block], "iterable": iter([block]), "write": []}[how]
+    """
+
+
+def test_a_block_that_lies_about_its_length(start, cls):
+    worker = start(FALSE_LENGTHS, cls=cls)
+    for how in ("list", "iterable", "write"):
+        for length in (0, 1, 100_000):
+            for declared in (0, 1):
+                answer = worker.get(f"/{how}?{length}&{declared}")
+                assert (answer.body, answer.failed) == (b"true", False)
+
+
 def test_a_file_shorter_than_its_length(start, cls):
     worker = start(
         """

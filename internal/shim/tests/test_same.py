@@ -27,6 +27,12 @@ ANSWERS = {
     "large_iterator": "start_response('200 OK', [('Content-Length', '200000')]); return iter([b'x' * 200000])",
     "bytearray": "start_response('200 OK', []); return [bytearray(b'x'), b'y']",
     "bytes_subclass": "start_response('200 OK', []); return [type('B', (bytes,), {})(b'x')]",
+    "false_length": "start_response('200 OK', []); return [FalseBytes(b'true')]",
+    "false_length_list": "start_response('200 OK', []); return [FalseBytes(b'true'), b'x']",
+    "false_length_iterator": "start_response('200 OK', []); return iter([FalseBytes(b'true'), FalseBytes(b''), FalseBytes(b'x')])",
+    "false_length_declared": "start_response('200 OK', [('Content-Length', '4')]); return iter([FalseBytes(b'true')])",
+    "false_length_write": "start_response('200 OK', [])(FalseBytes(b'true')); return []",
+    "false_class": "start_response('200 OK', []); return [FalseClass()]",
     "list_subclass": "start_response('200 OK', [('Content-Length', '1')]); return type('L', (list,), {})([b'x'])",
     "no_content": "start_response('204 No Content', [('A', 'b')]); return [b'x']",
     "not_modified": "start_response('304 Not Modified', [('Content-Length', '7')]); return []",
@@ -73,7 +79,17 @@ ANSWERS = {
 }
 ANSWERS.update({f"fault_{name}": body.replace("app(", f"fault_{name}(") for name, (body, _) in BEFORE_THE_HEAD.items()})
 
-CODE = "".join(f"def {name}(environ, start_response):\n    {body}\n" for name, body in ANSWERS.items())
+CODE = """
+class FalseBytes(bytes):
+    __len__ = __hash__ = lambda self: 100_000
+    __bool__ = lambda self: False
+    __bytes__ = __getitem__ = lambda self, *_: b"false"
+    __iter__ = lambda self: iter(b"false")
+class FalseClass:
+    __class__ = bytes
+    __len__ = lambda self: 5
+"""
+CODE += "".join(f"def {name}(environ, start_response):\n    {body}\n" for name, body in ANSWERS.items())
 CODE += "def app(environ, start_response):\n    return globals()[environ['PATH_INFO'][1:]](environ, start_response)\n"
 
 
