@@ -18,6 +18,9 @@ type Address struct {
 func (a Address) String() string {
 	switch a.Network {
 	case "unix":
+		if strings.HasPrefix(a.Addr, "//") {
+			return "unix://" + a.Addr
+		}
 		return "unix:" + a.Addr
 	case "fd":
 		return "fd://" + strconv.Itoa(a.FD)

@@ -161,7 +161,7 @@ func TestParseAddress(t *testing.T) {
 
 // An address that is understood means the same when it is written out.
 func FuzzParseAddress(f *testing.F) {
-	for _, seed := range []string{"", ":80", "[::1]:80", "unix:/x", "unix://x", "fd://3", "tcp://a:1", "a:b:c", "[[]"} {
+	for _, seed := range []string{"", ":80", "[::1]:80", "unix:/x", "unix://x", "unix:////", "fd://3", "tcp://a:1", "a:b:c", "[[]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, bind string) {
