@@ -60,7 +60,7 @@
 //	24  u32  head      length of the head block
 //	28  u32  body      length of the body bytes
 //	32  u8   kind
-//	33  u8   flags     Final 1, Whole 2, InBlock 4; from bit 4 on: a block's number
+//	33  u8   flags     Final 1, Whole 2, InPage 4
 //	34  u16  fields    number of header fields in the head block
 //
 //	kind  1 Response  head block and body bytes: the first frame of an answer
@@ -75,8 +75,8 @@
 // NUL; 1 + 2*fields strings. Final: this is the last the client gets; the id
 // may be used again. Dropped and Failed are always final. Whole (with
 // Response and Final): the body is complete in this frame, so its length may be
-// declared. InBlock: no body bytes follow on the socket; they lie in the block
-// of the state page with that number. Answers to HEAD and those of status 204 and 304 have no body bytes
+// declared. InPage: the body bytes lie in the state page, and in their place
+// follows a u32: the unit where they begin. Answers to HEAD and those of status 204 and 304 have no body bytes
 // and are never Whole. After Final the worker may still run the iterable's
 // close().
 //
@@ -143,16 +143,16 @@
 //
 // # State page
 //
-// Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of blocks, up
-// to 16; 3 to 7: reserved. From
-// cell 8 on two cells per slot: the id that the thread runs (0: none) and when
+// Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; 3 to
+// 7: reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
 // it began. A thread writes the time first and the id after it, and zeroes the
 // id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.
 //
-// After the slots a cell per block says whether it is taken (1) or free (0); from
-// the next multiple of 4,096 bytes on lie the blocks, of PageBlock bytes each. A
-// worker may put the body of a frame there instead of on the socket: it takes a
-// free block, fills it, and sends the frame. The master frees the block when it has passed the
-// body on. No worker has to: it saves two copies through the kernel.
+// After the slots comes a cell per unit; from the next multiple of 4,096 bytes
+// on lie the units, of PageUnit bytes each. A worker may put the body of a frame
+// there instead of on the socket. It takes as many free units as the body needs,
+// one after another, by writing their number into the cell of the first; the
+// others' cells stay zero. The master frees them when it has passed the body on,
+// by zeroing that cell. No worker has to: it saves two copies through the kernel.
 package wire

@@ -28,6 +28,7 @@ const (
 	ControlHead  = 16
 	FlagTable    = 1 << 16 // one byte per request cell at the start of the arena
 	MaxControl   = 128 << 10
+	FramePlace   = 4 // what follows a frame's head block if its body is InPage
 )
 
 // Limits of what a worker may claim in a response; more ends the worker.
@@ -134,7 +135,7 @@ type FrameFlags uint8
 const (
 	Final FrameFlags = 1 << iota
 	Whole
-	InBlock // the body lies in the block of the state page that Place names
+	InPage // the body lies in the state page, and a place follows instead
 )
 
 // NotMeasured is the CPU time of a frame that carries none.
@@ -152,9 +153,6 @@ type Frame struct {
 	Flags   FrameFlags
 	Fields  uint16
 }
-
-// Place is the number of the block that a frame's body lies in.
-func (f *Frame) Place() int { return int(f.Flags >> 4) }
 
 var (
 	errFrameKind = errors.New("response frame of an unknown kind")
@@ -260,20 +258,20 @@ func ParseControl(b []byte) (c Control, payload []byte, err error) {
 const (
 	PageMagic     = 0x6e69726967 // "girin"
 	PageFirstSlot = 8
-	PageBlock     = 1 << 20 // bytes of a block
-	PageBlocks    = 8       // how many the master offers; a frame can name 16
+	PageUnit      = 16 << 10 // bytes of a unit
+	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory
 )
 
-// PageStates is the first cell of the blocks' states in a state page with so
+// PageStates is the first cell of the units' states in a state page with so
 // many slots.
 func PageStates(slots int) int { return PageFirstSlot + 2*slots }
 
-// PageBlockAt is where the i-th of so many blocks begins in a state page.
-func PageBlockAt(slots, blocks, i int) int {
+// PageUnitAt is where the i-th of so many units begins in a state page.
+func PageUnitAt(slots, units, i int) int {
 	const kernelPage = 4096
-	cells := 8 * (PageStates(slots) + blocks)
-	return (cells+kernelPage-1)/kernelPage*kernelPage + i*PageBlock
+	cells := 8 * (PageStates(slots) + units)
+	return (cells+kernelPage-1)/kernelPage*kernelPage + i*PageUnit
 }
 
-// PageBytes is the size of a state page with so many slots and blocks.
-func PageBytes(slots, blocks int) int { return PageBlockAt(slots, blocks, blocks) }
+// PageBytes is the size of a state page with so many slots and units.
+func PageBytes(slots, units int) int { return PageUnitAt(slots, units, units) }

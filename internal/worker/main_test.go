@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 		"parent":  leavesChild,
 		"echo":    echoesControl,
 		"files":   sendsFiles,
-		"blocks":  answersInBlocks,
+		"placed":  answersInPage,
 		"talks": func(w *workertest.Worker) error {
 			return errors.Join(w.Hello(nil), w.Ready(), w.Log(30, "a line"),
 				w.Send(wire.Control{Op: wire.Stacks}, []byte("stacks")), w.Send(wire.Control{Op: wire.Pong}, nil), w.Send(wire.Control{Op: wire.Idle}, nil))
@@ -114,15 +115,16 @@ func sendsGarbage(w *workertest.Worker) error {
 		b := make([]byte, wire.ResponseHead)
 		f.Put(b)
 		_, err = w.Response.Write(b)
-	case "block", "block length":
-		f := wire.Frame{Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InBlock, Body: wire.PageBlock + 1}
-		if os.Args[1] == "block" {
-			f.Flags |= wire.PageBlocks << 4
-			f.Body = 1
+	case "place", "placed length":
+		f := wire.Frame{Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InPage, Body: wire.PageUnit + 1}
+		place := uint32(wire.PageUnits - 1)
+		if os.Args[1] == "place" {
+			f.Body = 0
+			place++
 		}
 		b := make([]byte, wire.ResponseHead)
 		f.Put(b)
-		_, err = w.Response.Write(b)
+		_, err = w.Response.Write(binary.LittleEndian.AppendUint32(b, place))
 	case "body length":
 		f := wire.Frame{Kind: wire.Block, Body: wire.MaxBlock + 1}
 		b := make([]byte, wire.ResponseHead)
@@ -193,14 +195,20 @@ func sendsFiles(w *workertest.Worker) error {
 	return errors.Join(w.Send(wire.Control{Op: wire.File}, payload, f), untilClosed(w))
 }
 
-// answersInBlocks answers in each block of the page, and then in the first again
-// once it is free.
-func answersInBlocks(w *workertest.Worker) error {
+// placedAnswers go to every seventh unit of the page in turn, until its last and
+// then its first have been used twice.
+const placedAnswers = 2 * wire.PageUnits / 7
+
+func placedBody(i int) string { return strings.Repeat("b", i*1000%(7*wire.PageUnit)) + "!" }
+
+// answersInPage answers with bodies in the page, of up to seven units and
+// wherever they end, and waits for the units that it uses again.
+func answersInPage(w *workertest.Worker) error {
 	if err := errors.Join(w.Hello(nil), w.Ready()); err != nil {
 		return err
 	}
-	for i := range wire.PageBlocks + 1 {
-		if err := w.AnswerInBlock(uint64(i), "200 OK", strings.Repeat("b", i*1000)+"!", i%wire.PageBlocks); err != nil {
+	for i := range placedAnswers {
+		if err := w.AnswerInPage(uint64(i), "200 OK", placedBody(i), i%(placedAnswers/2)*7); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // page is the state page of one worker, as wire specifies it. The worker
-// writes; the master only reads, and frees blocks.
+// writes; the master only reads, and frees units.
 type page struct {
 	file  *os.File
 	mem   []byte
@@ -22,14 +22,14 @@ type page struct {
 }
 
 func newPage(slots int) (*page, error) {
-	size := wire.PageBytes(slots, wire.PageBlocks)
+	size := wire.PageBytes(slots, wire.PageUnits)
 	f, mem, err := sharedMemory("girin-page", size)
 	if err != nil {
 		return nil, fmt.Errorf("state page: %w", err)
 	}
 	p := &page{file: f, mem: mem, slots: slots}
 	p.cells = unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), size/8)
-	p.cells[0], p.cells[1], p.cells[2] = wire.PageMagic, uint64(slots), wire.PageBlocks
+	p.cells[0], p.cells[1], p.cells[2] = wire.PageMagic, uint64(slots), wire.PageUnits
 	// The scheduler may look at a worker's slots a moment after its death, so
 	// the mapping goes when nobody refers to it any more.
 	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
@@ -47,15 +47,19 @@ func (p *page) slot(i int) (id, began uint64) {
 	return id, began
 }
 
-// block returns the first n bytes of the i-th block; nil: there are none.
-func (p *page) block(i, n int) []byte {
-	if i >= wire.PageBlocks || n > wire.PageBlock {
-		return nil
+// body returns n bytes from the i-th unit on; not ok: they reach out of the
+// page.
+func (p *page) body(i uint32, n int) (_ []byte, ok bool) {
+	if i >= wire.PageUnits {
+		return nil, false
 	}
-	at := wire.PageBlockAt(p.slots, wire.PageBlocks, i)
-	return p.mem[at : at+n : at+n]
+	at := wire.PageUnitAt(p.slots, wire.PageUnits, int(i))
+	if n > len(p.mem)-at {
+		return nil, false
+	}
+	return p.mem[at : at+n : at+n], true
 }
 
-// free gives the i-th block back to the worker. What block returned may be
-// used no longer.
-func (p *page) free(i int) { atomic.StoreUint64(&p.cells[wire.PageStates(p.slots)+i], 0) }
+// free gives the units from the i-th on back to the worker. What body returned
+// may be used no longer.
+func (p *page) free(i uint32) { atomic.StoreUint64(&p.cells[wire.PageStates(p.slots)+int(i)], 0) }

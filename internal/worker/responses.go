@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -36,8 +37,8 @@ func (w *Worker) readResponses() error {
 // passBody passes on a frame's head and its body, as the bytes come.
 func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 	injectFault(head)
-	if f.Flags&wire.InBlock != 0 {
-		return w.passBlock(f, head)
+	if f.Flags&wire.InPage != 0 {
+		return w.passPlaced(r, f, head)
 	}
 	final := f.Flags & wire.Final
 	left := int(f.Body)
@@ -63,14 +64,15 @@ func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 	}
 }
 
-var errBlock = errors.New("response frame names an impossible block")
+var errPlace = errors.New("response frame names an impossible place")
 
-// passBlock passes on a frame whose body lies in the state page.
-func (w *Worker) passBlock(f *wire.Frame, head []byte) error {
-	place := f.Place()
-	body := w.page.block(place, int(f.Body))
-	if body == nil {
-		return errBlock
+// passPlaced passes on a frame whose body lies in the state page.
+func (w *Worker) passPlaced(r *frameReader, f *wire.Frame, head []byte) error {
+	place := binary.LittleEndian.Uint32(r.body(wire.FramePlace))
+	r.consume(wire.FramePlace)
+	body, ok := w.page.body(place, int(f.Body))
+	if !ok {
+		return errPlace
 	}
 	f.Flags &= wire.Final | wire.Whole
 	if f.Flags&wire.Final != 0 {
@@ -108,8 +110,8 @@ func (r *frameReader) next() (f wire.Frame, head []byte, err error) {
 		return f, nil, err
 	}
 	n, body := wire.ResponseHead+int(f.Head), int(f.Body)
-	if f.Flags&wire.InBlock != 0 {
-		body = 0
+	if f.Flags&wire.InPage != 0 {
+		body = wire.FramePlace
 	}
 	if err := r.fill(n + min(body, wholeBody)); err != nil {
 		return f, nil, err

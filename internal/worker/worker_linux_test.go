@@ -129,7 +129,7 @@ func TestGarbageEndsThatWorkerOnly(t *testing.T) {
 	kinds := []string{
 		"control", "unknown message", "ready without facts", "descriptors with a line", "file without a descriptor", "file of two descriptors",
 		"file with a short payload", "file whose frame does not parse", "frame kind", "head length", "body length",
-		"block", "block length",
+		"place", "placed length",
 	}
 	for i, kind := range kinds {
 		w := r.ready("garbage", kind)
@@ -235,16 +235,16 @@ func TestAnAnswerMayBeAPartOfAFile(t *testing.T) {
 	}
 }
 
-func TestBodiesInBlocksArriveAndTheBlocksAreFreed(t *testing.T) {
+func TestBodiesInThePageArriveAndTheirUnitsAreFreed(t *testing.T) {
 	r := newRig(t)
-	w := r.ready("blocks")
-	for i := range wire.PageBlocks + 1 {
-		want := "200 OK|" + strings.Repeat("b", i*1000) + "!"
+	w := r.ready("placed")
+	for i := range placedAnswers {
+		want := "200 OK|" + placedBody(i)
 		if h := r.hear(); h.frame.ID != uint64(i) || h.frame.Flags != wire.Final|wire.Whole || h.text != want {
 			t.Errorf("answer %d: heard %d bytes, flags %d", h.frame.ID, len(h.text), h.frame.Flags)
 		}
 	}
-	if n := w.Answered(); n != wire.PageBlocks+1 {
+	if n := w.Answered(); n != placedAnswers {
 		t.Errorf("answered %d", n)
 	}
 }

@@ -27,8 +27,8 @@ PATIENCE = 20.0  # seconds until a test that waits for a worker fails
 
 QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
 RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
-FINAL, WHOLE, IN_BLOCK = 1, 2, 4
-PAGE_BLOCK = 1 << 20
+FINAL, WHOLE, IN_PAGE = 1, 2, 4
+PAGE_UNIT = 16 << 10
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
 READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
 CANCELLED = 0xFFFFFFFF
@@ -155,7 +155,8 @@ class Worker:
         ready: bool = True,
         folder: str | None = None,
         implementation: str = "python",
-        blocks: int = 0,
+        units: int = 0,
+        missing_units: int = 0,  # that the page claims to have besides
         **hello,
     ) -> None:
         self.folder = folder or tempfile.mkdtemp(prefix="girin-shim-")
@@ -165,10 +166,10 @@ class Worker:
         self.lane = self.lanes[0]
         self.arena = Arena()
         self.slots = connections if cls == "gevent" else threads if cls == "gthread" else 1
-        self.states = 8 + 2 * self.slots  # the cell of the first block's state
-        self._first_block = -(-8 * (self.states + blocks) // 4096) * 4096
-        page_size = self._first_block + blocks * PAGE_BLOCK
-        self._page_fd = memfd("page", page_size, struct.pack("<QQQ", 0x6E69726967, self.slots, blocks))
+        self.states = 8 + 2 * self.slots  # the cell of the first unit's state
+        self._first_unit = -(-8 * (self.states + units) // 4096) * 4096
+        page_size = self._first_unit + units * PAGE_UNIT
+        self._page_fd = memfd("page", page_size, struct.pack("<QQQ", 0x6E69726967, self.slots, units + missing_units))
         self.page = memoryview(mmap.mmap(self._page_fd, 0)).cast("Q")
         self.control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.responses, responses = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -298,13 +299,14 @@ class Worker:
         self._buffer += data
         while len(self._buffer) >= 36:
             head, body = struct.unpack_from("<II", self._buffer, 24)
-            in_block = self._buffer[33] & IN_BLOCK
-            size = 36 + head + (0 if in_block else body)
+            in_page = self._buffer[33] & IN_PAGE
+            size = 36 + head + (4 if in_page else body)
             if len(self._buffer) < size:
                 return
             frame = Frame(self._buffer[:36], self._buffer[36:size])
-            if in_block:
-                at = self._first_block + (frame.flags >> 4) * PAGE_BLOCK
+            if in_page:
+                frame.place = int.from_bytes(frame.body, "little")
+                at = self._first_unit + frame.place * PAGE_UNIT
                 frame.body = bytes(self.page.cast("B")[at : at + body])
             self.frames.append(frame)
             self._buffer = self._buffer[size:]

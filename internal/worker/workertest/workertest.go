@@ -7,6 +7,7 @@
 package workertest
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,24 +202,24 @@ func (w *Worker) Answer(id uint64, status, body string) error {
 	return err
 }
 
-// AnswerInBlock sends a whole response with its body in a block of the page,
+// AnswerInPage sends a whole response with its body in the page, from a unit on
 // for which it waits.
-func (w *Worker) AnswerInBlock(id uint64, status, body string, place int) error {
-	slots, blocks := int(w.Page[1]), int(w.Page[2])
+func (w *Worker) AnswerInPage(id uint64, status, body string, place int) error {
+	slots, units := int(w.Page[1]), int(w.Page[2])
 	state := &w.Page[wire.PageStates(slots)+place]
 	for atomic.LoadUint64(state) != 0 {
 		time.Sleep(time.Millisecond)
 	}
-	atomic.StoreUint64(state, 1)
+	atomic.StoreUint64(state, uint64(len(body)/wire.PageUnit+1))
 	mem := unsafe.Slice((*byte)(unsafe.Pointer(&w.Page[0])), 8*len(w.Page))
-	copy(mem[wire.PageBlockAt(slots, blocks, place):], body)
+	copy(mem[wire.PageUnitAt(slots, units, place):], body)
 	f := wire.Frame{
-		ID: id, Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InBlock | wire.FrameFlags(place)<<4,
+		ID: id, Kind: wire.Response, Flags: wire.Final | wire.Whole | wire.InPage,
 		Head: uint32(len(status)), Body: uint32(len(body)),
 	}
 	var b [wire.ResponseHead]byte
 	f.Put(b[:])
-	_, err := w.Response.Write(append(b[:], status...))
+	_, err := w.Response.Write(binary.LittleEndian.AppendUint32(append(b[:], status...), uint32(place)))
 	return err
 }
 

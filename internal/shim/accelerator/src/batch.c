@@ -13,7 +13,7 @@ batch_new(State *state)
     Batch *batch = PyObject_New(Batch, state->batch);
     if (batch != NULL) {
         batch->data = NULL;
-        batch->size = batch->capacity = batch->largest = 0;
+        batch->size = batch->capacity = batch->placed = 0;
         batch->frames = 0;
     }
     return batch;
@@ -48,6 +48,21 @@ append(Batch *batch, const void *data, size_t size)
     batch->size += size;
 }
 
+/* Copies a frame's head and the head block, and makes room for what follows. */
+static int
+begin_frame(Batch *batch, const unsigned char *frame, const Head *head, size_t more)
+{
+    size_t head_size = head != NULL ? head->size : 0;
+    if (batch_reserve(batch, RESPONSE_HEAD + head_size + more) < 0) {
+        return -1;
+    }
+    append(batch, frame, RESPONSE_HEAD);
+    if (head != NULL) {
+        append(batch, head->data, head->size);
+    }
+    return 0;
+}
+
 /* Copies a frame into the batch: its head of RESPONSE_HEAD bytes, the head
  * block unless head is NULL, and the blocks (bytes objects), whose sizes make
  * up body. The GIL is held throughout, so nobody sends half a frame. */
@@ -55,19 +70,29 @@ int
 batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count,
           size_t body)
 {
-    size_t head_size = head != NULL ? head->size : 0;
-    if (batch_reserve(batch, RESPONSE_HEAD + head_size + body) < 0) {
+    if (begin_frame(batch, frame, head, body) < 0) {
         return -1;
-    }
-    append(batch, frame, RESPONSE_HEAD);
-    if (head != NULL) {
-        append(batch, head->data, head->size);
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         append(batch, BYTES_DATA(blocks[i]), (size_t)BYTES_SIZE(blocks[i]));
     }
     batch->frames++;
-    batch->largest = body > batch->largest ? body : batch->largest;
+    return 0;
+}
+
+/* Copies a frame into the batch whose body of so many bytes lies in the state
+ * page, from a unit on. */
+int
+batch_add_placed(Batch *batch, const unsigned char *frame, const Head *head, uint32_t place, size_t body)
+{
+    unsigned char unit[FRAME_PLACE];
+    put_u32(unit, place);
+    if (begin_frame(batch, frame, head, sizeof unit) < 0) {
+        return -1;
+    }
+    append(batch, unit, sizeof unit);
+    batch->frames++;
+    batch->placed += body;
     return 0;
 }
 
@@ -80,7 +105,7 @@ batch_take(Batch *batch, char **data, size_t *size, size_t *capacity)
     *size = batch->size;
     *capacity = batch->capacity;
     batch->data = NULL;
-    batch->size = batch->capacity = batch->largest = 0;
+    batch->size = batch->capacity = batch->placed = 0;
     batch->frames = 0;
 }
 
@@ -106,7 +131,6 @@ append_piece(Batch *batch, PyObject *piece)
     int failed = batch_reserve(batch, (size_t)view.len);
     if (!failed) {
         append(batch, view.buf, (size_t)view.len);
-        batch->largest = (size_t)view.len > batch->largest ? (size_t)view.len : batch->largest;
     }
     PyBuffer_Release(&view);
     return failed;

@@ -2,12 +2,35 @@
  * then one final frame. */
 #include "girin.h"
 
+enum {
+    LEAST_PLACED = 8 << 10, /* smaller bodies are as cheap on the socket */
+    MAX_PLACED = 256 << 10, /* bytes of bodies in the page that may wait in a batch */
+};
+
+/* Puts a frame into the slot's batch and its body into units of the state page,
+ * which were taken for it. */
+static int
+emit_placed(Slot *slot, unsigned char *frame, const Head *head, uint32_t place, PyObject *const *blocks,
+            Py_ssize_t count, size_t body)
+{
+    page_fill(slot->loop, place, blocks, count);
+    frame[33] |= IN_PAGE;
+    if (batch_add_placed(slot->batch, frame, head, place, body) < 0) {
+        page_give_back(slot->loop, place);
+        return -1;
+    }
+    if (slot->batch->placed > MAX_PLACED) {
+        send_batch(slot->loop, slot->batch);
+    }
+    return 0;
+}
+
 /* Puts a frame into the slot's batch: the head unless the kind has none, and
- * blocks (bytes objects) whose sizes make up body. A large body is sent. */
+ * blocks (bytes objects) whose sizes make up body. It goes to the state page if
+ * there is room; else a large one is sent. */
 int
 exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, Py_ssize_t count, size_t body)
 {
-    enum { LARGE_BODY = 64 << 10 };
     Slot *slot = exchange->slot;
     const Head *head = kind == RESPONSE ? &exchange->head : NULL;
     uint64_t service = (clock_ns(CLOCK_MONOTONIC) - exchange->began) / 1000;
@@ -27,7 +50,11 @@ exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, 
     frame[33] = (unsigned char)flags;
     put_u16(frame + 34, head != NULL ? (uint16_t)head->fields : 0);
     exchange->state = ENDED;
-    if (body > LARGE_BODY && count == 1) {
+    int64_t place = body >= LEAST_PLACED ? page_take(slot->loop, body) : -1;
+    if (place >= 0) {
+        return emit_placed(slot, frame, head, (uint32_t)place, blocks, count, body);
+    }
+    if (body > LARGE && count == 1) {
         return send_large(slot->loop, slot->batch, frame, head, blocks[0]);
     }
     return batch_add(slot->batch, frame, head, blocks, count, body);

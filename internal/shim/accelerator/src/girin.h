@@ -50,7 +50,7 @@ struct Batch {
     char *data; /* owned; NULL if capacity is 0 */
     size_t size, capacity;
     int frames;
-    size_t largest; /* body of the largest frame */
+    size_t placed; /* bytes of its frames' bodies that lie in the state page */
 };
 
 /* An encoded head block. The memory is kept for the next request. */
@@ -62,6 +62,10 @@ typedef struct {
     int64_t length;   /* the declared Content-Length; -1: none */
     int bodiless;     /* the status allows no body */
 } Head;
+
+/* A copy of more bytes takes long enough (tens of microseconds) that other
+ * threads should run meanwhile. */
+enum { LARGE = 64 << 10 };
 
 enum { NOTHING = 0, ENDED = 2 }; /* states of an exchange, as in exchange.py */
 
@@ -135,9 +139,9 @@ struct Loop {
     Key *keys;         /* owned: environ names seen before */
     int key_count;
     Py_buffer page, arena;        /* held while the loop lives */
-    char *blocks;                 /* in the page: so many blocks of PAGE_BLOCK bytes */
-    uint64_t *block_states;       /* in the page; not zero: the master has yet to read the block */
-    int block_count;
+    char *units;                  /* in the page: so many units of PAGE_UNIT bytes */
+    uint64_t *unit_states;        /* in the page: how many units are taken from this one on */
+    uint32_t unit_count;
     PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
     int response_fd;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
@@ -156,12 +160,19 @@ typedef struct {
 Batch *batch_new(State *state);
 int batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count,
               size_t body);
+int batch_add_placed(Batch *batch, const unsigned char *frame, const Head *head, uint32_t place, size_t body);
 void batch_take(Batch *batch, char **data, size_t *size, size_t *capacity);
 void batch_give_back(Batch *batch, char *data, size_t capacity);
 
 /* send.c */
 void send_batch(Loop *loop, Batch *batch);
-int send_large(Loop *loop, Batch *batch, unsigned char *frame, const Head *head, PyObject *body);
+int send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
+
+/* page.c */
+int page_find(Loop *loop);
+int64_t page_take(Loop *loop, size_t size);
+void page_fill(Loop *loop, uint32_t place, PyObject *const *blocks, Py_ssize_t count);
+void page_give_back(Loop *loop, uint32_t place);
 
 /* head.c */
 int head_encode(Head *head, PyObject *status, PyObject *headers);

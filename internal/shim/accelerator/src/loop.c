@@ -62,25 +62,6 @@ take_number(PyObject *object, const char *name, int *value)
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Finds the blocks of the state page, if it has any. */
-static int
-find_blocks(Loop *loop)
-{
-    enum { KERNEL_PAGE = 4096 };
-    uint64_t *cells = loop->page.buf;
-    uint64_t size = (uint64_t)loop->page.len, slots = cells[1], count = cells[2];
-    uint64_t states = PAGE_FIRST_SLOT + 2 * slots;
-    uint64_t at = (8 * (states + count) + KERNEL_PAGE - 1) / KERNEL_PAGE * KERNEL_PAGE;
-    if (slots > size || count > MAX_PAGE_BLOCKS || (count > 0 && at + count * PAGE_BLOCK > size)) {
-        PyErr_SetString(PyExc_ValueError, "the state page's blocks lie outside of it");
-        return -1;
-    }
-    loop->block_count = (int)count;
-    loop->block_states = cells + states;
-    loop->blocks = (char *)loop->page.buf + at;
-    return 0;
-}
-
 /* Takes what the loop needs of the shim's Worker. */
 static int
 take_worker(Loop *loop)
@@ -91,7 +72,7 @@ take_worker(Loop *loop)
         take_number(loop->lanes, "epoll_fd", &loop->epoll_fd) < 0 ||
         take_number(loop->lanes, "wake_fd", &loop->wake_fd) < 0 ||
         take_memory(worker, "page", PyBUF_WRITABLE, PAGE_FIRST_SLOT * sizeof(uint64_t), &loop->page) < 0 ||
-        find_blocks(loop) < 0) {
+        page_find(loop) < 0) {
         return -1;
     }
     PyObject *arena;

@@ -6,10 +6,6 @@
 
 #include "girin.h"
 
-/* A copy of so many bytes into the socket takes long enough (tens of
- * microseconds) that other threads should run meanwhile. */
-enum { LARGE = 64 << 10 };
-
 static void
 lock_writing(Loop *loop)
 {
@@ -86,48 +82,12 @@ send_batch(Loop *loop, Batch *batch)
     PyThread_release_lock(loop->writing);
 }
 
-/* Takes a free block of the state page; -1: there is none. Threads take blocks
- * only under the GIL; the master frees them at any time. */
-static int
-take_block(Loop *loop)
-{
-    for (int i = 0; i < loop->block_count; i++) {
-        if (__atomic_load_n(&loop->block_states[i], __ATOMIC_ACQUIRE) == 0) {
-            __atomic_store_n(&loop->block_states[i], 1, __ATOMIC_RELAXED);
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Sends the batch and a frame whose body goes to a block that was taken for it. */
-static int
-send_in_block(Loop *loop, Batch *batch, unsigned char *frame, const Head *head, PyObject *body, int block)
-{
-    char *room = loop->blocks + (size_t)block * PAGE_BLOCK;
-    Py_BEGIN_ALLOW_THREADS
-    memcpy(room, BYTES_DATA(body), (size_t)BYTES_SIZE(body));
-    Py_END_ALLOW_THREADS
-    frame[33] |= (unsigned char)(IN_BLOCK | block << PLACE_SHIFT);
-    if (batch_add(batch, frame, head, NULL, 0, 0) < 0) {
-        __atomic_store_n(&loop->block_states[block], 0, __ATOMIC_RELEASE);
-        return -1;
-    }
-    send_batch(loop, batch);
-    return 0;
-}
-
-/* Sends the batch and a frame whose body, a bytes object, is large: in a block,
- * or else on the socket without copying it first. Then the frame's head enters
- * the batch under the lock, so that no other thread can send it without its
- * body. */
+/* Sends the batch and a frame whose body, a bytes object, is large, without
+ * copying it first. The frame's head enters the batch under the lock, so that no
+ * other thread can send it without its body. */
 int
-send_large(Loop *loop, Batch *batch, unsigned char *frame, const Head *head, PyObject *body)
+send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body)
 {
-    int block = BYTES_SIZE(body) <= PAGE_BLOCK ? take_block(loop) : -1;
-    if (block >= 0) {
-        return send_in_block(loop, batch, frame, head, body, block);
-    }
     lock_writing(loop);
     int failed = batch_add(batch, frame, head, NULL, 0, 0);
     if (!failed) {

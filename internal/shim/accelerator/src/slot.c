@@ -5,7 +5,7 @@
 enum {
     MAX_BATCH = 32,          /* answers in a batch */
     MAX_HELD = 1000000,      /* ns that the oldest answer of a batch may have waited */
-    MAX_HELD_BYTES = 64 << 10, /* a batch or answer larger than this is sent at once */
+    MAX_HELD_BYTES = 64 << 10, /* a batch larger than this is sent at once */
     SLOW_TAIL = 1000000,     /* ns; a close() that takes longer must not hold answers back */
     WARY_TAILS = 256,        /* after one such, so many answers are sent before their close() */
 };
@@ -103,7 +103,7 @@ serve_leading(Slot *slot, size_t size, uint64_t began, uint64_t *oldest)
     leave_page(slot);
     int leads = slot->token;
     slot->token = 0;
-    if (!leads || batch->largest > MAX_HELD_BYTES || batch->size > MAX_HELD_BYTES) {
+    if (!leads || batch->size > MAX_HELD_BYTES) {
         slot_flush(slot);
     }
     return leads;

@@ -7,13 +7,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_PACKET = 4096, REQUEST_HEAD = 32, RESPONSE_HEAD = 36, PAGE_FIRST_SLOT = 8, FLAG_MASK = 0xffff };
-enum { PAGE_BLOCK = 1 << 20, MAX_PAGE_BLOCKS = 16 };
+enum { MAX_PACKET = 4096, REQUEST_HEAD = 32, RESPONSE_HEAD = 36, FRAME_PLACE = 4, PAGE_FIRST_SLOT = 8, FLAG_MASK = 0xffff };
+enum { PAGE_UNIT = 16 << 10 };
 enum { MAX_FIELDS = 0xffff, MAX_HEAD_BLOCK = 32 << 20 };
 enum { JOINED = 1, LENGTHS = 2 };
 enum { QUICK = 1, SLOW = 2, IN_ARENA = 4, SPOOLED = 8, MEASURE_CPU = 16 };
 enum { RESPONSE = 1, DROPPED = 4 };
-enum { FINAL = 1, WHOLE = 2, IN_BLOCK = 4, PLACE_SHIFT = 4 };
+enum { FINAL = 1, WHOLE = 2, IN_PAGE = 4 };
 
 #define NOT_MEASURED 0xffffffffu
 #define MAX_MICROSECONDS (NOT_MEASURED - 1)
