@@ -33,9 +33,15 @@ func (f *frames) File(*Worker, *wire.Frame, []byte, *os.File, int64, int64) {}
 func (f *frames) Log(*Worker, int, string)                                  {}
 func (f *frames) Stacks(*Worker, string)                                    {}
 
-func readAll(src io.Reader, size int) ([]part, error) {
+// readAll reads frames as a worker's with an empty state page.
+func readAll(t testing.TB, src io.Reader, size int) ([]part, error) {
 	got := new(frames)
 	w := &Worker{cfg: Config{Receiver: got}}
+	var err error
+	if w.page, err = newPage(1); err != nil {
+		t.Fatal(err)
+	}
+	defer w.page.file.Close()
 	r := frameReader{src: src, buf: make([]byte, size)}
 	for {
 		f, head, err := r.next()
@@ -112,7 +118,7 @@ func sameParts(t *testing.T, got, want []part) {
 func TestFramesArriveHoweverTheStreamIsCut(t *testing.T) {
 	stream := encode(sample)
 	for at := range stream {
-		got, err := readAll(io.MultiReader(bytes.NewReader(stream[:at]), bytes.NewReader(stream[at:])), 64)
+		got, err := readAll(t, io.MultiReader(bytes.NewReader(stream[:at]), bytes.NewReader(stream[at:])), 64)
 		if !errors.Is(err, io.EOF) {
 			t.Fatalf("cut at %d: %v", at, err)
 		}
@@ -123,7 +129,7 @@ func TestFramesArriveHoweverTheStreamIsCut(t *testing.T) {
 		"by halves":    iotest.HalfReader(bytes.NewReader(stream)),
 		"with its end": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
-		got, err := readAll(src, 16<<10)
+		got, err := readAll(t, src, 16<<10)
 		if !errors.Is(err, io.EOF) {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -136,7 +142,7 @@ func TestAStreamThatEndsWithinAFrame(t *testing.T) {
 	stream := encode(sample[:2])
 	first := len(encode(sample[:1]))
 	for at := range stream {
-		got, err := readAll(bytes.NewReader(stream[:at]), 64)
+		got, err := readAll(t, bytes.NewReader(stream[:at]), 64)
 		if !errors.Is(err, io.EOF) {
 			t.Fatalf("cut at %d: %v", at, err)
 		}
@@ -159,7 +165,7 @@ func TestALargeFrameComesInParts(t *testing.T) {
 				"by halves": iotest.HalfReader(bytes.NewReader(encode(want))),
 			} {
 				t.Run(fmt.Sprint(size, flags, name), func(t *testing.T) {
-					parts, err := readAll(src, 16<<10)
+					parts, err := readAll(t, src, 16<<10)
 					if !errors.Is(err, io.EOF) {
 						t.Fatal(err)
 					}
@@ -179,7 +185,7 @@ func TestALargeFrameComesInParts(t *testing.T) {
 
 func TestALargeHeadBlockIsRead(t *testing.T) {
 	want := []part{{wire.Frame{ID: 1, Kind: wire.Response, Flags: wire.Final}, strings.Repeat("h", 10<<20), "body"}}
-	got, err := readAll(bytes.NewReader(encode(want)), 16<<10)
+	got, err := readAll(t, bytes.NewReader(encode(want)), 16<<10)
 	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
@@ -196,7 +202,7 @@ func TestImpossibleFramesEndTheStream(t *testing.T) {
 	} {
 		b := make([]byte, wire.ResponseHead)
 		f.Put(b)
-		got, err := readAll(bytes.NewReader(append(encode(sample[:1]), b...)), 64)
+		got, err := readAll(t, bytes.NewReader(append(encode(sample[:1]), b...)), 64)
 		if err == nil || ended(err) == nil {
 			t.Errorf("%s: the stream ends as if nothing were wrong: %v", name, err)
 		}
@@ -211,10 +217,11 @@ func TestImpossibleFramesEndTheStream(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add(encode(sample), uint8(7))
 	f.Add(make([]byte, wire.ResponseHead), uint8(0))
+	f.Add(append(encode([]part{{wire.Frame{Kind: wire.Response, Flags: wire.Final | wire.InPage}, "200 OK", ""}}), 1, 0, 0, 0), uint8(3))
 	f.Add(encode([]part{{wire.Frame{Kind: wire.Block, Flags: wire.Final}, "", strings.Repeat("x", 1000)}}), uint8(255))
 	f.Fuzz(func(t *testing.T, stream []byte, chunk uint8) {
-		atOnce, err := readAll(bytes.NewReader(stream), 64)
-		inChunks, err2 := readAll(&chunked{stream, int(chunk) + 1}, 64)
+		atOnce, err := readAll(t, bytes.NewReader(stream), 64)
+		inChunks, err2 := readAll(t, &chunked{stream, int(chunk) + 1}, 64)
 		if fmt.Sprint(err) != fmt.Sprint(err2) {
 			t.Fatalf("at once %v, in chunks %v", err, err2)
 		}
@@ -224,7 +231,9 @@ func FuzzFrames(f *testing.F) {
 		}
 		n := 0
 		for _, p := range atOnce {
-			n += len(p.head) + len(p.body)
+			if n += len(p.head); p.Flags&wire.InPage == 0 {
+				n += len(p.body)
+			}
 		}
 		if n > len(stream) {
 			t.Fatalf("%d bytes of %d", n, len(stream))
