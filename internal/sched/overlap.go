@@ -1,5 +1,7 @@
 package sched
 
+import "time"
+
 // overlap finds how many computing requests may run beyond one in each process
 // that computes, because they leave it idle for a part of their time: they ask a
 // database, say. While some wait for a slot and the processes are not busy, one more
@@ -102,6 +104,16 @@ func (r *Route) overlaps() bool {
 	}
 	return n >= overlapKnown
 }
+
+// waitsLong reports whether the route's requests overlap, and leave their core for
+// many looks of the manager.
+func (r *Route) waitsLong() bool {
+	last := time.Duration(r.recent[(r.seen.Load()-1)%recentTimes].Load()) * time.Microsecond
+	return r.overlaps() && last*(100-overlapPercent)/100 > longWait
+}
+
+// longWait is what such a request waits at least.
+const longWait = 10 * lookBusy
 
 // overlapKnown is how many must have shown it.
 const overlapKnown = 4

@@ -13,7 +13,7 @@ const (
 	needLasts = time.Second
 	// A computing request that had less than this share of a core, and could
 	// not have had more, in so many looks, waits for something: it gives its slot
-	// up.
+	// up. One look is enough where those before it did so and for long.
 	waitsBelow = 0.2
 	waitsLooks = 3
 	// One thread in so many is kept from requests that wait, for light ones.
@@ -128,31 +128,42 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 		used += r.share
 		if r.share >= waitsBelow || w.Runnable() {
 			r.waits = 0
-		} else if r.waits++; r.waits >= waitsLooks && a.yield(w, now) {
+		} else if r.waits++; a.yield(w, r.waits, now) {
 			r.waits = 0
 		}
 	}
 	a.letOverlap(computing, used, total)
 }
 
-// yield takes the slots from what w has run for so long, and lets another of
-// its threads read.
-func (a *auto) yield(w AutoWorker, now int64) (any bool) {
+// yield takes the slots from what w has run during so many looks and longer, if
+// that is proof enough, and lets another of its threads read.
+func (a *auto) yield(w AutoWorker, looks int, now int64) (any bool) {
+	surprised := false
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
 		c := a.q.find(id)
-		if c == nil || now-int64(began) < waitsLooks*int64(lookBusy) {
+		if c == nil {
+			continue
+		}
+		need := waitsLooks
+		if c.Route.waitsLong() {
+			need = 1
+		}
+		if looks < need || now-int64(began) < int64(need)*int64(lookBusy) {
 			continue
 		}
 		a.mu.Lock()
 		if c.slot && c.computes && c.live.Load()&^givenUp == id {
 			c.slot, any = false, true
+			surprised = surprised || need > 1
 			a.busy--
 		}
 		a.mu.Unlock()
 	}
 	if any {
 		w.Promote()
+	}
+	if surprised {
 		a.decided("a computing request in %d waits: its slot is free", w.PID())
 	}
 	return any

@@ -35,7 +35,7 @@ class Lanes:
         self._poller = Poller(self._wake_in)
         # For the accelerator, which waits itself as long as watched is active.
         self.epoll_fd, self.wake_fd = self._poller.fileno(), self._wake_in
-        self.watched: tuple[int, ...] | None = None  # what is in the epoll
+        self.watched: tuple[int, ...] | None = None  # what is in the epoll, unless it is to be put there anew
 
     def select(self, mask: int) -> None:
         """Reads from now on the lanes whose bit is set."""
@@ -70,13 +70,24 @@ class Lanes:
     def wait(self) -> bytes | None:
         """Waits for the next packet; None: there will be none."""
         while not self.stopped:
-            self.watched = self.active
-            if self._poller.wait(self.watched):
+            if self.watched is not self.active:
+                self.watched = self.active
+                self._poller.watch(self.watched)
+            if self._poller.wait():
                 self._drain_wake()
             packet = self.read()
             if packet is not None:
                 return packet
         return None
+
+    def go_last(self) -> None:
+        """Lets other processes have the next packets, if they wait for some too:
+        requests that run here would compete with those for the GIL.
+
+        Of those that wait for a pipe the kernel wakes the one whose epoll has
+        watched it longest, always the same without this.
+        """
+        self.watched = None
 
     def _closed(self, lane: int) -> None:
         """The master closed this lane's write end."""
@@ -107,21 +118,18 @@ class EpollPoller:
         self._epoll.register(wake, _EPOLLIN)
         self._registered: tuple[int, ...] = ()
 
-    def wait(self, lanes: tuple[int, ...]) -> bool:
+    def watch(self, lanes: tuple[int, ...]) -> None:
+        """Waits for these from now on, behind who waits for them already."""
+        for fd in self._registered:
+            self._epoll.unregister(fd)
+        for fd in lanes:
+            self._epoll.register(fd, _EPOLLIN | _EPOLLEXCLUSIVE)
+        self._registered = lanes
+
+    def wait(self) -> bool:
         """Returns when a lane can be read or, then true, when woken."""
-        if lanes is not self._registered:
-            self._register(lanes)
         ready = self._epoll.poll()
         return any(fd == self._wake for fd, _ in ready)
-
-    def _register(self, lanes: tuple[int, ...]) -> None:
-        for fd in self._registered:
-            if fd not in lanes:
-                self._epoll.unregister(fd)
-        for fd in lanes:
-            if fd not in self._registered:
-                self._epoll.register(fd, _EPOLLIN | _EPOLLEXCLUSIVE)
-        self._registered = lanes
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -135,10 +143,14 @@ class PollPoller:
 
     def __init__(self, wake: int) -> None:
         self._wake = wake
+        self._lanes: tuple[int, ...] = ()
 
-    def wait(self, lanes: tuple[int, ...]) -> bool:
+    def watch(self, lanes: tuple[int, ...]) -> None:
+        self._lanes = lanes
+
+    def wait(self) -> bool:
         poll = select.poll()
-        for fd in (self._wake, *lanes):
+        for fd in (self._wake, *self._lanes):
             poll.register(fd, select.POLLIN)
         return any(fd == self._wake for fd, _ in poll.poll())
 

@@ -52,6 +52,7 @@ class ThreadSlot(Slot):
         except IndexError:
             return False
         self.flush()
+        self.worker.lanes.go_last()
         self._leadership.release()
         return True
 
@@ -153,6 +154,7 @@ class Threads:
             if flags & _SLOW:
                 if out:
                     flush(out)
+                lanes.go_last()
                 self._leadership.release()
                 serve(packet, head, began)
                 if out:

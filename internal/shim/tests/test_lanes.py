@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,33 @@ def test_a_lane_whose_writer_has_gone_is_left(lane):
     os.close(write_end)
     assert made.read() is None
     assert made.active == ()
+
+
+def test_processes_that_go_last_take_turns(monkeypatch):
+    read_end, write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    got: list[int] = []
+
+    def taker(number: int) -> lanes.Lanes:
+        monkeypatch.setattr(wire, "LANE_FD", os.dup(read_end))
+        made = lanes.Lanes(1)
+        made.select(1)
+
+        def take():
+            while made.wait() is not None:
+                got.append(number)
+                made.go_last()
+
+        threading.Thread(target=take, daemon=True).start()
+        return made
+
+    takers = [taker(0), taker(1)]
+    for count in range(10):
+        time.sleep(0.02)  # both wait
+        os.write(write_end, b"packet")
+        while len(got) == count:
+            time.sleep(0.001)
+    for made in takers:
+        made.stop()
+    assert 3 <= sum(got) <= 7  # without go_last one gets nearly all
+    os.close(read_end)
+    os.close(write_end)

@@ -51,7 +51,11 @@ slot_after_tail(Slot *slot)
 static int
 release_leadership(Slot *slot)
 {
-    PyObject *done = PyObject_CallMethod(slot->loop->leadership, "release", NULL);
+    Loop *loop = slot->loop;
+    if (PyObject_SetAttr(loop->lanes, loop->name_watched, Py_None) < 0) { /* Lanes.go_last */
+        return -1;
+    }
+    PyObject *done = PyObject_CallMethod(loop->leadership, "release", NULL);
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
 }
