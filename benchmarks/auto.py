@@ -5,7 +5,8 @@
                       a first sweep finds the best of all fixed settings, a second
                       run compares it with auto in pairs
     auto.py mixed     three kinds at once, beside the best settings of the peers
-    auto.py phases    the load changes; also `girin lab phases`
+    auto.py phases    the load changes; also `girin lab phases`. A phase of several
+                      streams is judged by the geometric mean of their rates' ratios
 
 All measure with `girin lab`, in random order within each block. Prints a table
 in Markdown and ends with 1 if a target does not hold.
@@ -161,10 +162,13 @@ def phases(repeats: int, verdicts: Verdicts) -> None:
     for name in names:
         if name == "girin auto":
             continue
-        ratios = {key: figure("requests_per_s", key, "girin auto") / figure("requests_per_s", key, name) for key in keys}
-        worst, best = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
-        verdicts.claim(f"auto against {name}: {ratios[worst]:.2f}x in '{worst[0]}' ({worst[1]}), where it is worst, at least 0.95x", ratios[worst] >= 0.95)
-        verdicts.claim(f"auto against {name}: {ratios[best]:.2f}x in '{best[0]}' ({best[1]}), where it is best, at least 1.2x", ratios[best] >= 1.2)
+        ratios: dict[str, list[float]] = {}  # of a phase's streams
+        for key in keys:
+            ratios.setdefault(key[0], []).append(figure("requests_per_s", key, "girin auto") / figure("requests_per_s", key, name))
+        phase = {p: statistics.geometric_mean(of_streams) for p, of_streams in ratios.items()}
+        worst, best = min(phase, key=phase.get), max(phase, key=phase.get)
+        verdicts.claim(f"auto against {name}: {phase[worst]:.2f}x in '{worst}', where it is worst, at least 0.95x", phase[worst] >= 0.95)
+        verdicts.claim(f"auto against {name}: {phase[best]:.2f}x in '{best}', where it is best, at least 1.2x", phase[best] >= 1.2)
 
 
 def main() -> int:

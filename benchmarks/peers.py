@@ -201,7 +201,7 @@ def heading(options: argparse.Namespace) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(USUAL), help=f"of {', '.join(CASES)}; or all (default: %(default)s)")
+    parser.add_argument("--cases", default=",".join(USUAL), help=f"of {', '.join(CASES).replace('%', '%%')}; or all (default: %(default)s)")
     parser.add_argument("--servers", default="", help="only those whose name contains one of these (default: every one)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of load in each round, after a warm-up of 1 s")
