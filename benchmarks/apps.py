@@ -1,9 +1,9 @@
 """The applications that servers are measured with."""
 import contextlib
-import fcntl
+import functools
 import os
-import tempfile
 import time
+from _multiprocessing import SemLock
 
 from flask import Flask, jsonify, render_template
 from jinja2 import DictLoader
@@ -63,20 +63,25 @@ class Pool:
     """Connections to a database that all processes share: whoever gets none in time fails."""
 
     def __init__(self, size, patience):
-        self.patience = patience
-        self.paths = [os.path.join(tempfile.gettempdir(), f"pool-{os.getppid()}-{i}") for i in range(size)]
+        self.size, self.patience = size, patience
+
+    @functools.cached_property
+    def free(self):
+        """A semaphore of the whole server, which whoever starts that must unlink."""
+        kind, name = 1, f"/girin-pool-{os.getppid()}"
+        try:
+            return SemLock(kind, self.size, self.size, name, False)
+        except FileExistsError:
+            return SemLock._rebuild(0, kind, self.size, name)
 
     @contextlib.contextmanager
     def connection(self):
-        ends = time.monotonic() + self.patience
-        while time.monotonic() < ends:
-            for path in self.paths:
-                with open(path, "w") as file, contextlib.suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    yield
-                    return
-            time.sleep(0.002)
-        raise TimeoutError("no connection is free")
+        if not self.free.acquire(True, self.patience):
+            raise TimeoutError("no connection is free")
+        try:
+            yield
+        finally:
+            self.free.release()
 
 
 pool = Pool(10, 1)

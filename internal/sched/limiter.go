@@ -16,8 +16,8 @@ import (
 // trial that the requests served per second decide. If more at once did not
 // bring more, or fewer cost something, it goes back; and the latter shows that
 // requests are of different length, not crowded, which the time alone is
-// corrected for; then more are tried. When requests fail it falls at once. After a
-// pause it measures the time alone anew, as BBR does (Cardwell and others, 2016).
+// corrected for. When requests fail it falls at once. After a pause it measures the
+// time alone anew, as BBR does (Cardwell and others, 2016).
 type limiter struct {
 	limit  float64 // 0: nothing is known
 	active int
@@ -150,7 +150,7 @@ func (l *limiter) judge(at int64, most float64) {
 	now := mark{l.limit, used, float64(l.count) / (float64(max(at-l.opened, 1)) / 1e9)}
 	if from := l.from; from.limit != 0 {
 		l.from = mark{}
-		if !l.passed(from, now, mean, most) {
+		if !l.passed(from, now, mean) {
 			return
 		}
 	}
@@ -174,7 +174,7 @@ func (l *limiter) try(now mark, limit, queued float64) {
 }
 
 // passed reports whether a trial was worth it, and otherwise ends it.
-func (l *limiter) passed(from, now mark, mean, most float64) bool {
+func (l *limiter) passed(from, now mark, mean float64) bool {
 	grew := now.limit > from.limit
 	switch {
 	case grew && now.used <= from.used || !grew && now.used < 0.8*now.limit:
@@ -187,8 +187,7 @@ func (l *limiter) passed(from, now mark, mean, most float64) bool {
 		return false
 	case !grew && now.rate < 0.85*from.rate:
 		l.shortest, l.spread = l.least, mean/l.least
-		l.set(min(2*from.limit, most), "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
-		l.from = from
+		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
 		return false
 	}
 	return true

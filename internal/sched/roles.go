@@ -141,24 +141,11 @@ func (a *auto) yield(w AutoWorker, looks int, now int64) (any bool) {
 	surprised := false
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
-		c := a.q.find(id)
-		if c == nil {
-			continue
+		if c := a.q.find(id); c != nil {
+			taken, known := a.takeSlot(c, id, looks, time.Duration(now-int64(began)))
+			any = any || taken
+			surprised = surprised || taken && !known
 		}
-		need := waitsLooks
-		if c.Route.waitsLong() {
-			need = 1
-		}
-		if looks < need || now-int64(began) < int64(need)*int64(lookBusy) {
-			continue
-		}
-		a.mu.Lock()
-		if c.slot && c.computes && c.live.Load()&^givenUp == id {
-			c.slot, any = false, true
-			surprised = surprised || need > 1
-			a.busy--
-		}
-		a.mu.Unlock()
 	}
 	if any {
 		w.Promote()
@@ -167,6 +154,26 @@ func (a *auto) yield(w AutoWorker, looks int, now int64) (any bool) {
 		a.decided("a computing request in %d waits: its slot is free", w.PID())
 	}
 	return any
+}
+
+// takeSlot takes the slot from a call, if it computes as id since so long and
+// seemed to wait in enough looks. Known: that is how its route is.
+func (a *auto) takeSlot(c *Call, id uint64, looks int, since time.Duration) (taken, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !c.slot || !c.computes || c.live.Load()&^givenUp != id {
+		return false, false // it has ended, and may be another's by now
+	}
+	need := waitsLooks
+	if known = c.Route.waitsLong(); known {
+		need = 1
+	}
+	if looks < need || since < time.Duration(need)*lookBusy {
+		return false, known
+	}
+	c.slot = false
+	a.busy--
+	return true, known
 }
 
 // assign makes as many workers compute as are needed, and leaves one at least

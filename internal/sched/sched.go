@@ -317,7 +317,7 @@ func (q *Queue) Grant(c *Call, n int) {
 
 // find returns the call that id names, if it is in flight.
 func (q *Queue) find(id uint64) *Call {
-	if cell := id & (wire.FlagTable - 1); cell < uint64(len(q.cells)) {
+	if cell := id & (wire.FlagTable - 1); id != 0 && cell < uint64(len(q.cells)) {
 		if c := q.cells[cell].Load(); c != nil && c.live.Load()&^givenUp == id {
 			return c
 		}

@@ -34,6 +34,18 @@ func TestACallGoesFromSubmitToItsEnd(t *testing.T) {
 	})
 }
 
+// An idle slot holds 0, which names no call: not the one of the first cell either,
+// that has never had a request.
+func TestNoCallIsFoundForAnIdleSlot(t *testing.T) {
+	b := newBench(t, 8, nil)
+	if !b.Register(&Call{Answer: &fakeAnswer{}}) {
+		t.Fatal("no cell is free")
+	}
+	if c := b.find(0); c != nil {
+		t.Errorf("found %+v", c)
+	}
+}
+
 func TestAnAnswerInPartsEndsWithTheFinalOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 8, nil)
