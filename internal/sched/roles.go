@@ -283,11 +283,12 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 
 // mainReaders are the workers that read the main lane. More than there are cores
 // would only take turns on them, so others stand by, unless requests wait: those
-// leave cores to others, and need threads. If all workers compute, one of them reads
-// the main lane too.
+// leave cores to others, and need threads. That some are unread counts only when it
+// lasts: beside quick ones it often is so for a moment. If all workers compute, one
+// of them reads the main lane too.
 func (a *auto) mainReaders(workers []AutoWorker, have int, now int64) map[AutoWorker]bool {
 	a.mu.Lock()
-	if a.waiting > 0 || a.roles.starved != 0 {
+	if a.waiting > 0 || a.roles.starved != 0 && now-a.roles.starved > int64(starvedFor/2) {
 		a.roles.waited = now
 	}
 	a.mu.Unlock()
