@@ -266,11 +266,11 @@ func TestACrowdOfUnknownRequests(t *testing.T) {
 		wait2 := s.clients(64, 3*time.Second, "/sleep", sleep)
 		began := time.Now()
 		s.every(20*time.Millisecond, time.Second, "/light", quick)()
+		wait()
+		wait2()
 		if p99, _ := latency(s.jobs, "/light", began); p99 > 20*time.Millisecond {
 			t.Errorf("light: p99 %v", p99)
 		}
-		wait()
-		wait2()
 		if _, n := latency(s.jobs, "/sleep", began); n < 64*13 {
 			t.Errorf("%d slept, want 64 in each 0.2 s", n)
 		}
