@@ -75,6 +75,7 @@ def test_503_before_the_body(girin, record, measured):
     with girin("gthread", 1, 2, "--queue-size", "1") as run, ThreadPoolExecutor(3) as pool:
         running = [pool.submit(client.get, run.port, f"/sleep?s=0.8&n={n}") for n in (1, 2, 3)]
         raw.until(lambda: len(record.begun()) >= 3)  # one of them the first look at /
+        time.sleep(0.2)  # until the third waits in the queue
         with raw.connect(run.port) as s:
             began = time.monotonic()
             s.sendall(raw.head("/body?n=9", "Content-Length: 1000000000", "Expect: 100-continue", method="POST"))
