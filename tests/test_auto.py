@@ -11,6 +11,7 @@ import pytest
 
 import client
 import servers
+from waiting import until
 
 LATE = 0.5  # a second or more is a fault, less may be other work on the machine
 
@@ -51,13 +52,6 @@ def clients(run, count, path):
             thread.join()
 
 
-def until(true, within=20):
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_it_is_the_default_and_learns_what_routes_need(auto):
     assert status(auto)["class"] == "auto"
     for _ in range(20):
@@ -77,7 +71,7 @@ def test_a_hundred_requests_wait_at_once(auto):
 def test_light_requests_are_answered_beside_all_others(auto):
     client.get(auto.port, "/")
     with clients(auto, 6, "/compute/1000000"), clients(auto, 30, "/sleep/0.3"):
-        until(lambda: kinds(auto).get("GET /compute/*") == "computing")
+        until(lambda: kinds(auto).get("GET /compute/*") == "computing", within=20)
         for _ in range(30):
             began = time.monotonic()
             assert client.get(auto.port, "/").status == 200
@@ -86,7 +80,7 @@ def test_light_requests_are_answered_beside_all_others(auto):
 
 def test_signals_for_more_and_fewer_workers_are_answered_with_why_not(auto):
     os.kill(auto.process.pid, signal.SIGTTIN)
-    until(lambda: "the load decides how many workers there are" in auto.output())
+    until(lambda: "the load decides how many workers there are" in auto.output(), within=20)
 
 
 def test_a_reload_does_not_change_to_another_class(tmp_path):
@@ -96,5 +90,5 @@ def test_a_reload_does_not_change_to_another_class(tmp_path):
     with servers.running(server, "blocking_flask:app") as run:
         config.write_text("worker_class = 'gthread'\nthreads = 2\n")
         os.kill(run.process.pid, signal.SIGHUP)
-        until(lambda: "Reload failed: to change worker_class" in run.output())
+        until(lambda: "Reload failed: to change worker_class" in run.output(), within=20)
         assert client.get(run.port, "/").status == 200

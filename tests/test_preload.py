@@ -8,6 +8,7 @@ import pytest
 
 import client
 import servers
+from waiting import until
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 4), "auto": (3, 64)}
 
@@ -56,13 +57,6 @@ def ask(run, path="/"):
     return tuple(map(int, answer.body.split()))
 
 
-def until(true, within=20):
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:
@@ -84,20 +78,20 @@ def test_a_killed_worker_is_forked_anew(folder):
     with serving(folder) as run:
         _, template, worker, _ = ask(run)
         os.kill(worker, signal.SIGKILL)
-        until(lambda: "was ended by signal 9" in run.output())
+        until(lambda: "was ended by signal 9" in run.output(), within=20)
         assert {ask(run)[1] for _ in range(20)} == {template}
         assert client.get(run.port, "/exit").status == 502
-        until(lambda: "exited with code 3" in run.output())
+        until(lambda: "exited with code 3" in run.output(), within=20)
 
 
 def test_without_its_template_the_server_serves_on_and_makes_another(folder):
     with serving(folder) as run:
         _, template, worker, _ = ask(run)
         os.kill(template, signal.SIGKILL)
-        until(lambda: not alive(template))
+        until(lambda: not alive(template), within=20)
         assert ask(run)[1] == template
         os.kill(worker, signal.SIGKILL)
-        until(lambda: {ask(run)[1] for _ in range(20)} != {template})
+        until(lambda: {ask(run)[1] for _ in range(20)} != {template}, within=20)
 
 
 def test_a_reload_imports_anew_and_leaves_no_old_process(folder):
@@ -105,8 +99,8 @@ def test_a_reload_imports_anew_and_leaves_no_old_process(folder):
         _, old, *_ = ask(run)
         write(folder, APP.format(version=2))
         os.kill(run.process.pid, signal.SIGHUP)
-        until(lambda: {ask(run)[0] for _ in range(20)} == {2})
-        until(lambda: not alive(old))
+        until(lambda: {ask(run)[0] for _ in range(20)} == {2}, within=20)
+        until(lambda: not alive(old), within=20)
 
 
 def test_a_version_that_cannot_be_imported_changes_nothing(folder):
@@ -116,7 +110,7 @@ def test_a_version_that_cannot_be_imported_changes_nothing(folder):
             write(folder, broken)
             before = run.output().count("Reload failed")
             os.kill(run.process.pid, signal.SIGHUP)
-            until(lambda: run.output().count("Reload failed") > before)
+            until(lambda: run.output().count("Reload failed") > before, within=20)
             assert ask(run)[:2] == first[:2]
         os.kill(first[2], signal.SIGKILL)  # forked from what was imported first
         assert {ask(run)[:2] for _ in range(20)} == {first[:2]}

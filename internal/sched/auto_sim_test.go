@@ -275,7 +275,7 @@ var mustNotLast = []wait{
 	},
 	{
 		"a computing request is kept back although a worker and a core could be had",
-		func(s *cluster, n *seen) bool { return n.kept > 0 && n.slots < min(s.cluster.Cores, n.workers-1) }, fewLooks, false,
+		func(s *cluster, n *seen) bool { return n.kept > 0 && n.slots < min(s.cluster.Cores, n.workers-1) }, twoLooks, false,
 	},
 	{
 		"a computing request is kept back although a core is free and workers could come",
@@ -286,9 +286,9 @@ var mustNotLast = []wait{
 	},
 	{
 		"nobody reads the main lane",
-		func(_ *cluster, n *seen) bool { return n.workers > 0 && !n.mainRead }, fewLooks, false,
+		func(_ *cluster, n *seen) bool { return n.workers > 0 && !n.mainRead }, twoLooks, false,
 	},
 }
 
 func promotion(*cluster) time.Duration { return 5 * tick }
-func fewLooks(*cluster) time.Duration  { return 4 * lookBusy }
+func twoLooks(*cluster) time.Duration  { return 2 * lookBusy }

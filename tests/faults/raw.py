@@ -5,9 +5,9 @@ import contextlib
 import re
 import socket
 import struct
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from waiting import until  # noqa: F401 - tests call it raw.until
 
 
 def connect(port: int, timeout: float = 30, receive_buffer: int = 0) -> socket.socket:
@@ -72,11 +72,3 @@ def get(port: int, path: str, *fields: str) -> Answer:
     return ask(port, head(path, "Connection: close", *fields))
 
 
-def until(condition: Callable[[], object], within: float = 10, what: str = "") -> float:
-    """Waits for a condition that gives no event of its own; the seconds that took."""
-    began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > within:
-            raise AssertionError(f"not within {within} s: {what or condition}")
-        time.sleep(0.005)
-    return time.monotonic() - began

@@ -20,7 +20,7 @@ from .stacks import format_stacks
 _SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
-_MAX_FDS = 64  # with one message
+_MAX_FDS = 64  # that a template gets with one message
 _MAX_LOG = 64 << 10  # bytes of one log message
 
 
@@ -69,7 +69,7 @@ class Control:
 
     def receive_fds(self) -> tuple[int, list[int]]:
         """Waits for a message that brings descriptors; returns its kind and them."""
-        op, _, _, _, fds = self._read(wire.MAX_CONTROL)
+        op, _, _, _, fds = self._read(wire.MAX_CONTROL, _MAX_FDS)
         return op, fds
 
     def start(self, worker) -> None:
@@ -77,11 +77,11 @@ class Control:
         start_new_thread(self._run, (worker,))
 
     def _receive(self, size: int) -> tuple[int, int, int, bytes, io.FileIO | None]:
-        *message, fds = self._read(size)
+        *message, fds = self._read(size, 1)
         return (*message, io.FileIO(fds[0], "rb") if fds else None)
 
-    def _read(self, size: int) -> tuple[int, int, int, bytes, list[int]]:
-        data, ancillary, flags, _ = self._socket.recvmsg(size, socket.CMSG_SPACE(4 * _MAX_FDS), _CLOEXEC)
+    def _read(self, size: int, most_fds: int) -> tuple[int, int, int, bytes, list[int]]:
+        data, ancillary, flags, _ = self._socket.recvmsg(size, socket.CMSG_SPACE(4 * most_fds), _CLOEXEC)
         if not data:
             if self._expects_end:
                 raise SystemExit
