@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"girin/internal/bench"
+	"girin/internal/program"
 
 	"github.com/spf13/pflag"
 )
@@ -145,7 +146,7 @@ exit status: 0 done, and --slo and --against hold; 1 one does not, nothing succe
 `
 
 // runBench is `girin bench`.
-func runBench(env *Env, args []string) int {
+func runBench(env *program.Env, args []string) int {
 	var o bench.Options
 	var f benchFlags
 	fs := benchFlagSet(&o, &f)
@@ -187,7 +188,7 @@ func runBench(env *Env, args []string) int {
 	return benchStatus(res)
 }
 
-func benchError(env *Env, status int, err error) int {
+func benchError(env *program.Env, status int, err error) int {
 	fmt.Fprintf(env.Stderr, "girin bench: %v\n", err)
 	if status == benchUsage {
 		fmt.Fprintln(env.Stderr, "girin bench --help lists the flags")
@@ -383,7 +384,7 @@ func (f *benchFlags) guard() (g bench.Guard, err error) {
 }
 
 // write writes the report, or what takes its place on standard output, and the files.
-func (f *benchFlags) write(env *Env, res *bench.Result) error {
+func (f *benchFlags) write(env *program.Env, res *bench.Result) error {
 	text := true
 	for i, format := range benchFormats {
 		switch path := f.outputs[i]; path {

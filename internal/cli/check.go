@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"girin/internal/config"
+	"girin/internal/program"
 )
 
 //go:embed check_app.py
@@ -15,18 +16,18 @@ var checkAppScript string
 
 // checkApp imports the application in its own Python, as a worker would, and calls its factory
 // if it is one. The exit status is 0 if that works.
-func checkApp(env *Env, cfg *config.Config) int {
+func checkApp(env *program.Env, cfg *config.Config) int {
 	python, err := cfg.FindPython(env.Getenv)
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
-		return exitFailed
+		return program.Failed
 	}
 	cmd := exec.Command(python, "-c", checkAppScript, cfg.App, cfg.WorkerClass, strings.Join(cfg.PythonPath, ","))
 	cmd.Dir, cmd.Env = cfg.Chdir, slices.Concat(env.Environ, cfg.RawEnv)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.Stdin, env.Stdout, env.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %s cannot be loaded by %s in %s\n", cfg.App, python, cfg.Chdir)
-		return exitFailed
+		return program.Failed
 	}
 	return 0
 }

@@ -1,5 +1,5 @@
-// Package cli is the command line: the table of commands, one file for each, and the
-// only place that wires the other packages together.
+// Package cli is the command line: the table of commands, one file for each, flags in,
+// exit status out. What a command does, the packages below do.
 package cli
 
 import (
@@ -9,23 +9,13 @@ import (
 	"strings"
 
 	"girin/internal/config"
+	"girin/internal/program"
 )
-
-// Version is what `girin --version` prints.
-const Version = "0.1.0"
-
-// Env is what a command may use of the process it runs in.
-type Env struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	Getenv         func(string) string
-	Environ        []string
-}
 
 // command is one word after `girin`. run returns the exit status.
 type command struct {
 	name, summary string
-	run           func(*Env, []string) int
+	run           func(*program.Env, []string) int
 }
 
 // commands is the table, in the order of the help text.
@@ -44,7 +34,7 @@ func commands() []command {
 
 // Run runs one command line, without the program's name, and returns the exit status.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	env := &Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ()}
+	env := &program.Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ()}
 	if len(args) == 0 {
 		return runBare(env)
 	}
@@ -56,13 +46,13 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if hint := mistyped(args); hint != "" {
 		fmt.Fprintf(stderr, "girin: there is no command %q; did you mean %s?\n", args[0], hint)
-		return exitUsage
+		return program.Usage
 	}
 	return runServe(env, args)
 }
 
 // runBare is `girin` alone: what it serves may stand in a configuration file.
-func runBare(env *Env) int {
+func runBare(env *program.Env) int {
 	if _, err := os.Stat("gunicorn.conf.py"); err == nil {
 		return runServe(env, nil)
 	}
@@ -91,18 +81,18 @@ func find(name string) (command, bool) {
 	return command{}, false
 }
 
-func runVersion(env *Env, _ []string) int {
-	fmt.Fprintf(env.Stdout, "girin %s\n", Version)
+func runVersion(env *program.Env, _ []string) int {
+	fmt.Fprintf(env.Stdout, "girin %s\n", program.Version)
 	return 0
 }
 
-func runHelp(env *Env, args []string) int {
+func runHelp(env *program.Env, args []string) int {
 	if len(args) > 0 {
 		cmd, ok := find(args[0])
 		switch {
 		case !ok:
 			fmt.Fprintf(env.Stderr, "girin: there is no command %q; girin help lists them\n", args[0])
-			return exitUsage
+			return program.Usage
 		case cmd.name != "help" && cmd.name != "version":
 			return cmd.run(env, []string{"--help"})
 		}

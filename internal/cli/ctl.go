@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"girin/internal/control"
+	"girin/internal/program"
 	"girin/internal/sched"
 )
 
@@ -46,7 +47,7 @@ func newCtlFlags(name string) ctlFlags {
 }
 
 // path finds the socket.
-func (f ctlFlags) path(env *Env) (string, error) {
+func (f ctlFlags) path(env *program.Env) (string, error) {
 	if *f.socket != "" {
 		return *f.socket, nil
 	}
@@ -61,7 +62,7 @@ func (f ctlFlags) path(env *Env) (string, error) {
 }
 
 // runCtl is the ctl command.
-func runCtl(env *Env, args []string) int {
+func runCtl(env *program.Env, args []string) int {
 	f := newCtlFlags("girin ctl")
 	asJSON := f.set.Bool("json", false, "print it as JSON")
 	err := f.set.Parse(args)
@@ -74,12 +75,12 @@ func runCtl(env *Env, args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin ctl: %v\n", err)
-		return exitUsage
+		return program.Usage
 	}
 	s, err := askStatus(env, f)
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin ctl: %v\n", err)
-		return exitFailed
+		return program.Failed
 	}
 	if *asJSON {
 		e := json.NewEncoder(env.Stdout)
@@ -91,7 +92,7 @@ func runCtl(env *Env, args []string) int {
 	return 0
 }
 
-func askStatus(env *Env, f ctlFlags) (control.Status, error) {
+func askStatus(env *program.Env, f ctlFlags) (control.Status, error) {
 	path, err := f.path(env)
 	if err != nil {
 		return control.Status{}, err

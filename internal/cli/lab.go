@@ -20,6 +20,7 @@ import (
 	"girin/internal/lab/plan"
 	"girin/internal/lab/report"
 	"girin/internal/lab/result"
+	"girin/internal/program"
 )
 
 const labUsage = `Starts servers in a matrix of settings, loads each, and draws what they did.
@@ -45,7 +46,7 @@ type labFlags struct {
 	args                       []string
 }
 
-func parseLabFlags(env *Env, args []string) (*labFlags, *pflag.FlagSet, error) {
+func parseLabFlags(env *program.Env, args []string) (*labFlags, *pflag.FlagSet, error) {
 	f := &labFlags{}
 	flags := pflag.NewFlagSet("girin lab", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -66,7 +67,7 @@ func parseLabFlags(env *Env, args []string) (*labFlags, *pflag.FlagSet, error) {
 }
 
 // runLab runs `girin lab`.
-func runLab(env *Env, args []string) int {
+func runLab(env *program.Env, args []string) int {
 	f, flags, err := parseLabFlags(env, args)
 	if errors.Is(err, pflag.ErrHelp) || err == nil && len(f.args) == 0 && f.resume == "" {
 		fmt.Fprint(env.Stdout, labUsage, flags.FlagUsages())
@@ -97,7 +98,7 @@ func (e labUsageError) Error() string { return e.text }
 // errInterrupted ends a run that the user stopped; what was measured has been reported.
 var errInterrupted = errors.New("interrupted")
 
-func (f *labFlags) run(env *Env) error {
+func (f *labFlags) run(env *program.Env) error {
 	verb := "run"
 	if len(f.args) > 0 {
 		verb = f.args[0]
@@ -172,7 +173,7 @@ func (f *labFlags) override(text []byte, verb string) []byte {
 	return text
 }
 
-func (f *labFlags) measure(env *Env, verb string) error {
+func (f *labFlags) measure(env *program.Env, verb string) error {
 	source, file, err := f.source(verb)
 	if err != nil {
 		return err
@@ -199,7 +200,7 @@ func (f *labFlags) measure(env *Env, verb string) error {
 	defer stop()
 	display := lab.NewDisplay(env.Stderr, isTerminal(env.Stderr))
 	folder, err := lab.Run(ctx, lab.Options{
-		Dir: dir, Source: source, File: file, Girin: girin, Version: Version, Environ: env.Environ,
+		Dir: dir, Source: source, File: file, Girin: girin, Version: program.Version, Environ: env.Environ,
 		Resume: f.resume != "", Progress: display.Show,
 	})
 	display.Close()
@@ -222,7 +223,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func redraw(env *Env, dir string) error {
+func redraw(env *program.Env, dir string) error {
 	folder, err := result.Open(dir)
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func redraw(env *Env, dir string) error {
 }
 
 // draw writes the report and prints its summary.
-func draw(env *Env, folder *result.Folder) error {
+func draw(env *program.Env, folder *result.Folder) error {
 	if err := folder.SaveCSV(); err != nil {
 		return err
 	}
@@ -243,7 +244,7 @@ func draw(env *Env, folder *result.Folder) error {
 	return nil
 }
 
-func diff(env *Env, before, after string) error {
+func diff(env *program.Env, before, after string) error {
 	a, err := result.Open(before)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"girin/internal/control"
+	"girin/internal/program"
 )
 
 const topUsage = `Shows what a running server does, live: girin ctl status, every second. q quits.
@@ -24,7 +25,7 @@ usage: girin top [OPTIONS]
 `
 
 // runTop is the top command.
-func runTop(env *Env, args []string) int {
+func runTop(env *program.Env, args []string) int {
 	f := newCtlFlags("girin top")
 	err := f.set.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -39,22 +40,22 @@ func runTop(env *Env, args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", err)
-		return exitUsage
+		return program.Usage
 	}
 	path, err := f.path(env)
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", err)
-		return exitFailed
+		return program.Failed
 	}
 	t := top{ask: func() (control.Status, error) { return askStatus(env, ctlFlags{socket: &path}) }}
 	if first := t.fetch().(answered); first.err != nil {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", first.err)
-		return exitFailed
+		return program.Failed
 	}
 	_, err = tea.NewProgram(t, tea.WithAltScreen(), tea.WithInput(env.Stdin), tea.WithOutput(env.Stdout)).Run()
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", err)
-		return exitFailed
+		return program.Failed
 	}
 	return 0
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"github.com/spf13/pflag"
+
+	"girin/internal/program"
 )
 
 // upstreamMaxDelay bounds /delay/N and the other endpoints that take their time.
@@ -20,7 +22,7 @@ const upstreamMaxDelay = 60 * time.Second
 
 // runUpstream serves httpbin's endpoints until INT or TERM: the slow external API that
 // an application under test calls, without a network.
-func runUpstream(env *Env, args []string) int {
+func runUpstream(env *program.Env, args []string) int {
 	flags := pflag.NewFlagSet("girin upstream", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	bind := flags.StringP("bind", "b", "127.0.0.1:8001", "address to listen on")

@@ -1,4 +1,4 @@
-package cli
+package serve
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"girin/internal/config"
+	"girin/internal/program"
 )
 
 // A Go program cannot fork, so --daemon starts the program once more:
@@ -24,11 +25,11 @@ import (
 // daemonMark, in the environment, is what the second one knows itself by.
 const daemonMark = "GIRIN_DAEMON=1"
 
-// isDaemon reports whether this is the program that daemonize has started.
-func isDaemon(env *Env) bool { return slices.Contains(env.Environ, daemonMark) }
+// IsDaemon reports whether this is the program that Daemonize has started.
+func IsDaemon(env *program.Env) bool { return slices.Contains(env.Environ, daemonMark) }
 
-// daemonize starts the server in the background and returns once it listens.
-func daemonize(env *Env, cfg *config.Config, args []string) int {
+// Daemonize starts the server in the background and returns once it listens.
+func Daemonize(env *program.Env, cfg *config.Config, args []string) int {
 	if cfg.ErrorLog == "-" && !cfg.StdioInheritance && !cfg.Syslog {
 		fmt.Fprintln(env.Stderr, "girin: warning: nobody will see the log of a server in the background; --error-logfile FILE keeps it")
 	}
@@ -39,24 +40,24 @@ func daemonize(env *Env, cfg *config.Config, args []string) int {
 	return code
 }
 
-func startDaemon(env *Env, args []string) (code int, err error) {
-	program, err := os.Executable()
+func startDaemon(env *program.Env, args []string) (code int, err error) {
+	path, err := os.Executable()
 	if err != nil {
-		return exitFailed, err
+		return program.Failed, err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return exitFailed, err
+		return program.Failed, err
 	}
 	defer r.Close()
-	cmd := exec.Command(program, append([]string{"serve"}, args...)...)
+	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
 	cmd.Env = append(slices.Clone(env.Environ), daemonMark)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = w, env.Stdout, env.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
-		return exitFailed, err
+		return program.Failed, err
 	}
 	if n, _ := io.ReadFull(r, make([]byte, 1)); n == 1 {
 		return 0, cmd.Process.Release()

@@ -1,4 +1,4 @@
-package cli
+package serve
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"girin/internal/front"
 	"girin/internal/metrics"
 	"girin/internal/metrics/scrape"
+	"girin/internal/program"
 	"girin/internal/worker"
 )
 
@@ -41,7 +42,7 @@ func (s *server) serveMetrics() (stop func()) {
 		return func() {}
 	}
 	web := &http.Server{
-		Handler:     scrape.Handler(scrape.Config{Version: Version, Server: s.metrics, Gauges: s.gauges}),
+		Handler:     scrape.Handler(scrape.Config{Version: program.Version, Server: s.metrics, Gauges: s.gauges}),
 		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))

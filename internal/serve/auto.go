@@ -1,8 +1,7 @@
-package cli
+package serve
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -124,31 +123,4 @@ func (d *decisions) list() []control.Decision {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.last)
-}
-
-// listenControl opens the control socket, while the server still has the rights
-// that it began with. A server without one serves as well.
-func (s *server) listenControl() {
-	dir, err := control.Dir(s.env.Getenv)
-	if err == nil {
-		s.control, err = control.Listen(dir)
-	}
-	if err != nil {
-		s.log.Warningf("girin ctl cannot ask this server: %v", err)
-	}
-}
-
-// serveControl begins to answer on the control socket.
-func (s *server) serveControl() {
-	if s.control != nil {
-		s.control.Serve(s.status)
-	}
-}
-
-func (s *server) status() control.Status {
-	return control.Status{
-		Version: Version, PID: os.Getpid(), App: s.cfg.App, Class: s.cfg.WorkerClass, Cores: s.sizes.cores,
-		Started: s.began, Uptime: time.Since(s.began), Addresses: s.urls(), Conns: s.front.Conns(),
-		Sched: s.queue.Status(), Decisions: s.decisions.list(),
-	}
 }

@@ -1,4 +1,4 @@
-package cli
+package serve
 
 import (
 	"girin/internal/shim/accelerator"
@@ -7,9 +7,9 @@ import (
 
 // openAccelerators makes ready what the workers are offered. It is no error if
 // that fails: the shim in Python does the same.
-func (s *server) openAccelerators() {
+func (s *server) openAccelerators() error {
 	if !s.cfg.Accelerator {
-		return
+		return nil
 	}
 	builds, err := accelerator.Builds()
 	if err == nil {
@@ -18,6 +18,7 @@ func (s *server) openAccelerators() {
 	if err != nil {
 		s.log.Warningf("No accelerator is offered to workers: %v", err)
 	}
+	return nil
 }
 
 // describePython says which interpreter runs the application, and what the

@@ -1,4 +1,4 @@
-package cli
+package serve
 
 import (
 	"context"
@@ -9,11 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
-	"girin/internal/front"
 	"girin/internal/sched"
 )
 
@@ -53,25 +51,7 @@ func (s *server) tellManager(sig os.Signal) {
 	}
 }
 
-// activated listens on the sockets that the service manager has opened
-// (sd_listen_fds(3)). They take the place of all others, as with gunicorn.
-func (s *server) activated() error {
-	for _, f := range activation.Files(true) {
-		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-		f.Close()
-		if err != nil {
-			return fmt.Errorf("socket activation: %w", err)
-		}
-		l, err := front.Listen("fd", "", fd, front.ListenOptions{Backlog: s.cfg.Backlog})
-		if err != nil {
-			return fmt.Errorf("socket activation: %w", err)
-		}
-		s.listeners, s.inherited = append(s.listeners, l), true
-	}
-	return nil
-}
-
-// managersOwn are the variables by which a service manager, or daemonize, speaks
+// managersOwn are the variables by which a service manager, or Daemonize, speaks
 // to the one process that it started. Workers must not take them for theirs.
 var managersOwn = []string{daemonMark, "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
 

@@ -1,4 +1,4 @@
-package cli
+package serve
 
 import (
 	"bufio"
@@ -10,13 +10,13 @@ import (
 // captureLine bounds how much of one line is kept together.
 const captureLine = 64 << 10
 
-// capture returns a file that workers write their standard output and error
-// to; what they write goes to the error log, line by line. It goes on until the
+// capture opens a file that workers write their standard output and error to;
+// what they write goes to the error log, line by line. It goes on until the
 // last writer has closed it.
-func (s *server) capture() (*os.File, error) {
+func (s *server) capture() error {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("capture output: %w", err)
+		return fmt.Errorf("capture output: %w", err)
 	}
 	go func() {
 		defer r.Close()
@@ -32,5 +32,6 @@ func (s *server) capture() (*os.File, error) {
 			}
 		}
 	}()
-	return w, nil
+	s.captured = w
+	return nil
 }

@@ -1,0 +1,22 @@
+// Package program is what every command shares: what it may use of the process
+// that it runs in, the version, and the exit statuses. It does nothing itself.
+package program
+
+import "io"
+
+// Version is what `girin --version` prints.
+const Version = "0.1.0"
+
+// Exit statuses of a command that did not do what it was asked for, as gunicorn's.
+const (
+	Failed = 1
+	Usage  = 2
+)
+
+// Env is what a command may use of the process it runs in.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Environ        []string
+}

@@ -1,0 +1,37 @@
+package serve
+
+import (
+	"os"
+	"time"
+
+	"girin/internal/control"
+	"girin/internal/program"
+)
+
+// listenControl opens the control socket, while the server still has the rights
+// that it began with. A server without one serves as well.
+func (s *server) listenControl() error {
+	dir, err := control.Dir(s.env.Getenv)
+	if err == nil {
+		s.control, err = control.Listen(dir)
+	}
+	if err != nil {
+		s.log.Warningf("girin ctl cannot ask this server: %v", err)
+	}
+	return nil
+}
+
+// serveControl begins to answer on the control socket.
+func (s *server) serveControl() {
+	if s.control != nil {
+		s.control.Serve(s.status)
+	}
+}
+
+func (s *server) status() control.Status {
+	return control.Status{
+		Version: program.Version, PID: os.Getpid(), App: s.cfg.App, Class: s.cfg.WorkerClass, Cores: s.sizes.cores,
+		Started: s.began, Uptime: time.Since(s.began), Addresses: s.urls(), Conns: s.front.Conns(),
+		Sched: s.queue.Status(), Decisions: s.decisions.list(),
+	}
+}

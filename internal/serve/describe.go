@@ -1,0 +1,50 @@
+package serve
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// announce says that the server serves.
+func (s *server) announce() {
+	s.served()
+	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
+	s.log.Infof("%s", s.describePython())
+	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
+		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
+	}
+}
+
+// describe says in a line what runs.
+func (s *server) describe() string {
+	c := s.cfg
+	switch c.WorkerClass {
+	case "auto":
+		return "auto, " + s.sizes.arithmetic()
+	case "gthread":
+		return fmt.Sprintf("gthread, %s x %s: %s at once", count(c.Workers, "worker"), count(c.Threads, "thread"), count(c.Workers*c.Threads, "request"))
+	case "gevent":
+		return fmt.Sprintf("gevent, %s x %s", count(c.Workers, "worker"), count(c.WorkerConnections, "connection"))
+	}
+	return fmt.Sprintf("%s, %s: %s at once", c.WorkerClass, count(c.Workers, "worker"), count(c.Workers, "request"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprint(n, " ", noun, "s")
+}
+
+// rename names this process as the workers are named. It is only for people to
+// read, so that it may fail.
+func rename(name string) {
+	if name != "" {
+		_ = os.WriteFile("/proc/self/comm", []byte(name[:min(len(name), longestComm)]), 0)
+	}
+}
+
+// longestComm is TASK_COMM_LEN without its NUL (prctl(2), PR_SET_NAME).
+const longestComm = 15

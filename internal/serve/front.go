@@ -1,0 +1,69 @@
+package serve
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"girin/internal/config"
+	"girin/internal/front"
+	"girin/internal/http1"
+	"girin/internal/wire"
+)
+
+func (s *server) frontConfig() front.Config {
+	c := s.cfg
+	files := maxFiles()
+	return front.Config{
+		Queue: s.queue,
+		Limits: http1.Limits{
+			RequestLine: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
+			Underscores: underscores[c.HeaderMap],
+		},
+		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files, SpoolDir: c.TmpUploadDir,
+		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
+		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
+		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
+	}
+}
+
+var underscores = map[string]http1.Underscores{
+	"drop": http1.DropUnderscores, "refuse": http1.RefuseUnderscores, "dangerous": http1.KeepUnderscores,
+}
+
+// trust reads what proxies may tell.
+func trust(c *config.Config) front.Trust {
+	t := front.Trust{Peers: peers(c.ForwardedAllowIPs), Forwarder: c.ForwarderHeaders}
+	for _, name := range slices.Sorted(maps.Keys(c.SecureSchemeHeaders)) {
+		t.Secure = append(t.Secure, front.SecureField{Name: name, Value: c.SecureSchemeHeaders[name]})
+	}
+	return t
+}
+
+func proxyProtocol(c *config.Config) front.ProxyProtocol {
+	versions := map[string]front.ProxyVersions{
+		"v1": front.ProxyV1, "v2": front.ProxyV2, "auto": front.ProxyV1 | front.ProxyV2,
+	}
+	return front.ProxyProtocol{Versions: versions[c.ProxyProtocol], Allow: peers(c.ProxyAllowIPs)}
+}
+
+// peers reads addresses and networks. They were checked when the configuration
+// was loaded.
+func peers(list []string) (p front.Peers) {
+	for _, text := range list {
+		if text == "*" {
+			p.All = true
+		} else if n, err := netip.ParsePrefix(text); err == nil {
+			p.Networks = append(p.Networks, n)
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			p.Networks = append(p.Networks, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return p
+}
+
+func http2Options(c *config.Config) front.HTTP2Options {
+	return front.HTTP2Options{
+		MaxStreams: c.HTTP2MaxStreams, Window: c.HTTP2Window, MaxFrame: c.HTTP2MaxFrame, MaxHeaderList: c.HTTP2MaxHeaderList,
+	}
+}

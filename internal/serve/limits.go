@@ -1,0 +1,50 @@
+package serve
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"girin/internal/wire"
+)
+
+// maxFiles is how many connections and files for them there may be: the
+// descriptors that the system allows, less what the server itself needs.
+func maxFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024
+	}
+	return int(min(limit.Cur-min(limit.Cur/2, spareDescriptors), math.MaxInt32))
+}
+
+const spareDescriptors = 64
+
+// cells is how many requests there may be at once: one for each connection, or
+// of HTTP/2 one for each stream.
+func (s *server) cells() int {
+	if s.tls != nil && slices.Contains(s.cfg.HTTPProtocols, "h2") {
+		return wire.FlagTable - 1
+	}
+	return min(maxFiles(), wire.FlagTable-1)
+}
+
+// bootLimit is how long a worker may take to import the application: at least
+// a minute, however short requests must be.
+func bootLimit(timeout time.Duration) time.Duration {
+	if timeout == 0 {
+		return 0
+	}
+	return max(timeout, time.Minute)
+}
+
+// silenceLimit is how long a worker may give no sign of life: as in gunicorn the
+// timeout, but at least what a busy machine may need.
+func silenceLimit(timeout time.Duration) time.Duration {
+	if timeout == 0 {
+		return 0
+	}
+	return max(timeout, 10*time.Second)
+}

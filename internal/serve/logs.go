@@ -1,0 +1,75 @@
+package serve
+
+import (
+	"cmp"
+	"strings"
+
+	"girin/internal/config"
+	"girin/internal/logs"
+)
+
+func (s *server) openLogs() (err error) {
+	level, err := logs.ParseLevel(s.cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	target := func(path string) logs.Target {
+		return logs.Target{Path: path, UID: s.cfg.UID, GID: s.cfg.GID}
+	}
+	s.log, err = logs.OpenError(logs.ErrorOptions{
+		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
+	})
+	syslog := syslogOf(s.cfg, "access")
+	if err != nil || s.cfg.AccessLog == "" && syslog == nil {
+		return err
+	}
+	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
+	if err != nil {
+		return err
+	}
+	s.access, err = logs.OpenAccess(logs.AccessOptions{
+		Target: target(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout, Syslog: syslog,
+		Tell: func(err error) { s.log.Errorf("%v", err) },
+	})
+	return err
+}
+
+// syslogOf says where in syslog a log goes; nil: nowhere.
+func syslogOf(c *config.Config, log string) *logs.Syslog {
+	if !c.Syslog || log == "access" && c.SyslogNoAccess {
+		return nil
+	}
+	facility, _ := logs.Facility(c.SyslogFacility) // checked when the configuration was loaded
+	name := cmp.Or(c.SyslogPrefix, c.ProcName, c.App)
+	tag := "gunicorn." + strings.ReplaceAll(name, ":", ".") + "." + log
+	return &logs.Syslog{Address: c.SyslogAddr, Facility: facility, Tag: tag}
+}
+
+// workerLog writes what workers say in the error log.
+type workerLog struct{ log *logs.ErrorLog }
+
+func (l workerLog) Line(level, pid int, text string) {
+	if level == unformatted {
+		_, _ = l.log.Write([]byte(text))
+		return
+	}
+	l.log.Log(pythonLevel(level), pid, strings.TrimRight(text, "\n"))
+}
+
+// unformatted is the level of what an application writes to wsgi.errors.
+const unformatted = 0
+
+// pythonLevel maps a level of Python's logging module.
+func pythonLevel(level int) logs.Level {
+	switch {
+	case level >= 50:
+		return logs.Critical
+	case level >= 40:
+		return logs.Error
+	case level >= 30:
+		return logs.Warning
+	case level >= 20:
+		return logs.Info
+	}
+	return logs.Debug
+}

@@ -1,0 +1,97 @@
+package serve
+
+import (
+	"net"
+	"os"
+	"slices"
+	"strconv"
+
+	"girin/internal/config"
+	"girin/internal/hooks"
+	"girin/internal/proc"
+	"girin/internal/program"
+	"girin/internal/shim"
+	"girin/internal/supervisor"
+	"girin/internal/worker"
+)
+
+// launch returns how workers of the next generation are started, and what they are
+// forked from.
+func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Template) {
+	archive, archiveErr := shim.Archive()
+	settings := s.workerSettings(c)
+	lanes := []*worker.Lane{s.lane}
+	if s.computeLane != nil {
+		lanes = append(lanes, s.computeLane)
+	}
+	settings.Lanes = len(lanes)
+	cfg := worker.Config{
+		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
+		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Log: s.log,
+	}
+	template := s.newTemplate(cfg)
+	launch := func(name string, r worker.Receiver) (*worker.Worker, error) {
+		if archiveErr != nil {
+			return nil, archiveErr
+		}
+		cfg := cfg
+		cfg.Name, cfg.Receiver, cfg.Template = name, r, template.current()
+		cfg.Settings.Age = s.nextAge()
+		w, err := worker.Start(cfg)
+		if err == nil {
+			s.started = w
+			s.metrics.Started()
+			s.tell(hooks.Event{Hook: "started", Age: cfg.Settings.Age, PID: w.PID()})
+		}
+		return w, err
+	}
+	return launch, template.supervised()
+}
+
+// workerSettings are what all workers of a generation are told.
+func (s *server) workerSettings(c *config.Config) worker.Settings {
+	p := sizesOf(c)
+	settings := worker.Settings{
+		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
+		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
+		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
+	}
+	if c.WorkerClass == "auto" {
+		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
+	}
+	settings.LogConfig = c.LogConfig()
+	if names, _ := splitHooks(c.Hooks); len(names) > 0 || settings.LogConfig != "" {
+		settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
+	}
+	return settings
+}
+
+// pythonSpec says how a process of the application's interpreter is started.
+func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), c.RawEnv)}
+	if c.CaptureOutput {
+		spec.Out, spec.Err = s.captured, s.captured
+	}
+	return spec
+}
+
+// bases are the parts of the environ that all requests of a listener share.
+func (s *server) bases() (bases []map[string]string) {
+	scheme := "http"
+	if s.cfg.TLS() {
+		scheme = "https"
+	}
+	for _, l := range s.listeners {
+		base := map[string]string{
+			"SERVER_SOFTWARE": "girin/" + program.Version, "SERVER_PROTOCOL": "HTTP/1.1",
+			"SCRIPT_NAME": "", "wsgi.url_scheme": scheme,
+		}
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			base["SERVER_NAME"], base["SERVER_PORT"] = a.IP.String(), strconv.Itoa(a.Port)
+		} else {
+			base["SERVER_NAME"], base["SERVER_PORT"] = "localhost", ""
+		}
+		bases = append(bases, base)
+	}
+	return bases
+}
