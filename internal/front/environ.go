@@ -75,7 +75,11 @@ func (x *exchange) writeEnviron(e *environ) *http1.Error {
 // mounted below the root.
 func (x *exchange) addPath(e *environ) *http1.Error {
 	path := x.req.Path
-	if mount := x.scriptName(); len(mount) > 0 {
+	mount, verdict := x.scriptName()
+	if verdict != nil {
+		return verdict
+	}
+	if len(mount) > 0 {
 		rest, below := bytes.CutPrefix(path, mount)
 		if !below || len(rest) > 0 && rest[0] != '/' {
 			return &http1.Error{Status: 404, Reason: "nothing is served here"}

@@ -126,18 +126,32 @@ func serverOf(host []byte, scheme string) (name, port []byte) {
 	return host, []byte("80")
 }
 
+var errMounts = &http1.Error{Status: 400, Reason: "SCRIPT_NAME is told more than once"}
+
 // scriptName is where the application is mounted: as the server was told, or
-// as a proxy says that may.
-func (x *exchange) scriptName() []byte {
+// as a proxy says that may. Told twice it is refused: one of the two is not the
+// proxy's.
+func (x *exchange) scriptName() (mount []byte, verdict *http1.Error) {
 	if x.peer.trusted && x.srv.scriptByField {
+		told := false
 		for i := range x.req.Fields {
-			if f := &x.req.Fields[i]; bytes.EqualFold(f.Name, []byte("SCRIPT_NAME")) {
-				return f.Value
+			f := &x.req.Fields[i]
+			if len(f.Name) != len(scriptNameField) || !bytes.EqualFold(f.Name, scriptNameField) {
+				continue
 			}
+			if told {
+				return nil, errMounts
+			}
+			mount, told = f.Value, true
+		}
+		if told {
+			return mount, nil
 		}
 	}
-	return []byte(x.srv.cfg.ScriptName)
+	return []byte(x.srv.cfg.ScriptName), nil
 }
+
+var scriptNameField = []byte("SCRIPT_NAME")
 
 // mayScriptName reports whether SCRIPT_NAME is one of the names.
 func (t *Trust) mayScriptName() bool {

@@ -83,7 +83,9 @@ func TestForwarderHeaders(t *testing.T) {
 		"from a stranger":                           {stranger, "/app/x", "SCRIPT_NAME: /app", 200, []string{"PATH_INFO=/app/x"}, []string{"SCRIPT_NAME", "HTTP_SCRIPT_NAME"}},
 		"from a stranger, dangerous":                {dangerous, "/app/x", "SCRIPT_NAME: /app", 200, []string{"PATH_INFO=/app/x", "HTTP_SCRIPT_NAME=/app"}, []string{"SCRIPT_NAME"}},
 		"a name that may, where others are refused": {refusing, "/app/x", "SCRIPT_NAME: /app", 200, []string{"SCRIPT_NAME=/app"}, nil},
-		"refused":                                   {refusing, "/", "REMOTE_USER: admin", 400, nil, nil},
+		"twice":                  {proxy, "/app/x", "SCRIPT_NAME: /app\r\nscript_name: /", 400, nil, nil},
+		"twice, from a stranger": {stranger, "/app/x", "SCRIPT_NAME: /app\r\nSCRIPT_NAME: /", 200, []string{"PATH_INFO=/app/x"}, nil},
+		"refused":                {refusing, "/", "REMOTE_USER: admin", 400, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res, env := roundTrip(t, test.s.dial(t), "GET "+test.path+" HTTP/1.1\r\nHost: a\r\n"+test.field+"\r\n\r\n")

@@ -584,7 +584,7 @@ func TestEnviron(t *testing.T) {
 			[]string{"REQUEST_METHOD=GET", "RAW_URI=/%C3%A9/%E9?%20", "PATH_INFO=/\xc3\xa9/\xe9", "QUERY_STRING=%20", "HTTP_HOST=x", "HTTP_A=\xff"},
 		},
 		"a body": {
-			"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nab",
+			"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 002\r\n\r\nab",
 			[]string{"REQUEST_METHOD=POST", "RAW_URI=/", "PATH_INFO=/", "QUERY_STRING=", "HTTP_HOST=x", "CONTENT_TYPE=text/plain", "CONTENT_LENGTH=2"},
 		},
 		"repeated fields": {

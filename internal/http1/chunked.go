@@ -14,21 +14,16 @@ const (
 
 // Chunked decodes a chunked body (RFC 9112 section 7.1) as it arrives. The
 // zero value is ready. It keeps no bytes: what Next takes, the caller can drop.
-// Extensions and trailers are checked and discarded.
+// Extensions and trailers are checked and discarded: WSGI has no trailers, so
+// those that RFC 9110 section 6.5.1 does not allow can do no harm.
 type Chunked struct {
 	state   chunkState
 	left    int64 // of the size being read, then of its data
 	line    int   // bytes of the size line; then of all trailers
 	digits  int   // of the size
 	padding int64
-	fields  int // trailers so far
-	name    trailerName
-}
-
-// trailerName holds the start of a trailer's name: as much as KindOf can know.
-type trailerName struct {
-	bytes [len("proxy-authorization") + 1]byte
-	n     int
+	fields  int  // trailers so far
+	named   bool // the trailer's name has begun
 }
 
 type chunkState uint8
@@ -278,7 +273,7 @@ func (c *Chunked) trailerStart(b byte) *Error {
 		return errTrailersLong
 	}
 	c.fields++
-	c.name.n = 0
+	c.named = false
 	c.state = inTrailerName
 	return c.trailerNameByte(b)
 }
@@ -286,12 +281,10 @@ func (c *Chunked) trailerStart(b byte) *Error {
 func (c *Chunked) trailerNameByte(b byte) *Error {
 	switch {
 	case class[b]&isToken != 0:
-		c.name.add(b)
+		c.named = true
 		return nil
-	case b == ':' && c.name.n == 0:
+	case b == ':' && !c.named:
 		return errEmptyName
-	case b == ':' && !KindOf(c.name.bytes[:c.name.n]).inTrailer():
-		return errTrailer
 	case b == ':':
 		c.state = inTrailerValue
 		return nil
@@ -303,12 +296,4 @@ func (c *Chunked) trailerNameByte(b byte) *Error {
 		return errSpaceColon
 	}
 	return errName
-}
-
-// add keeps b unless the name is already longer than any known one.
-func (t *trailerName) add(b byte) {
-	if t.n < len(t.bytes) {
-		t.bytes[t.n] = b
-		t.n++
-	}
 }

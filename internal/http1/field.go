@@ -12,21 +12,28 @@ func (r *Request) field(line []byte, l *Limits) *Error {
 		return err
 	}
 	f := Field{Name: name, Value: trimOWS(line[len(name)+1:]), Kind: KindOf(name)}
-	if hasControl(f.Value) {
-		return errValue
-	}
-	if classes&isUnderscore != 0 {
-		if keep, err := l.underscore(name); !keep {
-			return err
-		}
+	if keep, err := f.allowed(classes, l); !keep {
+		return err
 	}
 	if f.Kind != KindOther {
-		if err := r.known(f); err != nil {
+		if err := r.known(&f); err != nil {
 			return err
 		}
 	}
 	r.Fields = append(r.Fields, f)
 	return nil
+}
+
+// allowed decides on a field by its value's bytes and its name's classes: not
+// to keep it without an error means to pass over it.
+func (f *Field) allowed(classes uint8, l *Limits) (keep bool, err *Error) {
+	if hasControl(f.Value) {
+		return false, errValue
+	}
+	if classes&isUnderscore != 0 {
+		return l.underscore(f.Name)
+	}
+	return true, nil
 }
 
 // fieldName returns the token before the colon, and the classes of its bytes.
@@ -58,20 +65,18 @@ func nameError(line []byte, i int) *Error {
 }
 
 // known acts on a field that means something to a server.
-func (r *Request) known(f Field) *Error {
+func (r *Request) known(f *Field) *Error {
 	switch f.Kind {
 	case KindHost:
 		return r.hostField(f.Value)
 	case KindContentLength:
-		return r.contentLength(f.Value)
+		return r.contentLength(f)
 	case KindTransferEncoding:
 		return r.transferEncoding(f.Value)
 	case KindConnection:
 		r.connection(f.Value)
 	case KindExpect:
 		return r.expect(f.Value)
-	case KindTrailer:
-		return announced(f.Value)
 	case KindContentType:
 		if r.has.contentType {
 			return errTypeRepeated
@@ -97,8 +102,10 @@ func (r *Request) hostField(v []byte) *Error {
 }
 
 // contentLength reads 1*DIGIT. A second field is refused even if it agrees, and
-// so is a list: RFC 9112 section 6.3 allows to, and proxies disagree.
-func (r *Request) contentLength(v []byte) *Error {
+// so is a list: RFC 9112 section 6.3 allows to, and proxies disagree. Leading
+// zeros go from the value: what reads it later may take them for octal.
+func (r *Request) contentLength(f *Field) *Error {
+	v := f.Value
 	if r.has.contentLength {
 		return errLengthTwice
 	}
@@ -118,6 +125,9 @@ func (r *Request) contentLength(v []byte) *Error {
 		n = n*10 + d
 	}
 	r.ContentLength = n
+	for len(f.Value) > 1 && f.Value[0] == '0' {
+		f.Value = f.Value[1:]
+	}
 	return nil
 }
 
@@ -177,19 +187,6 @@ func (r *Request) expect(v []byte) *Error {
 		return errExpect
 	}
 	r.Expect100 = true
-	return nil
-}
-
-// announced refuses a Trailer field that names a field which would be refused
-// when it comes.
-func announced(list []byte) *Error {
-	var item []byte
-	for len(list) > 0 {
-		item, list = nextItem(list)
-		if !KindOf(item).inTrailer() {
-			return errTrailerField
-		}
-	}
 	return nil
 }
 

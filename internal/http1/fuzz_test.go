@@ -125,6 +125,12 @@ func netHTTPDiffers(r *Request) bool {
 	if _, err := url.PathUnescape(string(r.Path)); err != nil {
 		return true
 	}
+	// Of trailers that are not allowed net/http refuses the announcement.
+	for _, f := range r.Fields {
+		if f.Kind == KindTrailer {
+			return true
+		}
+	}
 	return false
 }
 

@@ -6,11 +6,8 @@ type Kind uint8
 
 const (
 	KindOther Kind = iota
-	KindAuthorization
 	KindConnection
-	KindContentEncoding
 	KindContentLength
-	KindContentRange
 	KindContentType
 	KindCookie
 	KindDate
@@ -43,12 +40,10 @@ func KindOf[T bytestring](name T) Kind {
 		return match(name, "connection", KindConnection) | match(name, "keep-alive", KindKeepAlive)
 	case 12:
 		return match(name, "content-type", KindContentType)
-	case 13:
-		return match(name, "authorization", KindAuthorization) | match(name, "content-range", KindContentRange)
 	case 14:
 		return match(name, "content-length", KindContentLength)
 	case 16:
-		return match(name, "content-encoding", KindContentEncoding) | match(name, "proxy-connection", KindProxyConnection)
+		return match(name, "proxy-connection", KindProxyConnection)
 	case 17:
 		return match(name, "transfer-encoding", KindTransferEncoding)
 	case 18:
@@ -75,16 +70,4 @@ func IsHopByHop(k Kind) bool {
 		return true
 	}
 	return false
-}
-
-// inTrailer reports whether a field may be a trailer. RFC 9110 section 6.5.1
-// rules out framing, routing, authentication, request modifiers and content format.
-func (k Kind) inTrailer() bool {
-	switch k {
-	case KindAuthorization, KindConnection, KindContentEncoding, KindContentLength, KindContentRange,
-		KindContentType, KindCookie, KindExpect, KindHost, KindKeepAlive, KindProxyAuthorization,
-		KindProxyConnection, KindTE, KindTrailer, KindTransferEncoding, KindUpgrade:
-		return false
-	}
-	return true
 }

@@ -55,30 +55,44 @@ func validMethod(m []byte) bool {
 // outside of printable ASCII and fragments are refused; printable ones that
 // RFC 3986 excludes, such as | and ", are not, as browsers send them.
 func (r *Request) target() *Error {
-	for _, c := range r.Target {
-		if class[c]&isTarget == 0 {
-			return errTargetByte
-		}
+	if err := r.targetBytes(); err != nil {
+		return err
 	}
 	switch {
-	case bytes.IndexByte(r.Target, '#') >= 0:
-		return errFragment
 	case string(r.Method) == "CONNECT":
 		// An origin server has no tunnel to offer (RFC 9110 section 9.3.6).
 		return errConnect
 	case len(r.Target) == 0:
 		return errTarget
-	case r.Target[0] == '/':
-		r.Path, r.Query = splitQuery(r.Target)
-		return nil
-	case string(r.Target) == "*":
-		if string(r.Method) != "OPTIONS" {
-			return errAsterisk
-		}
-		r.Path = r.Target
-		return nil
+	case r.Target[0] == '/' || string(r.Target) == "*":
+		return r.pathForm()
 	}
 	return r.absoluteForm()
+}
+
+func (r *Request) targetBytes() *Error {
+	for _, c := range r.Target {
+		if class[c]&isTarget == 0 {
+			return errTargetByte
+		}
+	}
+	if bytes.IndexByte(r.Target, '#') >= 0 {
+		return errFragment
+	}
+	return nil
+}
+
+// pathForm reads a path with or without a query, or *, which is for OPTIONS.
+func (r *Request) pathForm() *Error {
+	if r.Target[0] == '/' {
+		r.Path, r.Query = splitQuery(r.Target)
+		return nil
+	}
+	if string(r.Method) != "OPTIONS" {
+		return errAsterisk
+	}
+	r.Path = r.Target
+	return nil
 }
 
 // absoluteForm reads scheme "://" authority path [ "?" query ] (RFC 9112

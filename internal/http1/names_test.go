@@ -7,11 +7,8 @@ import (
 )
 
 var kinds = map[string]Kind{
-	"Authorization":       KindAuthorization,
 	"Connection":          KindConnection,
-	"Content-Encoding":    KindContentEncoding,
 	"Content-Length":      KindContentLength,
-	"Content-Range":       KindContentRange,
 	"Content-Type":        KindContentType,
 	"Cookie":              KindCookie,
 	"Date":                KindDate,

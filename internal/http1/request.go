@@ -48,7 +48,7 @@ const (
 )
 
 // seen remembers which fields were there, for those that may come only once.
-type seen struct{ host, contentType, contentLength, coding, absolute bool }
+type seen struct{ host, contentType, contentLength, coding, absolute, method, scheme, path bool }
 
 // connection is what the Connection fields asked for.
 type connection struct{ close, keepAlive bool }
