@@ -40,9 +40,9 @@ var (
 func certificateFacts(cert *x509.Certificate) []fact {
 	return []fact{
 		{"SSL_CLIENT_VERIFY", "SUCCESS"},
-		{"SSL_CLIENT_S_DN", cert.Subject.String()},
-		{"SSL_CLIENT_S_DN_CN", cert.Subject.CommonName},
-		{"SSL_CLIENT_I_DN", cert.Issuer.String()},
+		{"SSL_CLIENT_S_DN", distinguishedName(cert.RawSubject)},
+		{"SSL_CLIENT_S_DN_CN", nameCN(cert.RawSubject)},
+		{"SSL_CLIENT_I_DN", distinguishedName(cert.RawIssuer)},
 		{"SSL_CLIENT_M_SERIAL", serialNumber(cert.SerialNumber)},
 		{"SSL_CLIENT_V_START", certificateTime(cert.NotBefore)},
 		{"SSL_CLIENT_V_END", certificateTime(cert.NotAfter)},
