@@ -25,7 +25,16 @@ type peer struct {
 	addr, port string
 	trusted    bool // its word on the client's scheme and the mount point counts
 	unix       bool
-	facts      []fact // what the environ tells of the connection
+	facts      []fact      // what the environ tells of the connection
+	clock      *proxyClock // of a proxy that tells when requests began; nil: it has not yet
+}
+
+// name is what a log calls the peer.
+func (p *peer) name() string {
+	if p.addr == "" {
+		return "a unix socket's client"
+	}
+	return p.addr
 }
 
 // baseProtocol is what the base environ says, so that most requests need not.

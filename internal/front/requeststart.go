@@ -11,11 +11,8 @@ import (
 
 var requestStartField = []byte("X-Request-Start")
 
-// oldestStart is beyond what a client waits: such a time is a clock's fault.
-const oldestStart = 60 * time.Second
-
 // requestStart is when the request reached a trusted proxy, as X-Request-Start
-// tells, on the server's clock; 0: it does not tell, or what cannot be.
+// tells, on the server's clock; 0: it does not tell, or it is not believed.
 func (x *exchange) requestStart() int64 {
 	if !x.peer.trusted {
 		return 0
@@ -26,13 +23,30 @@ func (x *exchange) requestStart() int64 {
 			continue
 		}
 		at, ok := parseRequestStart(string(f.Value))
-		age := time.Since(at)
-		if !ok || age < 0 || age > oldestStart {
+		if !ok {
 			return 0
 		}
-		return x.srv.cfg.Clock() - int64(age)
+		return x.startedBefore(time.Since(at))
 	}
 	return 0
+}
+
+// startedBefore is the server's time of what began age ago by the proxy's clock;
+// 0: that clock is not believed.
+func (x *exchange) startedBefore(age time.Duration) int64 {
+	if x.peer.clock == nil {
+		x.peer.clock = x.srv.clocks.of(x.peer.addr)
+	}
+	now := x.srv.cfg.Clock()
+	believed, tell := x.peer.clock.judge(age, now)
+	if tell {
+		x.srv.cfg.Log.Warningf("X-Request-Start of %s is ignored until it makes sense: its last %d requests are all told to have begun more than %v ago or in the future; this one %v. Are the clocks right?",
+			x.peer.name(), doubts, freshAge, age.Round(time.Millisecond))
+	}
+	if !believed {
+		return 0
+	}
+	return now - int64(age)
 }
 
 // lastSecond is in the year 2286: the same number of milliseconds is in 1970.

@@ -69,6 +69,7 @@ type Server struct {
 	once   sync.Once // closes stop
 	done   sync.WaitGroup
 	warned warned
+	clocks proxyClocks
 }
 
 // listener is a socket that accepts, and what its requests have in common.

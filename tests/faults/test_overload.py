@@ -114,6 +114,15 @@ def test_request_start(girin, record, measured):
         measured.girin("504 in time for each; what nobody had begun was not run")
 
 
+@pytest.mark.promise("A proxy whose clock is wrong costs nobody an answer", "`X-Request-Start` of every request 45 s old, `--timeout 30`")
+def test_request_start_of_a_wrong_clock(girin, measured):
+    with girin("gthread", 1, 1, "--timeout", "30") as run:
+        statuses = [raw.get(run.port, "/", f"X-Request-Start: t={time.time() - 45:.3f}").status for _ in range(40)]
+        assert statuses == [200] * 40
+        assert run.output().count("X-Request-Start of 127.0.0.1 is ignored") == 1
+    measured.girin("40 of 40 got 200, one warning")
+
+
 def test_request_start_of_strangers(girin):
     with girin("gthread", 1, 1, "--timeout", "2", "--forwarded-allow-ips", "10.0.0.1") as run:
         assert raw.get(run.port, "/", f"X-Request-Start: t={time.time() - 30}").status == 200
