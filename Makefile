@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults bench lab asan leaks fuzz deb-packages clean
+.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -50,6 +50,14 @@ lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (A
 
 faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (25 minutes, root; CHAOS= seconds; ARGS='-k TEST' renews its line)
 	FAULTS=full $(TESTENV) python -m pytest -v tests/faults $(ARGS)
+
+# Both halves check the answers' bytes and what is held afterwards; the second
+# looks for data races too.
+SOAK ?= 10m
+soak: build $(VENV)/.test ## mixed clients, kills and reloads on every class and transport; twice SOAK=10m, with and without -race
+	$(TESTENV) SOAK=$(SOAK) go test -count=1 -timeout 1h -v ./internal/e2e/soak $(ARGS)
+	go build -race -o bin/girin-race ./cmd/girin
+	$(TESTENV) GIRIN=$(abspath bin/girin-race) SOAK=$(SOAK) go test -count=1 -timeout 1h -v ./internal/e2e/soak $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/need-go

@@ -1,0 +1,179 @@
+package soak
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var seed = flag.Uint64("soak.seed", 0, "seed of the clients' choices; 0: another one each time")
+
+// classes are girin's settings for each worker class.
+var classes = map[string][]string{
+	"sync":     {"-k", "sync", "-w", "3"},
+	"gthread":  {"-k", "gthread", "-w", "2", "--threads", "4"},
+	"gevent":   {"-k", "gevent", "-w", "2", "--worker-connections", "16"},
+	"gaiohttp": {"-k", "gaiohttp", "-w", "2", "--threads", "4"},
+	"auto":     {"-w", "3", "-k", "auto"},
+}
+
+// duration is how long each of the classes is loaded.
+func duration(t *testing.T) time.Duration {
+	all := 12 * time.Second
+	if text := os.Getenv("SOAK"); text != "" {
+		var err error
+		if all, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("SOAK: %v", err)
+		}
+	}
+	return all / time.Duration(2*len(classes))
+}
+
+func TestSoak(t *testing.T) {
+	long := duration(t)
+	for class, args := range classes {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) { soak(t, args, secure, long) })
+		}
+	}
+}
+
+const clients = 24
+
+// soak loads one server.
+func soak(t *testing.T, args []string, secure bool, long time.Duration) {
+	s := start(t, args, secure)
+	number := *seed
+	if number == 0 {
+		number = rand.Uint64()
+	}
+	t.Logf("seed %d", number)
+	run(t, s, number, time.Second) // so that what is made once is made
+	before := s.settled(t)
+	outcomes := run(t, s, number+1, long)
+	after := s.settled(t)
+	t.Logf("%v\nbefore %v\nafter  %v", outcomes, before, after)
+	for _, wrong := range outcomes.wrong {
+		t.Error(wrong)
+	}
+	if outcomes.checked.Load() == 0 {
+		t.Error("no answer was checked")
+	}
+	// What a killed worker ran fails, and nothing else does.
+	if most := int64(outcomes.kills) * s.slots; outcomes.failed.Load() > most {
+		t.Errorf("%d requests failed, at most %d ran when their worker was killed: %v", outcomes.failed.Load(), most, outcomes.why())
+	}
+	after.mustBeAs(t, before)
+}
+
+// outcomes is what became of the requests.
+type outcomes struct {
+	checked, left, failed atomic.Int64
+	kills, reloads        int
+
+	mu     sync.Mutex
+	wrong  []string       // guarded by mu
+	causes map[string]int // guarded by mu
+}
+
+func (o *outcomes) String() string {
+	return fmt.Sprintf("%d answers checked, %d left by their client, %d failed, %d kills, %d reloads",
+		o.checked.Load(), o.left.Load(), o.failed.Load(), o.kills, o.reloads)
+}
+
+// bad notes an answer that no fault excuses.
+func (o *outcomes) bad(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.wrong) < 20 {
+		o.wrong = append(o.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// fail notes one that a killed worker excuses.
+func (o *outcomes) fail(cause string) {
+	o.failed.Add(1)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.causes[cause]++
+}
+
+func (o *outcomes) why() map[string]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.causes
+}
+
+// run puts the load on the server and returns when every client has ended.
+func run(t *testing.T, s *server, number uint64, long time.Duration) *outcomes {
+	o := &outcomes{causes: map[string]int{}}
+	until := time.Now().Add(long)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			c := &client{server: s, outcomes: o, rand: rand.New(rand.NewPCG(number, uint64(i))), until: until}
+			for time.Now().Before(until) {
+				c.one()
+			}
+			c.end()
+		})
+	}
+	r := rand.New(rand.NewPCG(number, 1<<32))
+	for time.Now().Before(until) {
+		disturb(s, o, r)
+		time.Sleep(time.Duration(300+r.IntN(700)) * time.Millisecond)
+	}
+	group.Wait()
+	return o
+}
+
+// disturb kills a worker, or reloads all, or neither.
+func disturb(s *server, o *outcomes, r *rand.Rand) {
+	switch r.IntN(6) {
+	case 0, 1:
+		if pids := s.children(); len(pids) > 0 && syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL) == nil {
+			o.kills++
+		}
+	case 2:
+		if syscall.Kill(s.cmd.Process.Pid, syscall.SIGHUP) == nil {
+			o.reloads++
+		}
+	}
+}
+
+// held is what a server holds.
+type held struct {
+	descriptors, threads, goroutines, spooled int
+	figures                                   map[string]float64
+}
+
+func (h held) String() string {
+	return fmt.Sprintf("%d descriptors, %d spool files, %d threads, %d goroutines, %v", h.descriptors, h.spooled, h.threads, h.goroutines, h.figures)
+}
+
+// mustBeAs fails if more is held than before.
+func (h held) mustBeAs(t *testing.T, before held) {
+	t.Helper()
+	for name, pair := range map[string][2]int{
+		"descriptors": {h.descriptors, before.descriptors + 3}, "goroutines": {h.goroutines, before.goroutines + 3},
+		"spool files": {h.spooled, 0}, "threads of workers": {h.threads, before.threads + 4},
+	} {
+		if pair[0] > pair[1] {
+			t.Errorf("%s: %d are left, at most %d belong there\nbefore %v\nafter  %v", name, pair[0], pair[1], before, h)
+		}
+	}
+	for name, now := range h.figures {
+		if was := before.figures[name]; now > was {
+			t.Errorf("%s: %s is left, before it was %s", name, number(now), number(was))
+		}
+	}
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

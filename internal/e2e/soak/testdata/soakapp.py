@@ -1,0 +1,94 @@
+"""What the soak asks for. Every answer's bytes follow from the request, so that a client can check them."""
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+import time
+from urllib.parse import parse_qs
+
+BLOCK = 1 << 16
+FILE_SEED, FILE_SIZE = 63, 3 << 20
+
+
+@functools.lru_cache(maxsize=64)
+def block(seed):
+    return bytes((seed * 31 + i * 7 + (i >> 8) * 13) & 255 for i in range(BLOCK))
+
+
+def pieces(seed, size):
+    """The bytes that belong to a seed: its block again and again, each with its number in front."""
+    rest = block(seed)[8:]
+    for number in range((size + BLOCK - 1) // BLOCK):
+        yield (number.to_bytes(8, "big") + rest)[: size - number * BLOCK]
+
+
+def shared_file():
+    """One file that all requests of a process send, as an application with a cache of open files does."""
+    f = tempfile.TemporaryFile()
+    f.writelines(pieces(FILE_SEED, FILE_SIZE))
+    f.flush()
+    return f
+
+
+class Kept:
+    """A file that the server cannot close."""
+
+    def __init__(self, file):
+        self.read, self.seek, self.tell, self.fileno = file.read, file.seek, file.tell, file.fileno
+
+
+FILES = {}
+LOCK = threading.Lock()
+
+
+def opened():
+    with LOCK:  # not at import: a forked worker must have its own
+        if os.getpid() not in FILES:
+            FILES[os.getpid()] = Kept(shared_file())
+    f = FILES[os.getpid()]
+    f.seek(0)
+    return f
+
+
+def digest(environ):
+    read, size, digest = environ["wsgi.input"].read, 0, hashlib.sha256()
+    while piece := read(1 << 16):
+        size += len(piece)
+        digest.update(piece)
+    return f"{size} {digest.hexdigest()}".encode()
+
+
+def events(pause):
+    while True:
+        yield b"data: tick\n\n"
+        time.sleep(pause)
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    query = {key: values[0] for key, values in parse_qs(environ["QUERY_STRING"]).items()}
+    size, seed, pause = int(query.get("size", 0)), int(query.get("seed", 0)), float(query.get("pause", 0))
+    fields = [("Content-Type", "application/octet-stream")]
+    if path == "/bytes":
+        body = [b"".join(pieces(seed, size))]
+    elif path == "/pieces":  # its length is not declared
+        start_response("200 OK", fields)
+        return pieces(seed, size)
+    elif path == "/events":
+        start_response("200 OK", fields)
+        return events(pause)
+    elif path == "/file":
+        start_response("200 OK", [*fields, ("Content-Length", str(FILE_SIZE))])
+        return environ["wsgi.file_wrapper"](opened())
+    elif path == "/digest":
+        body = [digest(environ)]
+    elif path == "/unread":
+        body = [b"not read"]
+    elif path == "/sleep":
+        time.sleep(pause)
+        body = [b"slept"]
+    else:
+        body = [b"hello"]
+    start_response("200 OK", [*fields, ("Content-Length", str(sum(map(len, body))))])
+    return body
