@@ -46,6 +46,7 @@ type Config struct {
 	LimitRequestFields    int   // count
 	LimitRequestFieldSize int   // bytes; 0: no limit of its own
 	LimitRequestBody      int64 // bytes; 0: no limit
+	SpoolDir              string
 
 	// The application's process.
 	Python       string // as given; see FindPython

@@ -97,6 +97,9 @@ func limitOptions() []Option {
 		{Key: "limit_request_body", Flag: "limit-request-body", Kind: Size, Meta: "BYTES", Default: int64(1 << 30), Own: true,
 			Doc:   "The largest request body; beyond it the answer is 413. 0 is no limit. K, M and G may follow the number.",
 			field: func(c *Config) any { return &c.LimitRequestBody }},
+		{Key: "spool_dir", Flag: "spool-dir", Kind: String, Meta: "DIR", Own: true,
+			Doc:   "The directory for what is too large for memory of requests and responses, in files that never have a name; by default $TMPDIR or /tmp. All of them together take at most half of what is free there. Where it cannot be written, which the log says at the start, they lie in memory and take at most half of what is free of that.",
+			field: func(c *Config) any { return &c.SpoolDir }},
 	})
 }
 
@@ -130,7 +133,7 @@ func processOptions() []Option {
 			Doc:   "Import the application once, in a process that serves nothing, and fork the workers from there: they share its memory and start at once. What the import starts or opens, such as threads and connections, is not to be used by several processes. A reload imports the application anew.",
 			field: func(c *Config) any { return &c.PreloadApp }},
 		{Key: "tmp_upload_dir", Kind: String,
-			Doc:   "The directory for request bodies that are too large to be kept in memory.",
+			Doc:   "As spool_dir, which counts if both are set.",
 			field: func(c *Config) any { return &c.TmpUploadDir }},
 		{Key: "worker_tmp_dir", Flag: "worker-tmp-dir", Kind: String, Meta: "DIR", Status: NotApplicable,
 			Instead: "workers show that they are alive in shared memory, not in a file",

@@ -152,13 +152,19 @@ func (s *Server) fullLocked() bool {
 // filesFull reports whether all descriptors are taken that are not for workers.
 func (s *Server) filesFull() bool { return s.cfg.MaxFiles > 0 && int(s.held.Load()) >= s.cfg.MaxFiles }
 
-// mayOpenFile reports whether there is a descriptor for a spooled body: a free
-// one, or that of an idle connection, which it closes.
-func (s *Server) mayOpenFile() bool {
+// takeFile takes a descriptor for a spool file: a free one, or that of an idle
+// connection, which it closes. It reports false if there is none.
+func (s *Server) takeFile() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.filesFull() || s.evictLocked()
+	if s.filesFull() && !s.evictLocked() {
+		return false
+	}
+	s.held.Add(1)
+	return true
 }
+
+func (s *Server) giveFile() { s.held.Add(-1) }
 
 // evictLocked closes the connection that has been idle longest, if any is.
 func (s *Server) evictLocked() bool {

@@ -247,7 +247,7 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
-		} else if queued, spooled := s.queued.Load(), s.spooled.Load(); queued != 0 || spooled != 0 {
+		} else if queued, spooled := s.queued.Load(), s.spool.Bytes(); queued != 0 || spooled != 0 {
 			t.Errorf("%d bytes are still counted as queued, %d as spooled", queued, spooled)
 		}
 		a.queue.Close()

@@ -3,10 +3,9 @@ package front
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
-	"syscall"
 
+	"girin/internal/front/spool"
 	"girin/internal/http1"
 )
 
@@ -25,8 +24,7 @@ const inlinedMost = 64 << 20
 // body is a request's body as it is read.
 type body struct {
 	inline []byte
-	spool  *os.File
-	length int64
+	spool  *spool.File  // nil: all of it is inline
 	whole  bool         // it was read to its end
 	came   atomic.Int64 // its bytes so far, for the sweeper
 	chunks http1.Chunked
@@ -43,8 +41,6 @@ var (
 func (b *body) discard(s *Server) {
 	if b.spool != nil {
 		b.spool.Close()
-		s.held.Add(-1)
-		s.spooled.Add(-b.length)
 		b.spool = nil
 	}
 	if n := len(b.inline); n > 0 {
@@ -54,7 +50,7 @@ func (b *body) discard(s *Server) {
 	if cap(b.inline) > smallInput {
 		b.inline = nil
 	}
-	b.length, b.whole = 0, false
+	b.whole = false
 	b.came.Store(0)
 }
 
@@ -89,12 +85,7 @@ func (c *conn) readBody() bool {
 		c.body.whole = c.receiveInto(room)
 		return c.body.whole
 	}
-	if !c.receive() {
-		return false
-	}
-	c.body.whole = true
-	c.call.Body, c.call.Spool, c.call.Length = c.body.inline, c.body.spool, c.body.length
-	return true
+	return c.receive()
 }
 
 // reserve takes room for the body where the workers see it; nil: there is none,
@@ -124,27 +115,29 @@ func (c *conn) receive() bool {
 	c.body.chunks.Reset()
 	left := c.req.ContentLength
 	for {
-		for !c.in.empty() {
-			data, done, verdict := c.bodyPart(&left)
-			if verdict == nil {
-				verdict = c.keep(data)
-			}
-			if verdict != nil {
-				return c.refuse(verdict)
-			}
-			if done {
-				return true
-			}
+		data, done, verdict := c.bodyParts(&left)
+		if verdict == nil {
+			verdict = c.keep(data)
 		}
-		c.in.discard()
+		if verdict == nil && done {
+			verdict = c.kept()
+		}
+		if verdict != nil {
+			return c.refuse(verdict)
+		}
+		if done {
+			return true
+		}
+		c.makeRoomForBody()
 		if !c.more() {
 			return false
 		}
 	}
 }
 
-// bodyPart takes what there is of the body's next bytes.
-func (c *conn) bodyPart(left *int64) (data []byte, done bool, verdict *http1.Error) {
+// bodyParts takes what there is of the body's next bytes. Those of all chunks
+// are moved together, where the first one lies.
+func (c *conn) bodyParts(left *int64) (data []byte, done bool, verdict *http1.Error) {
 	b := c.in.unread()
 	if !c.req.Chunked {
 		data = b[:min(int64(len(b)), *left)]
@@ -152,16 +145,36 @@ func (c *conn) bodyPart(left *int64) (data []byte, done bool, verdict *http1.Err
 		c.in.r += len(data)
 		return data, *left == 0, nil
 	}
-	data, n, done, verdict := c.body.chunks.Next(b)
-	c.in.r += n
-	return data, done, verdict
+	for data = b[:0]; len(b) > 0 && !done; {
+		part, n, end, verdict := c.body.chunks.Next(b)
+		if verdict != nil {
+			return nil, false, verdict
+		}
+		data, done, b = append(data, part...), end, b[n:]
+		c.in.r += n
+	}
+	return data, done, nil
+}
+
+// makeRoomForBody prepares for the next bytes when all that came are stored:
+// with a large buffer while they come quickly, or each 4 KiB would cost a system
+// call. A slow client keeps no more than a small one.
+func (c *conn) makeRoomForBody() {
+	in := &c.in
+	came, size := in.w, len(in.buf)
+	in.discard()
+	switch {
+	case size == smallInput && came == size && c.srv.heads.Load() < headsMost/2:
+		in.grow(largeInput)
+	case size > smallInput && came <= smallInput:
+		in.release()
+	}
 }
 
 // keep stores body bytes.
 func (x *exchange) keep(data []byte) *http1.Error {
 	b := &x.body
-	b.came.Add(int64(len(data)))
-	total := int64(len(b.inline)+len(data)) + b.length
+	total := b.came.Add(int64(len(data)))
 	if limit := x.srv.cfg.MaxBody; limit > 0 && total > limit {
 		return errTooLarge
 	}
@@ -175,47 +188,46 @@ func (x *exchange) keep(data []byte) *http1.Error {
 			return x.spoolFault(err)
 		}
 	}
-	if err := x.srv.store(b, data); err != nil {
+	if err := b.spool.Append(data); err != nil {
 		return x.spoolFault(err)
 	}
 	return nil
 }
 
-// spool moves the body to a file that never has a name.
+// kept ends a body that keep has got: the call has it.
+func (x *exchange) kept() *http1.Error {
+	b := &x.body
+	b.whole = true
+	x.call.Body = b.inline
+	if b.spool == nil {
+		return nil
+	}
+	if err := b.spool.Flush(); err != nil {
+		return x.spoolFault(err)
+	}
+	x.call.Spool, x.call.Length = b.spool.OS(), b.spool.Size()
+	return nil
+}
+
+// spool moves the body to a file.
 func (x *exchange) spool() (err error) {
 	b := &x.body
-	if !x.srv.mayOpenFile() {
-		return syscall.EMFILE
-	}
-	if b.spool, err = unnamedFile(x.srv.cfg.SpoolDir); err != nil {
+	if b.spool, err = x.srv.spool.New(); err != nil {
 		return err
 	}
-	x.srv.held.Add(1)
 	inline := b.inline
 	b.inline = nil
 	x.srv.inlined.Add(-int64(len(inline)))
-	return x.srv.store(b, inline)
-}
-
-// store appends to a body's file, as long as all such files leave half of the
-// free space.
-func (s *Server) store(b *body, data []byte) error {
-	if s.spooled.Add(int64(len(data))) > s.spoolLimit() {
-		s.spooled.Add(-int64(len(data)))
-		return syscall.ENOSPC
-	}
-	b.length += int64(len(data))
-	_, err := b.spool.Write(data)
-	return err
+	return b.spool.Append(inline)
 }
 
 // spoolFault maps a failed store to a verdict.
 func (x *exchange) spoolFault(err error) *http1.Error {
 	x.srv.warned.once(x.srv, fmt.Sprint("spool ", err), fmt.Sprintf("a request body could not be stored: %v", err))
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, spool.ErrFull):
 		return errNoRoom
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case errors.Is(err, spool.ErrDescriptors):
 		return errNoFile
 	}
 	return errSpoolLost

@@ -540,7 +540,7 @@ func TestBodies(t *testing.T) {
 				}
 				c.response("GET")
 				c.wantClosed()
-				waitFor(t, func() bool { return s.spooled.Load() == 0 })
+				waitFor(t, func() bool { return s.spool.Bytes() == 0 })
 			})
 		}
 	}
@@ -562,7 +562,7 @@ func TestABodyThatEndsEarly(t *testing.T) {
 	if begun, _ := s.app.counts(); begun != 0 {
 		t.Error("a request without its whole body reached the application")
 	}
-	waitFor(t, func() bool { return s.spooled.Load() == 0 })
+	waitFor(t, func() bool { return s.spool.Bytes() == 0 })
 }
 
 func TestEnviron(t *testing.T) {

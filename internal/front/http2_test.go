@@ -94,7 +94,7 @@ func TestHTTP2Bodies(t *testing.T) {
 			}
 		}
 	}
-	if n := s.spooled.Load(); n != 0 {
+	if n := s.spool.Bytes(); n != 0 {
 		t.Errorf("%d bytes are still counted as spooled", n)
 	}
 }

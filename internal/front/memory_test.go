@@ -35,7 +35,7 @@ func TestSmallBodiesGoToAFileWhereTheyTakeTooMuch(t *testing.T) {
 	ready := make(chan struct{})
 	s = serveApp(t, func(c *appCall) {
 		<-ready
-		spooled <- s.spooled.Load()
+		spooled <- s.spool.Bytes()
 		c.answer("200 OK", string(c.body))
 	})
 	close(ready)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"girin/internal/front/spool"
 	"girin/internal/http1"
 	"girin/internal/logs"
 	"girin/internal/metrics"
@@ -21,9 +22,10 @@ type Config struct {
 	MaxBody      int64         // bytes; 0: no limit
 	KeepAlive    time.Duration // how long a connection may be idle; 0: one request each
 	MaxConns     int
-	MaxFiles     int    // connections, spooled bodies and files that are sent; 0: no limit of their own
-	SpoolDir     string // "": the system's temporary directory
-	HealthPath   string // "": none
+	MaxFiles     int                           // connections, spooled bodies and files that are sent; 0: no limit of their own
+	SpoolDir     string                        // "": the system's temporary directory
+	MemoryLeft   func() (bytes int64, ok bool) // for spool files, if the directory cannot be written
+	HealthPath   string                        // "": none
 	ServerTiming bool
 	SendFile     bool
 	Trust        Trust
@@ -45,7 +47,7 @@ type Server struct {
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
-	spooled  atomic.Int64           // bytes in spool files
+	spool    *spool.Store
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
 	fault    atomic.Pointer[[]byte] // see ShowFault
 	queued   atomic.Int64           // response bytes that wait for slow clients
@@ -86,6 +88,9 @@ func New(cfg Config) *Server {
 	s.left.L = &s.mu
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
 	s.http2 = newHTTP2Server(s)
+	s.spool = spool.Open(spool.Config{
+		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,
+	})
 	return s
 }
 

@@ -206,9 +206,7 @@ func (st *stream) readBody() *http1.Error {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			st.body.whole = true
-			st.call.Body, st.call.Spool, st.call.Length = st.body.inline, st.body.spool, st.body.length
-			return nil
+			return st.kept()
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return errSlowBody
 		case err != nil:

@@ -1,10 +1,12 @@
 package serve
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
 
+	"girin/internal/cgroup"
 	"girin/internal/config"
 	"girin/internal/front"
 	"girin/internal/http1"
@@ -20,7 +22,8 @@ func (s *server) frontConfig() front.Config {
 			RequestLine: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
 			Underscores: underscores[c.HeaderMap],
 		},
-		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files, SpoolDir: c.TmpUploadDir,
+		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
+		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },

@@ -1,0 +1,5 @@
+package front
+
+import "golang.org/x/sys/unix"
+
+const unixFIONREAD = unix.TIOCINQ
