@@ -83,7 +83,10 @@ func TestRequestsOfAWrongClockAreServed(t *testing.T) {
 	if n := strings.Count(s.log.String(), "X-Request-Start"); n != 1 {
 		t.Errorf("the log tells it %d times", n)
 	}
-	if got := s.clocks.of("127.0.0.1").since; got != 3*doubts {
-		t.Errorf("%d of %d requests were judged", got, 3*doubts)
+	clock := s.clocks.of("127.0.0.1")
+	clock.mu.Lock()
+	defer clock.mu.Unlock()
+	if clock.since != 3*doubts {
+		t.Errorf("%d of %d requests were judged", clock.since, 3*doubts)
 	}
 }
