@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"time"
+
 	"girin/internal/sched"
 	"girin/internal/worker"
 )
@@ -8,6 +10,7 @@ import (
 // deadlines says what happens to requests that run longer than --timeout: the
 // client has its answer, the log the stack, and in the end the process goes.
 func (s *server) deadlines() sched.Deadlines {
+	var stacks stacks
 	return sched.Deadlines{
 		Timeout: s.cfg.Timeout, Grace: s.cfg.GracefulTimeout,
 		Overdue: func(o sched.Overdue) {
@@ -15,9 +18,16 @@ func (s *server) deadlines() sched.Deadlines {
 			if o.Cut {
 				did = "its response was cut"
 			}
-			s.log.Errorf("Request timeout: %s ran %.1f s in worker (pid: %d), the limit is %v; %s. Stacks follow.",
-				o.Route, o.Age.Seconds(), o.Worker.PID(), s.cfg.Timeout, did)
-			o.Worker.Dump(o.ID)
+			follow := "Stacks follow."
+			ask := stacks.ask(o.Worker.PID(), time.Now())
+			if !ask {
+				follow = "Its worker's stacks were just written."
+			}
+			s.log.Errorf("Request timeout: %s ran %.1f s in worker (pid: %d), the limit is %v; %s. %s",
+				o.Route, o.Age.Seconds(), o.Worker.PID(), s.cfg.Timeout, did, follow)
+			if ask {
+				o.Worker.Dump(o.ID)
+			}
 		},
 		Stuck: func(w sched.Worker, why string) {
 			lost, ok := w.(*worker.Worker)
