@@ -10,6 +10,7 @@ from time import monotonic_ns
 
 from . import accelerator, signals, wire
 from .control import Control
+from .errors import flush_streams
 from .importing import explain, import_app, set_paths
 from .settings import Settings
 from .worker import Worker
@@ -53,6 +54,7 @@ def main(loaded: Callable[[], None], app=None) -> None:
             app = import_app(settings.app)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
+        signals.guard(worker.note_handler)
     except BaseException as e:
         broken(control, e, settings.app)
     facts = _facts(worker)
@@ -117,8 +119,7 @@ def _hooks(worker: Worker):
 def broken(control: Control, error: BaseException, app: str) -> None:
     code, text = explain(error, app)
     control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]})
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_streams()
     os._exit(code)  # threads that the app left behind must not hold this up
 
 

@@ -13,8 +13,10 @@ import os
 import socket
 from _thread import start_new_thread
 from socket import SocketType
+from time import sleep  # taken before gevent replaces it
 
 from . import wire
+from .response import SHORT_OF_MEMORY, SHORT_WAIT
 from .stacks import format_stacks
 
 _SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
@@ -34,12 +36,21 @@ class Control:
 
     # Sending.
 
-    def send(self, op: int, n: int = 0, id: int = 0, payload: bytes = b"", fd: int = -1) -> None:
+    def send(self, op: int, n: int = 0, id: int = 0, payload: bytes = b"", fd: int = -1) -> bool:
+        """Sends a message; False: the descriptor with it cannot be passed."""
         rights = [(*_SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
-        try:
-            self._socket.sendmsg([wire.CONTROL.pack(op, n, id), payload], rights)
-        except (BrokenPipeError, ConnectionError):
-            pass  # the master is gone: the control thread ends this process
+        while True:
+            try:
+                self._socket.sendmsg([wire.CONTROL.pack(op, n, id), payload], rights)
+                return True
+            except ConnectionError:
+                return True  # the master is gone: the control thread ends this process
+            except OSError as e:
+                if rights and e.errno not in SHORT_OF_MEMORY:
+                    return False  # closed by the app, or too many are under way
+                if e.errno not in SHORT_OF_MEMORY:
+                    return True  # the app has closed what is not its own: as if the master were gone
+            sleep(SHORT_WAIT)
 
     def send_json(self, op: int, value: dict) -> None:
         self.send(op, payload=json.dumps(value).encode())

@@ -4,7 +4,8 @@ from __future__ import annotations
 import sys
 import traceback
 
-ERROR, WARNING = 40, 30  # levels of the logging module
+CRITICAL, ERROR, WARNING = 50, 40, 30  # levels of the logging module
+ORIGIN = "<girin>/"  # how the file names of the shim's code begin, as in the loader
 UNFORMATTED = 0  # text of the app's own: to be written as it is
 
 
@@ -47,33 +48,70 @@ class LogStream:
         pass
 
 
-def _calls_the_app(frame) -> bool:
-    """Is this a function of the shim that runs code of the app's? It says nothing
-    of a fault, and the accelerator, whose frames are not Python's, has none."""
-    own = frame.f_globals.get("__name__", "").startswith("_girin_shim.")
-    return own and frame.f_code.co_name in ("serve", "stream", "_close")
+def is_own(code) -> bool:
+    """Is this code of the shim's?"""
+    return code.co_filename.startswith(ORIGIN)
+
+
+def raised_by_handler(error: BaseException) -> bool:
+    """Did a signal's handler raise this, between two of the shim's own steps?"""
+    if issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and not is_own(trace.tb_frame.f_code)
+
+
+def calls_the_app(code) -> bool:
+    """Is this a function of the shim that runs code of the app's? It says nothing of a
+    fault. The accelerator's frames are not Python's: there it is the one that runs C."""
+    return is_own(code) and code.co_name in ("serve", "stream", "_close", "_lead")
+
+
+def _app_part(error: BaseException):
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        if not is_own(trace.tb_frame.f_code):
+            break
+        trace = trace.tb_next
+    if trace is not None and trace.tb_next is None and calls_the_app(trace.tb_frame.f_code):
+        trace = None
+    return trace
 
 
 def describe(error: BaseException) -> str:
-    """The traceback, without the shim's own frames above the app's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        if not trace.tb_frame.f_globals.get("__name__", "").startswith("_girin_shim."):
-            break
-        trace = trace.tb_next
-    if trace is not None and trace.tb_next is None and _calls_the_app(trace.tb_frame):
-        trace = None
+    """The traceback, without the shim's own frames above the app's. Never raises."""
     try:
-        return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
-    except Exception as e:  # an exception whose __str__ fails, or no memory
-        return f"{type(error).__name__} (its traceback cannot be shown: {type(e).__name__})"
+        return "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
+    except BaseException as e:  # an exception whose __str__ fails, or no memory
+        return f"{_name(error)} (its traceback cannot be shown: {_name(e)})"
+
+
+_name_of_type = type.__dict__["__name__"].__get__  # whatever its own metaclass says
+
+
+def _name(error: BaseException) -> str:
+    return _name_of_type(type(error))
 
 
 def uri(environ: dict) -> str:
-    """The request's target for the log."""
-    raw = environ.get("RAW_URI")
-    if raw:
-        return str(raw)
-    query = environ.get("QUERY_STRING")
-    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    return f"{path}?{query}" if query else path
+    """The request's target for the log. What the app has put there may raise anything."""
+    try:
+        raw = environ.get("RAW_URI")
+        if raw:
+            return str(raw)
+        query = environ.get("QUERY_STRING")
+        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        return f"{path}?{query}" if query else path
+    except BaseException as e:
+        return f"(its environ cannot be read: {_name(e)})"
+
+
+def flush_streams() -> None:
+    """Flushes stdout and stderr, whatever the app has put in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # None, something without flush, or a closed pipe

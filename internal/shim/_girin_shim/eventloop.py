@@ -34,7 +34,11 @@ class EventLoop:
     def run(self) -> None:
         """Returns after Drain, when the last request has ended."""
         self._watch()
-        self._loop.run_until_complete(self._ended)
+        while not self._ended.done():
+            try:
+                self._loop.run_until_complete(self._ended)
+            except BaseException as e:
+                self._worker.survive(e)
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

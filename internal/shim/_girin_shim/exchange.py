@@ -142,7 +142,7 @@ class Exchange:
         """
         if type(result) is FileWrapper and self._send_file(result):
             return
-        if isinstance(result, (bytes, str)):
+        if issubclass(type(result), (bytes, str)):  # isinstance would ask the app's object
             kind = type(result).__name__
             raise TypeError(f"the app returned {kind}; it must return an iterable of bytes, such as [body]")
         slot = self.slot
@@ -303,7 +303,8 @@ class Exchange:
         if len(message) + wire.CONTROL_HEAD > wire.MAX_CONTROL:
             return False
         self.slot.flush()
-        self.slot.worker.control.send(wire.FILE_BODY, 0, self.id, message, fd)
+        if not self.slot.worker.control.send(wire.FILE_BODY, 0, self.id, message, fd):
+            return False
         self.state = ENDED
         if length > size:
             self.slot.warn(f"the file has {size} of the {length} bytes of the app's Content-Length")

@@ -90,7 +90,11 @@ class Greenlets:
         self._async.start(self._run_calls)
         self._async.send()  # what the control thread asked for meanwhile
         self._watch()
-        self._ended.wait()
+        while not self._ended.is_set():
+            try:
+                self._ended.wait()
+            except BaseException as e:
+                self._worker.survive(e)
 
     # What the control thread calls.
 

@@ -16,6 +16,8 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _REMEMBERED = 1024  # names and statuses that were checked once
 
+_exactly = str.__str__  # of a str or a class derived from it, the plain str; TypeError of anything else
+
 EARLY_STATUS = "103 Early Hints"
 
 
@@ -55,13 +57,15 @@ class Heads:
     def encode(self, status: str, headers: list[tuple[str, str]]) -> Head:
         names = self._names
         length = None
-        parts = [status]
-        put = parts.append
         try:
+            parts = [status if type(status) is str else _exactly(status)]
+            put = parts.append
             bodiless = self._statuses.get(status)
             if bodiless is None:
                 bodiless = self._new_status(status)
             for name, value in headers:
+                if type(value) is not str:
+                    value = _exactly(value)  # a class derived from str may say anything of itself
                 special = names.get(name)
                 if special is None:
                     special = self._new_name(name)
@@ -69,7 +73,7 @@ class Heads:
                     length = _length(value, length)
                 elif not value.isprintable():
                     _check_value(value)
-                put(name)
+                put(name if type(name) is str else _exactly(name))
                 put(value)
             block = "\0".join(parts).encode("latin-1")
         except (TypeError, ValueError, AttributeError):

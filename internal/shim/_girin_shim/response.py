@@ -1,11 +1,17 @@
 """The response socket: whole frames, one writer at a time."""
 from __future__ import annotations
 
+import errno
 import os
 from _thread import allocate_lock
 from socket import SocketType
+from time import sleep  # taken before gevent replaces it
 
 from . import wire
+
+
+SHORT_OF_MEMORY = (errno.ENOBUFS, errno.ENOMEM)  # the kernel is: it may have some in a moment
+SHORT_WAIT = 0.001  # s
 
 
 class ResponseSocket:
@@ -27,10 +33,22 @@ class ResponseSocket:
             count = len(batch)
             data = b"".join(batch[:count])
             del batch[:count]
+            sent = 0
             try:
-                self._socket.sendall(data)
-            except OSError:
+                while sent < len(data):
+                    sent += self._send(memoryview(data)[sent:] if sent else data)
+            except BaseException:  # a signal's handler raised: what is left must still follow
+                batch.insert(0, data[sent:])
+                raise
+
+    def _send(self, data) -> int:
+        try:
+            return self._socket.send(data)
+        except OSError as e:
+            if e.errno not in SHORT_OF_MEMORY:
                 os._exit(1)  # the master is gone, and with it every client
+        sleep(SHORT_WAIT)
+        return 0
 
     def close(self) -> None:
         """Closes the descriptor, in a forked child."""

@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+
+from .errors import calls_the_app, is_own
 
 TELL = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU")
 END = ("SIGTERM", "SIGINT", "SIGQUIT")
@@ -16,6 +19,36 @@ def ignore(names: tuple[str, ...]) -> None:
 def restore(names: tuple[str, ...]) -> None:
     for name in names:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+def guard(failed: Callable[[BaseException], None]) -> None:
+    """Keeps what the app's handlers raise, those set by now, out of the shim's own code:
+    failed is told of it. Into a request that they interrupt they may raise."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        code = getattr(handler, "__code__", None)
+        if callable(handler) and not (code is not None and is_own(code)):
+            signal.signal(number, _guarded(handler, failed))
+
+
+def _guarded(handler: Callable, failed: Callable[[BaseException], None]) -> Callable:
+    def guarded(number: int, frame):
+        try:
+            return handler(number, frame)
+        except BaseException as e:
+            if _in_app(frame):
+                raise
+            failed(e)
+
+    return guarded
+
+
+def _in_app(frame) -> bool:
+    """Was it code of the app's that the signal interrupted?"""
+    interrupted = frame
+    while frame is not None and not is_own(frame.f_code):
+        frame = frame.f_back
+    return frame is not None and frame is not interrupted and calls_the_app(frame.f_code)
 
 
 def _nothing(number: int, frame) -> None:

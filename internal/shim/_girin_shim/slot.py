@@ -50,25 +50,31 @@ class Slot:
         if worker.flags[id & _FLAG_MASK]:
             exchange.drop()
             return
-        environ = worker.bases[base].copy()
-        if flags & _unusual or form != _joined:
-            if not self._unpack_unusual(packet, head, environ, exchange):
-                return
-        else:
-            end = 32 + environ_size
-            if len(packet) != end + body_size:
-                raise wire.ProtocolError("the request's lengths are not those of its packet")
-            texts = packet[32:end].decode("latin-1").split("\0")
-            if len(texts) & 1:
-                raise wire.ProtocolError("the environ block's keys and values do not pair")
-            pairs = iter(texts)
-            environ.update(zip(pairs, pairs))
-            environ["wsgi.input"] = BytesIO(packet[end:]) if body_size else BytesIO()
-        environ["wsgi.early_hints"] = exchange.early_hints
-        if environ["REQUEST_METHOD"] == "HEAD":
-            exchange.is_head = True
-        self.environ = environ
         result = None
+        try:
+            environ = worker.bases[base].copy()
+            if flags & _unusual or form != _joined:
+                if not self._unpack_unusual(packet, head, environ, exchange):
+                    exchange.release()
+                    return
+            else:
+                end = 32 + environ_size
+                if len(packet) != end + body_size:
+                    raise wire.ProtocolError("the request's lengths are not those of its packet")
+                texts = packet[32:end].decode("latin-1").split("\0")
+                if len(texts) & 1:
+                    raise wire.ProtocolError("the environ block's keys and values do not pair")
+                pairs = iter(texts)
+                environ.update(zip(pairs, pairs))
+                environ["wsgi.input"] = BytesIO(packet[end:]) if body_size else BytesIO()
+            environ["wsgi.early_hints"] = exchange.early_hints
+            if environ["REQUEST_METHOD"] == "HEAD":
+                exchange.is_head = True
+        except MemoryError as e:
+            self._failed(exchange, e)
+            exchange.release()
+            return
+        self.environ = environ
         try:
             result = worker.app(environ, exchange.start_response)
             if worker.forked:
@@ -83,9 +89,8 @@ class Slot:
             self.environ = _NONE
             if exchange.gate is not None:
                 exchange.release()
-        close = getattr(result, "close", None)
-        if close is not None:
-            self._close(close, environ)
+        if result is not None:
+            self._close(result, environ)
 
     def _unpack_unusual(self, packet: bytes, head: tuple, environ: dict, exchange: Exchange) -> bool:
         """Fills environ of any packet; False: cancelled while the body was fetched."""
@@ -114,12 +119,19 @@ class Slot:
             exchange.drop()
         return fetched
 
-    def _close(self, close, environ: dict) -> None:
-        """Calls the iterable's close(), once; the answer is out already."""
+    def _close(self, result, environ: dict) -> None:
+        """Calls the iterable's close(), if it has one, once; the answer is out already."""
         try:
-            close()
+            close = result.close
+        except AttributeError:
+            return
         except BaseException as e:
             self.close_failed(e, environ)
+        else:
+            try:
+                close()
+            except BaseException as e:
+                self.close_failed(e, environ)
         if self.worker.forked:
             self.worker.leave_child()
         self.after_tail()
@@ -130,12 +142,12 @@ class Slot:
     def _failed(self, exchange: Exchange, error: BaseException) -> None:
         if self.worker.forked:
             self.worker.leave_child()
-        if isinstance(error, wire.ProtocolError):
+        if type(error) is wire.ProtocolError:
             raise error
-        note = ""
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            note = f"\nThe app raised {type(error).__name__} in a request: the request failed, the worker goes on."
-        self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{note}")
+        try:
+            self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error)}")
+        except MemoryError:
+            pass  # not even for a line; the client is told
         exchange.fail()
         self.flush()
 
@@ -176,3 +188,9 @@ class Slot:
 
     def log(self, level: int, text: str) -> None:
         self.worker.control.log(level, text)
+
+
+def _note(error: BaseException) -> str:
+    if not issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+        return ""
+    return f"\nThe app raised {type(error).__name__} in a request: the request failed, the worker goes on."

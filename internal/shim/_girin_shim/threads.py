@@ -29,6 +29,7 @@ from threading import Thread
 from time import monotonic_ns
 
 from . import wire
+from .errors import WARNING
 from .slot import Slot
 
 _QUICK, _SLOW = wire.QUICK, wire.SLOW
@@ -36,6 +37,7 @@ _QUICK, _SLOW = wire.QUICK, wire.SLOW
 MAX_BATCH = 32 * 3  # pieces: three per answer
 MAX_HELD = 1_000_000  # ns that the oldest answer of a batch may have waited
 MAX_HELD_BYTES = 64 << 10  # an answer as large as this is sent at once
+TRY_AGAIN = 1_000_000_000  # ns until another thread is tried after one could not be started
 
 
 class ThreadSlot(Slot):
@@ -70,6 +72,10 @@ class Threads:
         # that run requests, and one to spare that takes over.
         self._threads: list[Thread] = []
         self._spare: list[ThreadSlot] = []  # as many as wait for leadership
+        self._not_before = 0  # when the next thread may be tried
+        self._working: list[ThreadSlot] = []  # a slot for each thread that has not ended
+        self._ended = allocate_lock()  # released by the last of them
+        self._ended.acquire()
 
     def _new_slots(self, count: int) -> list[ThreadSlot]:
         return [ThreadSlot(self._worker, i, self._leadership) for i in range(count)]
@@ -79,22 +85,44 @@ class Threads:
 
         A single slot is the main thread's, as in gunicorn's sync worker. With
         several the main thread waits, so that the interpreter ends normally
-        and atexit hooks run.
+        and atexit hooks run. It works itself if no thread can be started.
         """
-        if len(self.slots) == 1:
+        if len(self.slots) > 1:
+            self._add_thread()
+        if not self._threads:
             self._work(self.slots[0])
             return
-        self._add_thread()
-        for thread in self._threads:  # which grows meanwhile
-            thread.join()
+        self._ended.acquire()  # not Thread.join, which takes a thread for ended if a signal's handler raises
+
+    def _run_thread(self, slot: ThreadSlot) -> None:
+        self._work(slot)
+        self._working.remove(slot)
+        if not self._working:
+            self._ended.release()
 
     def _add_thread(self) -> None:
-        """Starts one more thread, if there may be one. Only the leader does this."""
+        """Starts one more thread, if there may be one. Only the leader does this.
+
+        It may be refused (RLIMIT_AS, pids.max): those that there are go on then.
+        The threads are no daemons, nor are those that the app starts in them: the
+        interpreter waits for these at its end.
+        """
         count = len(self._threads)
-        if 1 < len(self.slots) > count and not self._worker.lanes.stopped:
-            thread = Thread(target=self._work, args=(self.slots[count],), name=f"girin-{count + 1}", daemon=True)
-            self._threads.append(thread)
+        if not 1 < len(self.slots) > count or self._worker.lanes.stopped or monotonic_ns() < self._not_before:
+            return
+        slot = self.slots[count]
+        thread = Thread(target=self._run_thread, args=(slot,), name=f"girin-{count + 1}", daemon=False)
+        self._threads.append(thread)
+        self._working.append(slot)
+        try:
             thread.start()
+        except (RuntimeError, MemoryError) as e:
+            self._threads.pop()
+            self._working.remove(slot)
+            if not self._not_before:
+                text = f"Worker {os.getpid()} goes on with {max(count, 1)} of its {len(self.slots)} threads: {e}"
+                self._worker.control.log(WARNING, text)
+            self._not_before = monotonic_ns() + TRY_AGAIN
 
     # What the control thread calls.
 
@@ -115,15 +143,35 @@ class Threads:
         try:
             while True:
                 self._spare.append(slot)
-                self._leadership.acquire()
+                self._acquire()
                 self._spare.pop()
                 self._leader = slot
                 if not self._spare:
                     self._add_thread()
-                if not self._lead(slot):
+                if not self._keep_leading(slot):
                     return
         except BaseException as e:
             self._worker.fatal(e)
+
+    def _acquire(self) -> None:
+        while True:
+            try:
+                self._leadership.acquire()
+                return
+            except BaseException as e:
+                self._worker.survive(e)
+
+    def _keep_leading(self, slot: ThreadSlot) -> bool:
+        """As _lead. What a signal's handler raises between two requests ends nothing."""
+        while True:
+            try:
+                return self._lead(slot)
+            except BaseException as e:
+                self._worker.survive(e)
+                if self._worker.page[slot.cell]:
+                    raise  # of the request that runs, or of its answer, something may be missing
+                if not self._leadership.locked():
+                    return True
 
     def _lead(self, slot: ThreadSlot) -> bool:
         """Leads until leadership is lost; False: reading has stopped."""

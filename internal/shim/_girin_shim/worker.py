@@ -3,12 +3,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import traceback
 from itertools import islice
 
 from . import wire
-from .errors import ErrorStream, LogStream
+from .errors import CRITICAL, ERROR, ErrorStream, LogStream, describe, flush_streams, raised_by_handler
 from .files import FileWrapper
 from .heads import Heads
 from .lanes import Lanes
@@ -75,13 +74,25 @@ class Worker:
         else:
             self.retire()
 
+    def survive(self, error: BaseException) -> None:
+        """Goes on after what a signal's handler of the app's raised in the main thread, outside of a
+        request; raises anything else again. One that wants the process to end is obeyed when its requests have."""
+        if not raised_by_handler(error):
+            raise error
+        self.note_handler(error)
+
+    def note_handler(self, error: BaseException) -> None:
+        self.control.log(ERROR, f"A signal's handler of the app raised outside of a request\n{describe(error)}")
+        if issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+            self.retire()
+
     def fatal(self, error: BaseException) -> None:
         """Ends the process at once: its state cannot be trusted."""
         if self.forked:
             self.leave_child()
         try:
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            os.write(2, f"girin: worker {os.getpid()} ends on a fault of its own:\n{text}".encode())
+            self.control.log(CRITICAL, f"Worker {os.getpid()} ends on a fault of its own:\n{text.rstrip()}")
         finally:
             os._exit(EXIT_INTERNAL)
 
@@ -96,11 +107,7 @@ class Worker:
 
     def leave_child(self) -> None:
         """A forked child came back from the app into the server."""
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:
-                pass
+        flush_streams()
         text = f"girin: the app forked and the child (pid {os.getpid()}) returned into the server; it ends here\n"
         os.write(2, text.encode())
         os._exit(0)

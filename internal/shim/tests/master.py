@@ -70,6 +70,7 @@ class Frame:
     """A response frame, decoded."""
 
     HEAD = struct.Struct("<QQIIIIBBH")
+    place: int | None = None  # the first unit of a body in the state page
 
     def __init__(self, head: bytes, rest: bytes) -> None:
         fields = self.HEAD.unpack(head)
@@ -157,6 +158,7 @@ class Worker:
         implementation: str = "python",
         units: int = 0,
         missing_units: int = 0,  # that the page claims to have besides
+        arena: int = 1 << 20,  # bytes
         **hello,
     ) -> None:
         self.folder = folder or tempfile.mkdtemp(prefix="girin-shim-")
@@ -164,7 +166,7 @@ class Worker:
             Path(self.folder, "wsgi_app.py").write_text(textwrap.dedent(code))
         self.lanes = lanes or [Lane()]
         self.lane = self.lanes[0]
-        self.arena = Arena()
+        self.arena = Arena(arena)
         self.slots = connections if cls == "gevent" else threads if cls == "gthread" else 1
         self.states = 8 + 2 * self.slots  # the cell of the first unit's state
         self._first_unit = -(-8 * (self.states + units) // 4096) * 4096

@@ -56,13 +56,35 @@ BEFORE_THE_HEAD = {
     "generator": ("start_response('200 OK', []); return (1 / 0 for _ in 'x')", "ZeroDivisionError"),
     "bad_str": ("raise type('E', (Exception,), {'__str__': lambda self: 1 / 0})", "E"),
     "base_exception": ("raise BaseException('odd')", "BaseException: odd"),
+    "exit_in_str": ("raise type('E', (Exception,), {'__str__': lambda self: exit(3)})", "E"),
+    "broken_uri": ("environ['RAW_URI'] = Broken(); 1 / 0", "its environ cannot be read: OSError"),
+    "broken_key": ("environ.clear(); environ[Broken()] = 1; 1 / 0", "ZeroDivisionError"),
+    "broken_module_name": ("import types\n    exec('def f(): 1 / 0\\nf()', {'__name__': None})", "ZeroDivisionError"),
+    "broken_next": ("start_response('200 OK', []); return iter(Broken().fails, 0)", "OSError: broken"),
+    "str_subclass": ("start_response('200 OK', [('X', FalseStr('a\\r\\nb'))])", "holds the control character '\\r'"),
+    "status_subclass": ("start_response(FalseStr('200 OK\\r\\nX: y'), [])", "the status must be three digits"),
 }
+
+
+# Objects of which every question raises, or is answered wrongly.
+BROKEN = """
+class Broken:
+    def fails(self, *_):
+        raise OSError("broken")
+    __str__ = __repr__ = __bool__ = __eq__ = __len__ = __getattr__ = fails
+    __class__ = property(fails)
+    __hash__ = lambda self: hash("RAW_URI")
+class FalseStr(str):
+    isprintable = isdigit = isascii = lambda self: True
+    __hash__, __eq__ = str.__hash__, lambda self, other: True
+    encode = lambda self, *_: b"false"
+"""
 
 
 @pytest.fixture(scope="module", params=master.variants(*master.CLASSES), ids="-".join)
 def liar(request):
     """A worker with all these apps, by path."""
-    code = "def good(environ, start_response):\n    start_response('200 OK', [])\n    return [b'good']\n"
+    code = BROKEN + "def good(environ, start_response):\n    start_response('200 OK', [])\n    return [b'good']\n"
     for name, (body, _) in BEFORE_THE_HEAD.items():
         code += f"def {name}(environ, start_response):\n    {body.replace('app(', name + '(')}\n"
     code += "def app(environ, start_response):\n"
@@ -78,7 +100,7 @@ def test_before_the_head(liar, name):
     assert [(f.kind, f.flags, f.head, f.body) for f in answer.frames] == [(FAILED, FINAL, b"", b"")]
     level, text = liar.log()
     assert level == 40
-    assert text.startswith(f"Error handling request /{name}?a=b\n")
+    assert text.startswith(f"Error handling request /{name}?a=b\n") or "broken_" in name
     assert BEFORE_THE_HEAD[name][1] in text
     assert liar.get("/good").body == b"good"
 
@@ -454,7 +476,8 @@ def test_a_packet_that_does_not_parse_ends_the_worker(start, cls, name):
     worker = start(GOOD + "\n    app = good\n", cls=cls, threads=2)
     worker.lane.put(BAD_PACKETS[name])
     assert worker.wait() == 70
-    assert "ends on a fault of its own" in worker.stderr()
+    level, text = worker.log()
+    assert level == 50 and "ends on a fault of its own:\nTraceback" in text
 
 
 @pytest.mark.parametrize("message", [(99, 0, 0), (master.BODY_FILE, 0, 1)])

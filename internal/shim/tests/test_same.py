@@ -10,7 +10,7 @@ import struct
 import master
 import pytest
 from master import IN_ARENA, MEASURE_CPU, QUICK, SLOW
-from test_faults import BEFORE_THE_HEAD
+from test_faults import BEFORE_THE_HEAD, BROKEN
 
 REPEATED = re.compile(rb"\[Previous line repeated \d+ more times\]")
 MUTATIONS = int(os.environ.get("GIRIN_MUTATIONS", "60"))  # packets of each seed
@@ -73,13 +73,20 @@ ANSWERS = {
     "hints_wrong": "environ['wsgi.early_hints']([('L k', 'a')])",
     "arity": "return (lambda environ: None)(environ, start_response)",
     "closes": "start_response('200 OK', [('Content-Length', '1')])\n    class R:\n        def __iter__(self): return iter([b'x'])\n        def close(self): raise OSError('in close')\n    return R()",
+    "close_broken": "start_response('200 OK', [('Content-Length', '1')])\n    class R(list):\n        close = property(Broken().fails)\n    return R([b'x'])",
+    "close_missing": "start_response('200 OK', [('Content-Length', '1')])\n    class R(list):\n        close = property(lambda self: self.nothing)\n    return R([b'x'])",
+    "getattr_broken": "start_response('200 OK', [])\n    class R:\n        __iter__ = lambda self: iter([b'x'])\n        __getattr__ = Broken.fails\n    return R()",
+    "broken_result": "start_response('200 OK', []); return Broken()",
+    "class_is_str": "start_response('200 OK', [])\n    class R:\n        __class__ = str\n        __iter__ = lambda self: iter([b'x'])\n    return R()",
+    "str_subclass_value": "start_response('200 OK', [('X', FalseStr('plain'))]); return [b'x']",
+    "str_subclass_name": "start_response('200 OK', [(FalseStr('X'), 'y')]); return [b'x']",
     "close_in_c": "start_response('200 OK', [('Content-Length', '1')])\n    class R(list):\n        close = int('1').__lshift__\n    return R([b'x'])",
     "environ": "del environ['wsgi.errors'], environ['wsgi.file_wrapper'], environ['wsgi.early_hints']\n    body = environ.pop('wsgi.input').read()\n    start_response('200 OK', []); return [repr(list(environ.items())).encode('latin-1', 'backslashreplace'), body]",
     "changes": "environ['REQUEST_METHOD'] = 'CHANGED'; environ['NEW'] = 1; start_response('200 OK', []); return [b'x']",
 }
 ANSWERS.update({f"fault_{name}": body.replace("app(", f"fault_{name}(") for name, (body, _) in BEFORE_THE_HEAD.items()})
 
-CODE = """
+CODE = BROKEN + """
 class FalseBytes(bytes):
     __len__ = __hash__ = lambda self: 100_000
     __bool__ = lambda self: False
@@ -228,7 +235,7 @@ def outcome(worker: master.Worker, packet: bytes):
     try:
         return told(worker, [id])
     except (EOFError, ConnectionResetError):
-        return worker.wait(), worker.stderr().rstrip().rpartition("\n")[2]
+        return worker.wait(), worker.log()[1].rpartition("\n")[2]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -55,9 +55,11 @@ page_give_back(Loop *loop, uint32_t place)
 static void
 copy_unlocked(char *to, PyObject *block)
 {
+    const char *data = BYTES_DATA(block);
+    size_t size = (size_t)BYTES_SIZE(block);
     Py_INCREF(block); /* the app may let go of it meanwhile */
     Py_BEGIN_ALLOW_THREADS
-    memcpy(to, BYTES_DATA(block), (size_t)BYTES_SIZE(block));
+    memcpy(to, data, size);
     Py_END_ALLOW_THREADS
     Py_DECREF(block);
 }

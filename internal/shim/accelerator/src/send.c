@@ -6,6 +6,8 @@
 
 #include "girin.h"
 
+enum { SHORT_WAIT = 1000000 }; /* ns until memory is asked for again */
+
 static void
 lock_writing(Loop *loop)
 {
@@ -28,8 +30,15 @@ skip(struct iovec *parts, size_t done)
     }
 }
 
-/* Sends two parts one after the other. With MSG_DONTWAIT it returns 0 when the
- * socket is full; what it has sent is left out of parts. */
+/* The kernel had no memory for a message: it may have some in a moment. */
+static int
+is_short_of_memory(int error)
+{
+    return error == ENOBUFS || error == ENOMEM;
+}
+
+/* Sends two parts one after the other. With MSG_DONTWAIT it returns 0 when it
+ * would have to wait; what it has sent is left out of parts. */
 static int
 send_parts(int fd, struct iovec *parts, int flags)
 {
@@ -38,8 +47,10 @@ send_parts(int fd, struct iovec *parts, int flags)
         ssize_t sent = sendmsg(fd, &message, flags | MSG_NOSIGNAL);
         if (sent >= 0) {
             skip(parts, (size_t)sent);
-        } else if (errno == EAGAIN && (flags & MSG_DONTWAIT)) {
+        } else if ((errno == EAGAIN || is_short_of_memory(errno)) && (flags & MSG_DONTWAIT)) {
             return 0;
+        } else if (is_short_of_memory(errno)) {
+            nanosleep(&(struct timespec){.tv_nsec = SHORT_WAIT}, NULL);
         } else if (errno != EINTR) {
             _exit(1); /* the master is gone, and with it every client */
         }
@@ -84,15 +95,18 @@ send_batch(Loop *loop, Batch *batch)
 
 /* Sends the batch and a frame whose body, a bytes object, is large, without
  * copying it first. The frame's head enters the batch under the lock, so that no
- * other thread can send it without its body. */
+ * other thread can send it without its body. The body is the app's, which may
+ * let go of it while the GIL is released: for the lock, or to send. */
 int
 send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body)
 {
+    Py_INCREF(body);
     lock_writing(loop);
     int failed = batch_add(batch, frame, head, NULL, 0, 0);
     if (!failed) {
         send_locked(loop, batch, BYTES_DATA(body), (size_t)BYTES_SIZE(body));
     }
     PyThread_release_lock(loop->writing);
+    Py_DECREF(body);
     return failed;
 }

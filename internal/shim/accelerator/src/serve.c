@@ -4,6 +4,9 @@
 
 #include "girin.h"
 
+/* What becomes of an iterable after one of its blocks. */
+enum { WORKER_ENDS = -1, LEFT_TO_PYTHON, GOES_ON, GIVEN_UP };
+
 /* Finds block and body, in the packet or the arena, and checks that they lie
  * there, and that there is such a base. The master is trusted not to change them while the request runs. */
 static int
@@ -95,6 +98,21 @@ failed(Slot *slot)
     return status;
 }
 
+/* Sends the whole answer. GIVEN_UP: there was no memory for it, and the request
+ * has failed. */
+static int
+emit_whole(Slot *slot, PyObject *const *blocks, Py_ssize_t count, size_t body)
+{
+    Exchange *exchange = slot->kit.exchange;
+    exchange->sent = body;
+    if (exchange_emit(exchange, RESPONSE, FINAL | WHOLE, blocks, count, body) == 0) {
+        return GOES_ON;
+    }
+    exchange->sent = 0;
+    exchange->state = NOTHING;
+    return failed(slot) < 0 ? WORKER_ENDS : GIVEN_UP;
+}
+
 /* Answers with a list or tuple of blocks. */
 static int
 answer_whole(Slot *slot, PyObject *blocks)
@@ -116,8 +134,7 @@ answer_whole(Slot *slot, PyObject *blocks)
     if (!simple || body > exchange->window || (length >= 0 && (uint64_t)length != body)) {
         return in_python(slot, "resume", blocks);
     }
-    exchange->sent = body;
-    return exchange_emit(exchange, RESPONSE, FINAL | WHOLE, items, count, body);
+    return emit_whole(slot, items, count, body) == WORKER_ENDS ? -1 : 0;
 }
 
 /* Is this block the whole body, and nothing in the way of sending it so? */
@@ -132,33 +149,31 @@ is_whole_body(Slot *slot, PyObject *block)
     return size > 0 && exchange->head.length == (int64_t)size && size <= exchange->window;
 }
 
-/* Takes a block of the iterable; 0: that, and all that follows, is left to
- * Python. */
+/* Takes a block of the iterable. */
 static int
 take_block(Slot *slot, PyObject *block)
 {
     Exchange *exchange = slot->kit.exchange;
     if (!PyBytes_CheckExact(block) || exchange->full != NULL) {
-        return 0;
+        return LEFT_TO_PYTHON;
     }
     if (exchange->state == ENDED) {
-        return BYTES_SIZE(block) == 0;
+        return BYTES_SIZE(block) == 0 ? GOES_ON : LEFT_TO_PYTHON;
     }
     if (is_cancelled(slot->loop, exchange->id)) {
-        return 0;
+        return LEFT_TO_PYTHON;
     }
     if (BYTES_SIZE(block) == 0) {
-        return 1;
+        return GOES_ON;
     }
     if (!is_whole_body(slot, block)) {
-        return 0;
+        return LEFT_TO_PYTHON;
     }
-    exchange->sent = (size_t)BYTES_SIZE(block);
-    if (exchange_emit(exchange, RESPONSE, FINAL | WHOLE, &block, 1, exchange->sent) < 0) {
-        return -1;
+    int sent = emit_whole(slot, &block, 1, (size_t)BYTES_SIZE(block));
+    if (sent == GOES_ON) {
+        slot_before_tail(slot, exchange->quick);
     }
-    slot_before_tail(slot, exchange->quick);
-    return 1;
+    return sent;
 }
 
 /* Goes on in Python with a block and the iterator that follows it, or, if block
@@ -187,25 +202,25 @@ end_stream(Slot *slot)
 static int
 iterate(Slot *slot, PyObject *iterator)
 {
-    int taken = 1;
-    while (taken > 0) {
+    int taken = GOES_ON;
+    while (taken == GOES_ON) {
         PyObject *block = PyIter_Next(iterator);
         if (block == NULL && PyErr_Occurred()) {
             return failed(slot);
         }
         if (check_forked(slot->loop) < 0) {
-            taken = -1;
+            taken = WORKER_ENDS;
         } else if (block == NULL) {
             return end_stream(slot);
         } else {
             taken = take_block(slot, block);
         }
-        if (taken == 0 && resume_stream(slot, block, iterator) < 0) {
-            taken = -1;
+        if (taken == LEFT_TO_PYTHON && resume_stream(slot, block, iterator) < 0) {
+            taken = WORKER_ENDS;
         }
         Py_XDECREF(block);
     }
-    return taken;
+    return taken == WORKER_ENDS ? -1 : 0;
 }
 
 /* Answers with any other iterable. Only a first block that is the whole body
@@ -238,20 +253,18 @@ close_failed(Slot *slot, PyObject *environ)
     return done != NULL ? 0 : -1;
 }
 
-/* Calls the iterable's close(), if it has one. */
+/* Calls the iterable's close(), if it has one. To look for it may run code of
+ * the app's as well. */
 static int
 close_result(Slot *slot, PyObject *result, PyObject *environ)
 {
     PyObject *close = PyObject_GetAttr(result, slot->loop->name_close);
-    if (close == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            return -1;
-        }
+    if (close == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
         return 0;
     }
-    PyObject *done = PyObject_CallNoArgs(close);
-    Py_DECREF(close);
+    PyObject *done = close != NULL ? PyObject_CallNoArgs(close) : NULL;
+    Py_XDECREF(close);
     Py_XDECREF(done);
     if (done == NULL && close_failed(slot, environ) < 0) {
         return -1;
@@ -291,13 +304,29 @@ serve_in_python(Slot *slot, size_t size, uint64_t began)
     return done != NULL ? 0 : -1;
 }
 
+/* There was no memory for what comes before the app: the request fails. If there
+ * is none for saying so either, the client is told at least. */
+static int
+out_of_memory(Slot *slot)
+{
+    Exchange *exchange = slot->kit.exchange;
+    if (failed(slot) == 0) {
+        return 0;
+    }
+    if (exchange->full != NULL || !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return exchange_emit(exchange, FAILED, FINAL, NULL, 0, 0);
+}
+
 static int
 run(Slot *slot, const Request *request)
 {
     Exchange *exchange = slot->kit.exchange;
     PyObject *environ = environ_new(slot, request, &exchange->is_head);
     if (environ == NULL) {
-        return -1;
+        return PyErr_ExceptionMatches(PyExc_MemoryError) ? out_of_memory(slot) : -1;
     }
     slot->environ = environ;
     int status = run_app(slot, environ);

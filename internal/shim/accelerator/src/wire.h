@@ -12,7 +12,7 @@ enum { PAGE_UNIT = 16 << 10 };
 enum { MAX_FIELDS = 0xffff, MAX_HEAD_BLOCK = 32 << 20 };
 enum { JOINED = 1, LENGTHS = 2 };
 enum { QUICK = 1, SLOW = 2, IN_ARENA = 4, SPOOLED = 8, MEASURE_CPU = 16 };
-enum { RESPONSE = 1, DROPPED = 4 };
+enum { RESPONSE = 1, DROPPED = 4, FAILED = 5 };
 enum { FINAL = 1, WHOLE = 2, IN_PAGE = 4 };
 
 #define NOT_MEASURED 0xffffffffu
