@@ -16,7 +16,7 @@ import (
 // allowed lists what a package may import of this module. Sub-packages count
 // as their package.
 var allowed = map[string][]string{
-	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab"},
+	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab", "shim"},
 	"serve": {
 		"program", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "hooks", "proc",
 		"control", "shim", "cgroup", "logs", "metrics", "guard",

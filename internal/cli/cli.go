@@ -28,7 +28,7 @@ func commands() []command {
 		{"top", "show what a running server does, live", runTop},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
-		{"version", "show the version", runVersion},
+		{"version", "show the version; --json: and what it was built from", runVersion},
 	}
 }
 
@@ -79,11 +79,6 @@ func find(name string) (command, bool) {
 		}
 	}
 	return command{}, false
-}
-
-func runVersion(env *program.Env, _ []string) int {
-	fmt.Fprintf(env.Stdout, "girin %s\n", program.Version)
-	return 0
 }
 
 func runHelp(env *program.Env, args []string) int {

@@ -200,7 +200,7 @@ func (f *labFlags) measure(env *program.Env, verb string) error {
 	defer stop()
 	display := lab.NewDisplay(env.Stderr, isTerminal(env.Stderr))
 	folder, err := lab.Run(ctx, lab.Options{
-		Dir: dir, Source: source, File: file, Girin: girin, Version: program.Version, Environ: env.Environ,
+		Dir: dir, Source: source, File: file, Girin: girin, Version: program.Version(), Environ: env.Environ,
 		Resume: f.resume != "", Progress: display.Show,
 	})
 	display.Close()

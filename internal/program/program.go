@@ -1,11 +1,8 @@
 // Package program is what every command shares: what it may use of the process
-// that it runs in, the version, and the exit statuses. It does nothing itself.
+// that it runs in, its version and origin, and the exit statuses. It does nothing itself.
 package program
 
 import "io"
-
-// Version is what `girin --version` prints.
-const Version = "0.1.0"
 
 // Exit statuses of a command that did not do what it was asked for, as gunicorn's.
 const (

@@ -42,7 +42,7 @@ func (s *server) serveMetrics() (stop func()) {
 		return func() {}
 	}
 	web := &http.Server{
-		Handler:     scrape.Handler(scrape.Config{Version: program.Version, Server: s.metrics, Gauges: s.gauges}),
+		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges}),
 		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))

@@ -152,7 +152,7 @@ func (s *server) run() int {
 	})
 
 	rename(s.cfg.ProcName)
-	s.log.Infof("Starting girin %s", program.Version)
+	s.log.Infof("Starting girin %s", program.Version())
 	if s.startHooks() != nil {
 		s.starter.Close()
 		return program.Failed

@@ -83,7 +83,7 @@ func (s *server) bases() (bases []map[string]string) {
 	}
 	for _, l := range s.listeners {
 		base := map[string]string{
-			"SERVER_SOFTWARE": "girin/" + program.Version, "SERVER_PROTOCOL": "HTTP/1.1",
+			"SERVER_SOFTWARE": "girin/" + program.Version(), "SERVER_PROTOCOL": "HTTP/1.1",
 			"SCRIPT_NAME": "", "wsgi.url_scheme": scheme,
 		}
 		if a, ok := l.Addr().(*net.TCPAddr); ok {

@@ -1,0 +1,50 @@
+"""Girin serves Python web applications; this package brings its program.
+
+The command `girin`, `python -m girin` and girin.main() all become bin/girin
+beside this file, which is told by which interpreter it was started.
+"""
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["binary", "main", "replace_gunicorn"]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # only here: it takes longer to load than all else
+
+        return version("girin")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def binary() -> str:
+    """Returns the path of girin's program."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "girin")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"girin's program is not at {path}: was the package installed whole?")
+    return path
+
+
+def main() -> None:
+    """Becomes girin, in this same process: signals and systemd see the server itself."""
+    program = binary()
+    if not os.access(program, os.X_OK):  # some installers and image stages lose the mode
+        os.chmod(program, 0o755)
+    if sys.executable:
+        # The process id tells girin that the variable is its own and was not inherited: exec keeps the id.
+        os.environ["GIRIN_LAUNCHER"] = f"{os.getpid()}:{sys.executable}"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(program, ["girin", *sys.argv[1:]])
+
+
+def replace_gunicorn() -> None:
+    """Becomes girin where gunicorn reads gunicorn.conf.py; under girin it does nothing.
+
+    For platforms that start gunicorn themselves. girin takes the same command
+    line, $GUNICORN_CMD_ARGS and configuration file.
+    """
+    if "gunicorn.app.base" in sys.modules and os.path.basename(sys.argv[0]) in ("gunicorn", "__main__.py"):
+        main()
