@@ -171,13 +171,12 @@ func (s *Server) evictLocked() bool {
 	var oldest *conn
 	now := s.cfg.Clock()
 	for c := range s.conns {
-		c.stage.note(c.stage.word.Load(), now)
-		if c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
+		if c.stage.note(c.stage.word.Load(), now); c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
 			oldest = c
 		}
 	}
 	if oldest != nil {
-		_ = oldest.nc.SetReadDeadline(longAgo)
+		oldest.expireRead(oldest.stage.last)
 	}
 	return oldest != nil
 }

@@ -144,7 +144,7 @@ func (st *stream) head(p *part) bool {
 	}
 	buf := scratches.Get().(*scratch)
 	defer scratches.Put(buf)
-	b, fault := st.appendHead(buf[:0], &p.frame, p.head)
+	b, fault := st.appendHead(st.headEncoder(), buf[:0], &p.frame, p.head)
 	if fault != "" {
 		st.lied(fault)
 		if !p.ends() {
@@ -155,9 +155,6 @@ func (st *stream) head(p *part) bool {
 		return false
 	}
 	st.reply.started = true
-	if st.reply.record.on {
-		st.reply.sentHead = append(st.reply.sentHead[:0], b...)
-	}
 	st.writeHead(b)
 	return true
 }
@@ -195,7 +192,7 @@ func (st *stream) early(p *part) {
 	if st.reply.started {
 		return
 	}
-	b, ok := st.appendEarly(nil, &p.frame, p.head)
+	b, ok := st.appendEarly(st.headEncoder(), nil, &p.frame, p.head)
 	status, _ := wire.CutString(p.head)
 	code, valid := http1.StatusCode(status)
 	if !ok || !valid || code != 103 {

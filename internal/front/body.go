@@ -67,9 +67,7 @@ func (c *conn) readBody() bool {
 		return c.refuse(errTooLarge)
 	}
 	if c.req.Expect100 && c.in.empty() {
-		c.mu.Lock()
-		c.sendLocked(http1.AppendContinue(nil), nil, nil)
-		c.mu.Unlock()
+		c.sendContinue()
 	}
 	if !c.req.Chunked && int64(len(c.in.unread())) >= c.req.ContentLength {
 		// It came with the head: the usual small form.

@@ -19,10 +19,13 @@ import (
 // under mu.
 type conn struct {
 	exchange // its request at present; reply is guarded by mu
+	textHead
 
-	ls  *listener
-	nc  net.Conn
-	raw syscall.RawConn // nil where bytes must go through nc, as with TLS
+	ls      *listener
+	nc      net.Conn
+	raw     syscall.RawConn // nil where bytes must go through nc, which is no socket
+	tls     *tls.Conn       // nil: cleartext
+	records *records        // below tls
 
 	in    input
 	stage stage // what the sweeper times
@@ -41,12 +44,14 @@ func newConn(s *Server, nc net.Conn, l *listener) *conn {
 	c := &conn{exchange: exchange{srv: s, peer: peerOf(nc)}, ls: l, nc: nc}
 	c.peer.trusted, c.peer.unix = s.cfg.Trust.contain(nc.RemoteAddr()), l.unix
 	c.changed.L = &c.mu
+	c.textHead, c.to = textHead{&c.exchange}, c
 	c.call.Answer = c
 	c.call.Base = l.base
 	c.stage.enter(stageNew) // or the sweeper would time it from the clock's zero
 	if s.cfg.TLS != nil {
-		c.nc = tls.Server(nc, s.cfg.TLS.config())
-	} else if sc, ok := nc.(syscall.Conn); ok {
+		c.underTLS(nc, s.cfg.TLS.config())
+	}
+	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
 		}
@@ -81,7 +86,7 @@ func (c *conn) serve() {
 // finish closes the connection, and keeps a panic to it.
 func (c *conn) finish() {
 	if p := recover(); p != nil {
-		c.panicked(p)
+		c.srv.panicked(p)
 	}
 	c.abandon()
 	c.nc.Close()
@@ -91,15 +96,16 @@ func (c *conn) finish() {
 	c.srv.forget(c)
 }
 
-// panicked logs a fault of the front's own, which ends this connection alone.
-func (c *conn) panicked(p any) {
-	c.srv.cfg.Log.Errorf("connection ended: panic: %v\n%s", p, debug.Stack())
+// panicked logs a fault of the front's own, which ends one connection alone.
+func (s *Server) panicked(p any) {
+	s.cfg.Log.Errorf("connection ended: panic: %v\n%s", p, debug.Stack())
 }
 
-// abandon says that nothing can be written any more.
+// abandon says that nothing can be written any more, to the client as well.
 func (c *conn) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closeNotifyLocked()
 	c.dieLocked()
 }
 
@@ -182,7 +188,7 @@ func (c *conn) submit() {
 func (c *conn) beginReply() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reply.begin(c)
+	c.reply.begin(&c.exchange)
 }
 
 // readHead reads the next request's head, and waits for the last response to
@@ -222,16 +228,6 @@ func (c *conn) readHead() bool {
 // has gone, or its time is over.
 func (c *conn) more() bool { return c.came(c.unlessNudged(c.in.fill())) }
 
-// unlessNudged judges a read's end: if the sweeper only wanted to know whether
-// the client is still there (see stage.nudged) it goes on reading.
-func (c *conn) unlessNudged(err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.stage.nudged.Swap(false) {
-		return err
-	}
-	_ = c.nc.SetReadDeadline(noDeadline)
-	return c.in.fill()
-}
-
 // came judges a read. It reports false if no more bytes will come.
 func (c *conn) came(err error) bool {
 	switch {
@@ -251,10 +247,21 @@ func (c *conn) came(err error) bool {
 func (c *conn) waitReply() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.waitLocked()
+	return !c.dead && !c.reply.last
+}
+
+func (c *conn) waitLocked() {
 	for (c.reply.running || c.out.busy) && !c.dead {
 		c.changed.Wait()
 	}
-	return !c.dead && !c.reply.last
+}
+
+// waitOutput waits until nothing waits for the client.
+func (c *conn) waitOutput() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waitLocked()
 }
 
 // refuse answers with a verdict of the front's own and ends the connection. It
@@ -263,39 +270,32 @@ func (c *conn) refuse(verdict *http1.Error) bool {
 	if !c.waitReply() {
 		return false
 	}
-	fields := c.srv.commonFields(nil)
-	if verdict.Status == 503 {
-		fields = append(fields, "Retry-After: 1\r\n"...)
-	}
-	b := http1.ErrorResponse(nil, verdict.Status, verdict.Reason, http1.ErrorOptions{
-		Fields: fields, NoBody: c.isHead,
-	})
-	c.sendLast(verdict.Status, b)
+	c.sendLast(verdict.Status, verdict.Reason)
 	c.linger()
 	return false
 }
 
-// sendLast sends a whole response, after which the connection ends.
-func (c *conn) sendLast(status int, b []byte) {
+// sendContinue tells the client to send the body. It is not the response.
+func (c *conn) sendContinue() {
+	var room [32]byte
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reply.begin(c)
+	c.writeLocked(http1.AppendContinue(room[:0]), nil, nil)
+}
+
+// sendLast sends a response of one line, after which the connection ends.
+func (c *conn) sendLast(status int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply.begin(&c.exchange)
 	c.reply.last, c.reply.whole = true, false
-	c.reply.refused(status)
-	c.sendLocked(b, nil, nil)
-	c.endLocked()
+	c.ownLocked(status, plainText, []byte(reason+"\n"))
 }
 
 var (
 	errBusy     = &http1.Error{Status: 503, Reason: "too many connections"}
 	errOverload = &http1.Error{Status: 503, Reason: "the server is overloaded"}
 )
-
-// commonFields are the fields of every response.
-func (s *Server) commonFields(dst []byte) []byte {
-	dst = append(dst, "Server: girin\r\n"...)
-	return s.date.Append(dst, s.second.Load())
-}
 
 // linger reads on after the last response, for hangUpLocked's reason, until
 // the client closes or a limit is reached.
@@ -336,17 +336,12 @@ func (c *conn) halfClosed() {
 		stop := c.srv.afterHalfClose(func() { c.srv.cfg.Queue.CancelQueued(&c.call) })
 		defer stop()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for (c.reply.running || c.out.busy) && !c.dead {
-		c.changed.Wait()
-	}
+	c.waitOutput()
 }
 
 // expired ends a connection whose time is over. It reports true if it is not:
 // a request may have come in the very moment.
 func (c *conn) expired() bool {
-	_ = c.nc.SetReadDeadline(noDeadline)
 	switch c.stage.now() {
 	case stageHead:
 		return c.refuse(&http1.Error{Status: 408, Reason: "the request head took too long"})
@@ -354,45 +349,8 @@ func (c *conn) expired() bool {
 		return c.refuse(&http1.Error{Status: 408, Reason: "the request body took too long"})
 	case stageLinger:
 		return false
-	case stageBusy, stageWrite:
-		return true // a request came when the sweeper had just judged
 	}
 	return c.in.fillNow()
-}
-
-// Fail ends the answer without the application (sched.Answer).
-func (c *conn) Fail(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failLocked(cause)
-}
-
-// failLocked tells the client what went wrong: with a status if the head is
-// not sent yet, else by cutting the connection.
-func (c *conn) failLocked(cause error) {
-	if !c.reply.running {
-		return
-	}
-	if c.dead {
-		c.endLocked()
-		return
-	}
-	if c.reply.started {
-		c.srv.cfg.Log.Debugf("response cut: %v", cause)
-		c.cutLocked()
-		return
-	}
-	status, reason := c.srv.verdictOf(cause)
-	fields := c.srv.commonFields(nil)
-	if status == 503 {
-		fields = append(fields, "Retry-After: 1\r\n"...)
-	}
-	keep := status == 500 && c.reply.keep && !c.call.InFlight() // its call is free for the next request
-	c.reply.last = !keep
-	b := http1.ErrorResponse(nil, status, reason, http1.ErrorOptions{Fields: fields, NoBody: c.reply.head, KeepAlive: keep})
-	c.reply.refused(status)
-	c.sendLocked(b, nil, nil)
-	c.endLocked()
 }
 
 // verdictOf maps a cause to what the client is told. Want of descriptors is the
@@ -419,39 +377,35 @@ var errNonconforming = errors.New("the application's response is not valid")
 
 var _ sched.Answer = (*conn)(nil)
 
-// dieLocked says that nothing can be written any more.
-func (c *conn) dieLocked() {
-	if c.dead {
-		return
+// Frame gets a part of the answer (sched.Answer).
+func (c *conn) Frame(f *wire.Frame, head, body []byte) {
+	c.mu.Lock()
+	defer c.unlockAnswer()
+	if c.reply.running {
+		injectFault(faultInAnswer, &c.exchange)
 	}
-	c.dead = true
-	c.out.clearLocked()
-	c.changed.Broadcast()
+	c.frameLocked(f, head, body)
+}
+
+// File gets an answer whose body is a part of a file (sched.Answer).
+func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
+	c.mu.Lock()
+	defer c.unlockAnswer()
+	c.fileLocked(f, head, body)
+}
+
+// Fail ends the answer without the application (sched.Answer).
+func (c *conn) Fail(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failLocked(cause)
 }
 
 // unlockAnswer ends a method that got a part of the answer. A panic in it ends
 // this connection, not the worker on whose goroutine it ran.
 func (c *conn) unlockAnswer() {
 	if p := recover(); p != nil {
-		c.panicked(p)
-		c.lostLocked()
+		c.panickedLocked(p)
 	}
 	c.mu.Unlock()
-}
-
-// Frame gets a part of the answer (sched.Answer).
-func (c *conn) Frame(f *wire.Frame, head, body []byte) {
-	c.mu.Lock()
-	defer c.unlockAnswer()
-	if !c.reply.running {
-		return
-	}
-	injectFault(faultInAnswer, &c.exchange)
-	if c.dead {
-		if f.Flags&wire.Final != 0 {
-			c.endLocked()
-		}
-		return
-	}
-	c.frameLocked(f, head, body)
 }

@@ -18,6 +18,7 @@ type exchange struct {
 	body     body
 	call     sched.Call
 	reply    reply
+	to       transport
 }
 
 // peer is who is at the other end.

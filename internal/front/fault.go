@@ -62,30 +62,51 @@ const (
 	htmlText  = "text/html; charset=utf-8"
 )
 
-// answer gives a response of the front's own, and reports whether another
-// request may follow.
+// answer gives a response of the front's own to a request, whose body is read
+// and not kept. It reports whether another request may follow.
 func (c *conn) answer(status, contentType string, body []byte) bool {
 	c.reply.record.keep(&c.exchange)
 	c.in.consumed()
-	if !c.readBody() {
+	if !c.skipBody() {
 		return false
 	}
 	c.in.consumed()
-	b := http1.AppendStatusLine(nil, 1, status)
-	b = c.srv.commonFields(b)
-	b = http1.AppendField(b, "Content-Type", contentType)
-	b = http1.AppendContentLength(b, int64(len(body)))
+	code, _ := http1.StatusCode(status)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reply.begin(c)
-	b = http1.AppendEndOfHead(c.reply.appendConnection(b))
-	if c.isHead {
-		body = nil
+	c.reply.begin(&c.exchange)
+	last := c.reply.last
+	c.ownLocked(code, contentType, body)
+	return !last
+}
+
+// skipBody reads the request's body to its end, and keeps nothing of it.
+func (c *conn) skipBody() bool {
+	c.body.discard(c.srv)
+	if c.req.ContentLength == 0 && !c.req.Chunked {
+		c.body.whole = true
+		return true
 	}
-	code, _ := http1.StatusCode(status)
-	c.reply.refused(code)
-	c.reply.sent = int64(len(body))
-	c.sendLocked(b, body, nil)
-	c.endLocked()
-	return !c.reply.last
+	if c.req.Expect100 && c.in.empty() {
+		c.sendContinue()
+	}
+	c.stage.enter(stageBody)
+	c.body.chunks.Reset()
+	for left := c.req.ContentLength; ; {
+		data, done, verdict := c.bodyParts(&left)
+		if came, limit := c.body.came.Add(int64(len(data))), c.srv.cfg.MaxBody; limit > 0 && came > limit {
+			verdict = errTooLarge
+		}
+		switch {
+		case verdict != nil:
+			return c.refuse(verdict)
+		case done:
+			c.body.whole = true
+			return true
+		}
+		c.in.discard()
+		if !c.more() {
+			return false
+		}
+	}
 }

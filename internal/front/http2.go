@@ -68,7 +68,7 @@ func newHTTP2Server(s *Server) *http2Server {
 			MaxReadFrameSize:              o.MaxFrame,
 			MaxReceiveBufferPerStream:     o.Window,
 			MaxReceiveBufferPerConnection: connectionWindow(o),
-			WriteByteTimeout:              writeLimit,
+			WriteByteTimeout:              s.times.write,
 		},
 	}
 	h.base.Protocols.SetHTTP2(true)
@@ -102,7 +102,7 @@ func (h *http2Server) close() {
 func (h *http2Server) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
-		return c.nc, nil
+		return c.tls, nil
 	case <-h.stop:
 		return nil, net.ErrClosed
 	}
@@ -115,21 +115,16 @@ func (h *http2Server) Close() error { return nil }
 // Addr is what a net.Listener has. There is no address.
 func (h *http2Server) Addr() net.Addr { return &net.TCPAddr{} }
 
-// stageStreams is of a connection of HTTP/2 from its first stream on: net/http
-// times it when it is idle, and streams are timed one by one. Before that it is
-// timed as one of HTTP/1.1: net/http asks nobody to leave who has not begun.
-const stageStreams = stageLinger + 1
-
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
 	h := c.srv.http2
 	k := &carried{c, make(chan struct{})}
-	h.carried.Store(c.nc, k)
+	h.carried.Store(c.tls, k)
 	select {
 	case h.conns <- c:
 		<-k.ended
 	case <-c.srv.stop: // base may have stopped accepting
-		h.carried.Delete(c.nc)
+		h.carried.Delete(c.tls)
 	}
 }
 

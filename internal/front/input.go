@@ -39,7 +39,7 @@ type input struct {
 
 func (in *input) init(c *conn) {
 	in.c = c
-	in.read, in.serve, in.pass = in.tryRead, in.tryServe, in.tryPass
+	in.read, in.serve, in.pass = in.tryFill, in.tryServe, in.tryPass
 }
 
 func (in *input) empty() bool    { return in.r == in.w }
@@ -108,19 +108,33 @@ func (in *input) fillServing() error {
 // tryServe reads and serves without blocking; it reports false if it must
 // wait for the next request.
 func (in *input) tryServe(fd uintptr) bool {
+	in.polled()
 	for {
 		if !in.tryRead(fd) {
 			return false
 		}
 		in.w += in.n
-		full := in.w == len(in.buf)
+		more := in.w == len(in.buf) || in.c.tls != nil // which may hold more than it gave
 		if in.err != nil || !in.c.simple() {
 			return true
 		}
-		if !full {
+		if !more {
 			return false
 		}
 	}
+}
+
+// polled notes that raw.Read has called: there may be more to read than before.
+func (in *input) polled() {
+	if in.c.tls != nil {
+		in.c.records.drained = false
+	}
+}
+
+// tryFill is tryRead, called by raw.Read.
+func (in *input) tryFill(fd uintptr) bool {
+	in.polled()
+	return in.tryRead(fd)
 }
 
 // tryRead reads without blocking; it reports false if it must wait.
@@ -139,22 +153,33 @@ func (in *input) tryRead(fd uintptr) bool {
 
 // readTo reads to p without blocking; it reports false if it must wait.
 func (in *input) readTo(fd uintptr, p []byte) bool {
+	if in.c.tls != nil {
+		in.n, in.err = in.c.records.readSealed(fd, p)
+		return in.err != error(errWouldBlock)
+	}
+	n, errno := readSocket(fd, p)
+	switch {
+	case errno != 0:
+		in.n, in.err = 0, errno
+	case n == 0:
+		in.n, in.err = 0, io.EOF
+	default:
+		in.n, in.err = n, nil
+	}
+	return errno != syscall.EAGAIN
+}
+
+// readSocket is read(2).
+func readSocket(fd uintptr, p []byte) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		switch {
-		case errno == syscall.EINTR:
+		switch errno {
+		case syscall.EINTR:
 			continue
-		case errno == syscall.EAGAIN:
-			in.n, in.err = 0, errno
-			return false
-		case errno != 0:
-			in.n, in.err = 0, errno
-		case n == 0:
-			in.n, in.err = 0, io.EOF
-		default:
-			in.n, in.err = int(n), nil
+		case 0:
+			return int(n), 0
 		}
-		return true
+		return 0, errno
 	}
 }
 
@@ -168,7 +193,7 @@ func (in *input) moveTo(p []byte) (n int, err error) {
 	}
 	in.release()
 	if in.c.raw == nil {
-		return in.c.nc.Read(p)
+		return in.c.reader().Read(p)
 	}
 	in.past = p
 	defer func() { in.past = nil }()
@@ -178,7 +203,10 @@ func (in *input) moveTo(p []byte) (n int, err error) {
 	return in.n, in.err
 }
 
-func (in *input) tryPass(fd uintptr) bool { return in.readTo(fd, in.past) }
+func (in *input) tryPass(fd uintptr) bool {
+	in.polled()
+	return in.readTo(fd, in.past)
+}
 
 // fillNow reads what is there, and reports whether that was anything.
 func (in *input) fillNow() bool {
@@ -186,9 +214,17 @@ func (in *input) fillNow() bool {
 		return false
 	}
 	in.n = 0
-	err := in.c.raw.Read(func(fd uintptr) bool { in.tryRead(fd); return true })
+	err := in.c.raw.Read(func(fd uintptr) bool { in.tryFill(fd); return true })
 	in.w += in.n
 	return err == nil && in.n > 0
+}
+
+// reader is what a connection that is no socket is read from.
+func (c *conn) reader() io.Reader {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.nc
 }
 
 // fillCopy reads through the connection's own Read.
@@ -196,7 +232,7 @@ func (in *input) fillCopy() error {
 	if in.buf == nil {
 		in.buf = smallInputs.Get().(*[smallInput]byte)[:]
 	}
-	n, err := in.c.nc.Read(in.buf[in.w:])
+	n, err := in.c.reader().Read(in.buf[in.w:])
 	in.w += n
 	if n > 0 {
 		return nil
@@ -249,10 +285,7 @@ func (in *input) grow(size int) {
 
 // pendingBytes is how many bytes the kernel holds for us.
 func (in *input) pendingBytes() (n int) {
-	err := in.c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unixFIONREAD) })
-	if err != nil {
-		return 0
-	}
+	_ = in.c.raw.Control(func(fd uintptr) { n = unreadBytes(int(fd)) })
 	return n
 }
 

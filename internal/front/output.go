@@ -1,13 +1,10 @@
 package front
 
 import (
-	"errors"
 	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
-
-	"girin/internal/sched"
 )
 
 // scratch is room for a head and a small body.
@@ -15,56 +12,89 @@ type scratch [16 << 10]byte
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// output is what a client has not taken yet. All of it is under conn.mu.
+// output is what a client has not taken yet. What is not atomic is under
+// conn.mu.
 type output struct {
 	c     *conn
-	busy  bool            // drain writes; others only append
-	cut   bool            // end without the client thinking that it has all
-	queue []byte          // waits for drain
-	file  *sched.FileBody // follows the queue, and ends the response
+	busy  bool      // drain writes; others only append
+	cut   bool      // end without the client thinking that it has all
+	queue []byte    // queue[at:] waits for drain
+	at    int       // of queue
+	file  *fileBody // follows the queue, and ends the response
+	pace  pace
 
-	writing int // bytes that drain has taken from queue and not written
-	write   func(fd uintptr) bool
-	vec     [3]syscall.Iovec
-	total   int
-	n       int
-	errno   syscall.Errno
+	write, wait, send func(fd uintptr) bool // passed to raw.Write; made once
+
+	vec   [3]syscall.Iovec
+	total int
+	n     int
+	errno syscall.Errno
 }
 
 func (o *output) init(c *conn) {
 	o.c = c
-	o.write = o.tryWrite
+	o.write, o.wait, o.send = o.tryWrite, o.untilWritten, o.trySendFile
 }
 
 // waiting is how many bytes the client has not taken.
-func (o *output) waiting() int { return len(o.queue) + o.writing }
+func (o *output) waiting() int { return len(o.queue) - o.at }
 
+// clearLocked forgets what waits.
 func (o *output) clearLocked() {
-	o.c.srv.queued.Add(-int64(len(o.queue)))
-	o.queue = nil
+	o.c.srv.queued.Add(-int64(o.waiting()))
+	o.queue, o.at = nil, 0
 }
 
-// sendLocked writes head, body and end: at once what the socket takes, later
-// the rest.
-func (c *conn) sendLocked(head, body, end []byte) {
+// tookLocked notes that the client's side has the queue's first n bytes.
+func (o *output) tookLocked(n int) {
+	o.at += n
+	o.c.srv.queued.Add(-int64(n))
+	switch {
+	case o.at == len(o.queue):
+		o.queue, o.at = nil, 0
+	case o.at >= compactFrom && o.at > len(o.queue)/2:
+		o.queue = o.queue[:copy(o.queue, o.queue[o.at:])]
+		o.at = 0
+	}
+}
+
+// compactFrom is how much of a queue must be written before what is left is
+// moved to its front.
+const compactFrom = 256 << 10
+
+// writeLocked writes what belongs together: at once what the socket takes, later
+// the rest. The room behind head may be used to make one piece of it.
+func (c *conn) writeLocked(head, body, end []byte) {
 	if c.dead {
 		return
 	}
-	o := &c.out
-	total := len(head) + len(body) + len(end)
-	if o.busy || total == 0 {
-		o.appendLocked(0, head, body, end)
+	if c.tls != nil {
+		c.sealLocked(head, body, end)
 		return
 	}
-	if c.raw == nil {
-		o.startLocked(0, head, body, end)
-		return
-	}
-	if total <= cap(head) {
+	if len(head)+len(body)+len(end) <= cap(head) {
 		head = append(append(head, body...), end...)
 		body, end = nil, nil
 	}
-	o.set(head, body, end)
+	c.passLocked(head, body, end)
+}
+
+// passLocked is writeLocked for bytes as they go over the wire.
+func (c *conn) passLocked(parts ...[]byte) {
+	o := &c.out
+	if o.busy {
+		o.appendLocked(0, parts)
+		return
+	}
+	o.set(parts)
+	if o.total == 0 {
+		return
+	}
+	if c.raw == nil {
+		o.appendLocked(0, parts)
+		o.startLocked()
+		return
+	}
 	if err := c.raw.Write(o.write); err != nil {
 		o.errno = syscall.EPIPE
 	}
@@ -72,32 +102,13 @@ func (c *conn) sendLocked(head, body, end []byte) {
 	switch {
 	case o.errno != 0 && o.errno != syscall.EAGAIN:
 		c.lostLocked()
-	case o.n < total:
-		o.startLocked(o.n, head, body, end)
+	case o.n < o.total:
+		o.appendLocked(o.n, parts)
+		o.startLocked()
 	}
 }
 
-// lostLocked notes that the client can no longer be reached.
-func (c *conn) lostLocked() {
-	if c.reply.running {
-		c.srv.cfg.Queue.Cancel(&c.call)
-	}
-	c.dieLocked()
-	c.closeSoon()
-}
-
-// closeSoon closes the connection, which ends its goroutine's reading. Close
-// itself waits until nobody reads, and who reads may wait for mu.
-func (c *conn) closeSoon() {
-	nc := c.transport()
-	c.srv.done.Add(1) // not from zero: the connection's goroutine still counts
-	go func() {
-		defer c.srv.done.Done()
-		nc.Close()
-	}()
-}
-
-func (o *output) set(parts ...[]byte) {
+func (o *output) set(parts [][]byte) {
 	o.total, o.n, o.errno = 0, 0, 0
 	n := 0
 	for _, p := range parts {
@@ -133,15 +144,14 @@ func (o *output) tryWrite(fd uintptr) bool {
 	}
 }
 
-// startLocked queues what follows the first skip bytes and starts drain.
-func (o *output) startLocked(skip int, parts ...[]byte) {
-	o.appendLocked(skip, parts...)
-	o.busy = true
-	o.c.stage.enter(stageWrite)
-	o.c.startDrain()
+// untilWritten writes what the socket takes; it reports false if that is
+// nothing yet.
+func (o *output) untilWritten(fd uintptr) bool {
+	o.tryWrite(fd)
+	return o.errno != syscall.EAGAIN
 }
 
-func (o *output) appendLocked(skip int, parts ...[]byte) {
+func (o *output) appendLocked(skip int, parts [][]byte) {
 	before := len(o.queue)
 	for _, p := range parts {
 		k := min(skip, len(p))
@@ -151,16 +161,15 @@ func (o *output) appendLocked(skip int, parts ...[]byte) {
 	o.c.srv.queued.Add(int64(len(o.queue) - before))
 }
 
-// writeStep is the most that is written before the worker hears of it, and
-// writeLimit how long a client may take for none of it.
-const (
-	writeStep  = 64 << 10
-	writeLimit = 60 * time.Second
-)
-
-// startDrain starts drain. It needs mu and a connection that is not dead: then
-// its goroutine still counts, and done is not counted from zero.
-func (c *conn) startDrain() {
+// startLocked starts drain if it does not run. It needs a connection that is
+// not dead: then its goroutine still counts, and done is not counted from zero.
+func (o *output) startLocked() {
+	if o.busy {
+		return
+	}
+	o.busy = true
+	o.pace.waits.Store(true)
+	c := o.c
 	c.srv.done.Add(1)
 	go func() {
 		defer c.srv.done.Done()
@@ -168,69 +177,43 @@ func (c *conn) startDrain() {
 	}()
 }
 
-// drain writes the queue, and all that is added meanwhile, then ends.
-func (c *conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer func() {
-		if p := recover(); p != nil {
-			c.panicked(p)
-			c.out.busy = false
-			c.lostLocked()
-		}
+// lostLocked notes that the client can no longer be reached.
+func (c *conn) lostLocked() {
+	if c.reply.running {
+		c.srv.cfg.Queue.Cancel(&c.call)
+	}
+	c.dieLocked()
+	c.closeSoon()
+}
+
+// dieLocked says that nothing can be written any more.
+func (c *conn) dieLocked() {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	c.out.clearLocked()
+	c.loggedLocked()
+	c.changed.Broadcast()
+}
+
+// closeSoon closes the connection, which ends its goroutine's reading. Close
+// itself waits until nobody reads, and who reads may wait for mu.
+func (c *conn) closeSoon() {
+	c.srv.done.Add(1) // not from zero: the connection's goroutine still counts
+	go func() {
+		defer c.srv.done.Done()
+		c.nc.Close()
 	}()
-	c.drainLocked()
-	c.out.busy = false
-	switch {
-	case c.dead:
-		c.changed.Broadcast()
-	case c.reply.running:
-		c.stage.enter(stageBusy)
-	default:
-		c.writtenLocked()
-	}
 }
 
-func (c *conn) drainLocked() {
-	for !c.dead && len(c.out.queue) > 0 {
-		c.out.writing = len(c.out.queue)
-		b := c.out.queue
-		c.out.queue = nil
-		c.writeQueueLocked(b)
-	}
-	if c.out.file != nil {
-		c.sendFileLocked()
-		c.reply.running = false
-		c.releaseRequest()
-	}
-}
+// pace is how a client takes what waits for it.
+type pace struct {
+	waits atomic.Bool  // drain runs
+	wrote atomic.Int64 // bytes that drain has written
 
-// writeUnlocked frees the lock while it writes. It gives up when the client has
-// taken nothing for writeLimit.
-func (c *conn) writeUnlocked(b []byte) (n int, err error) {
-	c.mu.Unlock()
-	defer c.mu.Lock()
-	injectFault(faultInWriter, &c.exchange)
-	_ = c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
-	return c.nc.Write(b)
-}
+	expired bool // guarded by conn.mu: the sweeper ended the writing
 
-// writeQueueLocked writes b in steps. The lock is free while it waits.
-func (c *conn) writeQueueLocked(b []byte) {
-	for len(b) > 0 && !c.dead {
-		n, err := c.writeUnlocked(b[:min(len(b), writeStep)])
-		b = b[n:]
-		c.out.writing -= n
-		c.srv.queued.Add(-int64(n))
-		if err != nil && !(n > 0 && errors.Is(err, errWriteTimeout)) {
-			if errors.Is(err, errWriteTimeout) {
-				c.srv.cfg.Log.Debugf("client %s read nothing for %v", c.peer.addr, writeLimit)
-			}
-			c.srv.queued.Add(-int64(len(b)))
-			c.out.writing = 0
-			c.lostLocked()
-			return
-		}
-		c.grantLocked()
-	}
+	// Of the sweeper.
+	looked, since, acked int64
 }

@@ -41,15 +41,14 @@ var errProxyLate = fmt.Errorf("its PROXY header did not come within %v", proxyLi
 // readProxyHeader takes the header from the connection and reports whether
 // there was a good one.
 func (c *conn) readProxyHeader() bool {
-	nc := c.transport()
+	nc := c.nc
 	if !c.srv.cfg.Proxy.Allow.contain(nc.RemoteAddr()) {
 		c.srv.warned.once(c.srv, "proxy "+c.peer.addr, "connections from "+c.peer.addr+
 			" are refused: it is not in proxy_allow_ips")
 		return false
 	}
-	_ = nc.SetReadDeadline(time.Now().Add(proxyLimit))
+	c.stage.enter(stageProxy)
 	h, err := takeProxyHeader(nc.(syscall.Conn), c.srv.cfg.Proxy.Versions)
-	_ = nc.SetReadDeadline(noDeadline)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) { // whose text has the port
 			err = errProxyLate
@@ -64,6 +63,7 @@ func (c *conn) readProxyHeader() bool {
 		c.peer.facts = append(c.peer.facts, fact{"PROXY_ADDR", h.destination.Addr().Unmap().String()},
 			fact{"PROXY_PORT", portOf(h.destination.Port())})
 	}
+	c.stage.enter(stageNew)
 	return true
 }
 

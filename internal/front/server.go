@@ -38,11 +38,13 @@ type Config struct {
 	Log          *logs.ErrorLog
 	Clock        func() int64 // CLOCK_MONOTONIC, ns
 	Ready        func() bool  // a worker is ready
+	Hurry        int          // of tests: all limits on clients are so many times shorter; 0: as they are
 }
 
 // Server accepts connections and serves them.
 type Server struct {
 	cfg      Config
+	times    times
 	pid      int
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
@@ -84,7 +86,7 @@ type listener struct {
 
 // New returns a server; Serve and Start launch it.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
 	s.http2 = newHTTP2Server(s)

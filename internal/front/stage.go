@@ -1,17 +1,33 @@
 package front
 
 import (
+	"errors"
 	"os"
 	"sync/atomic"
 	"time"
 )
 
-var errWriteTimeout = os.ErrDeadlineExceeded
-
 // stage is what a connection does, for the sweeper to time: it counts changes,
-// so that nobody needs to look at a clock to enter one.
+// so that nobody needs to look at a clock to enter one. How long each may last
+// is in one place, limitOf; nobody else sets a deadline for reading. For
+// writing there is one limit in every stage: see sweeper.judgeWriting.
+//
+//	stage      what is awaited                       for how long
+//	proxy      the PROXY header                      times.proxy
+//	handshake  all of TLS's handshake                times.handshake
+//	new        the first byte                        times.head
+//	head       the rest of a head                    times.head
+//	body       the rest of a body                    times.body, and more for what comes
+//	busy       the application, or a slow client     its own deadlines
+//	idle       the next request                      keep-alive
+//	linger     the client's end of the connection    times.linger
+//	streams    (HTTP/2) whatever comes               its own deadlines
+//
+// The sweeper ends a stage by making its read fail. It says for which change
+// it did, so that a stage which began in the very moment is not ended.
 type stage struct {
-	word atomic.Uint32 // changes<<3 | what
+	word   atomic.Uint32 // changes<<4 | what
+	judged atomic.Uint32 // the word whose time is over; 0: none
 
 	// nudged is set when the sweeper ends a read only to have it made again.
 	// tryServe leaves the poller's edge unused when a client leaves together
@@ -26,17 +42,21 @@ type stage struct {
 }
 
 const (
-	stageNew    = iota // no byte has come yet
-	stageHead          // a head has begun
-	stageBody          // a body is being read
-	stageBusy          // the application has it
-	stageWrite         // a response waits for the client
-	stageIdle          // between requests
-	stageLinger        // the last response is sent
+	stageNew = iota
+	stageProxy
+	stageHandshake
+	stageHead
+	stageBody
+	stageBusy
+	stageIdle
+	stageLinger
+	stageStreams
+
+	stageBits = 4
 )
 
 func (s *stage) enter(what uint32) {
-	s.word.Store((s.word.Load()&^7 + 8) | what)
+	s.word.Store((s.word.Load()>>stageBits+1)<<stageBits | what)
 }
 
 // note notes since when the stage is what it is, and reports whether it has
@@ -49,92 +69,39 @@ func (s *stage) note(word uint32, now int64) (changed bool) {
 	return true
 }
 
-func (s *stage) now() uint32 { return s.word.Load() & 7 }
+func (s *stage) now() uint32 { return s.word.Load() & (1<<stageBits - 1) }
 
-// How long a connection may stay in a stage.
-const (
-	headLimit   = 20 * time.Second
-	lingerLimit = 2 * time.Second
-	drainLimit  = 2 * time.Second // idle, while the server stops
-	bodyLimit   = 20 * time.Second
-	bodyRate    = 500 // bytes that buy a second more
-)
+// expireRead ends the stage that word stands for.
+func (c *conn) expireRead(word uint32) {
+	c.stage.judged.Store(word)
+	_ = c.nc.SetReadDeadline(longAgo)
+}
 
-const sweepEvery = 250 * time.Millisecond
+// nudge has a read made again.
+func (c *conn) nudge() {
+	c.stage.nudged.Store(true)
+	_ = c.nc.SetReadDeadline(longAgo)
+}
+
+// unlessNudged judges a read's end: unless the stage's time is over it goes on
+// reading when the sweeper has ended the read.
+func (c *conn) unlessNudged(err error) error {
+	for errors.Is(err, os.ErrDeadlineExceeded) && !c.overdue() {
+		err = c.in.fill()
+	}
+	return err
+}
+
+// overdue clears the deadline by which the sweeper has ended a read, and
+// reports whether it did so because the present stage's time is over.
+func (c *conn) overdue() bool {
+	_ = c.nc.SetReadDeadline(noDeadline)
+	c.stage.nudged.Store(false)
+	judged := c.stage.judged.Swap(0)
+	return judged != 0 && judged == c.stage.word.Load()
+}
 
 var (
 	noDeadline = time.Time{}
 	longAgo    = time.Unix(1, 0)
 )
-
-// sweeper ends what has taken too long. One goroutine looks at all
-// connections, which costs 0.1 ms for 10,000; a timer for each would cost two
-// changes per request.
-func (s *Server) sweeper() {
-	defer s.done.Done()
-	t := time.NewTicker(sweepEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case now := <-t.C:
-			s.second.Store(now.Unix())
-			s.sweep(s.cfg.Clock())
-		}
-	}
-}
-
-func (s *Server) sweep(now int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		if word := c.stage.word.Load(); c.stage.note(word, now) {
-			continue
-		} else if c.raw != nil && (word&7 == stageBusy || word&7 == stageIdle) && c.stage.looked != word {
-			c.stage.looked = word
-			c.stage.nudged.Store(true)
-			_ = c.nc.SetReadDeadline(longAgo)
-			continue
-		}
-		if limit := s.limitOf(c); limit > 0 && now-c.stage.since > int64(limit) {
-			_ = c.nc.SetReadDeadline(longAgo)
-		}
-	}
-	if s.filesFull() {
-		s.evictLocked()
-	}
-	s.relieveLocked(now)
-	s.left.Broadcast() // who waits for room may find another to evict
-}
-
-// limitOf is how long c may stay in its stage; 0: for ever.
-func (s *Server) limitOf(c *conn) time.Duration {
-	switch c.stage.now() {
-	case stageNew, stageIdle:
-		limit := s.cfg.KeepAlive
-		if c.stage.now() == stageNew {
-			limit = headLimit
-		}
-		if s.drainBegan > 0 {
-			idle := max(s.drainBegan-c.stage.since, 0) // when the draining began
-			limit = min(limit, time.Duration(idle)+drainLimit)
-		}
-		return limit
-	case stageHead:
-		return headLimit
-	case stageBody:
-		return bodyLimit + time.Duration(c.body.came.Load())*time.Second/bodyRate
-	case stageLinger:
-		return lingerLimit
-	}
-	return 0
-}
-
-// afterHalfClose runs f if the request is still queued some time after its
-// client closed its sending side. The returned function calls it off.
-func (s *Server) afterHalfClose(f func()) (stop func() bool) {
-	return time.AfterFunc(halfCloseGrace, f).Stop
-}
-
-const halfCloseGrace = 200 * time.Millisecond

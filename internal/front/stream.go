@@ -165,13 +165,13 @@ func (st *stream) own(status, contentType string, body []byte) {
 // send sends a whole response of the front's own.
 func (st *stream) send(status int, contentType string, body []byte) {
 	b := http1.AppendStatusLine(nil, 1, "")
-	b = st.srv.commonFields(b)
+	b = textHead{&st.exchange}.appendDate(append(b, serverLine...))
 	b = http1.AppendField(b, "Content-Type", contentType)
 	b = http1.AppendContentLength(b, int64(len(body)))
 	if status == 503 {
 		b = append(b, "Retry-After: 1\r\n"...)
 	}
-	st.reply.refused(status)
+	st.reply.started, st.reply.status = true, status
 	st.writeHead(http1.AppendEndOfHead(b))
 	if !st.isHead {
 		st.reply.sent = int64(len(body))
@@ -239,7 +239,7 @@ func (st *stream) submit() bool {
 	}
 	st.reply = reply{
 		running: true, keep: true, head: st.isHead, whole: true, minor: st.req.Minor, remain: -1,
-		streamed: true, record: st.reply.record,
+		record: st.reply.record,
 	}
 	st.carrier.unread.enter(st)
 	if err := queue.Submit(&st.call); err != nil {
@@ -251,3 +251,12 @@ func (st *stream) submit() bool {
 	}
 	return true
 }
+
+// streamHead is a head of which net/http makes one of HTTP/2: the stream tells
+// how the body ends.
+type streamHead struct{ textHead }
+
+func (streamHead) appendEndless(b []byte) []byte     { return b }
+func (streamHead) appendEnd(b []byte, _ bool) []byte { return http1.AppendEndOfHead(b) }
+
+func (st *stream) headEncoder() headEncoder { return streamHead{textHead{&st.exchange}} }

@@ -168,33 +168,33 @@ func readAuthorities(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// handshakeLimit is how long a client may take for the whole handshake.
-const handshakeLimit = 10 * time.Second
-
 // handshake does the TLS handshake and notes what the application is told of
 // it. Clients fail at it all the time, so it is worth no more than a debug line.
-func (c *conn) handshake(tc *tls.Conn) bool {
-	_ = tc.SetDeadline(time.Now().Add(handshakeLimit))
-	err := tc.Handshake()
-	_ = tc.SetDeadline(noDeadline)
+func (c *conn) handshake() bool {
+	c.stage.enter(stageHandshake)
+	err := c.tls.Handshake()
+	c.flush()
 	if err != nil {
 		c.srv.cfg.Log.Debugf("TLS handshake with %s: %v", c.peer.addr, err)
-		answerCleartext(err)
+		c.answerCleartext(err)
+		c.waitOutput()
 		return false
 	}
-	state := tc.ConnectionState()
+	c.stage.enter(stageNew)
+	state := c.tls.ConnectionState()
 	c.peer.facts = append(c.peer.facts, tlsFacts(&state)...)
 	return true
 }
 
 // answerCleartext tells a client that speaks HTTP where TLS is spoken.
-func answerCleartext(err error) {
+func (c *conn) answerCleartext(err error) {
 	var header tls.RecordHeaderError
 	if !errors.As(err, &header) || header.Conn == nil || !looksLikeHTTP(header.RecordHeader) {
 		return
 	}
-	_ = header.Conn.SetWriteDeadline(time.Now().Add(lingerLimit))
-	_, _ = header.Conn.Write([]byte("HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" +
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passLocked([]byte("HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" +
 		"this port speaks HTTPS\n"))
 }
 
@@ -211,8 +211,7 @@ func looksLikeHTTP(record [5]byte) bool {
 // section 6.1), and by a reset where the end of the connection is the end of
 // the body (RFC 9112 section 6.3).
 func (c *conn) cut() {
-	nc := c.transport()
-	if tcp, ok := nc.(interface{ SetLinger(int) error }); ok && !c.reply.chunked && c.reply.remain < 0 {
+	if tcp, ok := c.nc.(interface{ SetLinger(int) error }); ok && !c.reply.chunked && c.reply.remain < 0 {
 		_ = tcp.SetLinger(0)
 	}
 	c.closeSoon()

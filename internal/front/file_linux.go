@@ -1,0 +1,28 @@
+package front
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// trySendFile sends what the socket takes of the file; it reports false if that
+// is nothing yet.
+func (o *output) trySendFile(fd uintptr) bool {
+	at := o.file.at
+	for {
+		n, err := unix.Sendfile(int(fd), int(o.file.file.Fd()), &at, int(min(o.file.left, fileStep)))
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err != nil:
+			o.errno = syscall.EIO
+			errors.As(err, &o.errno)
+		}
+		o.n = max(n, 0)
+		return true
+	}
+}

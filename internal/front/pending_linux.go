@@ -1,5 +1,0 @@
-package front
-
-import "golang.org/x/sys/unix"
-
-const unixFIONREAD = unix.TIOCINQ

@@ -1,0 +1,16 @@
+package front
+
+import "golang.org/x/sys/unix"
+
+// unreadBytes is how many bytes of a socket wait to be read, unsent how many were
+// written that its other end has not acknowledged.
+func unreadBytes(fd int) int { return ioctl(fd, unix.TIOCINQ) }
+func unsent(fd int) int      { return ioctl(fd, unix.TIOCOUTQ) }
+
+func ioctl(fd int, request uint) int {
+	n, err := unix.IoctlGetInt(fd, request)
+	if err != nil {
+		return 0
+	}
+	return n
+}

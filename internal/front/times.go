@@ -1,0 +1,70 @@
+package front
+
+import "time"
+
+// How long clients may take.
+const (
+	headLimit      = 20 * time.Second
+	handshakeLimit = 10 * time.Second // for the whole handshake
+	lingerLimit    = 2 * time.Second
+	drainLimit     = 2 * time.Second // idle, while the server stops
+	bodyLimit      = 20 * time.Second
+	bodyRate       = 500              // bytes that buy a second more
+	writeLimit     = 60 * time.Second // for none of what waits for the client
+
+	sweepEvery     = 250 * time.Millisecond
+	halfCloseGrace = 200 * time.Millisecond
+)
+
+// times are the limits of a server. Tests shorten all of them by one factor.
+type times struct {
+	head, proxy, handshake, linger, drain, body, bodySecond,
+	write, sweep, halfClose time.Duration
+}
+
+func newTimes(hurry int) times {
+	by := time.Duration(max(hurry, 1))
+	return times{
+		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
+		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
+		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by,
+	}
+}
+
+// limitOf is how long c may stay in its stage; 0: for ever.
+func (s *Server) limitOf(c *conn) time.Duration {
+	t := &s.times
+	switch c.stage.now() {
+	case stageNew:
+		return s.unlessDraining(c, t.head)
+	case stageIdle:
+		return s.unlessDraining(c, s.cfg.KeepAlive)
+	case stageProxy:
+		return t.proxy
+	case stageHandshake:
+		return t.handshake
+	case stageHead:
+		return t.head
+	case stageBody:
+		return t.body + time.Duration(c.body.came.Load())*t.bodySecond/bodyRate
+	case stageLinger:
+		return t.linger
+	}
+	return 0
+}
+
+// unlessDraining is the limit of a stage in which the client owes nothing: while
+// the server stops it is short, and begins then.
+func (s *Server) unlessDraining(c *conn, limit time.Duration) time.Duration {
+	if s.drainBegan == 0 {
+		return limit
+	}
+	idle := max(s.drainBegan-c.stage.since, 0) // when the draining began
+	return min(limit, time.Duration(idle)+s.times.drain)
+}
+
+// afterHalfClose runs f if the request is still queued some time after its
+// client closed its sending side. The returned function calls it off.
+func (s *Server) afterHalfClose(f func()) (stop func() bool) {
+	return time.AfterFunc(s.times.halfClose, f).Stop
+}
