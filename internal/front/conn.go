@@ -89,10 +89,10 @@ func (c *conn) finish() {
 		c.srv.panicked(p)
 	}
 	c.abandon()
-	c.logLeft()
 	c.nc.Close()
 	c.in.release()
-	c.dropBody()
+	c.body.discard(c.srv)
+	c.srv.cfg.Queue.Unreserve(&c.call)
 	c.srv.forget(c)
 }
 
@@ -270,9 +270,6 @@ func (c *conn) refuse(verdict *http1.Error) bool {
 	if !c.waitReply() {
 		return false
 	}
-	c.knowHead()
-	c.refused(verdict.Status, verdict.Reason)
-	c.dropBody() // others may need its room while the client lingers
 	c.sendLast(verdict.Status, verdict.Reason)
 	c.linger()
 	return false

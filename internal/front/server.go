@@ -69,12 +69,11 @@ type Server struct {
 	scriptByField bool         // such peers may tell SCRIPT_NAME
 	http2         *http2Server
 
-	stop     chan struct{}
-	once     sync.Once // closes stop
-	done     sync.WaitGroup
-	warned   warned
-	clocks   proxyClocks
-	refusals refusals
+	stop   chan struct{}
+	once   sync.Once // closes stop
+	done   sync.WaitGroup
+	warned warned
+	clocks proxyClocks
 }
 
 // listener is a socket that accepts, and what its requests have in common.

@@ -181,7 +181,6 @@ func (st *stream) send(status int, contentType string, body []byte) {
 
 // refuse answers with a verdict of the front's own.
 func (st *stream) refuse(verdict *http1.Error) {
-	st.refused(verdict.Status, verdict.Reason)
 	st.send(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
 	st.ended()
 }
