@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +27,7 @@ func runServe(env *program.Env, args []string) int {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		return program.Failed
 	}
-	source := config.Source{Args: args, Env: env.Environ, Dir: dir}
-	cfg, warnings, err := source.Load(context.Background())
+	cfg, warnings, err := config.Load(args, env.Environ, dir)
 	if err != nil {
 		return loadFailed(env, err)
 	}
@@ -53,7 +51,9 @@ func runServe(env *program.Env, args []string) int {
 	if cfg.CheckConfig || cfg.PrintConfig {
 		return checkApp(env, cfg)
 	}
-	return serve.Run(env, cfg, source)
+	return serve.Run(env, cfg, func() (*config.Config, []config.Warning, error) {
+		return config.Load(args, env.Environ, dir)
+	})
 }
 
 // loadFailed reports each error of config.Load on a line of its own.

@@ -11,6 +11,7 @@ import (
 // record is what the access log needs of a request when its response ends:
 // a copy of its head, made only if there is such a log.
 type record struct {
+	kept   bool // of the present request, whether or not there is a log
 	on     bool
 	began  int64 // ns
 	head   []byte
@@ -22,6 +23,7 @@ type record struct {
 
 // keep copies what will be logged.
 func (r *record) keep(x *exchange) {
+	r.kept = true
 	r.on = x.srv.cfg.Access != nil
 	if !r.on {
 		return
@@ -33,7 +35,10 @@ func (r *record) keep(x *exchange) {
 	r.target = r.copy(req.Target)
 	r.path = r.copy(req.Path)
 	r.query = r.copy(req.Query)
-	r.proto = x.protocol()
+	r.proto = ""
+	if len(req.Method) > 0 { // else no request line was read
+		r.proto = x.protocol()
+	}
 	r.fields = r.fields[:0]
 	for i := range req.Fields {
 		f := &req.Fields[i]
@@ -49,15 +54,34 @@ func (r *record) copy(b []byte) []byte {
 	return r.head[start:len(r.head):len(r.head)]
 }
 
+// statusLeft is logged where the client left before any of its answer was sent,
+// as nginx logs it.
+const statusLeft = 499
+
 // ended counts and logs the response that has ended. It needs mu.
 func (x *exchange) ended() {
+	if x.reply.status == 0 {
+		x.reply.status = statusLeft
+	}
 	x.srv.cfg.Metrics.Answered(x.reply.status, x.reply.sent)
 	x.logAccess()
+}
+
+// logLeft logs a request whose client left before its body had come: no answer
+// has begun.
+func (c *conn) logLeft() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := &c.reply; r.record.on && !r.running && !r.given {
+		r.status, r.sent = statusLeft, 0
+		c.logAccess()
+	}
 }
 
 // logAccess writes the line of the response that has ended. It needs mu.
 func (x *exchange) logAccess() {
 	r := &x.reply.record
+	r.kept = false
 	if !r.on {
 		return
 	}

@@ -213,6 +213,9 @@ func (st *stream) fail(cause error) {
 		return
 	}
 	status, reason := st.srv.verdictOf(cause)
+	if status == 503 {
+		st.refused(status, reason)
+	}
 	st.send(status, plainText, []byte(reason+"\n"))
 }
 

@@ -59,6 +59,9 @@ func (a *app) Free(int, int) {
 	a.out--
 }
 
+func (a *app) Used() int64 { return 0 }
+func (a *app) Blocks() int { return a.blocks() }
+
 func (a *app) blocks() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,10 +122,27 @@ func (a *app) begin(packet []byte) {
 	a.done.Go(func() {
 		if head.Flags&wire.Spooled != 0 {
 			c.frame(wire.Fetch, 0, nil, nil)
-			c.body = <-c.fetched
+			if !c.fetch() {
+				c.dropped()
+				return
+			}
 		}
 		a.run(c)
 	})
+}
+
+// fetch waits for the spooled body, and reports whether somebody waits for the answer.
+func (c *appCall) fetch() bool {
+	for {
+		select {
+		case c.body = <-c.fetched:
+			return true
+		case n := <-c.granted:
+			if n == wire.Cancelled {
+				return false
+			}
+		}
+	}
 }
 
 func decodeEnviron(form wire.Form, b []byte) (env map[string]string, pairs int) {
@@ -157,7 +177,9 @@ func (c *appCall) frame(kind wire.Kind, flags wire.FrameFlags, head, body []byte
 		delete(c.app.running, c.id)
 		c.app.mu.Unlock()
 	}
-	c.app.queue.Frame(c.app, &f, head, body)
+	if err := c.app.queue.Frame(c.app, &f, head, body); err != nil {
+		panic(err)
+	}
 }
 
 func headBlock(status string, fields []string) []byte {
@@ -228,7 +250,7 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 	t.Helper()
 	a := &app{run: run, memory: make([]byte, wire.FlagTable+(8<<20)), used: wire.FlagTable, running: map[uint64]*appCall{}}
 	clock := func() int64 { return time.Now().UnixNano() }
-	a.queue = sched.New(sched.Config{Lane: a, Arena: a, Cells: 4096, Waits: 100, Window: 256 << 10, Clock: clock})
+	a.queue = sched.New(sched.Config{Lane: a, Arena: a, Cells: 4096, Waits: 100, Window: AnswerWindow, Clock: clock})
 	errorLog, out := openLog(t)
 	cfg := Config{
 		Queue: a.queue, Limits: http1.DefaultLimits(), MaxBody: 1 << 20, KeepAlive: time.Minute, MaxConns: 1000,
@@ -247,10 +269,11 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
-		} else if queued, spooled := s.queued.Load(), s.spool.Bytes(); queued != 0 || spooled != 0 {
-			t.Errorf("%d bytes are still counted as queued, %d as spooled", queued, spooled)
 		}
 		a.queue.Close()
+		if queued, spooled := s.queued.Load(), s.spool.Bytes(); queued != 0 || spooled != 0 {
+			t.Errorf("%d bytes are still counted as queued, %d as spooled", queued, spooled)
+		}
 		a.done.Wait()
 		if n := a.blocks(); n != 0 {
 			t.Errorf("%d blocks of the arena are still taken", n)

@@ -54,6 +54,12 @@ func (b *body) discard(s *Server) {
 	b.came.Store(0)
 }
 
+// dropBody gives back what a body takes that will not be answered any more.
+func (c *conn) dropBody() {
+	c.body.discard(c.srv)
+	c.srv.cfg.Queue.Unreserve(&c.call)
+}
+
 // readBody reads the request's body, into memory or a file. It reports false
 // if there is no request to go on with; then the client was told.
 func (c *conn) readBody() bool {
@@ -203,7 +209,7 @@ func (x *exchange) kept() *http1.Error {
 	if err := b.spool.Flush(); err != nil {
 		return x.spoolFault(err)
 	}
-	x.call.Spool, x.call.Length = b.spool.OS(), b.spool.Size()
+	x.call.Spool, x.call.Length = b.spool, b.spool.Size()
 	return nil
 }
 

@@ -89,10 +89,10 @@ func (c *conn) finish() {
 		c.srv.panicked(p)
 	}
 	c.abandon()
+	c.logLeft()
 	c.nc.Close()
 	c.in.release()
-	c.body.discard(c.srv)
-	c.srv.cfg.Queue.Unreserve(&c.call)
+	c.dropBody()
 	c.srv.forget(c)
 }
 
@@ -181,6 +181,8 @@ func (c *conn) submit() {
 	if err := c.srv.cfg.Queue.Submit(&c.call); err != nil {
 		c.srv.cfg.Queue.Unreserve(&c.call)
 		c.Fail(err)
+	} else {
+		c.body.spool = nil // the queue's, until no worker can ask for it
 	}
 	c.in.consumed()
 }
@@ -270,6 +272,9 @@ func (c *conn) refuse(verdict *http1.Error) bool {
 	if !c.waitReply() {
 		return false
 	}
+	c.knowHead()
+	c.refused(verdict.Status, verdict.Reason)
+	c.dropBody() // others may need its room while the client lingers
 	c.sendLast(verdict.Status, verdict.Reason)
 	c.linger()
 	return false

@@ -42,6 +42,8 @@ func (e *echo) Slot(int) (id, began uint64)           { return 0, 0 }
 func (e *echo) Promote()                              {}
 func (e *echo) Dump(uint64)                           {}
 func (e *echo) SendBody(uint64, *os.File, int64)      {}
+func (e *echo) Used() int64                           { return 0 }
+func (e *echo) Blocks() int                           { return 0 }
 func (e *echo) Grant(uint64, uint32)                  {}
 
 // loop is a client of a front whose worker is an echo.
@@ -103,7 +105,9 @@ func newLoop(t testing.TB) *loop {
 func (e *echo) answer() {
 	for id := range e.ids {
 		e.frame.ID = id
-		e.queue.Frame(e, &e.frame, e.head, e.body)
+		if err := e.queue.Frame(e, &e.frame, e.head, e.body); err != nil {
+			panic(err)
+		}
 	}
 }
 

@@ -71,8 +71,17 @@ func TestAClientThatLeavesFreesItsQueue(t *testing.T) {
 	queued := make(chan struct{})
 	s := serveApp(t, func(c *appCall) {
 		c.start("200 OK")
-		for range 8 {
-			c.block(make([]byte, 1<<20))
+		sent := 0
+		for room := AnswerWindow; room >= 0; { // until the client is waited for
+			for ; sent+64<<10 <= room; sent += 64 << 10 {
+				c.block(make([]byte, 64<<10))
+			}
+			select {
+			case n := <-c.granted:
+				room += int(n)
+			case <-time.After(100 * time.Millisecond):
+				room = -1
+			}
 		}
 		close(queued)
 		c.cancelled(t)

@@ -280,7 +280,7 @@ func TestHeadsThatLieAboutTheirFields(t *testing.T) {
 	for _, fields := range []uint16{0, 2, 1000} {
 		s := serveApp(t, func(c *appCall) {
 			head := headBlock("200 OK", []string{"A", "b"})
-			c.app.queue.Frame(c.app, &wire.Frame{
+			_ = c.app.queue.Frame(c.app, &wire.Frame{
 				ID: c.id, Kind: wire.Response, Flags: wire.Final | wire.Whole, Head: uint32(len(head)), Fields: fields,
 			}, head, nil)
 		})
@@ -494,12 +494,15 @@ func TestAResetCancels(t *testing.T) {
 func TestAClientThatLeavesCancelsTheStream(t *testing.T) {
 	s := serveApp(t, func(c *appCall) {
 		c.start("200 OK")
+		sent := make(chan struct{})
 		go func() {
+			defer close(sent)
 			for range 1000 {
 				c.block(make([]byte, 1000))
 			}
 		}()
 		c.cancelled(t)
+		<-sent
 		c.fail()
 	})
 	c := s.connect(t)

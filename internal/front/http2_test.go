@@ -94,9 +94,7 @@ func TestHTTP2Bodies(t *testing.T) {
 			}
 		}
 	}
-	if n := s.spool.Bytes(); n != 0 {
-		t.Errorf("%d bytes are still counted as spooled", n)
-	}
+	waitFor(t, func() bool { return s.spool.Bytes() == 0 })
 }
 
 func TestHTTP2Responses(t *testing.T) {
@@ -468,7 +466,7 @@ func TestHTTP2RapidReset(t *testing.T) {
 	const streams = 10
 	s, _ := serveHTTP2App(t, func(c *appCall) {
 		<-release
-		c.dropped()
+		c.fail()
 	}, func(c *Config) { c.HTTP2.MaxStreams = streams })
 	h := s.dialHTTP2(t)
 	go func() {
@@ -518,7 +516,7 @@ func TestHTTP2ForcedShutdownWaitsForNobody(t *testing.T) {
 	s, _ := serveHTTP2App(t, func(c *appCall) {
 		close(began)
 		<-release
-		c.dropped()
+		c.fail()
 	})
 	h := s.dialHTTP2(t)
 	h.get(1, "/")

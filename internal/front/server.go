@@ -69,11 +69,12 @@ type Server struct {
 	scriptByField bool         // such peers may tell SCRIPT_NAME
 	http2         *http2Server
 
-	stop   chan struct{}
-	once   sync.Once // closes stop
-	done   sync.WaitGroup
-	warned warned
-	clocks proxyClocks
+	stop     chan struct{}
+	once     sync.Once // closes stop
+	done     sync.WaitGroup
+	warned   warned
+	clocks   proxyClocks
+	refusals refusals
 }
 
 // listener is a socket that accepts, and what its requests have in common.

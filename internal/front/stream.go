@@ -181,6 +181,7 @@ func (st *stream) send(status int, contentType string, body []byte) {
 
 // refuse answers with a verdict of the front's own.
 func (st *stream) refuse(verdict *http1.Error) {
+	st.refused(verdict.Status, verdict.Reason)
 	st.send(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
 	st.ended()
 }
@@ -249,6 +250,7 @@ func (st *stream) submit() bool {
 		queue.Release(&st.call)
 		return false
 	}
+	st.body.spool = nil // the queue's, until no worker can ask for it
 	return true
 }
 

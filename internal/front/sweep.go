@@ -15,6 +15,7 @@ func (s *Server) sweeper() {
 			return
 		case now := <-t.C:
 			s.second.Store(now.Unix())
+			s.refusals.tellRest(now.Unix(), s.cfg.Log)
 			s.sweep(s.cfg.Clock())
 		}
 	}

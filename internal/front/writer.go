@@ -139,6 +139,9 @@ func (x *exchange) failLocked(cause error) {
 		return
 	}
 	status, reason := x.srv.verdictOf(cause)
+	if status == 503 {
+		x.refused(status, reason)
+	}
 	r.last = !(status == 500 && r.keep && !x.call.InFlight()) // its call is free for the next request
 	x.ownLocked(status, plainText, []byte(reason+"\n"))
 }

@@ -7,7 +7,6 @@ package hooks
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,8 +75,8 @@ const queued = 1024
 var ErrEnded = errors.New("the process of the server hooks has ended")
 
 // Start starts the process. It returns when the configuration file has run
-// there, or ctx has ended.
-func Start(ctx context.Context, cfg Config) (*Process, error) {
+// there.
+func Start(cfg Config) (*Process, error) {
 	cfg.Settings.Version = wire.Version
 	settings, err := json.Marshal(cfg.Settings)
 	if err != nil {
@@ -90,12 +89,7 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 		return nil, err
 	}
 	go p.read()
-	unwatch := context.AfterFunc(ctx, p.proc.Kill)
-	err = p.exchange(settings)
-	if !unwatch() {
-		err = cmp.Or(err, context.Cause(ctx))
-	}
-	if err != nil {
+	if err := p.exchange(settings); err != nil {
 		p.conn.Close()
 		p.proc.Stop(0)
 		p.drain()
@@ -163,24 +157,21 @@ func (p *Process) Tell(e Event) {
 // closeLimit is how long the process may take to end by itself.
 const closeLimit = 5 * time.Second
 
-// Close lets what was asked for before run, for a while, and ends the process; at
-// the end of ctx without further ado.
-func (p *Process) Close(ctx context.Context) {
-	soon, cancel := context.WithTimeout(ctx, closeLimit)
-	defer cancel()
+// Close lets what was asked for before run, for a while, and ends the process.
+func (p *Process) Close() {
+	timer := time.NewTimer(closeLimit)
+	defer timer.Stop()
 	select {
 	case p.jobs <- job{last: true}:
 	case <-p.done:
-	case <-soon.Done():
+	case <-timer.C:
 	}
 	select {
 	case <-p.done:
-	case <-soon.Done():
+	case <-timer.C:
 	}
 	_ = p.conn.CloseWrite() // the process ends as any program does
-	unwatch := context.AfterFunc(ctx, p.proc.Kill)
 	p.proc.Stop(closeLimit)
-	unwatch()
 	p.conn.Close()
 	<-p.done
 	p.drain()

@@ -20,6 +20,7 @@ type Server struct {
 	started       atomic.Int64
 	ended         [endings]atomic.Int64
 	decisions     atomic.Int64
+	refused       atomic.Int64
 }
 
 // classes are the hundreds of a status; 0 is a response that never began.
@@ -93,6 +94,13 @@ func (s *Server) Ended(how Ending) {
 func (s *Server) Decided() {
 	if s != nil {
 		s.decisions.Add(1)
+	}
+}
+
+// Refused counts a change in a request's life that cannot be: a fault of ours.
+func (s *Server) Refused() {
+	if s != nil {
+		s.refused.Add(1)
 	}
 }
 

@@ -14,6 +14,7 @@ type Snapshot struct {
 	Started     int64 // workers
 	Ended       [endings]int64
 	Decisions   int64 // of the class auto
+	Refused     int64 // changes in the life of a request that cannot be
 }
 
 // Histogram is a histogram at one moment. Counts are cumulative: Counts[i] is
@@ -28,7 +29,7 @@ type Histogram struct {
 func (s *Server) Snapshot() Snapshot {
 	n := Snapshot{
 		Sent: s.sent.Load(), Received: s.received.Load(), Connections: s.connections.Load(),
-		Wait: s.wait.snapshot(), Service: s.service.snapshot(), Started: s.started.Load(), Decisions: s.decisions.Load(),
+		Wait: s.wait.snapshot(), Service: s.service.snapshot(), Started: s.started.Load(), Decisions: s.decisions.Load(), Refused: s.refused.Load(),
 	}
 	for class := range s.responses {
 		n.Responses[class] = s.responses[class].Load()

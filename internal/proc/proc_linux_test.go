@@ -18,7 +18,7 @@ import (
 )
 
 // role, in the environment, makes the test binary one of the processes that
-// the tests start (see roles).
+// the tests start (see children).
 const role = "PROC_TEST_ROLE"
 
 // What is locked to its thread while a program is initialised stays on the first.
@@ -30,15 +30,15 @@ func init() {
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(role); name != "" {
-		roles[name]()
+		children[name]()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// roles are what a started process does. It says "ready" on its standard
+// children are what a started process does. It says "ready" on its standard
 // output when it has come so far.
-var roles = map[string]func(){
+var children = map[string]func(){
 	"exit":  func() { exitWith(os.Args[1]) },
 	"sleep": func() { say("ready"); sleep() },
 	"polite": func() {

@@ -8,6 +8,7 @@ import "io"
 const (
 	Failed = 1
 	Usage  = 2
+	Broken = 70 // a part of the server failed again and again: EX_SOFTWARE of sysexits.h
 )
 
 // Env is what a command may use of the process it runs in.

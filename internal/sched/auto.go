@@ -87,22 +87,23 @@ func newAuto(q *Queue, cfg Auto) *auto {
 }
 
 // place puts a call where its route belongs.
-func (a *auto) place(c *Call, now int64) {
+func (a *auto) place(c *Call, id uint64, now int64) {
 	switch c.kind {
 	case waiting:
-		a.placeWaiting(c, now)
+		a.placeWaiting(c, id, now)
 	case computing:
-		a.placeComputing(c, now)
+		a.placeComputing(c, id, now)
 	default:
-		a.q.main.place(c, now)
+		a.send(a.q.main, c, id, now)
 	}
 }
 
 // placeWaiting sends a call if its route and the server have room for one more
 // thread that waits.
-func (a *auto) placeWaiting(c *Call, now int64) {
+func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	r := c.Route
 	a.mu.Lock()
+	c.computes = false
 	if r.limiter.asked == 0 {
 		r.limiter.asked, r.limiter.untried = now, 1
 	}
@@ -112,6 +113,7 @@ func (a *auto) placeWaiting(c *Call, now int64) {
 		}
 		known := r.limiter.known()
 		a.mu.Unlock()
+		a.kept(c, id)
 		if !known {
 			a.wake()
 		}
@@ -119,7 +121,16 @@ func (a *auto) placeWaiting(c *Call, now int64) {
 	}
 	a.takeLocked(c)
 	a.mu.Unlock()
-	a.q.main.place(c, now)
+	if !a.send(a.q.main, c, id, now) {
+		a.feedWaiting()
+	}
+}
+
+// kept is told of a call that was put into one of the lists.
+func (a *auto) kept(c *Call, id uint64) {
+	if !c.in(id, kept) {
+		a.q.keeper.wake() // it was recalled before it was to be found there
+	}
 }
 
 func (a *auto) roomLocked(r *Route) bool {
@@ -148,17 +159,21 @@ func (a *auto) takeLocked(c *Call) {
 // placeComputing sends a call if a slot is free, and otherwise keeps it in the
 // order of arrival: with equal jobs that halves mean latency against sharing
 // the cores.
-func (a *auto) placeComputing(c *Call, now int64) {
+func (a *auto) placeComputing(c *Call, id uint64, now int64) {
 	a.mu.Lock()
+	c.computes = true
 	if len(a.queue) == 0 && a.slotLocked(c) {
 		a.computeLocked(c)
 		a.mu.Unlock()
-		a.compute.place(c, now)
+		if !a.send(a.compute, c, id, now) {
+			a.feedComputing()
+		}
 		return
 	}
 	a.queue = append(a.queue, c)
 	full := a.slots >= a.cfg.Cores
 	a.mu.Unlock()
+	a.kept(c, id)
 	if !full {
 		a.wake()
 	}
@@ -265,9 +280,10 @@ func (a *auto) feedWaiting() {
 		if len(r.pending) > 0 {
 			a.blocked = append(a.blocked, r)
 		}
+		id := c.id()
 		a.takeLocked(c)
 		a.mu.Unlock()
-		a.send(a.q.main, c)
+		a.send(a.q.main, c, id, a.q.cfg.Clock())
 	}
 }
 
@@ -298,24 +314,35 @@ func (a *auto) feedComputing() {
 		}
 		c := a.queue[0]
 		a.queue = slices.Delete(a.queue, 0, 1)
+		id := c.id()
 		a.computeLocked(c)
 		a.mu.Unlock()
-		a.send(a.compute, c)
+		a.send(a.compute, c, id, a.q.cfg.Clock())
 	}
 }
 
-// send places a call that was kept, or ends it if nobody waits for it.
-func (a *auto) send(l *line, c *Call) {
-	id := c.live.Load()
-	switch {
-	case id == 0:
-		a.ended(c)
-	case a.q.flagged(c):
-		a.q.fail(c, id, ErrCancelled)
-	default:
-		l.place(c, a.q.cfg.Clock())
+// send places a call, or ends it if nobody waits for it. False: the place that it had
+// got is the next one's, whom the caller looks for.
+func (a *auto) send(l *line, c *Call, id uint64, now int64) bool {
+	if l.place(c, id, now) {
 		a.q.watch.arm()
+		return true
 	}
+	a.giveBack(c)
+	a.q.discard(c, id)
+	return false
+}
+
+// takeRecalled takes out what nobody waits for.
+func (a *auto) takeRecalled() (out []*Call) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = withoutRecalled(a.queue, &out)
+	a.blocked = slices.DeleteFunc(a.blocked, func(r *Route) bool {
+		r.pending = withoutRecalled(r.pending, &out)
+		return len(r.pending) == 0
+	})
+	return out
 }
 
 // observe notes what a route needed.

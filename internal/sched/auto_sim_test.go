@@ -132,7 +132,7 @@ func (p autoPlan) run() (faults, decisions []string) {
 
 // settle waits until all is answered and then until all is as at the start.
 func (s *cluster) settle() {
-	for end := time.Now().Add(10 * time.Minute); s.queue.InFlight() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Minute); s.runs() && time.Now().Before(end); {
 		time.Sleep(time.Second)
 	}
 	s.checkJobs()
@@ -143,6 +143,12 @@ func (s *cluster) settle() {
 		}
 	}
 	s.checkRest()
+}
+
+// runs reports whether a call has not ended, but for lost ones.
+func (s *cluster) runs() bool {
+	all, graves := s.queue.inFlight()
+	return all > graves
 }
 
 func (s *cluster) checkJobs() {
@@ -197,7 +203,7 @@ func (s *cluster) watch(stop chan struct{}) {
 			return
 		case <-time.After(gap):
 		}
-		if gap = tick; s.queue.InFlight() == 0 {
+		if gap = tick; !s.runs() {
 			gap = 200 * time.Millisecond
 			clear(since)
 			continue

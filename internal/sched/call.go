@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"os"
 	"sync/atomic"
 
 	"girin/internal/wire"
@@ -15,11 +14,12 @@ type Call struct {
 	Base   uint8  // index of the base environ
 
 	// Request is wire.RequestHead bytes of room, then the environ block in
-	// the given form. Body is the inline body; Spool the body in a file.
+	// the given form. Body is the inline body; Spool the body in a file, which
+	// is the queue's when Submit has taken the call.
 	Request []byte
 	Form    wire.Form
 	Body    []byte
-	Spool   *os.File
+	Spool   Spool
 	Length  int64 // of Spool
 	// Since is when its client began to wait, if a proxy told so, in ns of
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
@@ -29,36 +29,36 @@ type Call struct {
 	// client takes any; 0: as the Config says.
 	Window uint32
 
-	cell     uint16
-	serial   uint64                 // counts the requests of this cell
-	live     atomic.Uint64          // the id in flight, or 0; with givenUp, if that was
-	owner    atomic.Pointer[Worker] // who answers it, once the first frame is there
-	line     atomic.Pointer[line]   // where it was placed
-	released atomic.Bool
-	freed    atomic.Bool
+	life atomic.Uint64 // see life.go
+	cell uint16        // while it is registered
+	by   Worker        // who answered the last request; nil: nobody. Written before its answer is told
+
+	// What others read than those that the life names is atomic, and written
+	// only where it changes: nearly always it does not.
+	owner  atomic.Pointer[Worker] // who has begun it, once a frame that is not the last is there
+	route  atomic.Pointer[Route]
+	line   atomic.Pointer[line] // where it was placed
+	since  atomic.Int64         // Since, for the deadline keeper
+	window atomic.Uint32
+	sent   atomic.Int64 // ns, when it last went to the lane
+	moved  atomic.Int64 // ns, when its answer last went on; 0: its head is not there
+	// unacknowledged is how many body bytes came for which no credit was
+	// given back: with a whole window of them the worker waits for the client.
+	unacknowledged atomic.Int64
+	trusted        atomic.Bool // to be quick; the watcher checks once
 
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
 	computes  bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
 	slot      bool // guarded by auto.mu: it counts among those that wait or compute
+	fetched   bool // its file was sent to its worker
 	packet    []byte
-	at, size  int          // its block in the arena, if flags has InArena or there is one reserved
-	reserved  int64        // bytes of the block that Reserve took for the next submit; 0: none
-	counted   int64        // what they were, of the call in flight
-	submitted int64        // ns
-	since     atomic.Int64 // Since, for the deadline keeper
-	sent      atomic.Int64 // ns, when the lane had it; 0: it waits in the master
-	window    uint32
-	moved     atomic.Int64 // ns, when its answer last went on; 0: its head is not sent
-	// unacknowledged is how many body bytes came for which no credit was
-	// given back: with a whole window of them the worker waits for the client.
-	unacknowledged atomic.Int64
-	trusted        atomic.Bool // to be quick; the watcher checks once
+	at, size  int   // its block in the arena, if flags has InArena or there is one reserved
+	reserved  bool  // there is one, for the next submit
+	submitted int64 // ns
+	spool     Spool // Spool, of the request in flight; guarded by Queue.mu once nobody waits
+	cause     error // guarded by Queue.mu: why nobody waits for it
 }
-
-// givenUp marks the id of a call whose answer was told that it took too long.
-// It is in flight until its thread returns, but what comes of it is nobody's.
-const givenUp = 1 << 63
 
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
 func (c *Call) Submitted() int64 { return c.submitted }
@@ -72,10 +72,13 @@ func (c *Call) bodySize() int64 {
 }
 
 // InFlight reports whether the call was submitted and has not ended.
-func (c *Call) InFlight() bool { return c.live.Load() != 0 }
+func (c *Call) InFlight() bool { return c.id() != 0 }
 
-// Worker answers the call; nil before its first frame.
+// Worker answers the call, or answered it; nil: nobody has begun it.
 func (c *Call) Worker() Worker {
+	if !stateOf(c.life.Load()).begun() {
+		return c.by
+	}
 	if w := c.owner.Load(); w != nil {
 		return *w
 	}
@@ -85,7 +88,6 @@ func (c *Call) Worker() Worker {
 // classify decides what auto places the call as.
 func (c *Call) classify() {
 	c.kind = c.Route.kind()
-	c.computes = c.kind == computing
 	if c.Route.wantsCPU() {
 		c.flags |= wire.MeasureCPU
 	}
@@ -112,8 +114,8 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 		head.Flags |= wire.Spooled
 	}
 	switch size := len(environ) + len(c.Body); {
-	case c.reserved != 0:
-		c.reserved, c.counted = 0, c.reserved
+	case c.reserved:
+		c.reserved = false
 		head.Flags |= wire.InArena
 	case len(c.Request)+len(c.Body) <= wire.MaxPacket:
 		c.packet = append(c.Request, c.Body...)
@@ -140,14 +142,13 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 func (q *Queue) unpack(c *Call) {
 	if c.flags&wire.InArena != 0 {
 		q.cfg.Arena.Free(c.at, c.size)
-		q.reserved.Add(-c.counted)
-		c.counted = 0
 		c.flags &^= wire.InArena
 	}
 }
 
-// reservedMost is how much of the arena's 256 MiB bodies may take before they
-// have come: their clients may be slow, and other requests need it too.
+// reservedMost is how much of the arena's 256 MiB may be taken when room is
+// reserved for a body that has not come: its client may be slow, and requests that
+// are there need room too.
 const reservedMost = 128 << 20
 
 // Reserve takes room in the arena for a call's environ block, which is complete,
@@ -157,23 +158,21 @@ const reservedMost = 128 << 20
 func (q *Queue) Reserve(c *Call, n int) []byte {
 	environ := c.Request[wire.RequestHead:]
 	size := len(environ) + n
+	if q.cfg.Arena.Used()+int64(size) > reservedMost {
+		return nil
+	}
 	block, at, ok := q.cfg.Arena.Alloc(size)
 	if !ok {
 		return nil
 	}
-	c.at, c.size, c.reserved = at, size, int64(len(block))
-	if q.reserved.Add(c.reserved) > reservedMost {
-		q.Unreserve(c)
-		return nil
-	}
+	c.at, c.size, c.reserved = at, size, true
 	return block[copy(block, environ):size]
 }
 
 // Unreserve gives back what Reserve took for a call that was not submitted.
 func (q *Queue) Unreserve(c *Call) {
-	if c.reserved != 0 {
+	if c.reserved {
 		q.cfg.Arena.Free(c.at, c.size)
-		q.reserved.Add(-c.reserved)
-		c.reserved = 0
+		c.reserved = false
 	}
 }

@@ -131,6 +131,13 @@ func (s *cluster) close() []string {
 	}
 	time.Sleep(s.cluster.Boot + time.Second)
 	s.running.Wait()
+	time.Sleep(2 * graveEvery)
+	if all, _ := s.queue.inFlight(); all != 0 {
+		s.fault("%d calls have not ended, and all workers have", all)
+	}
+	if n := s.arena.blocks(); n != 0 {
+		s.fault("%d blocks are not given back", n)
+	}
 	s.queue.Close()
 	synctest.Wait()
 	return s.faults
@@ -523,7 +530,9 @@ func (w *autoWorker) run(slot int, r *wire.Request, j *autoJob) {
 		if j.failed {
 			head = "500"
 		}
-		w.cluster.queue.Frame(w, f, []byte(head), nil)
+		if err := w.cluster.queue.Frame(w, f, []byte(head), nil); err != nil {
+			w.cluster.fault("the frame %+v is refused: %v", f, err)
+		}
 	}
 }
 

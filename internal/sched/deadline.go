@@ -3,8 +3,6 @@ package sched
 import (
 	"slices"
 	"time"
-
-	"girin/internal/wire"
 )
 
 // Overdue is a request that runs longer than the timeout.
@@ -27,8 +25,8 @@ type Deadlines struct {
 	Stuck func(w Worker, why string)
 }
 
-// overdue is what the deadline keeper remembers of a request that was given up.
-type overdue struct {
+// late is what the deadline keeper remembers of a request that was given up.
+type late struct {
 	w     Worker
 	since int64
 	told  bool
@@ -37,12 +35,11 @@ type overdue struct {
 // deadlines gives requests up that run too long: their clients get an answer,
 // their threads count as lost until they return.
 func (q *Queue) deadlines() {
-	defer q.done.Done()
 	d := q.cfg.Deadlines
 	every := min(max(d.Timeout/20, 10*time.Millisecond), 250*time.Millisecond)
 	t := time.NewTicker(every)
 	defer t.Stop()
-	lost := map[uint64]*overdue{}
+	lost := map[uint64]*late{}
 	for {
 		select {
 		case <-q.watch.stop:
@@ -56,7 +53,7 @@ func (q *Queue) deadlines() {
 }
 
 // giveUp answers for what has run too long.
-func (q *Queue) giveUp(lost map[uint64]*overdue) {
+func (q *Queue) giveUp(lost map[uint64]*late) {
 	now := q.cfg.Clock()
 	q.slots(func(w Worker, id, began uint64) {
 		c := q.find(id)
@@ -67,14 +64,14 @@ func (q *Queue) giveUp(lost map[uint64]*overdue) {
 		if now-since < int64(q.cfg.Deadlines.Timeout) {
 			return
 		}
-		q.cancel(c, id)
-		if !c.live.CompareAndSwap(id, id|givenUp) {
+		route := c.route.Load()
+		if !q.abandon(c, id, expire, ErrTimeout).done {
 			return // it has just ended
 		}
-		lost[id] = &overdue{w: w, since: now}
+		lost[id] = &late{w: w, since: now}
 		c.Answer.Fail(ErrTimeout)
 		q.cfg.Deadlines.Overdue(Overdue{
-			Worker: w, ID: id, Route: c.Route.Name(), Age: time.Duration(now - int64(began)), Cut: started,
+			Worker: w, ID: id, Route: route.Name(), Age: time.Duration(now - int64(began)), Cut: started,
 		})
 	})
 }
@@ -91,11 +88,13 @@ func (q *Queue) giveUpQueued() {
 	q.each(func(c *Call, id uint64) {
 		since := c.since.Load()
 		dated = dated || since != 0
-		if since == 0 || now-since < timeout || running[id] || c.owner.Load() != nil {
+		if s := stateOf(c.life.Load()); s != kept && s != placed {
 			return
 		}
-		q.cancel(c, id)
-		if c.live.CompareAndSwap(id, id|givenUp) {
+		if since == 0 || now-since < timeout || running[id] {
+			return
+		}
+		if q.abandon(c, id, expire, ErrTimeout).to == overdue { // else its keeper tells it
 			c.Answer.Fail(ErrTimeout)
 		}
 	})
@@ -123,7 +122,7 @@ func (c *Call) progress(began int64) (since int64, started bool) {
 		}
 		return began, false
 	}
-	if c.unacknowledged.Load() >= int64(c.window) {
+	if c.unacknowledged.Load() >= int64(c.window.Load()) {
 		return 1<<63 - 1, true
 	}
 	return last, true
@@ -133,7 +132,7 @@ func (c *Call) progress(began int64) (since int64, started bool) {
 const stackTime = 500 * time.Millisecond
 
 // tellStuck reports the workers that must be replaced, each once per request.
-func (q *Queue) tellStuck(lost map[uint64]*overdue) {
+func (q *Queue) tellStuck(lost map[uint64]*late) {
 	if len(lost) == 0 {
 		return
 	}
@@ -173,14 +172,4 @@ func (q *Queue) slots(visit func(w Worker, id, began uint64)) {
 			}
 		}
 	}
-}
-
-// note keeps what progress needs of a frame that is not the last, and reports
-// whether anybody waits for it.
-func (q *Queue) note(c *Call, f *wire.Frame, body int) bool {
-	if f.Kind == wire.Response || f.Kind == wire.Block {
-		c.moved.Store(q.cfg.Clock())
-		c.unacknowledged.Add(int64(body))
-	}
-	return c.live.Load() == f.ID
 }

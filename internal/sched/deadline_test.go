@@ -39,9 +39,9 @@ func (r *reports) counts() (overdue, stuck int) {
 	return len(r.overdue), len(r.stuck)
 }
 
-// running returns a call that w runs in its first slot under a timeout of a
+// runs returns a call that w runs in its first slot under a timeout of a
 // second and a grace time of three.
-func running(t *testing.T, slots int) (b *bench, w *fakeWorker, c *Call, a *fakeAnswer, id uint64, r *reports) {
+func runs(t *testing.T, slots int) (b *bench, w *fakeWorker, c *Call, a *fakeAnswer, id uint64, r *reports) {
 	r = new(reports)
 	b = newBench(t, 8, func(c *Config) { c.Deadlines = r.deadlines(time.Second, 3*time.Second) })
 	w = newFakeWorker(1, slots)
@@ -57,7 +57,7 @@ func running(t *testing.T, slots int) (b *bench, w *fakeWorker, c *Call, a *fake
 
 func TestARequestOverTheTimeoutIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, w, c, a, id, r := running(t, 2)
+		b, w, c, a, id, r := runs(t, 2)
 		time.Sleep(990 * time.Millisecond)
 		checkRuns(t, a)
 		time.Sleep(100 * time.Millisecond)
@@ -97,7 +97,7 @@ func TestAStuckThreadIsToldOnce(t *testing.T) {
 		"the only":   {1, 500 * time.Millisecond, "none of its threads is left"},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
-			b, w, c, a, _, r := running(t, test.slots)
+			b, w, c, a, _, r := runs(t, test.slots)
 			time.Sleep(time.Second + test.after)
 			if _, stuck := r.counts(); stuck != 0 {
 				t.Fatalf("told %v too early", r.stuck)
@@ -118,7 +118,7 @@ func TestAStuckThreadIsToldOnce(t *testing.T) {
 
 func TestAStreamIsNotCutWhileItMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, w, c, a, id, r := running(t, 2)
+		b, w, c, a, id, r := runs(t, 2)
 		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Response}, nil, nil)
 		for range 20 {
 			time.Sleep(900 * time.Millisecond)
@@ -127,7 +127,7 @@ func TestAStreamIsNotCutWhileItMoves(t *testing.T) {
 		checkRuns(t, a)
 
 		// With a whole window unread it is the client that is waited for.
-		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Block}, nil, make([]byte, 1<<10))
+		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Block}, nil, make([]byte, 1<<10-20*10))
 		time.Sleep(time.Minute)
 		checkRuns(t, a)
 		b.Grant(c, 1<<10)
@@ -150,7 +150,7 @@ func TestAStreamIsNotCutWhileItMoves(t *testing.T) {
 
 func TestADeadClientsCallThatIsGivenUpFreesItsCell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, w, c, a, id, _ := running(t, 2)
+		b, w, c, a, id, _ := runs(t, 2)
 		time.Sleep(2 * time.Second)
 		checkEnd(t, a, ErrTimeout)
 		b.Release(c)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,17 @@ func (a *fakeArena) Free(at, n int) {
 	}
 	delete(a.out, at)
 }
+
+func (a *fakeArena) Used() (n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, size := range a.out {
+		n += int64(size)
+	}
+	return n
+}
+
+func (a *fakeArena) Blocks() int { return a.blocks() }
 
 func (a *fakeArena) blocks() int {
 	a.mu.Lock()
@@ -305,6 +317,23 @@ func (b *bench) prepare(c *Call, path string) {
 	c.Request = append(make([]byte, wire.RequestHead), "PATH_INFO\x00"+path...)
 }
 
+// Frame passes a frame on that the worker may send.
+func (b *bench) Frame(w Worker, f *wire.Frame, head, body []byte) {
+	b.t.Helper()
+	if err := b.Queue.Frame(w, f, head, body); err != nil {
+		b.t.Errorf("the frame %+v is refused: %v", f, err)
+	}
+}
+
+// refuses fails the test unless the worker must be ended for the frame, and its
+// call is as it was.
+func (b *bench) refuses(w Worker, f *wire.Frame, body []byte, want error) {
+	b.t.Helper()
+	if err := b.Queue.Frame(w, f, nil, body); err == nil || want != nil && !errors.Is(err, want) {
+		b.t.Errorf("the frame %+v: %v, want %v", f, err, want)
+	}
+}
+
 func (b *bench) submit(c *Call) {
 	b.t.Helper()
 	if err := b.Submit(c); err != nil {
@@ -321,6 +350,35 @@ func (b *bench) read() wire.Request {
 		b.t.Fatal(err)
 	}
 	return r
+}
+
+// fakeSpool is a body in a file.
+type fakeSpool struct {
+	file   *os.File
+	closed atomic.Int32
+}
+
+func newFakeSpool(t *testing.T) *fakeSpool {
+	t.Helper()
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fakeSpool{file: f}
+}
+
+func (s *fakeSpool) OS() *os.File { return s.file }
+func (s *fakeSpool) Close()       { s.closed.Add(1); s.file.Close() }
+
+// inFlight counts the calls that have not ended, waited for or not. Of those lost
+// are, whose cells stay until each worker has begun something since.
+func (q *Queue) inFlight() (all, graves int) {
+	q.each(func(c *Call, _ uint64) {
+		if all++; stateOf(c.life.Load()) == lost {
+			graves++
+		}
+	})
+	return all, graves
 }
 
 // answer is what a worker sends for a quick, whole response.

@@ -1,62 +1,208 @@
 package sched
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"girin/internal/wire"
 )
 
 // Frame passes a frame of w's on. A large one may come in parts: then only the
-// last is Final, and those after the first are Blocks.
-func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) {
-	c := q.find(f.ID)
+// last is Final, and those after the first are Blocks. An error says what the
+// worker did that no worker may do: it must be ended.
+func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) error {
+	e := eventOf(f)
+	c, err := q.expected(w, f.ID, e)
 	if c == nil {
-		return
+		return err
+	}
+	switch e {
+	case whole, last:
+		if err := c.fits(len(body)); err != nil {
+			return err
+		}
+		if s := q.finish(c, w, f, e, head); s.done && !s.from.told() {
+			c.Answer.Frame(f, head, body)
+		}
+		return nil
+	case dropped, failed:
+		q.giveNone(c, f, e)
+		return nil
+	}
+	return q.goOn(c, w, f, e, head, body)
+}
+
+// eventOf is what a frame means for its call.
+func eventOf(f *wire.Frame) event {
+	final := f.Flags&wire.Final != 0
+	switch f.Kind {
+	case wire.Early:
+		return early
+	case wire.Fetch:
+		return fetch
+	case wire.Dropped:
+		return dropped
+	case wire.Failed:
+		return failed
+	case wire.Response:
+		if final {
+			return whole
+		}
+		return head
+	}
+	if final {
+		return last
+	}
+	return more
+}
+
+var (
+	errNotIts   = errors.New("it answers a request that it does not have")
+	errWindow   = errors.New("it sends more of a response than it was granted")
+	errNoBody   = errors.New("it asks for a request body that is not in a file")
+	errTwice    = errors.New("it asks for a request body twice")
+	errOtherOne = errors.New("it answers a request that another worker has begun to answer")
+)
+
+// expected returns the call of a frame, if w may send such a frame for it now.
+// Without an error there is nobody whom it concerns.
+func (q *Queue) expected(w Worker, id uint64, e event) (*Call, error) {
+	c := q.inCell(id)
+	was := idle
+	if c != nil {
+		if word := c.life.Load(); word&idMask == id {
+			was = stateOf(word)
+		}
+	}
+	if was == idle {
+		if e == early || q.closed.Load() {
+			return nil, nil // a thread of the application's came too late with it
+		}
+		return nil, errNotIts
+	}
+	if next[was][e] == never {
+		return nil, fmt.Errorf("it sends a frame of the kind %q for a request that is %v", e, was)
+	}
+	if o := c.owner.Load(); o != nil && *o != w {
+		return nil, errOtherOne
+	}
+	return c, nil
+}
+
+// fits checks body bytes against the window.
+func (c *Call) fits(n int) error {
+	if n > 0 && c.unacknowledged.Load()+int64(n) > int64(c.window.Load()) {
+		return errWindow
+	}
+	return nil
+}
+
+// goOn takes a frame that is not the last.
+func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []byte) error {
+	if err := c.fits(len(body)); err != nil {
+		return err
 	}
 	if c.owner.Load() == nil {
-		q.first(c, w, f, head)
+		c.owner.Store(q.pointer(w)) // before the life says that there is one
 	}
-	if f.Flags&wire.Final != 0 && f.Kind != wire.Dropped {
+	if e == head {
+		q.learn(c, w, f, block)
+	}
+	if e == head || e == more {
+		c.moved.Store(q.cfg.Clock())
+		c.unacknowledged.Add(int64(len(body)))
+	}
+	s := q.step(c, f.ID, e)
+	switch {
+	case !s.done:
+		return nil
+	case !s.to.waited():
+		w.Grant(f.ID, wire.Cancelled) // it may have looked at the flag before that was set
+		return nil
+	case e == fetch:
+		return q.sendBody(c, w, f.ID)
+	}
+	c.Answer.Frame(f, block, body)
+	return nil
+}
+
+// sendBody answers a Fetch: with the file, or that nobody waits any more.
+func (q *Queue) sendBody(c *Call, w Worker, id uint64) error {
+	switch {
+	case c.Spool == nil:
+		return errNoBody
+	case c.fetched:
+		return errTwice
+	}
+	c.fetched = true
+	if file := q.spoolOf(c); file != nil {
+		w.SendBody(id, file, c.Length)
+	} else {
+		w.Grant(id, wire.Cancelled)
+	}
+	return nil
+}
+
+// finish ends a call with a frame of w's, and notes who answered it. Its answer
+// is still to be told, unless it was, or nobody has waited for it since its head.
+func (q *Queue) finish(c *Call, w Worker, f *wire.Frame, e event, block []byte) change {
+	if e == whole {
+		q.learn(c, w, f, block)
+	}
+	q.served(f)
+	s := q.step(c, f.ID, e)
+	if !s.done {
+		return s
+	}
+	q.ended(c, s)
+	switch {
+	case s.from == left:
+		q.tellFailure(c, s, ErrCancelled)
+		s.done = false
+	case !s.from.told():
+		c.by = w
+	}
+	return s
+}
+
+// giveNone ends a call that the worker has not answered.
+func (q *Queue) giveNone(c *Call, f *wire.Frame, e event) {
+	cause := ErrCancelled
+	if e == failed {
 		q.served(f)
-	}
-	switch f.Kind {
-	case wire.Fetch:
-		w.SendBody(f.ID, c.Spool, c.Length)
-	case wire.Dropped:
-		q.fail(c, f.ID, ErrCancelled)
-	case wire.Failed:
-		q.fail(c, f.ID, ErrAppFailed)
-	default:
-		final := f.Flags&wire.Final != 0
-		if final && !q.end(c, f.ID) || !final && !q.note(c, f, len(body)) {
-			return
+		if !stateOf(c.life.Load()).flagged() {
+			cause = ErrAppFailed
 		}
-		c.Answer.Frame(f, head, body)
 	}
+	q.fail(c, f.ID, e, cause)
 }
 
 // File passes an answer on whose body is a file's; nil: the server had no
 // descriptor left to take it.
-func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) {
-	c := q.find(f.ID)
+func (q *Queue) File(w Worker, f *wire.Frame, head []byte, body FileBody) error {
+	c, err := q.expected(w, f.ID, whole)
 	if c == nil {
-		body.File.Close()
-		return
+		closeFile(body)
+		return err
 	}
 	if body.File == nil {
 		q.served(f)
-		q.fail(c, f.ID, ErrNoDescriptor)
-		return
+		q.fail(c, f.ID, failed, ErrNoDescriptor)
+		return nil
 	}
-	if c.owner.Load() == nil {
-		q.first(c, w, f, head)
+	if s := q.finish(c, w, f, whole, head); s.done && !s.from.told() {
+		c.Answer.File(f, head, body)
+	} else {
+		closeFile(body)
 	}
-	q.served(f)
-	if !q.end(c, f.ID) {
+	return nil
+}
+
+func closeFile(body FileBody) {
+	if body.File != nil {
 		body.File.Close()
-		return
 	}
-	c.Answer.File(f, head, body)
 }
 
 // served counts a request that the application has done with.
@@ -64,10 +210,9 @@ func (q *Queue) served(f *wire.Frame) {
 	q.cfg.Metrics.Served(time.Duration(f.Service) * time.Microsecond)
 }
 
-// first notes who answers and what the route needed.
-func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
-	c.owner.Store(q.pointer(w))
-	if f.Kind != wire.Response {
+// learn notes what a route needed, once for each request.
+func (q *Queue) learn(c *Call, w Worker, f *wire.Frame, block []byte) {
+	if c.moved.Load() != 0 {
 		return
 	}
 	c.Route.observe(f.Service)
@@ -75,6 +220,6 @@ func (q *Queue) first(c *Call, w Worker, f *wire.Frame, head []byte) {
 	q.waits.note(wait)
 	q.cfg.Metrics.Began(time.Duration(wait))
 	if q.auto != nil {
-		q.auto.observe(c, w, f, len(head) > 0 && head[0] == '5')
+		q.auto.observe(c, w, f, len(block) > 0 && block[0] == '5')
 	}
 }

@@ -16,7 +16,7 @@ func TestHeldCallsReachTheLaneInTheirOrder(t *testing.T) {
 		for i := range 10 {
 			c, _ := b.call(fmt.Sprint("/", i))
 			b.submit(c)
-			ids = append(ids, c.live.Load())
+			ids = append(ids, c.id())
 		}
 		synctest.Wait()
 		for i, id := range ids {
@@ -47,11 +47,11 @@ func TestNoCallOvertakesTheOneThatTheFeederHolds(t *testing.T) {
 		b.submit(late)
 		b.lane.wake()
 		synctest.Wait()
-		if got, want := b.read().ID, held.live.Load(); got != want {
+		if got, want := b.read().ID, held.id(); got != want {
 			t.Errorf("read %d, want the held call, %d", got, want)
 		}
 		synctest.Wait()
-		if got, want := b.read().ID, late.live.Load(); got != want {
+		if got, want := b.read().ID, late.id(); got != want {
 			t.Errorf("read %d, want the late call, %d", got, want)
 		}
 	})
@@ -72,7 +72,7 @@ func TestAHeldCallThatIsCancelledLetsTheNextThrough(t *testing.T) {
 		b.Cancel(calls[2])
 		b.Cancel(calls[3])
 		for _, i := range []int{0, 1, 4} {
-			if got, want := b.read().ID, calls[i].live.Load(); got != want {
+			if got, want := b.read().ID, calls[i].id(); got != want {
 				t.Errorf("read %d, want call %d with %d", got, i, want)
 			}
 			synctest.Wait()

@@ -13,7 +13,7 @@ type line struct {
 	held atomic.Int64 // len(pending), read without the lock
 
 	mu      sync.Mutex
-	pending []*Call    // guarded by mu
+	pending []*Call    // guarded by mu: kept; the first one is placed while the feeder sends it
 	closed  bool       // guarded by mu
 	feed    *sync.Cond // pending or closed changed
 }
@@ -24,61 +24,110 @@ func newLine(q *Queue, lane Lane) *line {
 	return l
 }
 
-// place sends a call now, or holds it until those before it are sent.
-func (l *line) place(c *Call, now int64) {
-	c.line.Store(l)
-	if l.held.Load() == 0 && l.lane.TrySend(c.packet) {
+// place sends a kept call now, or holds it until those before it are sent. False:
+// nobody waits for it any more, and whoever has it in hands must discard it.
+func (l *line) place(c *Call, id uint64, now int64) bool {
+	if c.line.Load() != l {
+		c.line.Store(l)
+	}
+	if l.held.Load() == 0 {
 		c.sent.Store(now)
-		return
+		if !l.q.step(c, id, place).done {
+			return false
+		}
+		if l.lane.TrySend(c.packet) {
+			return true
+		}
+		switch s := l.q.step(c, id, unplace); {
+		case !s.done: // the server ends
+			return true
+		case s.to == idle: // it was given up in this very moment, and no worker has seen it
+			l.q.ended(c, s)
+			l.q.tellFailure(c, s, ErrCancelled)
+			return true
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = append(l.pending, c)
 	l.held.Store(int64(len(l.pending)))
 	l.feed.Signal()
+	if !c.in(id, kept) {
+		l.q.keeper.wake() // it was recalled before it was to be found here
+	}
+	return true
 }
 
 // feeder moves held calls to the lane as workers make room, in their order.
 func (l *line) feeder() {
-	defer l.q.done.Done()
 	for {
-		c, id := l.next()
+		c, id, ok := l.next()
 		switch {
 		case c == nil:
 			return
-		case l.q.flagged(c):
-			l.q.fail(c, id, ErrCancelled)
-		default:
-			c.sent.Store(l.q.cfg.Clock())
-			if err := l.lane.Send(c.packet); err != nil {
-				l.q.fail(c, id, ErrStopped)
-			}
+		case !ok:
+			l.q.discard(c, id)
+			continue
+		}
+		if err := l.lane.Send(c.packet); err != nil {
+			l.q.fail(c, id, stop, ErrStopped)
 		}
 		l.shift()
 	}
 }
 
-// next waits for a held call; nil when the line is closed. The call stays among
-// the pending ones until it is sent, so that none overtakes it.
-func (l *line) next() (c *Call, id uint64) {
+// next waits for a held call and places it; nil when the line is closed. It stays
+// among the pending ones until it is sent, so that none overtakes it. Not ok:
+// nobody waits for it, and it is taken out.
+func (l *line) next() (c *Call, id uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.pending) == 0 && !l.closed {
 		l.feed.Wait()
 	}
 	if l.closed {
-		return nil, 0
+		return nil, 0, false
 	}
 	c = l.pending[0]
-	return c, c.live.Load()
+	id = c.id()
+	c.sent.Store(l.q.cfg.Clock())
+	if !l.q.step(c, id, place).done {
+		l.shiftLocked()
+		return c, id, false
+	}
+	return c, id, true
 }
 
 // shift removes the first held call.
 func (l *line) shift() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.shiftLocked()
+}
+
+func (l *line) shiftLocked() {
 	l.pending = slices.Delete(l.pending, 0, 1)
 	l.held.Store(int64(len(l.pending)))
+}
+
+// takeRecalled takes out what nobody waits for.
+func (l *line) takeRecalled() (out []*Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = withoutRecalled(l.pending, &out)
+	l.held.Store(int64(len(l.pending)))
+	return out
+}
+
+// withoutRecalled moves the recalled calls of a list to out.
+func withoutRecalled(list []*Call, out *[]*Call) []*Call {
+	return slices.DeleteFunc(list, func(c *Call) bool {
+		if stateOf(c.life.Load()) != recalled {
+			return false
+		}
+		*out = append(*out, c)
+		return true
+	})
 }
 
 // close ends the feeder.

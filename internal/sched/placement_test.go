@@ -68,15 +68,17 @@ func BenchmarkPlacement(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		c := calls[i%inFlight]
-		for c.live.Load() != 0 && c.sent.Load() == 0 { // it is kept back
+		for c.in(c.id(), kept) { // it is kept back
 			i++
 			c = calls[i%inFlight]
 		}
-		if id := c.live.Load(); id != 0 {
+		if id := c.id(); id != 0 {
 			f := wire.Frame{ID: id, Kind: wire.Response, Flags: wire.Final | wire.Whole}
 			f.Service, f.CPU = mix.needs(c.Route)
 			f.Began = uint64(clock()) - uint64(f.Service)*1000
-			q.Frame(workers[i%len(workers)], &f, head, nil)
+			if err := q.Frame(workers[i%len(workers)], &f, head, nil); err != nil {
+				b.Fatal(err)
+			}
 		}
 		c.Route = mix.routes[i%len(mix.routes)]
 		if err := q.Submit(c); err != nil {

@@ -49,7 +49,6 @@ func newRoles(workers int) roles { return roles{of: map[AutoWorker]*role{}, targ
 
 // manager gives workers their roles, and asks for more or fewer.
 func (a *auto) manager() {
-	defer a.q.done.Done()
 	t := time.NewTimer(lookIdle)
 	defer t.Stop()
 	for {
@@ -161,7 +160,7 @@ func (a *auto) yield(w AutoWorker, looks int, now int64) (any bool) {
 func (a *auto) takeSlot(c *Call, id uint64, looks int, since time.Duration) (taken, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !c.slot || !c.computes || c.live.Load()&^givenUp != id {
+	if !c.slot || !c.computes || c.id() != id {
 		return false, false // it has ended, and may be another's by now
 	}
 	need := waitsLooks

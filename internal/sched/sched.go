@@ -15,7 +15,9 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"girin/internal/guard"
 	"girin/internal/metrics"
 	"girin/internal/wire"
 )
@@ -46,6 +48,8 @@ type Arena interface {
 	Flags() []byte // a byte per cell; not zero: nobody waits for the call
 	Alloc(n int) (block []byte, at int, ok bool)
 	Free(at, n int)
+	Used() int64 // bytes
+	Blocks() int
 }
 
 // Worker is what the scheduler sees of whoever runs requests.
@@ -88,6 +92,10 @@ type Config struct {
 	Waits  int    // how many calls may wait beyond those that run
 	Window uint32 // response bytes a worker may send before it needs credit
 
+	// Refused is told of a change in a call's life that cannot be. Nil: it is a panic.
+	Refused func(what string)
+	Guard   *guard.Guard // nil: a panic of a part ends the process
+
 	Deadlines Deadlines
 	Auto      *Auto           // nil: all requests go to Lane, which all workers read
 	Metrics   *metrics.Server // nil: nothing is counted
@@ -103,8 +111,10 @@ type Queue struct {
 	cells  []atomic.Pointer[Call]
 	watch  watcher
 
-	inFlight atomic.Int64
-	reserved atomic.Int64              // bytes of the arena that Reserve took
+	waited   atomic.Int64 // calls that somebody waits for
+	keeper   keeper
+	deaths   undertaker
+	closed   atomic.Bool
 	known    atomic.Pointer[[]*Worker] // those of alive, for pointer
 	capacity atomic.Int64              // threads of the workers that are ready
 	dated    atomic.Bool               // there are calls with a Since
@@ -137,25 +147,34 @@ func New(cfg Config) *Queue {
 	}
 	q.routes.init()
 	q.watch.init()
+	q.keeper.init()
+	q.deaths.init()
 	return q
 }
 
 // Start launches the queue's goroutines.
 func (q *Queue) Start() {
 	for _, l := range q.lines {
-		q.done.Add(1)
-		go l.feeder()
+		q.launch(guard.Part{Name: "the feeder of a lane", Run: l.feeder, Sound: l.sound})
 	}
-	q.done.Add(1)
-	go q.watcher()
+	q.launch(guard.Part{Name: "the watcher of the queue", Run: q.watcher, Sound: q.sound})
+	q.launch(guard.Part{Name: "the keeper of the queue", Run: q.keepHouse, Sound: q.sound})
+	q.launch(guard.Part{Name: "the search for lost requests", Run: q.undertake, Sound: q.sound})
 	if q.auto != nil {
-		q.done.Add(1)
-		go q.auto.manager()
+		q.launch(guard.Part{Name: "auto's manager", Run: q.auto.manager, Sound: q.sound})
 	}
 	if q.cfg.Deadlines.Timeout > 0 {
-		q.done.Add(1)
-		go q.deadlines()
+		q.launch(guard.Part{Name: "the deadlines", Run: q.deadlines, Sound: q.sound})
 	}
+}
+
+// launch runs a part until Close.
+func (q *Queue) launch(p guard.Part) {
+	q.done.Add(1)
+	go func() {
+		defer q.done.Done()
+		q.cfg.Guard.Keep(p)
+	}()
 }
 
 // Close ends the queue; the calls that are in it fail. It returns when its
@@ -166,7 +185,9 @@ func (q *Queue) Close() {
 		l.close()
 	}
 	q.done.Wait()
-	q.each(func(c *Call, id uint64) { q.fail(c, id, ErrStopped) })
+	q.closed.Store(true)
+	q.each(func(c *Call, id uint64) { q.fail(c, id, stop, ErrStopped) })
+	q.keeper.close()
 }
 
 // Register gives the call a cell, and reports whether there was one.
@@ -183,7 +204,7 @@ func (q *Queue) Register(c *Call) bool {
 	default:
 		return false
 	}
-	c.serial = q.serials[c.cell]
+	c.life.Store(q.serials[c.cell] | uint64(c.cell))
 	q.cells[c.cell].Store(c)
 	return true
 }
@@ -191,33 +212,39 @@ func (q *Queue) Register(c *Call) bool {
 // Release says that nobody will submit this call again. Its cell is free when
 // what may still run of it has ended.
 func (q *Queue) Release(c *Call) {
-	c.released.Store(true)
-	if c.live.Load() == 0 {
-		q.freeCell(c)
+	for {
+		word := c.life.Load()
+		if word&released != 0 {
+			return
+		}
+		if !c.life.CompareAndSwap(word, word|released) {
+			continue
+		}
+		if stateOf(word) == idle {
+			q.freeCell(c)
+		}
+		return
 	}
 }
 
 func (q *Queue) freeCell(c *Call) {
-	if !c.freed.CompareAndSwap(false, true) {
-		return
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.cells[c.cell].Store(nil)
-	q.serials[c.cell] = c.serial // an old id never names a new call
+	q.serials[c.cell] = c.life.Load() & idMask &^ (serialOne - 1) // an old id never names a new call
 	q.free = append(q.free, c.cell)
 }
 
 // Full reports whether a new call would be refused.
 func (q *Queue) Full() bool {
-	return q.inFlight.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
+	return q.waited.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
 }
 
 // Capacity is how many requests the workers that are ready run at once.
 func (q *Queue) Capacity() int { return int(q.capacity.Load()) }
 
-// InFlight is the number of calls that were submitted and have not ended.
-func (q *Queue) InFlight() int { return int(q.inFlight.Load()) }
+// InFlight is the number of calls that were submitted and that somebody waits for.
+func (q *Queue) InFlight() int { return int(q.waited.Load()) }
 
 // Submit places a registered call. Whatever becomes of it is told to its
 // Answer; an error means that nothing was placed.
@@ -228,76 +255,70 @@ func (q *Queue) Submit(c *Call) error {
 	if c.Since != 0 && q.tooLate(c) {
 		return ErrTimeout
 	}
+	if c.InFlight() {
+		q.refused(stateOf(c.life.Load()), keep)
+		return ErrQueueFull
+	}
 	c.flags = c.Route.flags()
 	if q.auto != nil {
 		c.classify()
 	}
-	c.serial++
-	id := c.serial<<16 | uint64(c.cell)
-	c.window = q.cfg.Window
+	id := (c.life.Load() + serialOne) & idMask
+	window := q.cfg.Window
 	if c.Window != 0 {
-		c.window = c.Window
+		window = c.Window
 	}
-	if !c.pack(q.cfg.Arena, id, c.window) {
+	if !c.pack(q.cfg.Arena, id, window) {
 		return ErrQueueFull
 	}
-	q.flags[c.cell] = 0
-	c.owner.Store(nil)
 	c.submitted = q.cfg.Clock()
-	c.since.Store(c.Since)
-	c.sent.Store(0)
-	c.moved.Store(0)
-	c.unacknowledged.Store(0)
-	c.trusted.Store(c.flags&wire.Quick != 0)
-	q.inFlight.Add(1)
-	q.cfg.Metrics.Received(c.bodySize())
-	c.live.Store(id)
-	if q.auto != nil {
-		q.auto.place(c, c.submitted)
-	} else {
-		q.main.place(c, c.submitted)
-	}
+	q.prepare(c, window)
+	q.waited.Add(1)
+	c.begin(id)
+	q.place(c, id)
 	q.watch.arm()
 	return nil
 }
 
-// Cancel says that nobody waits for the call any more. If it has not begun it
-// never will.
-func (q *Queue) Cancel(c *Call) {
-	if id := c.live.Load(); id != 0 {
-		q.cancel(c, id)
+// prepare sets what others read of a call that begins.
+func (q *Queue) prepare(c *Call, window uint32) {
+	q.flags[c.cell] = 0
+	c.by, c.fetched = nil, false
+	if c.owner.Load() != nil {
+		c.owner.Store(nil)
+	}
+	if c.route.Load() != c.Route {
+		c.route.Store(c.Route)
+	}
+	if c.window.Load() != window {
+		c.window.Store(window)
+	}
+	if trusted := c.flags&wire.Quick != 0; c.trusted.Load() != trusted {
+		c.trusted.Store(trusted)
+	}
+	set(&c.since, c.Since)
+	set(&c.moved, 0)
+	set(&c.unacknowledged, 0)
+	if c.spool = c.Spool; c.spool != nil {
+		q.keeper.open.Add(1)
+	}
+	q.cfg.Metrics.Received(c.bodySize())
+}
+
+// set stores a value where it changes: a store costs as much as a lock.
+func set(at *atomic.Int64, to int64) {
+	if at.Load() != to {
+		at.Store(to)
 	}
 }
 
-func (q *Queue) cancel(c *Call, id uint64) {
-	q.setFlag(c, id)
-	if w := c.owner.Load(); w != nil {
-		(*w).Grant(id&^givenUp, wire.Cancelled)
-	}
-}
-
-// setFlag says in the flag table that nobody waits for the call, if it is still
-// the one that id names. Under the lock its cell cannot become another's.
-func (q *Queue) setFlag(c *Call, id uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if c.live.Load() == id {
-		q.flags[c.cell] = 1
-	}
-}
-
-// flagged reports whether nobody waits for the call any more.
-func (q *Queue) flagged(c *Call) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.flags[c.cell] != 0
-}
-
-// CancelQueued cancels the call if no thread has begun it.
-func (q *Queue) CancelQueued(c *Call) {
-	id := c.live.Load()
-	if running, _ := q.running(); id != 0 && !running[id] && c.owner.Load() == nil {
-		q.Cancel(c)
+// place puts a call where it belongs.
+func (q *Queue) place(c *Call, id uint64) {
+	switch {
+	case q.auto != nil:
+		q.auto.place(c, id, c.submitted)
+	case !q.main.place(c, id, c.submitted):
+		q.discard(c, id)
 	}
 }
 
@@ -306,46 +327,60 @@ func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method,
 
 // Grant lets the worker send n more body bytes of the call's answer.
 func (q *Queue) Grant(c *Call, n int) {
+	word := c.life.Load()
+	if stateOf(word) != answering {
+		return
+	}
 	if w := c.owner.Load(); w != nil {
-		if id := c.live.Load() &^ givenUp; id != 0 {
-			c.unacknowledged.Add(-int64(n))
-			c.moved.Store(q.cfg.Clock())
-			(*w).Grant(id, uint32(n))
-		}
+		c.unacknowledged.Add(-int64(n))
+		c.moved.Store(q.cfg.Clock())
+		(*w).Grant(word&idMask, uint32(n))
 	}
 }
 
 // find returns the call that id names, if it is in flight.
 func (q *Queue) find(id uint64) *Call {
-	if cell := id & (wire.FlagTable - 1); id != 0 && cell < uint64(len(q.cells)) {
-		if c := q.cells[cell].Load(); c != nil && c.live.Load()&^givenUp == id {
-			return c
-		}
+	if c := q.inCell(id); c != nil && id != 0 && c.id() == id {
+		return c
 	}
 	return nil
 }
 
-// end takes the call out of flight, and reports whether its answer must still
-// be told.
-func (q *Queue) end(c *Call, id uint64) bool {
-	tell := c.live.CompareAndSwap(id, 0)
-	if !tell && !c.live.CompareAndSwap(id|givenUp, 0) {
-		return false
+// inCell is the call that has the cell of an id.
+func (q *Queue) inCell(id uint64) *Call {
+	if cell := id & (wire.FlagTable - 1); cell < uint64(len(q.cells)) {
+		return q.cells[cell].Load()
 	}
-	q.unpack(c)
-	q.inFlight.Add(-1)
-	if q.auto != nil {
-		q.auto.ended(c)
-	}
-	if c.released.Load() {
-		q.freeCell(c)
-	}
-	return tell
+	return nil
 }
 
-// fail ends a call without the application.
-func (q *Queue) fail(c *Call, id uint64, cause error) {
-	if q.end(c, id) {
-		c.Answer.Fail(cause)
+// sound reports, after a panic, whether no lock is left held.
+func (q *Queue) sound() bool {
+	free := []func() bool{func() bool { return tryLock(&q.mu) }}
+	for _, l := range q.lines {
+		free = append(free, l.sound)
 	}
+	if q.auto != nil {
+		free = append(free, func() bool { return tryLock(&q.auto.mu) })
+	}
+	for _, is := range free {
+		if !is() {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *line) sound() bool { return tryLock(&l.mu) }
+
+// tryLock reports whether a lock can be had within a moment.
+func tryLock(mu *sync.Mutex) bool {
+	for range 100 {
+		if mu.TryLock() {
+			mu.Unlock()
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
 }

@@ -60,7 +60,7 @@ func TestAnAnswerInPartsEndsWithTheFinalOne(t *testing.T) {
 		checkRuns(t, a)
 		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Block, Flags: wire.Final}, nil, nil)
 		checkEnd(t, a, nil)
-		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Block, Flags: wire.Final}, nil, []byte("late"))
+		b.refuses(w, &wire.Frame{ID: id, Kind: wire.Block, Flags: wire.Final}, []byte("late"), errNotIts)
 		checkEnd(t, a, nil)
 		if len(a.frames) != 4 || string(a.body) != "onetwo" {
 			t.Errorf("%d frames, body %q", len(a.frames), a.body)
@@ -73,8 +73,7 @@ func TestWhatAWorkerSaysOfACall(t *testing.T) {
 		kind  wire.Kind
 		cause error
 	}{
-		"Dropped": {wire.Dropped, ErrCancelled},
-		"Failed":  {wire.Failed, ErrAppFailed},
+		"Failed": {wire.Failed, ErrAppFailed},
 	}
 	for name, test := range tests {
 		t.Run(name, inBubble(func(t *testing.T) {
@@ -95,7 +94,8 @@ func TestFetchSendsTheSpooledBody(t *testing.T) {
 		w := newFakeWorker(1, 1)
 		b.Attach(w)
 		c, a := b.call("/")
-		c.Spool, c.Length = os.Stdin, 10
+		spool := newFakeSpool(t)
+		c.Spool, c.Length = spool, 10
 		b.submit(c)
 		r := b.read()
 		if r.Flags&wire.Spooled == 0 {
@@ -106,7 +106,12 @@ func TestFetchSendsTheSpooledBody(t *testing.T) {
 			t.Errorf("bodies sent for %v, want for %d", w.bodies, r.ID)
 		}
 		checkRuns(t, a)
+		b.refuses(w, &wire.Frame{ID: r.ID, Kind: wire.Fetch}, nil, errTwice)
 		b.Frame(w, answer(r.ID, 0), nil, nil)
+		synctest.Wait()
+		if n := spool.closed.Load(); n != 1 || b.keeper.open.Load() != 0 {
+			t.Errorf("the file was closed %d times; %d are open", n, b.keeper.open.Load())
+		}
 	})
 }
 
@@ -118,15 +123,17 @@ func TestAFileAnswersOneCallOnly(t *testing.T) {
 		c, a := b.call("/")
 		b.submit(c)
 		id := b.read().ID
-		for range 2 {
+		for i := range 2 {
 			f, err := os.Open(os.DevNull)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			b.File(w, answer(id, 0), nil, FileBody{File: f, Length: 5})
-			if _, err := f.Stat(); len(a.files) == 2 || err != nil && len(a.files) == 1 && a.files[0].File == f {
-				t.Errorf("%d files passed on; the answer's own: %v", len(a.files), err)
+			if err := b.File(w, answer(id, 0), nil, FileBody{File: f, Length: 5}); (err != nil) != (i == 1) {
+				t.Errorf("file %d: %v", i, err)
+			}
+			if _, err := f.Stat(); (err != nil) != (i == 1) {
+				t.Errorf("file %d is closed: %v", i, err)
 			}
 		}
 		checkEnd(t, a, nil)
@@ -254,7 +261,7 @@ func TestCellsAreUsedAgain(t *testing.T) {
 
 		// The old id names nobody now.
 		b.submit(c4)
-		b.Frame(w, answer(id, 0), nil, nil)
+		b.refuses(w, answer(id, 0), nil, errNotIts)
 		checkRuns(t, a4)
 		checkRuns(t, a3)
 		if next := b.read().ID; next == id {
@@ -263,14 +270,14 @@ func TestCellsAreUsedAgain(t *testing.T) {
 	})
 }
 
-func TestAFrameForNobodyIsIgnored(t *testing.T) {
+func TestAFrameForNobodyIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 8, nil)
 		w := newFakeWorker(1, 1)
 		c, a := b.call("/")
 		b.submit(c)
 		for _, id := range []uint64{0, 1 << 48, b.read().ID + 1<<16, 63, wire.FlagTable - 1, 1<<64 - 1} {
-			b.Frame(w, answer(id, 0), nil, nil)
+			b.refuses(w, answer(id, 0), nil, errNotIts)
 		}
 		checkRuns(t, a)
 	})
@@ -305,9 +312,10 @@ func TestCancel(t *testing.T) {
 				s.prepare(s.c, "/held")
 			},
 			check: func(t *testing.T, s *state) {
+				synctest.Wait()
+				checkEnd(t, s.a, ErrCancelled) // at once, though the lane is full
 				s.read()
 				synctest.Wait()
-				checkEnd(t, s.a, ErrCancelled)
 				if s.lane.Unread() != 0 {
 					t.Error("it went to the lane")
 				}
@@ -353,7 +361,7 @@ func TestCancelTellsTheWorkerThatHasBegunToAnswer(t *testing.T) {
 		}
 		checkRuns(t, a)
 		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Failed, Flags: wire.Final}, nil, nil)
-		checkEnd(t, a, ErrAppFailed)
+		checkEnd(t, a, ErrCancelled)
 
 		// The cell's next request is not cancelled, and a late Cancel does nothing.
 		b.Cancel(c)

@@ -132,8 +132,12 @@ func (p plan) run() []string {
 	for len(s.workers) > 0 {
 		s.kill(0)
 	}
-	s.queue.Close()
 	s.ended.Wait()
+	time.Sleep(2 * graveEvery)
+	if all, _ := s.queue.inFlight(); all != 0 {
+		s.fault("%d calls have not ended, and all workers have", all)
+	}
+	s.queue.Close()
 	return s.faults
 }
 
@@ -141,6 +145,10 @@ func (s *sim) do(st step) {
 	i := st.Who % len(s.clients)
 	switch st.What {
 	case "submit":
+		if c := s.clients[i]; !waits(c) && c.InFlight() { // it was told that it is lost
+			s.queue.Release(c)
+			s.clients[i] = s.client()
+		}
 		s.submit(s.clients[i], st)
 	case "cancel":
 		s.cancel(s.clients[i])
@@ -250,7 +258,7 @@ func (s *sim) watch(stop chan struct{}) {
 			return
 		case <-time.After(500 * time.Microsecond):
 		}
-		if s.queue.InFlight() == 0 {
+		if all, graves := s.queue.inFlight(); all == graves {
 			// Nothing can go wrong; do not step through quiet minutes.
 			select {
 			case <-stop:
@@ -308,6 +316,9 @@ func (s *sim) checkJobs() {
 	}
 	if n := s.queue.InFlight(); n != 0 {
 		s.fault("%d calls count as in flight", n)
+	}
+	if all, graves := s.queue.inFlight(); all > graves {
+		s.fault("%d calls are in flight", all-graves)
 	}
 	if n := s.arena.blocks(); n != 0 {
 		s.fault("%d blocks are not given back", n)
@@ -456,7 +467,7 @@ func (w *simWorker) take(i int, packet []byte) (leads, lives bool) {
 func (w *simWorker) serve(i int, r *wire.Request, j *job) bool {
 	if w.sim.dropped(r.ID) {
 		w.set(i, 0)
-		w.sim.queue.Frame(w, &wire.Frame{ID: r.ID, Kind: wire.Dropped, Flags: wire.Final}, nil, nil)
+		w.frame(&wire.Frame{ID: r.ID, Kind: wire.Dropped, Flags: wire.Final}, nil, nil)
 		return true
 	}
 	j.runs.Add(1)
@@ -469,7 +480,7 @@ func (w *simWorker) serve(i int, r *wire.Request, j *job) bool {
 	f := answer(r.ID, j.step.Service)
 	if j.step.Stream {
 		f.Flags = 0
-		w.sim.queue.Frame(w, f, nil, nil)
+		w.frame(f, nil, nil)
 		if !w.pause(j.step.Service) {
 			return false
 		}
@@ -479,8 +490,15 @@ func (w *simWorker) serve(i int, r *wire.Request, j *job) bool {
 	if !w.pause(5 * time.Microsecond) { // finished, but not sent
 		return false
 	}
-	w.sim.queue.Frame(w, f, nil, nil)
+	w.frame(f, nil, nil)
 	return true
+}
+
+// frame sends a frame that is in order.
+func (w *simWorker) frame(f *wire.Frame, head, body []byte) {
+	if err := w.sim.queue.Frame(w, f, head, body); err != nil {
+		w.sim.fault("the frame %+v is refused: %v", f, err)
+	}
 }
 
 // dropped looks at the flag table, as a worker does.

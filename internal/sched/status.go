@@ -80,7 +80,7 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 		}
 		r := Running{ID: id, Age: time.Duration(now - int64(began))}
 		if c := q.find(id); c != nil {
-			r.Route = c.Route.Name()
+			r.Route = c.route.Load().Name()
 		}
 		s.Running = append(s.Running, r)
 	}

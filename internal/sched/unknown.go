@@ -47,7 +47,7 @@ func (a *auto) mayCompute(r *Route, workers []AutoWorker) bool {
 		}
 		for i := range w.Slots() {
 			id, _ := w.Slot(i)
-			if c := a.q.find(id); c != nil && c.Route == r {
+			if c := a.q.find(id); c != nil && c.route.Load() == r {
 				return true
 			}
 		}

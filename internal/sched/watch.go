@@ -33,7 +33,6 @@ func (w *watcher) arm() {
 }
 
 func (q *Queue) watcher() {
-	defer q.done.Done()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {

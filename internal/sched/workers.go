@@ -1,9 +1,6 @@
 package sched
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Attach says that w is ready and reads the lane.
 func (q *Queue) Attach(w Worker) {
@@ -57,29 +54,31 @@ func without(workers []Worker, w Worker) []Worker {
 }
 
 // Died fails what w was running. Its frames must have been passed on. What it
-// had read and not begun is found later (see lost).
+// had read and not begun is found later (see undertaker).
 func (q *Queue) Died(w Worker) {
 	q.Detach(w)
 	q.mu.Lock()
 	q.setAliveLocked(without(q.alive, w))
 	q.mu.Unlock()
 	for i := range w.Slots() {
-		if id, _ := w.Slot(i); id != 0 {
-			if c := q.find(id); c != nil {
-				q.fail(c, id, ErrWorkerDied)
-			}
+		id, _ := w.Slot(i)
+		c := q.find(id)
+		if c == nil {
+			continue
+		}
+		if o := c.owner.Load(); o == nil || *o == w {
+			q.fail(c, id, perish, ErrWorkerDied)
 		}
 	}
 	q.failOwned(w)
-	q.done.Add(1)
-	go q.lost(q.cfg.Clock())
+	q.deaths.told(q.cfg.Clock())
 }
 
 // failOwned fails the calls that w had begun to answer.
 func (q *Queue) failOwned(w Worker) {
 	q.each(func(c *Call, id uint64) {
 		if o := c.owner.Load(); o != nil && *o == w {
-			q.fail(c, id, ErrWorkerDied)
+			q.fail(c, id, perish, ErrWorkerDied)
 		}
 	})
 }
@@ -91,79 +90,9 @@ func (q *Queue) each(visit func(c *Call, id uint64)) {
 	q.mu.Unlock()
 	for i := range used {
 		if c := q.cells[i].Load(); c != nil {
-			if id := c.live.Load() &^ givenUp; id != 0 {
+			if id := c.id(); id != 0 {
 				visit(c, id)
 			}
 		}
 	}
-}
-
-// How lost looks: a packet lies in the lane in the order of its writing, give
-// or take what two writers race for.
-const (
-	lostEvery = 100 * time.Millisecond
-	lostSlack = int64(100 * time.Millisecond)
-)
-
-// lost fails the calls that a worker, dead since died, had read from the lane
-// but not noted in its page, or had finished but not sent. Such a call is in no
-// slot of a live worker and no longer in the lane: the lane is empty, or
-// something that was sent clearly later has begun. Two looks in a row must
-// agree, as a thread needs a moment between reading and noting. It is never
-// given to anyone again: it may have run. lost returns when it is known of all
-// calls that were sent before the death that someone has begun them.
-func (q *Queue) lost(died int64) {
-	defer q.done.Done()
-	var suspects map[uint64]*Call
-	for left := true; left; {
-		select {
-		case <-q.watch.stop:
-			return
-		case <-time.After(lostEvery):
-		}
-		last := suspects
-		suspects, left = q.suspects(died)
-		for id, c := range suspects {
-			if last[id] == c {
-				q.setFlag(c, id)
-				q.fail(c, id, ErrLost)
-			}
-		}
-	}
-}
-
-// suspects returns the calls that seem lost, and whether any that was sent
-// before the death has not begun.
-func (q *Queue) suspects(died int64) (found map[uint64]*Call, left bool) {
-	empty := map[*line]bool{}
-	for _, l := range q.lines {
-		empty[l] = l.lane.Unread() == 0
-	}
-	running, newest := q.running()
-	found = map[uint64]*Call{}
-	q.each(func(c *Call, id uint64) {
-		sent, l := c.sent.Load(), c.line.Load()
-		if sent == 0 || sent > died || running[id] || c.owner.Load() != nil || l.holds(c) {
-			return
-		}
-		left = true
-		if empty[l] || sent+lostSlack < newest[l] {
-			found[id] = c
-		}
-	})
-	return found, left
-}
-
-// running returns the ids in the live workers' slots, and of each line when the
-// latest of them was sent.
-func (q *Queue) running() (ids map[uint64]bool, newest map[*line]int64) {
-	ids, newest = map[uint64]bool{}, map[*line]int64{}
-	q.slots(func(_ Worker, id, _ uint64) {
-		ids[id] = true
-		if c := q.find(id); c != nil {
-			l := c.line.Load()
-			newest[l] = max(newest[l], c.sent.Load())
-		}
-	})
-	return ids, newest
 }

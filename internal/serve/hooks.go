@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -31,24 +30,22 @@ func splitHooks(names []string) (ofWorkers, ofMaster []string) {
 
 // startHooks starts the process of the master's hooks, if there are any. The
 // start waits for on_starting as long as it takes, and ends if it raises.
-func (s *server) startHooks() (stop func(), err error) {
-	p, err := s.openHooks(s.ending.begun, s.cfg)
+func (s *server) startHooks() error {
+	p, err := s.openHooks(s.cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the server hooks cannot be loaded: %w", err)
+		s.log.Errorf("The server hooks cannot be loaded: %v", err)
+		return err
 	}
 	if p == nil {
-		return s.endHooks, nil // a reload may bring some
+		return nil
 	}
 	s.hooks.Store(p)
 	p.Tell(hooks.Event{Hook: "nworkers_changed", Now: s.sizes.workers})
-	if err := p.Run(s.ending.begun, hooks.Event{Hook: "on_starting"}); err != nil {
-		return s.endHooks, fmt.Errorf("the server does not start, since on_starting failed: %w", err)
-	}
-	return s.endHooks, nil
+	return p.Run(context.Background(), hooks.Event{Hook: "on_starting"})
 }
 
 // openHooks returns nil if the configuration has no hooks of the master.
-func (s *server) openHooks(ctx context.Context, c *config.Config) (*hooks.Process, error) {
+func (s *server) openHooks(c *config.Config) (*hooks.Process, error) {
 	_, names := splitHooks(c.Hooks)
 	if len(names) == 0 {
 		return nil, nil
@@ -59,7 +56,7 @@ func (s *server) openHooks(ctx context.Context, c *config.Config) (*hooks.Proces
 	}
 	settings := s.workerSettings(c)
 	settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
-	return hooks.Start(ctx, hooks.Config{
+	return hooks.Start(hooks.Config{
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.HooksArgs()), Shim: archive, Settings: settings,
 		Log:    func(level int, text string) { workerLog{s.log}.Line(level, os.Getpid(), text) },
 		Failed: func(hook string, err error) { s.log.Errorf("Error in the hook %s: %v", hook, err) },
@@ -74,12 +71,12 @@ func (s *server) tell(e hooks.Event) {
 }
 
 // ask runs a hook of the master and waits, but not for ever.
-func (s *server) ask(ctx context.Context, e hooks.Event) {
+func (s *server) ask(e hooks.Event) {
 	p := s.hooks.Load()
 	if p == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, hookLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), hookLimit)
 	defer cancel()
 	if err := p.Run(ctx, e); errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warningf("The hook %s has run for %v; it is not waited for", e.Hook, hookLimit)
@@ -87,30 +84,30 @@ func (s *server) ask(ctx context.Context, e hooks.Event) {
 }
 
 // reloadHooks brings in the hooks of a configuration that was read anew.
-func (s *server) reloadHooks(ctx context.Context, c *config.Config) {
-	p, err := s.openHooks(ctx, c)
+func (s *server) reloadHooks(c *config.Config) {
+	p, err := s.openHooks(c)
 	if err != nil {
 		s.log.Errorf("Reload: the server hooks stay as they are: %v", err)
 		return
 	}
 	if old := s.hooks.Swap(p); old != nil {
-		old.Close(ctx)
+		old.Close()
 	}
-	s.ask(ctx, hooks.Event{Hook: "on_reload"})
+	s.ask(hooks.Event{Hook: "on_reload"})
 }
 
 // endHooks runs the last hook.
 func (s *server) endHooks() {
-	s.ask(s.ending.now, hooks.Event{Hook: "on_exit"})
+	s.ask(hooks.Event{Hook: "on_exit"})
 	if p := s.hooks.Swap(nil); p != nil {
-		p.Close(s.ending.now)
+		p.Close()
 	}
 }
 
 // nextAge counts a worker that is about to be started.
-func (s *server) nextAge(ctx context.Context) int {
+func (s *server) nextAge() int {
 	s.age++
-	s.ask(ctx, hooks.Event{Hook: "pre_fork", Age: s.age})
+	s.ask(hooks.Event{Hook: "pre_fork", Age: s.age})
 	return s.age
 }
 

@@ -37,9 +37,9 @@ const (
 )
 
 // serveMetrics answers scrapes until stop is called.
-func (s *server) serveMetrics() (stop func(), err error) {
+func (s *server) serveMetrics() (stop func()) {
 	if s.scrapes == nil {
-		return func() {}, nil
+		return func() {}
 	}
 	web := &http.Server{
 		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges}),
@@ -53,7 +53,7 @@ func (s *server) serveMetrics() (stop func(), err error) {
 			s.log.Errorf("metrics: %v", err)
 		}
 	}()
-	return func() { web.Close(); <-done }, nil
+	return func() { web.Close(); <-done }
 }
 
 func (s *server) gauges() scrape.Gauges {

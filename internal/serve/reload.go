@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +11,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"girin/internal/config"
-	"girin/internal/guard"
 	"girin/internal/supervisor"
 )
 
@@ -25,14 +22,9 @@ var byReload = []string{
 
 // reload reads the settings anew and brings in workers that load the
 // application anew. If the settings are wrong nothing changes.
-func (s *server) reload(ctx context.Context) {
+func (s *server) reload() {
 	s.log.Infof("Hang up: Master")
-	source := s.source
-	source.Run = s.starter.Run
-	cfg, _, err := source.Load(ctx)
-	if ctx.Err() != nil {
-		return // the server ends
-	}
+	cfg, _, err := s.load()
 	if err != nil {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
@@ -47,7 +39,7 @@ func (s *server) reload(ctx context.Context) {
 		}
 	}
 	s.reloading()
-	s.reloadHooks(ctx, cfg)
+	s.reloadHooks(cfg)
 	launch, template := s.launch(cfg)
 	s.workers.Reload(launch, template, s.reloadTo(cfg))
 }
@@ -93,12 +85,9 @@ func (s *server) onlyLocal() bool {
 // python path, or one of --reload-extra-file, changes. Editors write a file in
 // several steps, so it waits until things are quiet.
 func (s *server) watchFiles() (stop func(), err error) {
-	if !s.cfg.Reload {
-		return func() {}, nil
-	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("--reload: %w", err)
+		return nil, err
 	}
 	for _, dir := range append([]string{s.cfg.Chdir}, s.cfg.PythonPath...) {
 		watchTree(w, dir)
@@ -117,7 +106,7 @@ func (s *server) watchFiles() (stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.guard.Keep(guard.Part{Name: "--reload", Run: func() { s.followFiles(w, extra) }})
+		s.followFiles(w, extra)
 	}()
 	return func() { w.Close(); <-done }, nil
 }
@@ -144,7 +133,7 @@ func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
 			}
 		case <-quiet.C:
 			s.log.Infof("%s changed; reloading", changed)
-			s.signals.reload.ask()
+			s.reload()
 		case err, ok := <-w.Errors:
 			if !ok {
 				return

@@ -20,13 +20,13 @@ type Receiver struct {
 }
 
 // Frame passes a response frame on.
-func (r *Receiver) Frame(w *worker.Worker, f *wire.Frame, head, body []byte) {
-	r.Queue.Frame(w, f, head, body)
+func (r *Receiver) Frame(w *worker.Worker, f *wire.Frame, head, body []byte) error {
+	return r.Queue.Frame(w, f, head, body)
 }
 
 // File passes an answer on whose body is a file.
-func (r *Receiver) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) {
-	r.Queue.File(w, f, head, sched.FileBody{File: body, Offset: offset, Length: length})
+func (r *Receiver) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) error {
+	return r.Queue.File(w, f, head, sched.FileBody{File: body, Offset: offset, Length: length})
 }
 
 // Log passes a line on.

@@ -1,8 +1,6 @@
 package supervisor
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // lookForSilent asks each worker for a sign of life and restarts those that
 // have given none for too long: a process that was stopped, or in which

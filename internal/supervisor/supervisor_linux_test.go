@@ -1,7 +1,6 @@
 package supervisor_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -100,9 +99,7 @@ func TestAnApplicationThatCannotBeServed(t *testing.T) {
 		"too slow": {launch: version("silent", "1"), boot: 50 * time.Millisecond, code: 3, text: "not ready within 50ms"},
 		"cannot be started": {
 			launch: func(*rig) supervisor.Launch {
-				return func(context.Context, string, worker.Receiver) (*worker.Worker, error) {
-					return nil, errors.New("no python")
-				}
+				return func(string, worker.Receiver) (*worker.Worker, error) { return nil, errors.New("no python") }
 			},
 			code: 1, text: "no python",
 		},
@@ -169,9 +166,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 		"broken": version("broken", "2"),
 		"dies":   version("dies", "2"),
 		"cannot be started": func(*rig) supervisor.Launch {
-			return func(context.Context, string, worker.Receiver) (*worker.Worker, error) {
-				return nil, errors.New("no python")
-			}
+			return func(string, worker.Receiver) (*worker.Worker, error) { return nil, errors.New("no python") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

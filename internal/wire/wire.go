@@ -157,6 +157,7 @@ type Frame struct {
 var (
 	errFrameKind = errors.New("response frame of an unknown kind")
 	errFrameSize = errors.New("response frame claims an impossible length")
+	errFrameForm = errors.New("response frame has flags or parts that its kind does not have")
 )
 
 // ParseFrame decodes the ResponseHead bytes at the start of b.
@@ -174,8 +175,27 @@ func ParseFrame(b []byte) (f Frame, err error) {
 		return f, errFrameKind
 	case f.Head > MaxHeadBlock || f.Body > MaxBlock:
 		return f, errFrameSize
+	case !f.formed():
+		return f, errFrameForm
 	}
 	return f, nil
+}
+
+// formed reports whether the frame has the flags and parts of its kind, and no
+// others. What may follow what is for the scheduler to say, which knows the request.
+func (f *Frame) formed() bool {
+	bare := f.Head == 0 && f.Fields == 0
+	switch f.Kind {
+	case Response:
+		return f.Flags&^(Final|Whole|InPage) == 0 && f.Flags&(Final|Whole) != Whole && f.Head > 0
+	case Block:
+		return f.Flags&^(Final|InPage) == 0 && bare
+	case Early:
+		return f.Flags == 0 && f.Body == 0
+	case Fetch:
+		return f.Flags == 0 && f.Body == 0 && bare
+	}
+	return f.Flags == Final && f.Body == 0 && bare // Dropped, Failed
 }
 
 // Put encodes the head into the first ResponseHead bytes of b.

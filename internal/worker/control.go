@@ -106,8 +106,7 @@ func (w *Worker) takeBody(payload []byte, f *os.File) error {
 		return errors.New("its frame does not parse")
 	}
 	w.answered.Add(1)
-	w.cfg.Receiver.File(w, &frame, head, f, int64(offset), int64(length))
-	return nil
+	return w.cfg.Receiver.File(w, &frame, head, f, int64(offset), int64(length))
 }
 
 // Promote makes a busy leader send what it has finished and give leadership

@@ -253,15 +253,17 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func (r *rig) Frame(w *worker.Worker, f *wire.Frame, head, body []byte) {
+func (r *rig) Frame(w *worker.Worker, f *wire.Frame, head, body []byte) error {
 	r.heard <- heard{w: w, frame: *f, text: string(head) + "|" + string(body)}
+	return nil
 }
 
-func (r *rig) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) {
+func (r *rig) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) error {
 	defer body.Close()
 	b := make([]byte, length)
 	n, _ := body.ReadAt(b, offset)
 	r.heard <- heard{w: w, frame: *f, text: string(head), offset: offset, length: length, file: string(b[:n])}
+	return nil
 }
 
 func (r *rig) Log(w *worker.Worker, level int, text string) {

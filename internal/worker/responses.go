@@ -52,12 +52,14 @@ func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 		if f.Flags&wire.Final != 0 {
 			w.answered.Add(1)
 		}
-		w.cfg.Receiver.Frame(w, f, head, body)
+		if err := w.cfg.Receiver.Frame(w, f, head, body); err != nil {
+			return err
+		}
 		r.consume(len(body))
 		if left == 0 {
 			return nil
 		}
-		f.Kind, head = wire.Block, nil
+		f.Kind, f.Flags, head = wire.Block, 0, nil
 		if err := r.fill(1); err != nil {
 			return err
 		}
@@ -78,9 +80,9 @@ func (w *Worker) passPlaced(r *frameReader, f *wire.Frame, head []byte) error {
 	if f.Flags&wire.Final != 0 {
 		w.answered.Add(1)
 	}
-	w.cfg.Receiver.Frame(w, f, head, body)
+	err := w.cfg.Receiver.Frame(w, f, head, body)
 	w.page.free(place)
-	return nil
+	return err
 }
 
 // ended turns the ways in which a worker's stream may end into none.

@@ -25,13 +25,14 @@ type part struct {
 	head, body string
 }
 
-func (f *frames) Frame(_ *Worker, frame *wire.Frame, head, body []byte) {
+func (f *frames) Frame(_ *Worker, frame *wire.Frame, head, body []byte) error {
 	f.got = append(f.got, part{*frame, string(head), string(body)})
+	return nil
 }
 
-func (f *frames) File(*Worker, *wire.Frame, []byte, *os.File, int64, int64) {}
-func (f *frames) Log(*Worker, int, string)                                  {}
-func (f *frames) Stacks(*Worker, string)                                    {}
+func (f *frames) File(*Worker, *wire.Frame, []byte, *os.File, int64, int64) error { return nil }
+func (f *frames) Log(*Worker, int, string)                                        {}
+func (f *frames) Stacks(*Worker, string)                                          {}
 
 // readAll reads frames as a worker's with an empty state page.
 func readAll(t testing.TB, src io.Reader, size int) ([]part, error) {

@@ -79,11 +79,12 @@ type Broken struct {
 func (b *Broken) Error() string { return b.Text }
 
 // Receiver gets what a worker sends. Its methods are called from the
-// goroutines that serve the worker, never after Done is closed.
+// goroutines that serve the worker, never after Done is closed. An error is
+// what the worker did that it may not do; the worker is ended for it.
 type Receiver interface {
-	Frame(w *Worker, f *wire.Frame, head, body []byte)
+	Frame(w *Worker, f *wire.Frame, head, body []byte) error
 	// File gets an answer whose body is a file; nil: there was no descriptor for it.
-	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64)
+	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) error
 	Log(w *Worker, level int, text string)
 	Stacks(w *Worker, text string)
 }

@@ -209,3 +209,16 @@ def test_idle(girin, gunicorn, measured, full):
     if full:
         with gunicorn(*options) as run:
             measured.gunicorn(came_of(lambda: f"closed after {measure(run):.2f} s"))
+
+
+@pytest.mark.promise("Requests that take too long together do not flood the log", "100 of them at once in a worker of 100 threads, `--timeout 1`")
+def test_many_timeouts_at_once(girin, record, measured):
+    with girin("gthread", 1, 100, "--timeout", "1") as run:
+        with ThreadPoolExecutor(100) as pool:
+            statuses = [call.result().status for call in [pool.submit(raw.get, run.port, "/sleep?s=3") for _ in range(100)]]
+        assert statuses == [504] * 100
+        raw.until(lambda: run.output().count("Request timeout: ") == 100)
+        raw.until(lambda: "faultapp.py" in run.output(), what="stacks")
+        size = len(run.output())
+        assert size < 300_000
+        measured.girin(f"{size >> 10} KiB of log")

@@ -71,6 +71,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.counter("girin_workers_started_total", "Workers that were started.", n.Started)
 	e.gauge("girin_requests_computing", "Requests that the class auto lets compute now.", g.Computing)
 	e.counter("girin_decisions_total", "Decisions of the class auto: about workers, their lanes, and how many requests run at once.", n.Decisions)
+	e.counter("girin_refused_transitions_total", "Changes in the life of a request that cannot be: a fault of the server's, which the error log describes.", n.Refused)
 	for how, name := range []string{metrics.Finished: "finished", metrics.Failed: "failed", metrics.Killed: "killed"} {
 		e.counter("girin_workers_ended_total", "Workers that have ended: with exit code 0, with another one, or by a signal.", n.Ended[how], "how", name)
 	}

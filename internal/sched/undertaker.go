@@ -1,0 +1,217 @@
+package sched
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// undertaker looks for calls that a worker, dead since, had read from the lane but
+// not noted in its page, or had finished but not sent. Such a call is in no slot of
+// a living worker and no longer in the lane: the lane is empty, or something that
+// was sent clearly later has begun. Two looks in a row must agree, as a thread needs
+// a moment between reading and noting. It is lost: it is never given to anyone
+// again, for it may have run.
+//
+// A worker that lives may still have it in hands, if its thread was stopped in that
+// moment. It notes what it has read before it looks at the flag, and reads its block
+// only after that. So the block is given back when the flag is set and the next look
+// finds the call in no slot; and the cell, with its flag, when each worker that lived
+// then has ended or has begun something since: it reads one packet after the other.
+type undertaker struct {
+	kick chan struct{}
+
+	mu   sync.Mutex
+	died int64 // guarded by mu: when a worker last did
+
+	suspects map[uint64]*Call // of the goroutine: at the last look
+	graves   []grave          // of the goroutine
+}
+
+// grave is a lost call.
+type grave struct {
+	c      *Call
+	id     uint64
+	since  int64
+	lived  []Worker // those that may still have it
+	looked bool     // its block was given back
+}
+
+func (u *undertaker) init() { u.kick = make(chan struct{}, 1) }
+
+// told notes a death.
+func (u *undertaker) told(at int64) {
+	u.mu.Lock()
+	u.died = at
+	u.mu.Unlock()
+	select {
+	case u.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (u *undertaker) lastDeath() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.died
+}
+
+// How the search looks: a packet lies in the lane in the order of its writing, give
+// or take what two writers race for. Who only waits for a worker to begin something
+// need not look often.
+const (
+	lostEvery  = 100 * time.Millisecond
+	graveEvery = time.Second
+	lostSlack  = int64(100 * time.Millisecond)
+)
+
+// undertake searches after each death until it is known of all calls that were
+// sent before it that someone has begun them.
+func (q *Queue) undertake() {
+	u := &q.deaths
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for searches := false; ; {
+		select {
+		case <-q.watch.stop:
+			return
+		case <-u.kick:
+			if !searches { // else many deaths would put the next look off
+				searches = true
+				timer.Reset(lostEvery)
+			}
+			continue
+		case <-timer.C:
+		}
+		searches = q.searchLost()
+		q.visitGraves()
+		switch {
+		case searches || len(u.graves) > 0 && !u.graves[len(u.graves)-1].looked:
+			timer.Reset(lostEvery)
+		case len(u.graves) > 0:
+			timer.Reset(graveEvery)
+		default:
+			timer.Reset(time.Hour)
+		}
+	}
+}
+
+// searchLost fails what two looks in a row found to be lost, and reports whether it
+// must look again.
+func (q *Queue) searchLost() (again bool) {
+	u := &q.deaths
+	last := u.suspects
+	u.suspects, again = q.suspects(u.lastDeath())
+	for id, c := range u.suspects {
+		if last[id] != c {
+			continue
+		}
+		s := q.abandon(c, id, lose, ErrLost)
+		if !s.done {
+			continue
+		}
+		u.graves = append(u.graves, grave{c: c, id: id, since: q.cfg.Clock(), lived: q.living()})
+		if q.auto != nil {
+			q.auto.ended(c) // nothing runs of it
+		}
+		if !s.from.told() {
+			c.by = nil
+			c.Answer.Fail(ErrLost)
+		}
+	}
+	return again
+}
+
+// suspects returns the calls that seem lost, and whether any that was sent
+// before the death has not begun.
+func (q *Queue) suspects(died int64) (found map[uint64]*Call, again bool) {
+	empty := map[*line]bool{}
+	for _, l := range q.lines {
+		empty[l] = l.lane.Unread() == 0
+	}
+	running, newest := q.running()
+	found = map[uint64]*Call{}
+	q.each(func(c *Call, id uint64) {
+		s, l, sent := stateOf(c.life.Load()), c.line.Load(), c.sent.Load()
+		unseen := s == placed || s == withdrawn || s == overdue && c.owner.Load() == nil
+		if !unseen || sent > died || running[id] || l.holds(c) {
+			return
+		}
+		again = true
+		if empty[l] || sent+lostSlack < newest[l] {
+			found[id] = c
+		}
+	})
+	return found, again
+}
+
+// visitGraves gives back what nobody can touch any more of lost calls.
+func (q *Queue) visitGraves() {
+	u := &q.deaths
+	if len(u.graves) == 0 {
+		return
+	}
+	running, _ := q.running()
+	living := q.living()
+	u.graves = slices.DeleteFunc(u.graves, func(g grave) bool { return !g.c.in(g.id, lost) })
+	for i := range u.graves {
+		g := &u.graves[i]
+		if running[g.id] {
+			continue
+		}
+		if !g.looked && q.cfg.Clock()-g.since >= int64(lostEvery) {
+			g.looked = q.clear(g.c, g.id)
+		}
+		g.lived = slices.DeleteFunc(g.lived, func(w Worker) bool {
+			return !slices.Contains(living, w) || hasBegunSince(w, g.since, g.id)
+		})
+		if len(g.lived) == 0 && g.looked {
+			if s := q.step(g.c, g.id, reclaim); s.done {
+				q.ended(g.c, s)
+			}
+		}
+	}
+}
+
+// clear gives back the block of a lost call.
+func (q *Queue) clear(c *Call, id uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c.in(id, lost) {
+		q.unpack(c)
+	}
+	return true
+}
+
+// hasBegunSince reports whether w runs something other than the request id that it
+// read after a time.
+func hasBegunSince(w Worker, since int64, id uint64) bool {
+	for i := range w.Slots() {
+		if other, began := w.Slot(i); other != 0 && other != id && int64(began) > since {
+			return true
+		}
+	}
+	return false
+}
+
+// living are the workers that have not died.
+func (q *Queue) living() []Worker {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.alive)
+}
+
+// running returns the ids in the live workers' slots, and of each line when the
+// latest of them was sent.
+func (q *Queue) running() (ids map[uint64]bool, newest map[*line]int64) {
+	ids, newest = map[uint64]bool{}, map[*line]int64{}
+	q.slots(func(_ Worker, id, _ uint64) {
+		ids[id] = true
+		if c := q.find(id); c != nil {
+			if l := c.line.Load(); l != nil {
+				newest[l] = max(newest[l], c.sent.Load())
+			}
+		}
+	})
+	return ids, newest
+}
