@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ func runServe(env *program.Env, args []string) int {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		return program.Failed
 	}
-	cfg, warnings, err := config.Load(args, env.Environ, dir)
+	source := config.Source{Args: args, Env: env.Environ, Dir: dir}
+	cfg, warnings, err := source.Load(context.Background())
 	if err != nil {
 		return loadFailed(env, err)
 	}
@@ -51,9 +53,7 @@ func runServe(env *program.Env, args []string) int {
 	if cfg.CheckConfig || cfg.PrintConfig {
 		return checkApp(env, cfg)
 	}
-	return serve.Run(env, cfg, func() (*config.Config, []config.Warning, error) {
-		return config.Load(args, env.Environ, dir)
-	})
+	return serve.Run(env, cfg, source)
 }
 
 // loadFailed reports each error of config.Load on a line of its own.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -61,7 +62,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // readFile runs the configuration file that the command lines name, or the default one.
 // It returns nil if there is none.
-func (l *loader) readFile(args []*layer) (*file, error) {
+func (l *loader) readFile(ctx context.Context, args []*layer) (*file, error) {
 	early := map[string]string{} // what is needed before the file can say anything
 	for _, layer := range args {
 		for _, key := range []string{"config", "python", "chdir"} {
@@ -78,13 +79,13 @@ func (l *loader) readFile(args []*layer) (*file, error) {
 		name = defaultConfigFile
 	}
 	f := &file{name: name}
-	if err := l.runFile(f, early); err != nil {
+	if err := l.runFile(ctx, f, early); err != nil {
 		return nil, &FileError{Name: name, Output: f.output, Err: err}
 	}
 	return f, nil
 }
 
-func (l *loader) runFile(f *file, early map[string]string) error {
+func (l *loader) runFile(ctx context.Context, f *file, early map[string]string) error {
 	if !strings.HasPrefix(f.name, modulePrefix) {
 		if info, err := os.Stat(absolute(l.dir, f.name)); err != nil || info.IsDir() {
 			return errors.New("there is no such file")
@@ -94,7 +95,7 @@ func (l *loader) runFile(f *file, early map[string]string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := l.runPython(python, f)
+	answer, err := l.runPython(ctx, python, f)
 	if err != nil {
 		return err
 	}
@@ -103,37 +104,53 @@ func (l *loader) runFile(f *file, early map[string]string) error {
 }
 
 // runPython runs the file; its answer comes through a pipe of its own, beside what it prints.
-func (l *loader) runPython(python string, f *file) ([]byte, error) {
+func (l *loader) runPython(ctx context.Context, python string, f *file) ([]byte, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	printed := &limitedBuffer{limit: fileOutputLimit}
-	cmd := exec.Command(python, "-c", readConfig, f.name, l.fileKeys())
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = l.dir, l.env, printed, printed
-	cmd.ExtraFiles = []*os.File{w}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // something that the file started may keep its output open
-	err = cmd.Start()
+	answered := make(chan []byte, 1)
+	go func() {
+		answer, _ := io.ReadAll(io.LimitReader(r, fileValuesLimit+1)) // what is cut does not parse
+		answered <- answer
+	}()
+	err = l.runScript(ctx, python, f, w)
 	w.Close()
-	if err != nil {
-		return nil, err
-	}
-	timer := time.AfterFunc(fileTimeout, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	answer, err := io.ReadAll(io.LimitReader(r, fileValuesLimit+1))
-	waitErr := cmd.Wait()
-	f.output = printed.String()
-	switch {
-	case !timer.Stop():
-		return nil, fmt.Errorf("it ran for more than %v", fileTimeout)
-	case waitErr != nil && !errors.Is(waitErr, exec.ErrWaitDelay):
-		return nil, fmt.Errorf("it failed in %s (%w)", python, waitErr)
-	case err == nil && len(answer) > fileValuesLimit:
-		return nil, fmt.Errorf("its values are larger than %d bytes", fileValuesLimit)
+	// Something that the file started may keep the pipe open.
+	_ = r.SetReadDeadline(time.Now().Add(outputDelay))
+	answer := <-answered
+	if err == nil && len(answer) > fileValuesLimit {
+		err = fmt.Errorf("its values are larger than %d bytes", fileValuesLimit)
 	}
 	return answer, err
 }
+
+// runScript runs the file to its end, which comes at the latest with that of ctx.
+func (l *loader) runScript(ctx context.Context, python string, f *file, answer *os.File) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, fileTimeout, fmt.Errorf("it ran for more than %v", fileTimeout))
+	defer cancel()
+	printed := &limitedBuffer{limit: fileOutputLimit}
+	cmd := exec.CommandContext(ctx, python, "-c", readConfig, f.name, l.fileKeys())
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = l.dir, l.env, printed, printed
+	cmd.ExtraFiles = []*os.File{answer}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = outputDelay
+	err := l.run(cmd)
+	f.output = printed.String()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		return fmt.Errorf("it failed in %s (%w)", python, err)
+	}
+	return nil
+}
+
+// outputDelay is how long a file's output is waited for when it has ended: something that it
+// started may keep it open.
+const outputDelay = time.Second
 
 // fileKeys lists, for the script, the settings that a file may have.
 func (l *loader) fileKeys() string {

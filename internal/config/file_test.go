@@ -1,11 +1,13 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestConfigurationFilesByLocation(t *testing.T) {
@@ -154,5 +156,37 @@ func TestWhichSettingConfiguresLogging(t *testing.T) {
 				t.Errorf("%q with warnings %v, want %q", got, warnings, test.want)
 			}
 		})
+	}
+}
+
+// A file that hangs ends with the context, and all that it has started.
+func TestAFileEndsWithTheContext(t *testing.T) {
+	dir := t.TempDir()
+	file := "import os, subprocess, time\nsubprocess.Popen(['sleep', '60'])\nopen('runs', 'w').close()\ntime.sleep(60)"
+	if err := os.WriteFile(filepath.Join(dir, defaultConfigFile), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := Source{Args: []string{"app"}, Env: environment(), Dir: dir}.Load(ctx)
+		ended <- err
+	}()
+	for late := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "runs")); err == nil {
+			break
+		} else if time.Now().After(late) {
+			t.Fatal("the file does not run")
+		}
+	}
+	cancel(enough)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, enough) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
 	}
 }

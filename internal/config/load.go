@@ -1,10 +1,12 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -35,21 +37,39 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrNoApp is the error of a command line that names no application.
 var ErrNoApp = errors.New("no application given: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
 
+// Source is where the settings of a server come from. Relative paths start in Dir.
+type Source struct {
+	Args []string // the command line
+	Env  []string
+	Dir  string
+	// Run runs the interpreter of a configuration file to its end; nil: as a command
+	// is usually run.
+	Run func(*exec.Cmd) error
+}
+
+// Load resolves the settings of args, env and dir.
+func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
+	return Source{Args: args, Env: env, Dir: dir}.Load(context.Background())
+}
+
 // Load resolves the settings of a server from, in rising precedence, defaults, environment
 // variables that stand in for them, the configuration file, GUNICORN_CMD_ARGS, GIRIN_CMD_ARGS
-// and args, the command line. Relative paths start in dir. With --help or --version on the
-// command line nothing else is looked at. An error is an *Error, several of them joined, a
-// *FileError, or ErrNoApp.
-func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
-	l := &loader{options: Options(), env: env, dir: dir}
-	cmd, err := parseFlags(l.options, args, fromCommandLine)
+// and the command line. With --help or --version on the command line nothing else is looked at.
+// An error is an *Error, several of them joined, a *FileError, or ErrNoApp. The end of ctx ends
+// a configuration file that still runs.
+func (s Source) Load(ctx context.Context) (*Config, []Warning, error) {
+	l := &loader{options: Options(), env: s.Env, dir: s.Dir, run: s.Run}
+	if l.run == nil {
+		l.run = (*exec.Cmd).Run
+	}
+	cmd, err := parseFlags(l.options, s.Args, fromCommandLine)
 	if err != nil {
 		return nil, nil, err
 	}
 	if cmd.values["help"] != nil || cmd.values["version"] != nil {
 		return &Config{Help: cmd.values["help"] != nil, Version: cmd.values["version"] != nil}, nil, nil
 	}
-	if err := l.gather(cmd); err != nil {
+	if err := l.gather(ctx, cmd); err != nil {
 		return nil, nil, err
 	}
 	return l.resolve(cmd.app)
@@ -61,6 +81,7 @@ type setting struct {
 	source string
 	name   string // as the source writes it
 	args   bool
+	stand  bool // it stands in for the default, and is no choice
 }
 
 // loader carries one Load.
@@ -68,6 +89,7 @@ type loader struct {
 	options []Option
 	env     []string
 	dir     string
+	run     func(*exec.Cmd) error
 
 	layers   []*layer // in rising precedence
 	file     *file    // nil if there is none
@@ -76,7 +98,7 @@ type loader struct {
 }
 
 // gather collects what all sources say.
-func (l *loader) gather(cmd *layer) error {
+func (l *loader) gather(ctx context.Context, cmd *layer) error {
 	l.layers = []*layer{l.environment()}
 	var args []*layer
 	for _, name := range []string{"GUNICORN_CMD_ARGS", "GIRIN_CMD_ARGS"} {
@@ -93,7 +115,7 @@ func (l *loader) gather(cmd *layer) error {
 	args = append(args, cmd)
 
 	var err error
-	if l.file, err = l.readFile(args); err != nil {
+	if l.file, err = l.readFile(ctx, args); err != nil {
 		return err
 	}
 	if l.file != nil {
@@ -169,7 +191,7 @@ func (l *loader) last(o *Option) setting {
 			l.errs = append(l.errs, &Error{Name: layer.name(o), Source: layer.from(o), Usage: layer.args, Err: err})
 			continue
 		}
-		s = setting{value: v, source: layer.from(o), name: layer.name(o), args: layer.args}
+		s = setting{value: v, source: layer.from(o), name: layer.name(o), args: layer.args, stand: layer.source == ""}
 	}
 	return s
 }
@@ -198,10 +220,11 @@ func (o *Option) notBuilt() error {
 	return errors.New("not built yet; it must be left out")
 }
 
-// chooseDefaults picks the class auto for who chose neither workers nor class nor threads.
+// chooseDefaults picks the class auto for who chose neither workers nor class nor threads. That
+// $WEB_CONCURRENCY is set is no choice: platforms set it for each application. It is an upper limit.
 func chooseDefaults(resolved map[string]setting) {
 	for _, key := range []string{"workers", "worker_class", "threads"} {
-		if resolved[key].source != fromDefault {
+		if resolved[key].source != fromDefault && !resolved[key].stand {
 			return
 		}
 	}
@@ -270,7 +293,7 @@ func (l *loader) fillClass(cfg *Config, resolved map[string]setting) {
 	if class != "auto" {
 		return
 	}
-	// For auto these are upper limits, and none was set.
+	// For auto these are upper limits; where none was set there is none.
 	if resolved["workers"].source == fromDefault {
 		cfg.Workers = 0
 	}

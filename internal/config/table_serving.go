@@ -45,7 +45,7 @@ func socketOptions() []Option {
 func workerOptions() []Option {
 	return section("Workers", []Option{
 		{Key: "workers", Flag: "workers", Short: "w", Kind: Int, Meta: "INT", Default: int64(1), Env: "WEB_CONCURRENCY", check: atLeast(1),
-			Doc:   "How many worker processes run; for the class auto, at most.",
+			Doc:   "How many worker processes run; for the class auto, at most. $WEB_CONCURRENCY, which platforms set, says how many but chooses no class: alone it is an upper limit for auto.",
 			field: func(c *Config) any { return &c.Workers }},
 		{Key: "worker_class", Flag: "worker-class", Short: "k", Kind: Class, Meta: "CLASS", Default: "sync", check: checkWorkerClass,
 			Doc:   "How a worker runs requests: auto, as each needs, with as many processes and threads as the load needs; sync, one at a time; gthread, in threads; gevent, in greenlets; gaiohttp, one at a time on the thread of an asyncio loop, so that Django's ORM then needs DJANGO_ALLOW_ASYNC_UNSAFE=1. sync with more than one thread is gthread. If none of workers, threads and worker_class is set, it is auto.",

@@ -7,6 +7,7 @@ package hooks
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,8 +76,8 @@ const queued = 1024
 var ErrEnded = errors.New("the process of the server hooks has ended")
 
 // Start starts the process. It returns when the configuration file has run
-// there.
-func Start(cfg Config) (*Process, error) {
+// there, or ctx has ended.
+func Start(ctx context.Context, cfg Config) (*Process, error) {
 	cfg.Settings.Version = wire.Version
 	settings, err := json.Marshal(cfg.Settings)
 	if err != nil {
@@ -89,7 +90,12 @@ func Start(cfg Config) (*Process, error) {
 		return nil, err
 	}
 	go p.read()
-	if err := p.exchange(settings); err != nil {
+	unwatch := context.AfterFunc(ctx, p.proc.Kill)
+	err = p.exchange(settings)
+	if !unwatch() {
+		err = cmp.Or(err, context.Cause(ctx))
+	}
+	if err != nil {
 		p.conn.Close()
 		p.proc.Stop(0)
 		p.drain()
@@ -157,21 +163,24 @@ func (p *Process) Tell(e Event) {
 // closeLimit is how long the process may take to end by itself.
 const closeLimit = 5 * time.Second
 
-// Close lets what was asked for before run, for a while, and ends the process.
-func (p *Process) Close() {
-	timer := time.NewTimer(closeLimit)
-	defer timer.Stop()
+// Close lets what was asked for before run, for a while, and ends the process; at
+// the end of ctx without further ado.
+func (p *Process) Close(ctx context.Context) {
+	soon, cancel := context.WithTimeout(ctx, closeLimit)
+	defer cancel()
 	select {
 	case p.jobs <- job{last: true}:
 	case <-p.done:
-	case <-timer.C:
+	case <-soon.Done():
 	}
 	select {
 	case <-p.done:
-	case <-timer.C:
+	case <-soon.Done():
 	}
 	_ = p.conn.CloseWrite() // the process ends as any program does
+	unwatch := context.AfterFunc(ctx, p.proc.Kill)
 	p.proc.Stop(closeLimit)
+	unwatch()
 	p.conn.Close()
 	<-p.done
 	p.drain()

@@ -59,7 +59,7 @@ func start(t *testing.T, conf string) (*hooks.Process, *record, error) {
 	starter := proc.NewStarter()
 	t.Cleanup(starter.Close)
 	r := &record{}
-	p, err := hooks.Start(hooks.Config{
+	p, err := hooks.Start(context.Background(), hooks.Config{
 		Starter: starter, Spec: proc.Spec{Path: python, Args: shim.HooksArgs(), Env: os.Environ(), Dir: t.TempDir()}, Shim: archive,
 		Settings: worker.Settings{
 			App: "app", Class: "sync", ConfigFile: file, LogLevel: "info", Cfg: map[string]any{"workers": 2},
@@ -72,7 +72,7 @@ func start(t *testing.T, conf string) (*hooks.Process, *record, error) {
 		},
 	})
 	if err == nil {
-		t.Cleanup(p.Close)
+		t.Cleanup(func() { p.Close(context.Background()) })
 	}
 	return p, r, err
 }
@@ -118,7 +118,7 @@ def on_exit(server):
 	if err := run(t, p, hooks.Event{Hook: "on_exit"}); err != nil {
 		t.Fatal(err)
 	}
-	p.Close()
+	p.Close(t.Context())
 	want := "20 2 None\n20 starting 2 of 2\n20 3 2\n30 <Worker 501> 10 [502]\n40 exit\n20 atexit"
 	if got := r.String(); got != want {
 		t.Errorf("the hooks said\n%s\nwant\n%s", got, want)
@@ -144,7 +144,7 @@ def on_exit(server): server.log.info("still here")
 	if err := run(t, p, hooks.Event{Hook: "on_exit"}); err != nil {
 		t.Errorf("on_exit: %v", err)
 	}
-	p.Close()
+	p.Close(t.Context())
 	want := "on_starting failed: LookupError: no database\npre_fork failed: SystemExit: enough\n20 still here"
 	if got := r.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

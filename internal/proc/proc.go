@@ -4,11 +4,13 @@
 package proc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -35,21 +37,14 @@ type Process struct {
 
 // Starter starts processes from one goroutine that is locked to its thread:
 // the kernel's parent-death signal is sent when the thread that forked ends,
-// not the process.
+// not the process. It knows all children of this process, whoever waits for
+// them, so that its reaper takes none that is somebody's.
 type Starter struct {
-	jobs   chan job
-	done   chan struct{}
-	family family
-}
-
-type job struct {
-	spec   Spec
-	result chan<- result
-}
-
-type result struct {
-	p   *Process
-	err error
+	jobs     chan func()
+	closing  chan struct{} // closed by Close
+	once     sync.Once
+	done     chan struct{}
+	children children
 }
 
 // NewStarter returns a starter; Close ends it.
@@ -60,7 +55,7 @@ func NewStarter() *Starter {
 }
 
 func newStarter() *Starter {
-	return &Starter{jobs: make(chan job), done: make(chan struct{}), family: family{pids: map[int]bool{}}}
+	return &Starter{jobs: make(chan func()), closing: make(chan struct{}), done: make(chan struct{}), children: newChildren()}
 }
 
 // run gives the jobs a thread that ends with them. The program's first thread
@@ -86,43 +81,39 @@ func (s *Starter) run() {
 // good, so that the thread ends with it.
 func (s *Starter) work() {
 	defer close(s.done)
-	for j := range s.jobs {
-		p, err := s.family.add(func() (*Process, error) { return start(j.spec) })
-		j.result <- result{p, err}
+	for {
+		select {
+		case job := <-s.jobs:
+			job()
+		case <-s.closing:
+			return
+		}
 	}
 }
 
 // Close ends the starter, and with its thread whatever it started.
 func (s *Starter) Close() {
-	close(s.jobs)
+	s.once.Do(func() { close(s.closing) })
 	<-s.done
+}
+
+// ErrClosed is the error of a start after Close.
+var ErrClosed = errors.New("no process is started any more")
+
+// onThread runs a job on the thread that children live with.
+func (s *Starter) onThread(job func()) error {
+	ran := make(chan struct{})
+	select {
+	case s.jobs <- func() { defer close(ran); job() }:
+		<-ran
+		return nil
+	case <-s.closing:
+		return ErrClosed
+	}
 }
 
 // Start starts a process.
 func (s *Starter) Start(spec Spec) (*Process, error) {
-	res := make(chan result, 1)
-	s.jobs <- job{spec, res}
-	r := <-res
-	return r.p, r.err
-}
-
-// Adopt takes in a process that a child of ours has forked and left to us: fork
-// makes it do so and returns the process id. It needs AdoptOrphans.
-func (s *Starter) Adopt(fork func() (pid int, err error)) (*Process, error) {
-	return s.family.add(func() (*Process, error) {
-		pid, err := fork()
-		if err != nil {
-			return nil, err
-		}
-		process, err := os.FindProcess(pid)
-		if err != nil {
-			return nil, err
-		}
-		return follow(process), nil
-	})
-}
-
-func start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir, cmd.ExtraFiles = spec.Env, spec.Dir, spec.Files
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -132,22 +123,67 @@ func start(spec Spec) (*Process, error) {
 	if spec.Err != nil {
 		cmd.Stderr = spec.Err
 	}
-	cmd.SysProcAttr = attributes(spec.User)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	if err := s.start(cmd, spec.User); err != nil {
+		return nil, err
 	}
-	return follow(cmd.Process), nil
+	return s.follow(cmd.Process), nil
 }
 
-// follow waits for a child.
-func follow(process *os.Process) *Process {
+// Run runs a command to its end. It dies with this process, as all children do.
+func (s *Starter) Run(cmd *exec.Cmd) error {
+	if err := s.start(cmd, nil); err != nil {
+		return err
+	}
+	defer s.children.forget(cmd.Process.Pid)
+	return cmd.Wait()
+}
+
+// start starts a command and knows it from then on.
+func (s *Starter) start(cmd *exec.Cmd, user *syscall.Credential) (err error) {
+	cmd.SysProcAttr = attributes(user)
+	closed := s.onThread(func() {
+		_, err = s.children.add(func() (int, error) {
+			if err := cmd.Start(); err != nil {
+				return 0, fmt.Errorf("start %s: %w", cmd.Path, err)
+			}
+			return cmd.Process.Pid, nil
+		})
+	})
+	return cmp.Or(closed, err)
+}
+
+// Adopt takes in a process that a child of ours has forked and left to us: fork
+// makes it do so and returns the process id, which is not believed. It needs
+// AdoptOrphans.
+func (s *Starter) Adopt(fork func() (pid int, err error)) (*Process, error) {
+	pid, err := s.children.add(func() (int, error) {
+		pid, err := fork()
+		if err == nil {
+			err = s.children.mayAdopt(pid)
+		}
+		return pid, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		s.children.forget(pid)
+		return nil, err
+	}
+	return s.follow(process), nil
+}
+
+// follow waits for a child by its handle, which is a pidfd where there is one.
+func (s *Starter) follow(process *os.Process) *Process {
 	p := &Process{process: process, done: make(chan struct{})}
-	go p.wait()
+	go p.wait(&s.children)
 	return p
 }
 
-func (p *Process) wait() {
+func (p *Process) wait(known *children) {
 	p.state, p.err = p.process.Wait()
+	known.forget(p.PID())
 	if p.err == nil && !p.state.Success() {
 		p.err = &exec.ExitError{ProcessState: p.state}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // role, in the environment, makes the test binary one of the processes that
-// the tests start (see children).
+// the tests start (see roles).
 const role = "PROC_TEST_ROLE"
 
 // What is locked to its thread while a program is initialised stays on the first.
@@ -30,15 +30,15 @@ func init() {
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(role); name != "" {
-		children[name]()
+		roles[name]()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// children are what a started process does. It says "ready" on its standard
+// roles are what a started process does. It says "ready" on its standard
 // output when it has come so far.
-var children = map[string]func(){
+var roles = map[string]func(){
 	"exit":  func() { exitWith(os.Args[1]) },
 	"sleep": func() { say("ready"); sleep() },
 	"polite": func() {

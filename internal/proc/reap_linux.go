@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,16 +15,15 @@ func AdoptOrphans() error {
 	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 }
 
-// Reap waits for the children that the Starter has not started: orphans, which
-// the kernel gives to process 1 or to who adopts them. Those that it has started
-// are left to whoever waits for them. It goes on until stop is called.
+// Reap waits for the children that nobody else waits for: orphans, which the
+// kernel gives to process 1 or to who adopts them. It goes on until stop is called.
 func (s *Starter) Reap() (stop func()) {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, unix.SIGCHLD)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.family.reap(ended)
+		s.children.reap(ended)
 	}()
 	return func() {
 		signal.Stop(ended)
@@ -34,41 +32,32 @@ func (s *Starter) Reap() (stop func()) {
 	}
 }
 
-// oursFirst is how soon to look again when a process of ours has ended and was
-// not waited for yet: the kernel shows no other before it.
-const oursFirst = 5 * time.Millisecond
-
-func (f *family) reap(ended <-chan os.Signal) {
-	again := time.NewTimer(0) // some may have ended before
-	defer again.Stop()
+// reap looks when a child has ended, and when one was waited for: until then the
+// kernel shows no other behind it.
+func (c *children) reap(ended <-chan os.Signal) {
 	for {
+		c.reapAll()
 		select {
 		case _, ok := <-ended:
 			if !ok {
 				return
 			}
-		case <-again.C:
-		}
-		if f.reapAll() {
-			again.Reset(oursFirst)
+		case <-c.look:
 		}
 	}
 }
 
-// reapAll takes the orphans that have ended, and reports whether one of ours
-// stands before what may be more.
-func (f *family) reapAll() (ours bool) {
+// reapAll takes the orphans that have ended. It stops at one that somebody waits
+// for, or may: while a start is under way that can be any.
+func (c *children) reapAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for {
-		f.mu.Lock()
-		pid := endedChild()
-		ours = f.pids[pid]
-		if pid > 0 && !ours {
-			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		pid := endedChild(unix.P_ALL, 0)
+		if pid == 0 || c.pids[pid] || c.coming > 0 {
+			return
 		}
-		f.mu.Unlock()
-		if pid <= 0 || ours {
-			return ours
-		}
+		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
 	}
 }
 
@@ -82,19 +71,26 @@ type childInfo struct {
 	_ [128]byte
 }
 
-// endedChild returns a child that has ended and leaves it as it is; 0: there is
-// none.
-func endedChild() int {
+// endedChild returns a child that has ended, of those that are asked for as
+// waitid(2) takes it, and leaves it as it is; 0: there is none.
+func endedChild(sort, id int) int {
+	pid, _ := peek(sort, id)
+	return pid
+}
+
+// isChild reports whether a process is a child of this one, ended or not.
+func isChild(pid int) bool {
+	_, errno := peek(unix.P_PID, pid)
+	return errno == 0
+}
+
+func peek(sort, id int) (pid int, errno syscall.Errno) {
 	var info childInfo
 	for {
-		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, uintptr(sort), uintptr(id), uintptr(unsafe.Pointer(&info)),
 			unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
-		switch errno {
-		case unix.EINTR:
-		case 0:
-			return int(info.child.pid)
-		default:
-			return 0
+		if errno != unix.EINTR {
+			return int(info.child.pid), errno
 		}
 	}
 }

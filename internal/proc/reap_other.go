@@ -9,3 +9,6 @@ func (s *Starter) Reap() (stop func()) { return func() {} }
 
 // AdoptOrphans fails: only Linux can do so.
 func AdoptOrphans() error { return errors.ErrUnsupported }
+
+// isChild is not asked where nothing can be adopted.
+func isChild(int) bool { return false }

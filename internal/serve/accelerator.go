@@ -23,8 +23,8 @@ func (s *server) openAccelerators() error {
 
 // describePython says which interpreter runs the application, and what the
 // workers' inner loop is.
-func (s *server) describePython() string {
-	facts := s.started.Facts()
+func (s *server) describePython(w *worker.Worker) string {
+	facts := w.Facts()
 	python := "Using Python " + facts.Python + " (" + s.python + "), "
 	switch {
 	case facts.Accelerator != "":

@@ -22,10 +22,11 @@ func (s *server) listenControl() error {
 }
 
 // serveControl begins to answer on the control socket.
-func (s *server) serveControl() {
+func (s *server) serveControl() (stop func(), err error) {
 	if s.control != nil {
 		s.control.Serve(s.status)
 	}
+	return func() {}, nil // close ends it
 }
 
 func (s *server) status() control.Status {

@@ -5,13 +5,15 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"girin/internal/worker"
 )
 
 // announce says that the server serves.
-func (s *server) announce() {
+func (s *server) announce(w *worker.Worker) {
 	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
-	s.log.Infof("%s", s.describePython())
+	s.log.Infof("%s", s.describePython(w))
 	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}

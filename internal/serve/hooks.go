@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -30,22 +31,24 @@ func splitHooks(names []string) (ofWorkers, ofMaster []string) {
 
 // startHooks starts the process of the master's hooks, if there are any. The
 // start waits for on_starting as long as it takes, and ends if it raises.
-func (s *server) startHooks() error {
-	p, err := s.openHooks(s.cfg)
+func (s *server) startHooks() (stop func(), err error) {
+	p, err := s.openHooks(s.ending.begun, s.cfg)
 	if err != nil {
-		s.log.Errorf("The server hooks cannot be loaded: %v", err)
-		return err
+		return nil, fmt.Errorf("the server hooks cannot be loaded: %w", err)
 	}
 	if p == nil {
-		return nil
+		return s.endHooks, nil // a reload may bring some
 	}
 	s.hooks.Store(p)
 	p.Tell(hooks.Event{Hook: "nworkers_changed", Now: s.sizes.workers})
-	return p.Run(context.Background(), hooks.Event{Hook: "on_starting"})
+	if err := p.Run(s.ending.begun, hooks.Event{Hook: "on_starting"}); err != nil {
+		return s.endHooks, fmt.Errorf("the server does not start, since on_starting failed: %w", err)
+	}
+	return s.endHooks, nil
 }
 
 // openHooks returns nil if the configuration has no hooks of the master.
-func (s *server) openHooks(c *config.Config) (*hooks.Process, error) {
+func (s *server) openHooks(ctx context.Context, c *config.Config) (*hooks.Process, error) {
 	_, names := splitHooks(c.Hooks)
 	if len(names) == 0 {
 		return nil, nil
@@ -56,7 +59,7 @@ func (s *server) openHooks(c *config.Config) (*hooks.Process, error) {
 	}
 	settings := s.workerSettings(c)
 	settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
-	return hooks.Start(hooks.Config{
+	return hooks.Start(ctx, hooks.Config{
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.HooksArgs()), Shim: archive, Settings: settings,
 		Log:    func(level int, text string) { workerLog{s.log}.Line(level, os.Getpid(), text) },
 		Failed: func(hook string, err error) { s.log.Errorf("Error in the hook %s: %v", hook, err) },
@@ -71,12 +74,12 @@ func (s *server) tell(e hooks.Event) {
 }
 
 // ask runs a hook of the master and waits, but not for ever.
-func (s *server) ask(e hooks.Event) {
+func (s *server) ask(ctx context.Context, e hooks.Event) {
 	p := s.hooks.Load()
 	if p == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), hookLimit)
+	ctx, cancel := context.WithTimeout(ctx, hookLimit)
 	defer cancel()
 	if err := p.Run(ctx, e); errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warningf("The hook %s has run for %v; it is not waited for", e.Hook, hookLimit)
@@ -84,30 +87,30 @@ func (s *server) ask(e hooks.Event) {
 }
 
 // reloadHooks brings in the hooks of a configuration that was read anew.
-func (s *server) reloadHooks(c *config.Config) {
-	p, err := s.openHooks(c)
+func (s *server) reloadHooks(ctx context.Context, c *config.Config) {
+	p, err := s.openHooks(ctx, c)
 	if err != nil {
 		s.log.Errorf("Reload: the server hooks stay as they are: %v", err)
 		return
 	}
 	if old := s.hooks.Swap(p); old != nil {
-		old.Close()
+		old.Close(ctx)
 	}
-	s.ask(hooks.Event{Hook: "on_reload"})
+	s.ask(ctx, hooks.Event{Hook: "on_reload"})
 }
 
 // endHooks runs the last hook.
 func (s *server) endHooks() {
-	s.ask(hooks.Event{Hook: "on_exit"})
+	s.ask(s.ending.now, hooks.Event{Hook: "on_exit"})
 	if p := s.hooks.Swap(nil); p != nil {
-		p.Close()
+		p.Close(s.ending.now)
 	}
 }
 
 // nextAge counts a worker that is about to be started.
-func (s *server) nextAge() int {
+func (s *server) nextAge(ctx context.Context) int {
 	s.age++
-	s.ask(hooks.Event{Hook: "pre_fork", Age: s.age})
+	s.ask(ctx, hooks.Event{Hook: "pre_fork", Age: s.age})
 	return s.age
 }
 

@@ -37,9 +37,9 @@ const (
 )
 
 // serveMetrics answers scrapes until stop is called.
-func (s *server) serveMetrics() (stop func()) {
+func (s *server) serveMetrics() (stop func(), err error) {
 	if s.scrapes == nil {
-		return func() {}
+		return func() {}, nil
 	}
 	web := &http.Server{
 		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges}),
@@ -53,7 +53,7 @@ func (s *server) serveMetrics() (stop func()) {
 			s.log.Errorf("metrics: %v", err)
 		}
 	}()
-	return func() { web.Close(); <-done }
+	return func() { web.Close(); <-done }, nil
 }
 
 func (s *server) gauges() scrape.Gauges {

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"girin/internal/config"
+	"girin/internal/guard"
 	"girin/internal/supervisor"
 )
 
@@ -22,9 +25,14 @@ var byReload = []string{
 
 // reload reads the settings anew and brings in workers that load the
 // application anew. If the settings are wrong nothing changes.
-func (s *server) reload() {
+func (s *server) reload(ctx context.Context) {
 	s.log.Infof("Hang up: Master")
-	cfg, _, err := s.load()
+	source := s.source
+	source.Run = s.starter.Run
+	cfg, _, err := source.Load(ctx)
+	if ctx.Err() != nil {
+		return // the server ends
+	}
 	if err != nil {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
@@ -39,7 +47,7 @@ func (s *server) reload() {
 		}
 	}
 	s.reloading()
-	s.reloadHooks(cfg)
+	s.reloadHooks(ctx, cfg)
 	launch, template := s.launch(cfg)
 	s.workers.Reload(launch, template, s.reloadTo(cfg))
 }
@@ -85,9 +93,12 @@ func (s *server) onlyLocal() bool {
 // python path, or one of --reload-extra-file, changes. Editors write a file in
 // several steps, so it waits until things are quiet.
 func (s *server) watchFiles() (stop func(), err error) {
+	if !s.cfg.Reload {
+		return func() {}, nil
+	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--reload: %w", err)
 	}
 	for _, dir := range append([]string{s.cfg.Chdir}, s.cfg.PythonPath...) {
 		watchTree(w, dir)
@@ -106,7 +117,7 @@ func (s *server) watchFiles() (stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.followFiles(w, extra)
+		s.guard.Keep(guard.Part{Name: "--reload", Run: func() { s.followFiles(w, extra) }})
 	}()
 	return func() { w.Close(); <-done }, nil
 }
@@ -133,7 +144,7 @@ func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
 			}
 		case <-quiet.C:
 			s.log.Infof("%s changed; reloading", changed)
-			s.reload()
+			s.signals.reload.ask()
 		case err, ok := <-w.Errors:
 			if !ok {
 				return

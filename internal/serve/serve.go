@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,15 @@ import (
 type server struct {
 	env    *program.Env
 	cfg    *config.Config
-	load   Load
+	source config.Source // of cfg, read anew by a reload
 	sizes  sizes
 	python string
 	began  time.Time
+
+	ending  *ending
+	guard   *guard.Guard
+	signals *signals
+	manager *manager // nil: there is none that wants to be told
 
 	system
 	crew
@@ -67,28 +73,33 @@ type crew struct {
 	starter *proc.Starter
 	hooks   atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
 
-	guard  *guard.Guard
 	broken atomic.Pointer[string] // why the server cannot go on
 
-	// Of the supervisor's goroutine.
-	age       int            // how many workers were started
-	started   *worker.Worker // the last of them
-	announced bool           // the server has served
+	age       int  // of the attempts to start one, one at a time: how many there were
+	announced bool // of the supervisor's goroutine: the server has served
 }
 
-// Load resolves the settings anew, for a reload.
-type Load func() (*config.Config, []config.Warning, error)
-
 // Run serves until it is told to stop, and returns the exit status.
-func Run(env *program.Env, cfg *config.Config, load Load) int {
-	s := &server{env: env, cfg: cfg, load: load, sizes: sizesOf(cfg), began: time.Now()}
+func Run(env *program.Env, cfg *config.Config, source config.Source) int {
+	s := &server{env: env, cfg: cfg, source: source, sizes: sizesOf(cfg), began: time.Now(), ending: newEnding()}
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		s.close()
 		return program.Failed
 	}
-	defer s.close()
-	return s.run()
+	ended := make(chan int, 1)
+	go func() {
+		code := s.run()
+		s.close()
+		ended <- code
+	}()
+	code, hangs := s.ending.outlasts(ended)
+	if hangs {
+		s.log.Criticalf("The server has not ended %v after the second signal: what hangs is left", lastResort)
+		s.forget()
+		return program.Failed
+	}
+	return code
 }
 
 // open takes what the server needs of the system, in the order that rights demand:
@@ -138,50 +149,69 @@ func (s *server) openArena() (err error) {
 
 // run puts the parts together and keeps them running until the end.
 func (s *server) run() int {
+	s.assemble()
+	rename(s.cfg.ProcName)
+	s.log.Infof("Starting girin %s", program.Version())
+	stop, err := s.begin()
+	if err == nil && s.ending.begun.Err() == nil {
+		close(s.signals.serving)
+		err = s.workers.Run(s.ending.quick)
+	}
+	stop()
+	return s.outcome(err)
+}
+
+// assemble makes the parts that pass requests on, from the workers to the clients.
+func (s *server) assemble() {
+	s.guard = &guard.Guard{Log: s.log, End: s.partFailed}
 	s.starter = proc.NewStarter()
-	s.guard = &guard.Guard{Log: s.log, End: s.brokeDown}
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
 		Refused: s.refused, Guard: s.guard,
 	})
 	s.front = front.New(s.frontConfig())
-	launch, template := s.launch(s.cfg)
-	s.workers = supervisor.New(supervisor.Config{
-		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
-		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(s.cfg.Timeout), Grace: s.cfg.GracefulTimeout,
-		Silence: silenceLimit(s.cfg.Timeout),
-		Recycle: supervisor.Recycle{
-			Requests: s.cfg.MaxRequests, Jitter: s.cfg.MaxRequestsJitter, Memory: s.cfg.MaxWorkerMemory,
-		},
-		Log: s.log, Ready: s.announce, Failed: s.appFailed, Ended: s.workerEnded, Scaled: s.workersScaled,
-	})
+	s.workers = supervisor.New(s.supervisorConfig())
+}
 
-	rename(s.cfg.ProcName)
-	s.log.Infof("Starting girin %s", program.Version())
-	if s.startHooks() != nil {
-		s.starter.Close()
-		return program.Failed
-	}
-	if s.cfg.Reload {
-		stop, err := s.watchFiles()
-		if err != nil {
-			s.log.Errorf("--reload: %v", err)
-			return program.Failed
+// begin starts the parts, each of which says how it is stopped. stop does so in the
+// reverse order, also when a part could not be started.
+func (s *server) begin() (stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for _, stop := range slices.Backward(stops) {
+			stop()
 		}
-		defer stop()
 	}
-	defer s.startWatchdog()()
-	if err := s.adoptOrphans(); err != nil {
-		s.log.Errorf("%v", err)
-		return program.Failed
+	for _, start := range []func() (func(), error){
+		s.meetManager, s.startStarter, s.watchSignals, s.reapOrphans, s.startHooks, s.watchFiles, s.startWatchdog,
+		s.serveControl, s.serveMetrics, s.startQueue, s.startFront,
+	} {
+		if s.ending.begun.Err() != nil {
+			return stop, nil
+		}
+		one, err := start()
+		if one != nil {
+			stops = append(stops, one)
+		}
+		if err != nil && s.ending.begun.Err() == nil {
+			s.log.Errorf("%v", err)
+			return stop, err
+		}
 	}
-	defer s.reapOrphans()()
-	signals := watchSignals(s)
-	defer signals.close()
-	s.serveControl()
-	defer s.serveMetrics()()
+	s.log.Infof("Using worker: %s", s.describe())
+	s.tell(hooks.Event{Hook: "when_ready"})
+	return stop, nil
+}
+
+func (s *server) startStarter() (stop func(), err error) { return s.starter.Close, nil }
+
+func (s *server) startQueue() (stop func(), err error) {
 	s.queue.Start()
+	return s.queue.Close, nil
+}
+
+func (s *server) startFront() (stop func(), err error) {
 	s.front.Start()
 	for i, l := range s.listeners {
 		s.front.Serve(l, uint8(i))
@@ -189,28 +219,35 @@ func (s *server) run() int {
 	for _, l := range s.listeners {
 		s.log.Infof("Listening at: %s (%d)", urlOf(l, s.cfg.TLS()), os.Getpid())
 	}
-	s.log.Infof("Using worker: %s", s.describe())
-	s.tell(hooks.Event{Hook: "when_ready"})
-
-	err := s.workers.Run(signals.quick)
-	return s.end(err)
+	return func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // the workers have ended: nobody is waited for
+		_ = s.front.Shutdown(ctx)
+	}, nil
 }
 
-// end stops what still runs, and maps how it ended to an exit status.
-func (s *server) end(err error) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 0)
-	defer cancel()
-	_ = s.front.Shutdown(ctx)
-	s.queue.Close()
-	s.endHooks()
-	s.starter.Close()
+// partFailed ends the server, as TERM does, because a part of it could not be kept.
+func (s *server) partFailed(why string) {
+	s.broken.CompareAndSwap(nil, &why)
+	if s.ending.quick.Err() != nil {
+		return // it ends already
+	}
+	s.tellEnd()
+	s.ending.begin()
+	s.signals.beside(s.drain)
+}
+
+// outcome maps how the server ended to an exit status.
+func (s *server) outcome(err error) int {
+	s.log.Infof("Shutting down: Master")
 	var boot *supervisor.BootError
-	if errors.As(err, &boot) {
-		s.log.Infof("Shutting down: Master")
+	switch {
+	case errors.As(err, &boot):
 		s.log.Errorf("Reason: App failed to load.")
 		return boot.Code
+	case err != nil:
+		return program.Failed
 	}
-	s.log.Infof("Shutting down: Master")
 	if why := s.broken.Load(); why != nil {
 		s.log.Errorf("Reason: %s", *why)
 		return program.Broken
@@ -229,14 +266,19 @@ func (s *server) close() {
 	if s.captured != nil {
 		s.captured.Close()
 	}
-	if s.cfg.PidFile != "" {
-		removePidFile(s.cfg.PidFile)
-	}
+	s.forget()
 	s.accelerators.Close()
 	if s.access != nil {
 		s.access.Close()
 	}
 	if s.log != nil {
 		s.log.Close()
+	}
+}
+
+// forget removes what says that the server runs.
+func (s *server) forget() {
+	if s.cfg.PidFile != "" {
+		removePidFile(s.cfg.PidFile)
 	}
 }

@@ -12,73 +12,103 @@ import (
 // signals turns the signals of a server into what they ask for: gunicorn's.
 //
 //	TERM       finish what runs, then end
-//	INT, QUIT  end at once; so does any second signal to end
+//	INT, QUIT  end at once
+//	           a second signal to end ends the server within a second, whatever hangs
 //	HUP        reload
 //	TTIN TTOU  one worker more, one fewer; under auto the load decides
 //	USR1       reopen the logs
 //	USR2       gunicorn would start a new binary; here it is only told
+//
+// Its goroutine never waits: what may last runs beside it. Until the server serves
+// the signals that do not end it wait.
 type signals struct {
-	quick  context.Context // ends when the workers must stop
-	cancel context.CancelFunc
-	came   chan os.Signal
-	done   sync.WaitGroup
+	came    chan os.Signal
+	serving chan struct{}  // closed when the server serves
+	running sync.WaitGroup // what runs beside
+	reload  *chore
+	reopen  *chore
+
+	first time.Time      // of watch: when the last signal to end came; zero: none has
+	last  syscall.Signal // of watch: which
 }
 
-func watchSignals(s *server) *signals {
-	g := &signals{came: make(chan os.Signal, 16)}
-	g.quick, g.cancel = context.WithCancel(context.Background())
+// watchSignals begins to take signals.
+func (s *server) watchSignals() (stop func(), err error) {
+	g := &signals{came: make(chan os.Signal, waitingSignals), serving: make(chan struct{})}
+	s.signals = g
+	g.reload, g.reopen = newChore(s.reload), newChore(s.reopenLogs)
 	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
 		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
-	g.done.Add(1)
-	go func() {
-		defer g.done.Done()
-		g.watch(s)
-	}()
-	return g
+	stopped := make(chan struct{})
+	for _, run := range []func(){func() { g.watch(s, stopped) }, func() { g.reload.run(s.ending.begun) }, func() { g.reopen.run(s.ending.quick) }} {
+		g.beside(run)
+	}
+	return func() {
+		// They are still taken: one that comes now must not end the process
+		// before it has removed what it has made.
+		close(stopped)
+		s.ending.hasten()
+		g.running.Wait()
+	}, nil
 }
 
-func (g *signals) watch(s *server) {
-	var ending time.Time
-	for sig := range g.came {
-		s.log.Infof("Handling signal: %s", signalNames[sig])
-		s.tellManager(sig)
-		switch sig {
-		case syscall.SIGTERM:
-			switch {
-			case ending.IsZero():
-				ending = time.Now()
-				g.done.Add(1)
-				go func() { defer g.done.Done(); s.drain(g.quick, g.cancel) }()
-			case time.Since(ending) > sameSignal:
-				s.kill(g.cancel)
+// waitingSignals is how many signals may wait for the server to serve.
+const waitingSignals = 16
+
+func (g *signals) beside(run func()) { g.running.Go(run) }
+
+func (g *signals) isServing() bool {
+	select {
+	case <-g.serving:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *signals) watch(s *server, stopped <-chan struct{}) {
+	var early []os.Signal
+	for serving := g.serving; ; {
+		select {
+		case <-stopped:
+			return
+		case <-serving:
+			serving = nil
+			for _, sig := range early {
+				g.handle(s, sig)
 			}
-		case syscall.SIGINT, syscall.SIGQUIT:
-			ending = time.Now()
-			s.kill(g.cancel)
-		case syscall.SIGHUP:
-			s.reload()
-		case syscall.SIGTTIN:
-			s.scale(1)
-		case syscall.SIGTTOU:
-			s.scale(-1)
-		case syscall.SIGUSR1:
-			s.reopenLogs()
-		case syscall.SIGUSR2:
-			s.log.Warningf("USR2 changes nothing: HUP reloads the application; a new girin needs a restart, in which systemd can keep the sockets")
+		case sig := <-g.came:
+			s.log.Infof("Handling signal: %s", signalNames[sig])
+			if serving == nil || ends(sig) {
+				g.handle(s, sig)
+			} else if len(early) < waitingSignals {
+				early = append(early, sig)
+			}
 		}
 	}
 }
 
-// sameSignal is within what a second TERM counts as the first: timeout(1) and
-// others send one to the process and one to its group.
-const sameSignal = 200 * time.Millisecond
+func ends(sig os.Signal) bool {
+	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
+}
 
-func (g *signals) close() {
-	signal.Stop(g.came)
-	close(g.came)
-	g.done.Wait()
-	g.cancel()
+func (g *signals) handle(s *server, sig os.Signal) {
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT:
+		s.tellEnd()
+		g.endBy(s, sig.(syscall.Signal))
+	case syscall.SIGHUP:
+		g.reload.ask()
+	case syscall.SIGTTIN:
+		s.scale(1)
+	case syscall.SIGTTOU:
+		s.scale(-1)
+	case syscall.SIGUSR1:
+		g.reopen.ask()
+	case syscall.SIGUSR2:
+		s.log.Warningf("USR2 changes nothing: HUP reloads the application; a new girin needs a restart, in which systemd can keep the sockets")
+	}
 }
 
 var signalNames = map[os.Signal]string{
@@ -87,25 +117,7 @@ var signalNames = map[os.Signal]string{
 	syscall.SIGUSR2: "usr2",
 }
 
-// drain lets clients be served to their end, then the workers end. It gives up
-// when quick ends.
-func (s *server) drain(quick context.Context, stop context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(quick, s.cfg.GracefulTimeout)
-	defer cancel()
-	if err := s.front.Shutdown(ctx); err != nil && quick.Err() == nil {
-		s.log.Warningf("Some requests did not finish within %v", s.cfg.GracefulTimeout)
-		s.workers.Kill()
-	}
-	stop()
-}
-
-// kill ends everything at once.
-func (s *server) kill(stop context.CancelFunc) {
-	stop()
-	s.workers.Kill()
-}
-
-func (s *server) reopenLogs() {
+func (s *server) reopenLogs(context.Context) {
 	if err := s.log.Reopen(); err != nil {
 		s.log.Errorf("%v", err)
 	}

@@ -10,46 +10,11 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
+	"girin/internal/guard"
+	"girin/internal/proc"
 	"girin/internal/sched"
 )
-
-// notify tells the service manager how the server does (sd_notify(3)). Without
-// a manager that listens it does nothing.
-func (s *server) notify(states ...string) {
-	if _, err := daemon.SdNotify(false, strings.Join(states, "\n")); err != nil {
-		s.log.Warningf("the service manager cannot be told: %v", err)
-	}
-}
-
-// served tells that the server serves.
-func (s *server) served() {
-	s.announced = true
-	s.notify(daemon.SdNotifyReady, "STATUS=Serves at "+strings.Join(s.urls(), " "))
-}
-
-// reloading tells that new workers are on their way.
-func (s *server) reloading() {
-	s.reloadTLS()
-	s.notify(daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec())
-}
-
-// reloadEnded tells that a reload has ended, well or not: the server serves.
-// Like served it is called by the supervisor.
-func (s *server) reloadEnded() {
-	if s.announced {
-		s.notify(daemon.SdNotifyReady)
-	}
-}
-
-// tellManager tells of a signal that ends the server.
-func (s *server) tellManager(sig os.Signal) {
-	switch sig {
-	case unix.SIGTERM, unix.SIGINT, unix.SIGQUIT:
-		s.notify(daemon.SdNotifyStopping, "STATUS=Ends, running requests first")
-	}
-}
 
 // managersOwn are the variables by which a service manager, or Daemonize, speaks
 // to the one process that it started. Workers must not take them for theirs.
@@ -63,21 +28,21 @@ func withoutManagersOwn(environ []string) []string {
 
 // startWatchdog tells the service manager twice in each of its intervals that
 // the server is alive, if it is.
-func (s *server) startWatchdog() (stop func()) {
+func (s *server) startWatchdog() (stop func(), err error) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		s.log.Warningf("the service manager's watchdog: %v", err)
 	}
 	if interval <= 0 {
-		return func() {}
+		return func() {}, nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.watchdog(ctx, interval/2)
+		s.guard.Keep(guard.Part{Name: "watchdog", Run: func() { s.watchdog(ctx, interval/2) }})
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); <-done }, nil
 }
 
 func (s *server) watchdog(ctx context.Context, every time.Duration) {
@@ -86,7 +51,7 @@ func (s *server) watchdog(ctx context.Context, every time.Duration) {
 	for {
 		switch err := s.alive(ctx, every); {
 		case err == nil:
-			s.notify(daemon.SdNotifyWatchdog)
+			s.manager.tell(daemon.SdNotifyWatchdog)
 		case ctx.Err() == nil:
 			s.log.Criticalf("the watchdog is not told that the server is alive: %v", err)
 		}
@@ -138,10 +103,16 @@ func (s *server) touchQueue() {
 const mainPID = 1
 
 // reapOrphans waits for processes that lose their parent, which is the duty of
-// process 1, and of who has adopted them.
-func (s *server) reapOrphans() (stop func()) {
-	if os.Getpid() != mainPID && !s.cfg.PreloadApp {
-		return func() {}
+// process 1, and of who adopts them: with preload_app another process forks the
+// workers.
+func (s *server) reapOrphans() (stop func(), err error) {
+	if os.Getpid() != mainPID {
+		if !s.cfg.PreloadApp {
+			return func() {}, nil
+		}
+		if err := proc.AdoptOrphans(); err != nil {
+			return nil, fmt.Errorf("preload_app: %w", err)
+		}
 	}
-	return s.starter.Reap()
+	return s.starter.Reap(), nil
 }

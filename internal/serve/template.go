@@ -1,13 +1,10 @@
 package serve
 
 import (
-	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"girin/internal/logs"
-	"girin/internal/proc"
 	"girin/internal/shim"
 	"girin/internal/supervisor"
 	"girin/internal/worker"
@@ -19,8 +16,9 @@ type template struct {
 	boot time.Duration
 	log  *logs.ErrorLog
 
-	mu  sync.Mutex
-	now *worker.Template // guarded by mu; nil: none
+	mu     sync.Mutex
+	now    *worker.Template // guarded by mu; nil: none
+	starts int              // guarded by mu: counts what Start and Close have put an end to
 }
 
 // newTemplate returns what workers of cfg are forked from; nil: nothing.
@@ -50,40 +48,43 @@ func (t *template) current() *worker.Template {
 	return t.now
 }
 
-// Start starts the process in place of the one before.
+// Start starts the process in place of the one before, and does not wait.
 func (t *template) Start(done func(error)) {
-	t.Close()
-	now, err := worker.StartTemplate(t.cfg, t.boot)
-	if err != nil {
-		go done(err)
-		return
-	}
-	t.mu.Lock()
-	t.now = now
-	t.mu.Unlock()
+	number := t.end()
 	go func() {
-		<-now.Ready()
-		if now.Err() == nil {
+		now, err := worker.StartTemplate(t.cfg, t.boot)
+		if err == nil {
+			t.take(number, now)
+			<-now.Ready()
+			err = now.Err()
+		}
+		if err == nil {
 			t.log.Infof("The application is imported; workers are forked from pid: %d", now.PID())
 		}
-		done(now.Err())
+		done(err)
 	}()
 }
 
-// Close ends the process, if there is one.
-func (t *template) Close() {
-	if now := t.current(); now != nil {
+// take notes the process of a start, and ends it if that start is no longer wanted.
+func (t *template) take(number int, now *worker.Template) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.starts != number {
 		now.Close()
+		return
 	}
+	t.now = now
 }
 
-// adoptOrphans prepares for workers that another process forks.
-func (s *server) adoptOrphans() error {
-	if !s.cfg.PreloadApp || os.Getpid() == mainPID {
-		return nil
+// Close ends the process, if there is one, and a start under way.
+func (t *template) Close() { t.end() }
+
+func (t *template) end() (number int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now != nil {
+		t.now.Close()
 	}
-	if err := proc.AdoptOrphans(); err != nil {
-		return fmt.Errorf("preload_app: %w", err)
-	}
-	return nil
+	t.starts++
+	return t.starts
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"net"
 	"os"
 	"slices"
@@ -14,6 +15,19 @@ import (
 	"girin/internal/supervisor"
 	"girin/internal/worker"
 )
+
+// supervisorConfig says how workers are kept.
+func (s *server) supervisorConfig() supervisor.Config {
+	c := s.cfg
+	launch, template := s.launch(c)
+	return supervisor.Config{
+		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
+		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
+		StopGrace: s.left, Silence: silenceLimit(c.Timeout),
+		Recycle: supervisor.Recycle{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Memory: c.MaxWorkerMemory},
+		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Ended: s.workerEnded, Scaled: s.workersScaled,
+	}
+}
 
 // launch returns how workers of the next generation are started, and what they are
 // forked from.
@@ -30,16 +44,18 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Log: s.log,
 	}
 	template := s.newTemplate(cfg)
-	launch := func(name string, r worker.Receiver) (*worker.Worker, error) {
+	launch := func(ctx context.Context, name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr
 		}
 		cfg := cfg
+		cfg.Settings.Age = s.nextAge(ctx)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		cfg.Name, cfg.Receiver, cfg.Template = name, r, template.current()
-		cfg.Settings.Age = s.nextAge()
 		w, err := worker.Start(cfg)
 		if err == nil {
-			s.started = w
 			s.metrics.Started()
 			s.tell(hooks.Event{Hook: "started", Age: cfg.Settings.Age, PID: w.PID()})
 		}

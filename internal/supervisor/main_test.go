@@ -132,7 +132,7 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 	cfg := supervisor.Config{
 		Queue: r.queue, Launch: launch(r), Workers: workers, Boot: time.Minute, Grace: time.Minute, Log: r,
 		Receiver: &supervisor.Receiver{Queue: r.queue, Out: r},
-		Ready:    func() { r.mu.Lock(); defer r.mu.Unlock(); r.ready++; r.changed.Broadcast() },
+		Ready:    func(*worker.Worker) { r.mu.Lock(); defer r.mu.Unlock(); r.ready++; r.changed.Broadcast() },
 		Failed:   func(*supervisor.BootError) bool { return false },
 	}
 	for _, f := range change {
@@ -152,7 +152,7 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 // version returns how workers of a role and version are launched.
 func version(role, version string, args ...string) func(r *rig) supervisor.Launch {
 	return func(r *rig) supervisor.Launch {
-		return func(name string, to worker.Receiver) (*worker.Worker, error) {
+		return func(_ context.Context, name string, to worker.Receiver) (*worker.Worker, error) {
 			w, err := worker.Start(worker.Config{
 				Name: name, Starter: r.starter, Arena: r.arena, Lanes: []*worker.Lane{r.lane}, Receiver: to, Log: r,
 				Spec:     proc.Spec{Path: os.Args[0], Args: append([]string{version}, args...), Env: workertest.Environ(role)},

@@ -37,9 +37,22 @@ func (s *Supervisor) recycle() {
 		} else if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
 			m.why = fmt.Sprintf("it has answered %d requests", n)
 		} else if most := s.cfg.Recycle.Memory; most > 0 {
-			if has := m.w.Memory(); has > most {
-				m.why = fmt.Sprintf("it has %d MiB of private memory, the limit is %d MiB", has>>20, most>>20)
+			s.measure(m)
+			if m.memory > most {
+				m.why = fmt.Sprintf("it has %d MiB of private memory, the limit is %d MiB", m.memory>>20, most>>20)
 			}
 		}
 	}
+}
+
+// measure asks for a worker's memory, which takes longer the more it has.
+func (s *Supervisor) measure(m *member) {
+	if m.measuring {
+		return
+	}
+	m.measuring = true
+	go func() {
+		has := m.w.Memory()
+		s.do(func() { m.memory, m.measuring = has, false })
+	}()
 }

@@ -1,6 +1,8 @@
 package supervisor
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // lookForSilent asks each worker for a sign of life and restarts those that
 // have given none for too long: a process that was stopped, or in which

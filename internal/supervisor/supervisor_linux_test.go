@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -99,7 +100,9 @@ func TestAnApplicationThatCannotBeServed(t *testing.T) {
 		"too slow": {launch: version("silent", "1"), boot: 50 * time.Millisecond, code: 3, text: "not ready within 50ms"},
 		"cannot be started": {
 			launch: func(*rig) supervisor.Launch {
-				return func(string, worker.Receiver) (*worker.Worker, error) { return nil, errors.New("no python") }
+				return func(context.Context, string, worker.Receiver) (*worker.Worker, error) {
+					return nil, errors.New("no python")
+				}
 			},
 			code: 1, text: "no python",
 		},
@@ -166,7 +169,9 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 		"broken": version("broken", "2"),
 		"dies":   version("dies", "2"),
 		"cannot be started": func(*rig) supervisor.Launch {
-			return func(string, worker.Receiver) (*worker.Worker, error) { return nil, errors.New("no python") }
+			return func(context.Context, string, worker.Receiver) (*worker.Worker, error) {
+				return nil, errors.New("no python")
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,99 @@
+package supervisor
+
+import (
+	"syscall"
+
+	"girin/internal/worker"
+)
+
+// Kill ends all workers at once; their hooks have a moment, unless it is called
+// again.
+func (s *Supervisor) Kill() {
+	s.do(func() {
+		s.stopping = true
+		s.launching.giveUp()
+		s.gen.close()
+		for _, m := range s.members {
+			if s.killing {
+				m.w.Process().Kill()
+			} else {
+				m.w.End(syscall.SIGQUIT)
+			}
+		}
+		s.killing = true
+	})
+}
+
+// Scale changes how many workers there should be by n; at least one stays.
+func (s *Supervisor) Scale(n int) {
+	s.do(func() {
+		s.aim(max(s.target+n, 1))
+		s.cfg.Log.Infof("Workers: %d", s.target)
+	})
+}
+
+// Resize says how many workers there should be.
+func (s *Supervisor) Resize(n int) {
+	s.do(func() { s.aim(max(n, 1)) })
+}
+
+// Reload brings in a new generation of so many workers; 0: as many as there
+// are. The old one serves until the new one does; if that fails it stays.
+func (s *Supervisor) Reload(launch Launch, template Template, workers int) {
+	s.do(func() {
+		if s.stopping {
+			return
+		}
+		if s.previous != nil {
+			s.abandon("another reload came before it was ready")
+		}
+		s.previous, s.gen.target = s.gen, s.target
+		s.gen = &generation{number: s.gen.number + 1, launch: launch, template: template}
+		s.crashes, s.wait = 0, false
+		s.launching.giveUp()
+		if workers > 0 {
+			s.aim(workers)
+		}
+	})
+}
+
+// Replace starts another worker for w, and drains w when that one is ready.
+// Workers are replaced one at a time.
+func (s *Supervisor) Replace(w *worker.Worker, why string) {
+	s.withMember(w, func(m *member) {
+		if m.why == "" {
+			m.why = why
+		}
+	})
+}
+
+// Restart ends w, which can do nothing any more, and starts another.
+func (s *Supervisor) Restart(w *worker.Worker, why string) {
+	s.withMember(w, func(m *member) { s.restart(m, why) })
+}
+
+func (s *Supervisor) restart(m *member, why string) {
+	s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", m.w.Name(), m.w.PID(), why)
+	m.known = true
+	m.w.End(syscall.SIGABRT)
+}
+
+// withMember runs f for a worker that serves.
+func (s *Supervisor) withMember(w *worker.Worker, f func(m *member)) {
+	s.do(func() {
+		for _, m := range s.members {
+			if m.w == w && m.state == serving {
+				f(m)
+			}
+		}
+	})
+}
+
+// aim changes how many workers there should be.
+func (s *Supervisor) aim(workers int) {
+	before := s.target
+	s.target = workers
+	if s.cfg.Scaled != nil && workers != before {
+		s.cfg.Scaled(workers, before)
+	}
+}

@@ -1,0 +1,131 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"girin/internal/worker"
+)
+
+// ended takes a worker out whose process has ended.
+func (s *Supervisor) ended(m *member) {
+	was := m.state
+	m.state = ended
+	if m.kill != nil {
+		m.kill.Stop()
+	}
+	for i := range s.members {
+		if s.members[i] == m {
+			s.members = append(s.members[:i], s.members[i+1:]...)
+			break
+		}
+	}
+	s.cfg.Queue.Died(m.w)
+	if s.cfg.Ended != nil {
+		s.cfg.Ended(m.w)
+	}
+	switch {
+	case was == draining || s.stopping:
+		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
+	case was == serving && m.known:
+	case was == serving:
+		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), s.howItEnded(m.w))
+		s.crashed(time.Since(m.since))
+	default:
+		s.failed(m.gen, s.bootErrorOf(m))
+	}
+}
+
+// howItEnded names what ended a process.
+func (s *Supervisor) howItEnded(w *worker.Worker) string {
+	p := w.Process()
+	sig := p.Signalled()
+	switch {
+	case sig == 0:
+		return fmt.Sprintf("exited with code %d", p.ExitCode())
+	case sig != syscall.SIGKILL:
+		return fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)
+	}
+	switch killed, known := s.kills.Came(); {
+	case killed:
+		return "was ended by the kernel with signal 9: its memory cgroup is out of memory"
+	case known:
+		return "was ended by signal 9 (killed)"
+	}
+	return "was ended by signal 9 (killed). Perhaps out of memory?"
+}
+
+func (s *Supervisor) bootErrorOf(m *member) *BootError {
+	var broken *worker.Broken
+	switch {
+	case errors.As(m.w.ReadyErr(), &broken):
+		return &BootError{Code: broken.Code, Text: broken.Text}
+	case m.slow.Load():
+		return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: it was not ready within %v", s.cfg.Boot)}
+	}
+	killed := m.w.Process().Signalled() == syscall.SIGKILL
+	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(m.w)), killed: killed}
+}
+
+// failed handles a worker that never became ready.
+func (s *Supervisor) failed(gen *generation, why *BootError) {
+	if gen != s.gen || s.stopping {
+		return
+	}
+	s.cfg.Log.Errorf("Worker failed to boot: %s", why.Text)
+	patient := !gen.proven && s.cfg.Failed(why)
+	switch {
+	case s.previous != nil && !gen.proven:
+		s.abandon("the application cannot be loaded; the running version stays")
+	case why.killed && s.crashes < bootKills:
+		s.crashed(0)
+	case patient:
+		s.wait = true // until the next reload
+	case s.announce && !gen.proven:
+		s.boot = why
+		s.stop()
+	default:
+		s.crashed(0)
+	}
+}
+
+// bootKills is how often in a row the first workers may be killed from outside
+// before the server gives up: more is want of memory, not an accident.
+const bootKills = 3
+
+// abandon goes back to the generation before.
+func (s *Supervisor) abandon(why string) {
+	s.cfg.Log.Errorf("Reload failed: %s", why)
+	failed := s.gen
+	s.gen, s.previous = s.previous, nil
+	failed.close()
+	s.aim(s.gen.target)
+	for _, m := range s.members {
+		if m.gen == failed {
+			m.w.Process().Kill()
+		}
+	}
+}
+
+// A worker that served so long has not crashed at its start.
+const steady = time.Second
+
+// backoffs are how long the next start waits after so many crashes in a row.
+var backoffs = [...]time.Duration{0, 0, 0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second}
+
+// crashed makes the next start wait if there were many crashes.
+func (s *Supervisor) crashed(lived time.Duration) {
+	s.crashes++
+	if lived > steady {
+		s.crashes = 0
+	}
+	d := backoffs[min(s.crashes, len(backoffs)-1)]
+	if d == 0 || s.wait {
+		return
+	}
+	s.wait = true
+	s.cfg.Log.Warningf("%d workers crashed in a row; the next starts in %v", s.crashes, d)
+	time.AfterFunc(d, func() { s.do(func() { s.wait = false }) })
+}

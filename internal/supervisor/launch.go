@@ -1,0 +1,128 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"girin/internal/worker"
+)
+
+// attempt is a worker that is being started.
+type attempt struct {
+	name   string
+	gen    *generation
+	cancel context.CancelFunc
+}
+
+// giveUp ends an attempt soon, if there is one.
+func (a *attempt) giveUp() {
+	if a != nil {
+		a.cancel()
+	}
+}
+
+// launch begins to start one worker of the current generation.
+func (s *Supervisor) launch() {
+	s.count++
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &attempt{name: fmt.Sprintf("worker %d", s.count), gen: s.gen, cancel: cancel}
+	s.launching = a
+	go func() {
+		w, err := s.try(ctx, a)
+		if !s.do(func() { s.launched(a, w, err) }) && w != nil {
+			w.Process().Kill()
+		}
+	}()
+}
+
+// try makes the attempt. A panic in it is a failure of that worker.
+func (s *Supervisor) try(ctx context.Context, a *attempt) (w *worker.Worker, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Log.Criticalf("panic in the start of %s: %v\n%s", a.name, p, debug.Stack())
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return a.gen.launch(ctx, a.name, s.cfg.Receiver)
+}
+
+// launched hears what became of an attempt. If its generation is no longer the
+// current one, nobody wants the worker.
+func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
+	s.launching = nil
+	a.cancel()
+	wanted := a.gen == s.gen && !s.stopping
+	switch {
+	case err == nil:
+		s.boots(a, w)
+		if !wanted {
+			w.Process().Kill()
+		}
+	case !wanted:
+	case errors.Is(err, worker.ErrNoTemplate):
+		s.cfg.Log.Warningf("%s cannot be forked yet: %v; the application is imported anew", a.name, err)
+		a.gen.prepared = false
+	default:
+		s.cfg.Log.Errorf("%s cannot be started: %v", a.name, err)
+		s.failed(a.gen, &BootError{Code: 1, Text: err.Error()})
+	}
+}
+
+// boots takes in a worker whose process has begun.
+func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
+	m := &member{w: w, gen: a.gen, lifetime: s.cfg.Recycle.lifetime()}
+	if s.cfg.Boot > 0 {
+		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
+	}
+	s.members = append(s.members, m)
+	w.Background(true) // what is served goes before
+	s.cfg.Log.Infof("Booting worker with pid: %d", w.PID())
+	go s.follow(m)
+}
+
+// follow reports what becomes of a worker.
+func (s *Supervisor) follow(m *member) {
+	<-m.w.Ready()
+	if m.w.ReadyErr() == nil {
+		s.post(event{m, true})
+	}
+	<-m.w.Done()
+	s.post(event{m, false})
+}
+
+func (s *Supervisor) post(e event) {
+	select {
+	case s.events <- e:
+	case <-s.stopped:
+	}
+}
+
+func (s *Supervisor) ready(m *member) {
+	if m.kill != nil {
+		m.kill.Stop()
+	}
+	if s.stopping || m.gen != s.gen {
+		m.w.Process().Kill()
+		return
+	}
+	m.state, m.since = serving, time.Now()
+	m.w.Background(false)
+	m.w.Select(firstLane)
+	s.cfg.Queue.Attach(m.w)
+	if !s.gen.proven {
+		s.gen.proven = true
+		if s.previous != nil {
+			s.cfg.Log.Infof("Reloaded: generation %d serves", s.gen.number)
+			s.previous.close()
+			s.previous = nil
+		}
+		s.cfg.Failed(nil)
+	}
+}
+
+// firstLane is what a worker reads unless the scheduler says otherwise. Before
+// it is told so it has taken no request, and may be ended without harm.
+const firstLane = 1

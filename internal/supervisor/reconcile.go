@@ -1,0 +1,112 @@
+package supervisor
+
+import (
+	"syscall"
+	"time"
+
+	"girin/internal/worker"
+)
+
+// reconcile starts and drains workers until there are as many as there should
+// be: of a generation that is not proven, one; of an old one, as many as the
+// new one lacks.
+func (s *Supervisor) reconcile() {
+	s.replaceNext()
+	current, ready := 0, 0
+	var first *worker.Worker
+	for _, m := range s.members {
+		if m.gen == s.gen && m.state <= serving {
+			current++
+			if m.state == serving {
+				ready++
+				first = m.w
+			}
+		}
+	}
+	want := s.target
+	if s.previous != nil && !s.gen.proven {
+		want = 1
+	}
+	if l := s.launching; l != nil && l.gen == s.gen {
+		current++
+	}
+	if s.launching == nil && current < want && !s.wait && s.prepare() {
+		s.launch()
+	}
+	surplus := current - s.target
+	old := max(s.target-ready, 0)
+	for i := range s.members {
+		m := s.members[i]
+		switch {
+		case m.state != serving:
+		case m.gen == s.gen && surplus > 0:
+			surplus--
+			s.drain(m)
+		case m.gen != s.gen && old > 0:
+			old--
+		case m.gen != s.gen:
+			s.drain(m)
+		}
+	}
+	if s.announce && ready >= s.target {
+		s.announce = false
+		s.cfg.Ready(first)
+	}
+}
+
+// replaceNext takes the next worker that must be replaced out of its
+// generation, unless another one is still waiting for its replacement.
+func (s *Supervisor) replaceNext() {
+	var next *member
+	for _, m := range s.members {
+		switch {
+		case m.state != serving:
+		case m.gen == replaced:
+			return
+		case m.why != "" && m.gen == s.gen && next == nil:
+			next = m
+		}
+	}
+	if next != nil {
+		s.cfg.Log.Infof("Replacing %s (pid: %d): %s", next.w.Name(), next.w.PID(), next.why)
+		next.gen = replaced
+	}
+}
+
+// stop drains everything.
+func (s *Supervisor) stop() {
+	s.stopping = true
+	s.launching.giveUp()
+	s.gen.close() // an attempt may wait for the template to fork
+	for _, m := range s.members {
+		switch m.state {
+		case starting:
+			m.w.Process().Kill()
+		case serving:
+			s.drain(m)
+		}
+	}
+}
+
+// drain lets a worker finish what it runs and end.
+func (s *Supervisor) drain(m *member) {
+	m.state = draining
+	s.cfg.Queue.Detach(m.w)
+	m.w.Drain()
+	grace := s.cfg.Grace
+	if s.stopping {
+		grace = s.stopGrace()
+	}
+	m.kill = time.AfterFunc(grace, func() {
+		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
+		m.w.End(syscall.SIGABRT)
+	})
+}
+
+// stopGrace is how long the stop of the server may still take.
+func (s *Supervisor) stopGrace() time.Duration {
+	if s.cfg.StopGrace == nil {
+		return s.cfg.Grace
+	}
+	return max(s.cfg.StopGrace(), 0)
+}
