@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz wheels deb-packages clean
+.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz wheels release release-test cross deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -71,6 +71,17 @@ leaks: build $(VENV)/.test ## look for what a million requests leave behind in a
 
 wheels: build/tools/.made ## build the wheels and the source archive of this checkout into dist/ (CPython 3.9 to 3.15, x86_64 and aarch64; 2 minutes)
 	packaging/build wheels
+
+release: build/tools/.made ## the wheels, and archives, Linux packages and SHA256SUMS with them (3 minutes)
+	packaging/build all
+
+release-test: release $(VENV)/.test ## build the release once more in another folder, compare, check, install and run it (30 minutes)
+	@scripts/install-debs release
+	scripts/release-test $(abspath $(VENV))
+
+cross: ## build and vet for every platform
+	@scripts/need-go
+	scripts/cross
 
 deb-packages: ## install the Debian packages that test and bench need
 	@scripts/install-debs test

@@ -16,12 +16,13 @@ import (
 // allowed lists what a package may import of this module. Sub-packages count
 // as their package.
 var allowed = map[string][]string{
-	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab", "shim"},
+	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab", "shim", "manual"},
 	"serve": {
 		"program", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "hooks", "proc",
 		"control", "shim", "cgroup", "logs", "metrics", "guard",
 	},
 	"program":    {},
+	"manual":     {"config"},
 	"config":     {"logs", "cgroup"},
 	"front":      {"http1", "sched", "wire", "logs", "metrics", "guard"},
 	"http1":      {},

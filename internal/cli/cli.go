@@ -27,6 +27,7 @@ func commands() []command {
 		{"ctl", "ask a running server what it does: girin ctl status", runCtl},
 		{"top", "show what a running server does, live", runTop},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
+		{"completion", "write the completions of a shell: girin completion bash, zsh or fish", runCompletion},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
 		{"version", "show the version; --json: and what it was built from", runVersion},
 	}
@@ -85,6 +86,8 @@ func runHelp(env *program.Env, args []string) int {
 	if len(args) > 0 {
 		cmd, ok := find(args[0])
 		switch {
+		case args[0] == "--man":
+			return writePage(env)
 		case !ok:
 			fmt.Fprintf(env.Stderr, "girin: there is no command %q; girin help lists them\n", args[0])
 			return program.Usage

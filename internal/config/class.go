@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// WorkerClasses are the names that worker_class takes.
+func WorkerClasses() []string { return []string{"auto", "sync", "gthread", "gevent", "gaiohttp"} }
+
 // workerClass is Girin's class for a name or a dotted class of gunicorn's, with what the user
 // should know about the difference, if there is one.
 func workerClass(name string) (class, note string, err error) {
@@ -33,7 +36,7 @@ func workerClass(name string) (class, note string, err error) {
 	if strings.HasPrefix(name, "uvicorn.workers.") || strings.HasPrefix(name, "uvicorn_worker.") {
 		return "", "", fmt.Errorf("%s runs ASGI applications, which is not built yet", quote(name))
 	}
-	if hint := Nearest(name, []string{"auto", "sync", "gthread", "gevent", "gaiohttp"}); hint != "" {
+	if hint := Nearest(name, WorkerClasses()); hint != "" {
 		return "", "", fmt.Errorf("%s is not a worker class; did you mean %s?", quote(name), hint)
 	}
 	return "", "", fmt.Errorf("%s is not a worker class (auto, sync, gthread, gevent, gaiohttp); classes of one's own do not run here", quote(name))

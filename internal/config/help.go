@@ -47,7 +47,7 @@ func helpRow(b *strings.Builder, o *Option) {
 	if o.Short != "" {
 		left = "  -" + o.Short + ", --" + o.Flag
 	}
-	if o.Kind.takesValue() {
+	if o.Kind.TakesValue() {
 		left += " " + o.Meta
 	}
 	text := o.Doc

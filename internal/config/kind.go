@@ -39,8 +39,8 @@ var kindNames = [...]string{
 
 func (k Kind) String() string { return kindNames[k] }
 
-// takesValue reports whether a flag of this kind is followed by a value.
-func (k Kind) takesValue() bool { return k != Bool && k != Off }
+// TakesValue reports whether a flag of this kind is followed by a value.
+func (k Kind) TakesValue() bool { return k != Bool && k != Off }
 
 // object is what a configuration file holds when it is neither number nor text nor a collection
 // of these: a function, a class, or something that only Python understands.

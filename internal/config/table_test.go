@@ -133,7 +133,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 		if o.Status == NotApplicable && o.Instead == "" || o.Status == Built && o.Instead != "" {
 			t.Errorf("%s: %v, but Instead is %q", o.Key, o.Status, o.Instead)
 		}
-		if o.Flag != "" && o.Kind.takesValue() && o.Meta == "" {
+		if o.Flag != "" && o.Kind.TakesValue() && o.Meta == "" {
 			t.Errorf("%s: help does not know what to call its value", o.Key)
 		}
 		if (o.Kind == Choice) != (len(o.Choices) > 0) {
