@@ -40,6 +40,7 @@ type Config struct {
 	KeepAlive         time.Duration // 0: connections are closed after each response
 	QueueSize         int
 	Accelerator       bool // the shim's inner loop may be the one in C
+	GCFreeze          bool // what the import left is out of garbage collections
 
 	// Limits.
 	LimitRequestLine      int   // bytes; 0: no limit of its own

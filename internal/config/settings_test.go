@@ -1,6 +1,7 @@
 package config
 
 import (
+	_ "embed"
 	"flag"
 	"fmt"
 	"os"
@@ -38,6 +39,9 @@ the default, the configuration file, ` + "`$GUNICORN_CMD_ARGS`, `$GIRIN_CMD_ARGS
 set to anything but its default; one that is *not applicable* is accepted with a warning.
 `
 
+//go:embed testdata/differences.md
+var settingsDifferences string
+
 func settingsDocument() string {
 	var b strings.Builder
 	b.WriteString(settingsHead)
@@ -49,7 +53,7 @@ func settingsDocument() string {
 		}
 		settingEntry(&b, &o)
 	}
-	return b.String()
+	return b.String() + settingsDifferences
 }
 
 func settingEntry(b *strings.Builder, o *Option) {

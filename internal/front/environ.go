@@ -81,7 +81,7 @@ func (x *exchange) addPath(e *environ) *http1.Error {
 	}
 	if len(mount) > 0 {
 		rest, below := bytes.CutPrefix(path, mount)
-		if !below || len(rest) > 0 && rest[0] != '/' {
+		if !below || len(rest) > 0 && rest[0] != '/' && mount[len(mount)-1] != '/' {
 			return &http1.Error{Status: 404, Reason: "nothing is served here"}
 		}
 		e.add("SCRIPT_NAME", mount)

@@ -148,7 +148,7 @@ func (x *exchange) scriptName() (mount []byte, verdict *http1.Error) {
 			return mount, nil
 		}
 	}
-	return []byte(x.srv.cfg.ScriptName), nil
+	return *x.srv.mount.Load(), nil
 }
 
 var scriptNameField = []byte("SCRIPT_NAME")

@@ -630,6 +630,14 @@ func TestTheMountPointIsCutFromThePath(t *testing.T) {
 		_, body := c.response("GET")
 		wantLines(t, body, "SCRIPT_NAME=/app", "PATH_INFO="+want)
 	}
+	s.Mount("/app/") // as gunicorn: the slash is the mount point's, not the path's
+	for path, want := range map[string]string{"/app/x": "x", "/app/": "", "/app//": "/"} {
+		c := s.connect(t)
+		c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, body := c.response("GET")
+		wantLines(t, body, "SCRIPT_NAME=/app/", "PATH_INFO="+want)
+	}
+	s.Mount("/app")
 	for _, path := range []string{"/", "/apple", "/other/app"} {
 		c := s.connect(t)
 		c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -65,8 +65,9 @@ type Server struct {
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
-	trustedLimits http1.Limits // Config.Limits, for peers that Config.Trust has
-	scriptByField bool         // such peers may tell SCRIPT_NAME
+	trustedLimits http1.Limits           // Config.Limits, for peers that Config.Trust has
+	scriptByField bool                   // such peers may tell SCRIPT_NAME
+	mount         atomic.Pointer[[]byte] // where the application is mounted; never nil
 	http2         *http2Server
 
 	stop     chan struct{}
@@ -90,11 +91,19 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
+	s.Mount(cfg.ScriptName)
 	s.http2 = newHTTP2Server(s)
 	s.spool = spool.Open(spool.Config{
 		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,
 	})
 	return s
+}
+
+// Mount says where the application is mounted, which its own process may know better
+// than what the server was started with.
+func (s *Server) Mount(scriptName string) {
+	mount := []byte(scriptName)
+	s.mount.Store(&mount)
 }
 
 // Start launches the sweeper.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"girin/internal/cgroup"
 	"girin/internal/config"
@@ -25,9 +26,21 @@ func (s *server) frontConfig() front.Config {
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
-		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: s.env.Getenv("SCRIPT_NAME"),
+		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 	}
+}
+
+// scriptName is the mount point that the environment tells; raw_env counts for more. What
+// the application's own process knows of it comes with its first worker.
+func scriptName(getenv func(string) string, raw []string) string {
+	mount := getenv("SCRIPT_NAME")
+	for _, variable := range raw {
+		if value, ok := strings.CutPrefix(variable, "SCRIPT_NAME="); ok {
+			mount = value
+		}
+	}
+	return mount
 }
 
 var underscores = map[string]http1.Underscores{

@@ -114,6 +114,11 @@ func (s *server) nextAge(ctx context.Context) int {
 	return s.age
 }
 
+// workerServes hears of each worker before it gets requests.
+func (s *server) workerServes(w *worker.Worker) {
+	s.front.Mount(w.Facts().ScriptName)
+}
+
 // workerEnded hears of each worker's end.
 func (s *server) workerEnded(w *worker.Worker) {
 	s.countEnd(w)

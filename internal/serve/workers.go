@@ -25,7 +25,7 @@ func (s *server) supervisorConfig() supervisor.Config {
 		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
 		StopGrace: s.left, Silence: silenceLimit(c.Timeout),
 		Recycle: supervisor.Recycle{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Memory: c.MaxWorkerMemory},
-		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Ended: s.workerEnded, Scaled: s.workersScaled,
+		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Serving: s.workerServes, Ended: s.workerEnded, Scaled: s.workersScaled,
 	}
 }
 
@@ -69,8 +69,9 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 	p := sizesOf(c)
 	settings := worker.Settings{
 		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
-		Argv: append([]string{"girin"}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
+		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
+		GCFreeze: c.GCFreeze,
 	}
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
@@ -84,11 +85,25 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 
 // pythonSpec says how a process of the application's interpreter is started.
 func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
-	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), c.RawEnv)}
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, c.RawEnv)}
 	if c.CaptureOutput {
 		spec.Out, spec.Err = s.captured, s.captured
 	}
 	return spec
+}
+
+// serverSoftware tells applications that look for gunicorn in their process's
+// environment, as its documentation advises, that they find what it has: its loggers
+// above all.
+func serverSoftware() string { return "SERVER_SOFTWARE=gunicorn (girin " + program.Version() + ")" }
+
+// ownPath is what sys.argv[0] is for the application.
+func ownPath() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "girin"
+	}
+	return path
 }
 
 // bases are the parts of the environ that all requests of a listener share.

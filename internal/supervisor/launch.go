@@ -110,6 +110,9 @@ func (s *Supervisor) ready(m *member) {
 	}
 	m.state, m.since = serving, time.Now()
 	m.w.Background(false)
+	if s.cfg.Serving != nil {
+		s.cfg.Serving(m.w)
+	}
 	m.w.Select(firstLane)
 	s.cfg.Queue.Attach(m.w)
 	if !s.gen.proven {

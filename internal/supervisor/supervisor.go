@@ -55,10 +55,11 @@ type Config struct {
 	Log       Logger
 	Guard     *guard.Guard
 	Ready     func(*worker.Worker) // called once with one of them, when all first workers are ready
-	// Ended is told of each worker whose process has ended, Scaled how many
-	// there should be from now on. Nil: nobody asks.
-	Ended  func(w *worker.Worker)
-	Scaled func(now, before int)
+	// Serving is told of each worker before it gets requests, Ended of each whose
+	// process has ended, Scaled how many there should be from now on. Nil: nobody asks.
+	Serving func(w *worker.Worker)
+	Ended   func(w *worker.Worker)
+	Scaled  func(now, before int)
 	// Failed is told why the application cannot be loaded, and nil when it
 	// can again. If it returns true at the start, the server waits for a
 	// reload instead of ending.

@@ -36,7 +36,8 @@ type Settings struct {
 	Capture      bool                `json:"capture"`
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
-	Accelerators map[string]int      `json:"accelerators,omitempty"`       // descriptors by tag; Start sets it
+	GCFreeze     bool                `json:"gc_freeze,omitempty"`
+	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 
 	// What hooks of the configuration file and Python's logging need.
 	LogConfig  string         `json:"log_config,omitempty"` // the setting that configures logging; empty: none
@@ -68,6 +69,7 @@ type Facts struct {
 	DumpSignal     int               `json:"dump_signal"` // makes faulthandler write all stacks
 	Accelerator    string            `json:"accelerator"` // the build that runs; empty: the shim in Python, because of
 	NoAccelerator  string            `json:"no_accelerator"`
+	ScriptName     string            `json:"script_name"` // $SCRIPT_NAME there: where the application is mounted
 }
 
 // Broken says why an application cannot be served.

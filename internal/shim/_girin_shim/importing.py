@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+from importlib.machinery import ModuleSpec
 
 IMPORT_FAILED = 3  # gunicorn's exit codes: the worker cannot boot,
 APP_MISSING = 4  # and the app cannot be loaded
@@ -80,14 +81,47 @@ def _attribute(module, name: str, tree: ast.expr, expression: str):
     return found
 
 
+# Modules of the standard library that gunicorn has imported by the time it imports an
+# app: files of these names in the app's folder are shadowed there, not here.
+_LOADED_BY_GUNICORN = frozenset(
+    """abc argparse array ast atexit base64 binascii bisect bz2 calendar codecs collections concurrent contextlib
+    copy copyreg csv datetime dis email encodings enum errno fcntl fnmatch functools genericpath gettext glob grp
+    heapq html importlib inspect io ipaddress itertools json keyword linecache locale logging lzma marshal math
+    ntpath opcode operator os pathlib pickle platform posixpath pwd queue quopri random re reprlib select selectors
+    shlex shutil signal site socket socketserver ssl stat string struct sys tempfile textwrap threading time token
+    tokenize traceback types typing urllib warnings weakref zipfile zlib""".split()
+)
+
+
 def set_paths(settings) -> None:
-    """Makes sys.path and sys.argv what they are under gunicorn."""
+    """Makes sys.path, sys.argv and __main__ what they are under gunicorn."""
     sys.argv[:] = settings.argv
-    if sys.path and sys.path[0] == "":  # the mark of -c
-        del sys.path[0]
+    _be_a_program(settings.argv[0])
     for path in (settings.chdir or os.getcwd(), *map(os.path.abspath, settings.pythonpath)):
         if path not in sys.path:
+            _load_what_it_would_hide(path)
             sys.path.insert(0, path)
+
+
+def _be_a_program(path: str) -> None:
+    """Gives __main__ what that of a program has: libraries take one without __file__ for an
+    interactive session. By its spec's name multiprocessing knows that it is not to be run again
+    in the processes that it spawns."""
+    main = sys.modules["__main__"]
+    main.__file__ = os.path.abspath(path)
+    main.__spec__ = ModuleSpec("girin.__main__", None, origin=main.__file__)
+
+
+def _load_what_it_would_hide(folder: str) -> None:
+    try:
+        names = {name.partition(".")[0] for name in os.listdir(folder)}
+    except OSError:
+        return
+    for name in sorted(names & _LOADED_BY_GUNICORN):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # this Python has none
 
 
 def explain(error: BaseException, spec: str) -> tuple[int, str]:

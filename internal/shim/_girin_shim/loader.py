@@ -6,6 +6,12 @@ archive is name NUL source NUL name NUL source, without a last NUL.
 """
 import os
 import sys
+
+# The mark of -c: the working directory, where files of the app's may have names
+# of the standard library. It comes back once the shim is loaded: set_paths.
+if sys.path[:1] == [""]:
+    del sys.path[0]
+
 from importlib.machinery import ModuleSpec
 
 SHIM_FD = 7

@@ -1,0 +1,128 @@
+"""The process that an app finds itself in: imports, __main__, signals, threads, streams, mounts, logs."""
+from __future__ import annotations
+
+import json
+import signal
+
+from sidebyside import CLASSES, Case, Site
+
+ANSWER = """
+def answer(start_response, value):
+    import json
+    body = json.dumps(value).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def app(body: str) -> str:
+    """An app.py whose application returns the JSON of what body returns; `environ` is there."""
+    lines = "\n".join("    " + line for line in body.strip("\n").split("\n"))
+    return f"{ANSWER}\ndef value(environ):\n{lines}\n\ndef application(environ, start_response):\n    return answer(start_response, value(environ))\n"
+
+
+def root(site: Site):
+    return site.get().json()
+
+
+SHADOWS = "logging token types string signal socket operator re enum queue inspect random select ssl".split()
+
+def statuses(*paths: str):
+    """What is asked for, each with its status, and what the app saw."""
+
+    def see(site: Site):
+        answers = {path: site.get(path) for path in paths}
+        return {path: answer.json() if answer.status == 200 else answer.status for path, answer in answers.items()}
+
+    return see
+
+
+MOUNTED = app('return [environ["SCRIPT_NAME"], environ["PATH_INFO"]]')
+
+CASES = [
+    Case(
+        "a file named json.py",
+        root,
+        app="import json\n" + app("return hasattr(json, 'OWN')").replace("    import json\n", ""),
+        files={"json.py": "OWN = True\ndef dumps(value): return 'true'\n"},
+        right=True,
+        girin=False,
+        because="A file of the application's named `json.py` is not what `import json` finds",
+    ),
+    *(
+        Case(
+            f"a file named {name}.py",
+            root,
+            app=f"import json, logging, {name}\n" + app(f"return [hasattr({name}, 'OWN'), json.dumps(1), logging.INFO]"),
+            files={f"{name}.py": "OWN = True\n"},
+            classes=("sync", "gevent"),
+        )
+        for name in SHADOWS
+    ),
+    Case(
+        "__main__ is a program's",
+        root,
+        app=app("""
+import __main__, os
+return [os.path.isabs(__main__.__file__), os.path.exists(__main__.__file__), hasattr(__main__, "__spec__"), __main__.__name__]
+"""),
+        right=[True, True, True, "__main__"],
+    ),
+    Case(
+        "python-dotenv finds the app's .env",
+        root,
+        # As dotenv.find_dotenv: it begins at the working directory if nobody runs a program.
+        app=app("""
+import __main__, os
+return "interactive" if not hasattr(__main__, "__file__") else open(os.path.join(os.path.dirname(__file__), ".env")).read()
+"""),
+        files={".env": "A=1"},
+        right="A=1",
+    ),
+    *(
+        Case(
+            f"a process pool by {method}",
+            root,
+            app=f"""
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+{app(f'''
+with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) as pool:
+    return pool.submit(pow, 2, 5).result(10)
+''')}""",
+            classes=("sync", "gthread", "auto"),
+            right=32,
+        )
+        for method in ("spawn", "forkserver")
+    ),
+    *(
+        Case(
+            f"mounted at {mount} by {how}",
+            statuses(mount, mount.rstrip("/") + "/x", mount.rstrip("/") + "/x%20y/"),
+            app=MOUNTED,
+            **{name: value(mount) for name, value in settings.items()},
+        )
+        for mount in ("/app", "/app/", "/")
+        for how, settings in {
+            "the environment": {"env": lambda mount: {"SCRIPT_NAME": mount}},
+            "-e": {"options": lambda mount: ("-e", f"SCRIPT_NAME={mount}")},
+            "raw_env": {"config": lambda mount: f"raw_env = ['SCRIPT_NAME={mount}']"},
+            "the file's os.environ": {"config": lambda mount: f"import os\nos.environ['SCRIPT_NAME'] = {mount!r}"},
+        }.items()
+        if mount == "/app" or how in ("-e",)
+    ),
+    Case(
+        "a path outside of the mount point",
+        statuses("/app/x", "/other", "/application"),
+        app=MOUNTED,
+        env={"SCRIPT_NAME": "/app"},
+        girin={"/app/x": ["/app", "/x"], "/other": 404, "/application": 404},
+        because="A path outside of `$SCRIPT_NAME` is answered with 404",
+    ),
+    Case(
+        "SERVER_SOFTWARE is in the environment",
+        root,
+        app=app('import os\nreturn "gunicorn" in os.environ.get("SERVER_SOFTWARE", "")'),
+        right=True,
+    ),
+]
