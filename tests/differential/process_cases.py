@@ -107,7 +107,6 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
             "the environment": {"env": lambda mount: {"SCRIPT_NAME": mount}},
             "-e": {"options": lambda mount: ("-e", f"SCRIPT_NAME={mount}")},
             "raw_env": {"config": lambda mount: f"raw_env = ['SCRIPT_NAME={mount}']"},
-            "the file's os.environ": {"config": lambda mount: f"import os\nos.environ['SCRIPT_NAME'] = {mount!r}"},
         }.items()
         if mount == "/app" or how in ("-e",)
     ),

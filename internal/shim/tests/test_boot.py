@@ -156,7 +156,7 @@ def test_surroundings(start, cls):
     assert "" not in seen["path"]
     assert seen["argv"] == ["/usr/bin/girin", "-w", "2"]
     assert seen["cwd"] == folder
-    assert seen["main"] == [] and not seen["file"]
+    assert seen["main"] == [] and seen["file"]
     assert "Loader" not in seen["finders"]
 
 
