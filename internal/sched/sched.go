@@ -74,7 +74,8 @@ type Answer interface {
 	Frame(f *wire.Frame, head, body []byte)
 	// File gets an answer whose body is a part of a file, which it owns.
 	File(f *wire.Frame, head []byte, body FileBody)
-	// Fail ends the answer without the application.
+	// Fail ends the answer without the application. After ErrTimeout and ErrLost
+	// the call is not to be submitted again: a thread may still run it.
 	Fail(cause error)
 }
 

@@ -145,7 +145,7 @@ func (s *sim) do(st step) {
 	i := st.Who % len(s.clients)
 	switch st.What {
 	case "submit":
-		if c := s.clients[i]; !waits(c) && c.InFlight() { // it was told that it is lost
+		if c := s.clients[i]; wasLost(c) { // its connection has ended
 			s.queue.Release(c)
 			s.clients[i] = s.client()
 		}
@@ -195,6 +195,15 @@ func (s *sim) submit(c *Call, st step) {
 	if err := s.queue.Submit(c); err != nil {
 		s.fault("submit: %v", err)
 	}
+}
+
+// wasLost reports whether the client was told that its request is lost.
+func wasLost(c *Call) bool {
+	if c.Answer == nil {
+		return false
+	}
+	_, cause := c.Answer.(*fakeAnswer).end()
+	return errors.Is(cause, ErrLost)
 }
 
 // waits reports whether the client waits for an answer.

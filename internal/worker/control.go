@@ -33,6 +33,7 @@ func (w *Worker) readControl() error {
 		}
 		c, payload, err := wire.ParseControl(buf[:n])
 		if err != nil {
+			closeFiles(oob[:oobn])
 			return err
 		}
 		// Without a free descriptor the kernel leaves out the one that came.
@@ -49,9 +50,7 @@ func (w *Worker) readControl() error {
 
 func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	if len(oob) > 0 && c.Op != wire.File {
-		if f, err := takeFile(oob); err == nil {
-			f.Close()
-		}
+		closeFiles(oob)
 		return errors.New("descriptors came where none belong")
 	}
 	switch c.Op {
@@ -111,30 +110,32 @@ func (w *Worker) takeBody(payload []byte, f *os.File) error {
 
 // Promote makes a busy leader send what it has finished and give leadership
 // up.
-func (w *Worker) Promote() { w.send(wire.Control{Op: wire.Promote}, nil, nil) }
+func (w *Worker) Promote() { w.outbox.raise(tellPromote, nil) }
 
 // Ping asks whether the worker's control thread lives, unless an answer to that
 // is still to come. It returns how often in a row there was none.
 func (w *Worker) Ping() (unanswered int) {
 	n := int(w.silent.Add(1)) - 1
 	if n == 0 {
-		w.send(wire.Control{Op: wire.Ping}, nil, nil)
+		w.outbox.raise(tellPing, nil)
 	}
 	return n
 }
 
 // Select makes the worker read the lanes whose bits are set.
-func (w *Worker) Select(lanes uint32) { w.send(wire.Control{Op: wire.Lanes, N: lanes}, nil, nil) }
+func (w *Worker) Select(lanes uint32) {
+	w.outbox.raise(tellLanes, func() { w.outbox.lanes = lanes })
+}
 
 // Drain makes the worker stop reading, finish what it runs, and end.
-func (w *Worker) Drain() { w.send(wire.Control{Op: wire.Drain}, nil, nil) }
+func (w *Worker) Drain() { w.outbox.raise(tellDrain, nil) }
 
 // Dump makes the worker tell its stacks, that of the request id first. If
 // Python does not answer soon, because something holds its lock, faulthandler
 // writes them to the worker's standard error.
 func (w *Worker) Dump(id uint64) {
 	w.dumps.Store(1)
-	w.send(wire.Control{Op: wire.Dump, ID: id}, nil, nil)
+	w.outbox.raise(tellDump, func() { w.outbox.dump = id })
 	time.AfterFunc(dumpPatience, func() {
 		if w.dumps.Swap(0) > 0 {
 			_ = w.proc.Signal(syscall.Signal(w.facts.DumpSignal))
@@ -146,13 +147,18 @@ const dumpPatience = 300 * time.Millisecond
 
 // Grant lets the request id send n more body bytes.
 func (w *Worker) Grant(id uint64, n uint32) {
-	w.send(wire.Control{Op: wire.Credit, ID: id, N: n}, nil, nil)
+	w.tell(id, func(e *entry) { e.grant(n) })
 }
 
 // SendBody hands the worker the spooled body of the request id.
 func (w *Worker) SendBody(id uint64, f *os.File, length int64) {
-	payload := binary.LittleEndian.AppendUint64(nil, uint64(length))
-	w.send(wire.Control{Op: wire.Body, ID: id}, payload, f)
+	w.tell(id, func(e *entry) { e.body, e.length = f, length })
+}
+
+func (w *Worker) tell(id uint64, change func(e *entry)) {
+	if !w.outbox.about(id, change) {
+		w.fault("control socket", errors.New("it answers more requests than there are"))
+	}
 }
 
 func isReset(err error) bool {

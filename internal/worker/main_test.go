@@ -94,6 +94,10 @@ func sendsGarbage(w *workertest.Worker) error {
 	switch os.Args[1] {
 	case "control":
 		_, err = w.Control.Write([]byte("short"))
+	case "descriptor with a short message":
+		err = sendShort(w, os.Stdin)
+	case "descriptors with a short message":
+		err = sendShort(w, os.Stdin, os.Stdin)
 	case "unknown message":
 		err = w.Send(wire.Control{Op: 200}, nil)
 	case "ready without facts":
@@ -135,6 +139,16 @@ func sendsGarbage(w *workertest.Worker) error {
 		return err
 	}
 	return untilClosed(w)
+}
+
+// sendShort sends less than a message's head, with descriptors.
+func sendShort(w *workertest.Worker, files ...*os.File) error {
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	_, _, err := w.Control.WriteMsgUnix([]byte("short"), unix.UnixRights(fds...), nil)
+	return err
 }
 
 // leavesChild starts a process that holds the worker's sockets open, tells its

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -48,53 +47,48 @@ func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 // starts.
 func StreamPair() (ours *net.UnixConn, theirs *os.File, err error) { return socketPair(streamSocket) }
 
-// message waits to be sent.
-type message struct {
-	bytes []byte
-	file  *os.File
-}
-
-// outboxSize is how many messages may wait for a worker that does not read
-// them. Its control thread does nothing else, so one that is so far behind is
-// broken.
-const outboxSize = 16 << 10
-
-// send queues one control message: its callers must not block.
-func (w *Worker) send(c wire.Control, payload []byte, file *os.File) {
-	select {
-	case w.outbox <- message{c.Append(nil, payload), file}:
-	default:
-		w.fault("control socket", errors.New("it reads no messages"))
-	}
-}
-
-// writeControl sends what is queued until the worker has ended. An error is
+// writeControl sends what the worker is to be told until it has ended. An error is
 // the worker's death, which is noticed elsewhere.
-func (w *Worker) writeControl() {
+func (w *Worker) writeControl(hello []byte) {
+	_, _ = w.control.Write(wire.Control{Op: wire.Hello}.Append(nil, hello))
 	for {
+		m, ok := w.outbox.next()
+		switch {
+		case ok && m.file != nil:
+			w.writeFile(m)
+			continue
+		case ok:
+			_, _ = w.control.Write(m.bytes)
+			continue
+		}
 		select {
 		case <-w.proc.Done():
 			return
-		case m := <-w.outbox:
-			if m.file == nil {
-				_, _ = w.control.Write(m.bytes)
-			} else {
-				w.writeFile(m)
-			}
+		case <-w.outbox.wake:
 		}
 	}
 }
 
-// writeFile sends a message with a descriptor. The file is closed already if
-// nobody waits for the request any more; then the worker need not have it.
+// writeFile sends a message with a descriptor. If the file is closed already, nobody
+// waits for the request any more, and that is what the worker is told: a thread of
+// its may wait for the file.
 func (w *Worker) writeFile(m message) {
 	raw, err := m.file.SyscallConn()
-	if err != nil {
-		return
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			_, _, _ = w.control.WriteMsgUnix(m.bytes, unix.UnixRights(int(fd)), nil)
+		})
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_, _, _ = w.control.WriteMsgUnix(m.bytes, unix.UnixRights(int(fd)), nil)
-	})
+	if err != nil {
+		_, _ = w.control.Write(cancelled(m.id))
+	}
+}
+
+// closeFiles closes the descriptors that came with a message.
+func closeFiles(oob []byte) {
+	if f, err := takeFile(oob); err == nil {
+		f.Close() // takeFile has closed them if there were more
+	}
 }
 
 // takeFile returns the one descriptor that came with a message.

@@ -121,7 +121,7 @@ type Worker struct {
 
 	dumps  atomic.Int32 // 1: stacks were asked for and have not come
 	silent atomic.Int32 // how often Ping was called since the last Pong
-	outbox chan message // what waits to be sent on control
+	outbox *outbox
 
 	ready chan struct{} // closed when Ready or Broken came, or it died before
 	done  chan struct{} // closed when the process has ended and all it sent was passed on
@@ -139,7 +139,7 @@ type Worker struct {
 func Start(cfg Config) (*Worker, error) {
 	cfg.Settings.Version = wire.Version
 	cfg.Settings.Accelerators = cfg.Accelerators.offer(wire.LaneFD + len(cfg.Lanes))
-	w := &Worker{cfg: cfg, outbox: make(chan message, outboxSize), ready: make(chan struct{}), done: make(chan struct{})}
+	w := &Worker{cfg: cfg, outbox: newOutbox(), ready: make(chan struct{}), done: make(chan struct{})}
 	hello, err := json.Marshal(cfg.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
@@ -152,8 +152,7 @@ func Start(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.send(wire.Control{Op: wire.Hello}, hello, nil)
-	go w.serve()
+	go w.serve(hello)
 	return w, nil
 }
 
@@ -199,10 +198,10 @@ func (c *Config) begin(files []*os.File) (*proc.Process, error) {
 }
 
 // serve passes on what the worker sends until its process has ended.
-func (w *Worker) serve() {
+func (w *Worker) serve(hello []byte) {
 	var readers sync.WaitGroup
 	readers.Add(3)
-	go func() { defer readers.Done(); w.writeControl() }()
+	go func() { defer readers.Done(); w.writeControl(hello) }()
 	go func() { defer readers.Done(); w.guard("responses", w.readResponses); w.mustEnd("responses") }()
 	go func() { defer readers.Done(); w.guard("control", w.readControl); w.mustEnd("control") }()
 
