@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// FindPython is the interpreter that runs the application: the python setting, else that of the
-// active virtual environment, else of .venv or venv in the working directory, else python3 from $PATH.
+// FindPython is the interpreter that runs the application: the python setting, else the first that
+// exists of: that of the environment girin is installed in, of the active one ($VIRTUAL_ENV), of .venv
+// or venv in the working directory, the one that started girin, python3 from $PATH. An environment
+// that pipx or uv made for girin alone comes after .venv and venv, since it has no application in it.
 // Links are not followed, since an interpreter finds its virtual environment by its path.
 func (c *Config) FindPython(getenv func(string) string) (string, error) {
 	return findPython(c.Python, c.Chdir, getenv)
@@ -24,28 +26,62 @@ func (c *Config) StaleVirtualEnv(getenv func(string) string) string {
 	return env
 }
 
+// DanglingPython is the path at which FindPython passed over a link that leads nowhere, as an
+// environment's does when the Python it was made with has gone; else empty.
+func (c *Config) DanglingPython(getenv func(string) string) string {
+	if c.Python != "" {
+		return ""
+	}
+	for _, p := range placesOfPython(c.Chdir, getenv) {
+		if executable(p) {
+			break
+		}
+		if _, err := os.Lstat(p); err == nil && !exists(p) {
+			return p
+		}
+	}
+	return ""
+}
+
 func pythonOf(env string) string { return filepath.Join(env, "bin", "python") }
 
 func findPython(wanted, dir string, getenv func(string) string) (string, error) {
 	if wanted != "" {
 		return givenPython(wanted, dir, getenv("PATH"))
 	}
-	if env := getenv("VIRTUAL_ENV"); env != "" {
-		if p := pythonOf(env); executable(p) {
-			return p, nil
-		}
-	}
-	for _, env := range []string{".venv", "venv"} {
-		if p := pythonOf(filepath.Join(dir, env)); executable(p) {
-			return p, nil
-		}
-	}
-	for _, name := range []string{"python3", "python"} {
-		if p := lookPath(name, getenv("PATH")); p != "" {
+	for _, p := range placesOfPython(dir, getenv) {
+		if executable(p) {
 			return p, nil
 		}
 	}
 	return "", errors.New("no Python found: not in $VIRTUAL_ENV, .venv, venv, nor as python3 in $PATH; --python names one")
+}
+
+// placesOfPython are where an interpreter may be, in the order of FindPython.
+func placesOfPython(dir string, getenv func(string) string) []string {
+	launcher := launchedBy(getenv)
+	own := ownEnvironment(launcher)
+	tool := own != "" && madeForOneTool(own)
+	var places []string
+	if own != "" && !tool {
+		places = append(places, pythonIn(own, launcher))
+	}
+	if env := getenv("VIRTUAL_ENV"); env != "" && !(tool && env == own) {
+		places = append(places, pythonOf(env))
+	}
+	places = append(places, pythonOf(filepath.Join(dir, ".venv")), pythonOf(filepath.Join(dir, "venv")))
+	switch {
+	case tool:
+		places = append(places, pythonIn(own, launcher))
+	case launcher != "":
+		places = append(places, launcher)
+	}
+	for _, name := range []string{"python3", "python"} {
+		if p := lookPath(name, getenv("PATH")); p != "" {
+			places = append(places, p)
+		}
+	}
+	return places
 }
 
 // givenPython takes a path, or a name to look for in $PATH.

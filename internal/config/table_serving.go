@@ -14,7 +14,7 @@ func applicationOptions() []Option {
 		{Key: "config", Flag: "config", Short: "c", Kind: String, Meta: "FILE", Default: "./" + defaultConfigFile,
 			Doc: "The configuration file: Python source whose variables are named like the settings, run by the application's Python. Also file:PATH or python:MODULE. The default is read only if it exists."},
 		{Key: "python", Flag: "python", Kind: String, Meta: "PATH", Own: true,
-			Doc:   "The Python interpreter that runs the application. By default the one of $VIRTUAL_ENV, else of .venv or venv in the working directory, else python3 from $PATH.",
+			Doc:   "The Python interpreter that runs the application. By default that of the virtual environment girin is installed in, else of $VIRTUAL_ENV, else of .venv or venv in the working directory, else the one that girin was installed for, else python3 from $PATH. An environment that pipx or uv made for girin alone comes after .venv and venv.",
 			field: func(c *Config) any { return &c.Python }},
 		{Key: "chdir", Flag: "chdir", Kind: String, Meta: "DIR",
 			Doc:   "Change to this directory before the application is imported. Relative paths of all other settings start there; the configuration file's own does not. By default the current directory.",

@@ -52,6 +52,9 @@ func startDaemon(env *program.Env, args []string) (code int, err error) {
 	defer r.Close()
 	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
 	cmd.Env = append(slices.Clone(env.Environ), daemonMark)
+	if launcher := config.LauncherForDaemon(env.Getenv); launcher != "" {
+		cmd.Env = append(cmd.Env, launcher)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = w, env.Stdout, env.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()

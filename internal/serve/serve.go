@@ -129,6 +129,8 @@ func (s *server) findPython() (err error) {
 	}
 	if stale := s.cfg.StaleVirtualEnv(s.env.Getenv); stale != "" {
 		s.log.Warningf("There is no Python in $VIRTUAL_ENV (%s): the application runs in %s", stale, s.python)
+	} else if link := s.cfg.DanglingPython(s.env.Getenv); link != "" {
+		s.log.Warningf("The Python that %s led to has gone: the application runs in %s", link, s.python)
 	}
 	return nil
 }
