@@ -82,6 +82,7 @@ type Config struct {
 
 	// HTTP/2.
 	HTTPProtocols      []string // h1, h2, the preferred one first
+	HTTP2Clear         string
 	HTTP2MaxStreams    int
 	HTTP2Window        int // bytes
 	HTTP2MaxFrame      int // bytes

@@ -118,10 +118,11 @@ func asgiOptions() []Option {
 func http2Options() []Option {
 	return section("HTTP/2", []Option{
 		{Key: "http_protocols", Flag: "http-protocols", Kind: Commas, Meta: "NAMES", Default: []string{"h1"}, check: checkProtocols,
-			Doc:   "The versions of HTTP to speak, separated by commas, the preferred one first: h1, h2. HTTP/2 needs TLS, where client and server agree on it (ALPN).",
+			Doc:   "The versions of HTTP to speak, separated by commas, the preferred one first: h1, h2. HTTP/2 needs TLS, where client and server agree on it (ALPN); without TLS see http2_cleartext.",
 			field: func(c *Config) any { return &c.HTTPProtocols }},
-		{Key: "http2_cleartext", Flag: "http2-cleartext", Kind: Choice, Meta: "WAY", Default: "off", Choices: []string{"off", "prior-knowledge", "upgrade", "both"}, Synonyms: map[string]string{"true": "prior-knowledge", "false": "off"}, Status: NotBuilt,
-			Doc: "HTTP/2 without TLS."},
+		{Key: "http2_cleartext", Flag: "http2-cleartext", Kind: Choice, Meta: "WAY", Default: "off", Choices: []string{"off", "prior-knowledge", "upgrade", "both"}, Synonyms: map[string]string{"true": "prior-knowledge", "false": "off"},
+			Doc:   "HTTP/2 without TLS, for proxies that begin with it (`prior-knowledge`) and whose address is in forwarded_allow_ips. `upgrade` from HTTP/1.1 is not spoken, as RFC 9113 has withdrawn it: such a client is answered in HTTP/1.1. So `both` is `prior-knowledge`, and `upgrade` alone is `off`.",
+			field: func(c *Config) any { return &c.HTTP2Clear }},
 		{Key: "http2_max_concurrent_streams", Flag: "http2-max-concurrent-streams", Kind: Int, Meta: "INT", Default: int64(100), check: atLeast(1),
 			Doc:   "How many requests an HTTP/2 connection may have at once.",
 			field: func(c *Config) any { return &c.HTTP2MaxStreams }},

@@ -55,9 +55,9 @@ func (b *body) discard(s *Server) {
 }
 
 // dropBody gives back what a body takes that will not be answered any more.
-func (c *conn) dropBody() {
-	c.body.discard(c.srv)
-	c.srv.cfg.Queue.Unreserve(&c.call)
+func (x *exchange) dropBody() {
+	x.body.discard(x.srv)
+	x.srv.cfg.Queue.Unreserve(&x.call)
 }
 
 // readBody reads the request's body, into memory or a file. It reports false

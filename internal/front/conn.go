@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"girin/internal/http1"
@@ -30,8 +31,7 @@ type conn struct {
 	in    input
 	stage stage // what the sweeper times
 
-	unread unread // of HTTP/2
-	shed   bool   // of the sweeper: it was ended for what it leaves unread
+	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
 
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true

@@ -38,7 +38,8 @@ func (c *conn) drainLocked() bool {
 	case o.file != nil:
 		c.sendStepLocked()
 	default:
-		return false
+		h := c.streams.Load()
+		return h != nil && h.refillLocked()
 	}
 	return true
 }
@@ -60,6 +61,9 @@ func (c *conn) drainedLocked() {
 		c.writtenLocked()
 		return
 	}
+	if h := c.streams.Load(); h != nil {
+		h.drainedLocked()
+	}
 	c.changed.Broadcast()
 }
 
@@ -72,6 +76,10 @@ func (c *conn) writeQueueLocked(b []byte) {
 	c.out.tookLocked(n)
 	if err != nil {
 		c.giveUpLocked(err)
+		return
+	}
+	if h := c.streams.Load(); h != nil {
+		h.conn.Written()
 		return
 	}
 	c.grantLocked()

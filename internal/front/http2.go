@@ -1,163 +1,234 @@
 package front
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
-	"log"
-	"net"
-	"net/http"
-	"sync"
+	"errors"
+	"os"
 	"time"
+
+	"girin/internal/front/h2"
 )
 
 // HTTP2Options bound a connection of HTTP/2.
 type HTTP2Options struct {
-	MaxStreams    int // requests at once
-	Window        int // bytes that a client may send on a stream before they are read
-	MaxFrame      int // bytes
-	MaxHeaderList int // bytes, as RFC 9113 section 6.5.2 counts them
+	MaxStreams    int  // requests at once
+	Window        int  // bytes that a client may send on a stream before they are read
+	MaxFrame      int  // bytes
+	MaxHeaderList int  // bytes, as RFC 9113 section 6.5.2 counts them
+	Clear         bool // trusted peers may speak it without TLS, if they begin with it
 }
 
-// http2Server serves the connections on which HTTP/2 was agreed. Package
-// net/http does the frames, flow control and the checks of RFC 9113. Of a
-// client that resets what it has just asked for (CVE-2023-44487), it runs no
-// more handlers at once than streams are allowed, and ends the connection when
-// four times as many wait: so a handler must last as long as its call (see
-// stream.serve).
-type http2Server struct {
-	base    *http.Server
-	conns   chan *conn // to Accept
-	carried sync.Map   // *tls.Conn to *carried: what base has
-	stop    chan struct{}
-	once    sync.Once      // closes stop
-	done    sync.WaitGroup // Serve and Shutdown of base
-	ctx     context.Context
-	cancel  context.CancelFunc // ends Shutdown of base
+// streams is a connection on which HTTP/2 is spoken: an engine, which knows the
+// protocol, and an exchange for each of its streams. The connection's goroutine
+// reads for the engine; what the engine has to send goes the way of all answers,
+// through conn.writeLocked, and what the socket does not take is drain's.
+type streams struct {
+	c    *conn
+	conn *h2.Conn
+
+	// What follows is guarded by conn.mu.
+	free   []*stream            // ready for another request
+	busy   map[*stream]struct{} // they have a request
+	owed   map[*stream]struct{} // of those, whose call runs on though its answer has ended
+	files  int                  // streams that send a file
+	unread int64                // bytes of answers that streams have queued
+	moved  int64                // bytes of answers that were sent
+	listed bool                 // in Server.unflushed
+	gone   bool                 // the connection has ended
+
+	// Of the sweeper.
+	told  int64 // ns: when the first farewell was said
+	paced int64 // moved, when it looked last
+	since int64 // ns: since when that is so and something waits
+	shed  bool  // it was ended for what it leaves unread
 }
 
-// carried is a connection that base has, until ended is closed.
-type carried struct {
-	c     *conn
-	ended chan struct{}
-}
+// minIdle is for a keep-alive of 0, which ends an HTTP/1.1 connection after each
+// response. One of HTTP/2 must at least live until its next request.
+const minIdle = time.Second
 
-const (
-	// minIdle is for a keep-alive of 0, which ends an HTTP/1.1 connection after
-	// each response. One of HTTP/2 must at least live until its first request.
-	minIdle = time.Second
-	// headerListMargin is what net/http adds to MaxHeaderBytes.
-	headerListMargin = 320
-)
-
-func newHTTP2Server(s *Server) *http2Server {
-	o := s.cfg.HTTP2
-	h := &http2Server{conns: make(chan *conn), stop: make(chan struct{})}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.base = &http.Server{
-		Handler:                      http.HandlerFunc(serveStream),
-		Protocols:                    new(http.Protocols),
-		ConnContext:                  h.connContext,
-		ConnState:                    h.connState,
-		IdleTimeout:                  max(s.cfg.KeepAlive, minIdle),
-		MaxHeaderBytes:               max(o.MaxHeaderList-headerListMargin, 1),
-		ErrorLog:                     log.New(debugLines{s}, "", 0),
-		DisableGeneralOptionsHandler: true,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          o.MaxStreams,
-			MaxReadFrameSize:              o.MaxFrame,
-			MaxReceiveBufferPerStream:     o.Window,
-			MaxReceiveBufferPerConnection: connectionWindow(o),
-			WriteByteTimeout:              s.times.write,
-		},
-	}
-	h.base.Protocols.SetHTTP2(true)
-	return h
-}
-
-// connectionWindow lets a few streams send at once. It is the most that a
-// connection's unread bodies take.
+// connectionWindow lets a few streams send at once.
 func connectionWindow(o HTTP2Options) int { return 4 * max(o.Window, 65535) }
-
-// start launches base, which gets its connections from serveHTTP2.
-func (h *http2Server) start() {
-	h.done.Go(func() { _ = h.base.Serve(h) })
-}
-
-// drain asks all clients to send no new requests (GOAWAY). Their connections
-// end when what they have sent is answered.
-func (h *http2Server) drain() {
-	h.done.Go(func() { _ = h.base.Shutdown(h.ctx) })
-}
-
-// close ends what is left, and returns when nothing is.
-func (h *http2Server) close() {
-	h.once.Do(func() { close(h.stop) })
-	h.cancel()
-	_ = h.base.Close()
-	h.done.Wait()
-}
-
-// Accept passes a connection to base, whose net.Listener this is.
-func (h *http2Server) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c.tls, nil
-	case <-h.stop:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close does nothing. Draining begins with it, and a connection that was
-// accepted before, and whose handshake may just have ended, is still served.
-func (h *http2Server) Close() error { return nil }
-
-// Addr is what a net.Listener has. There is no address.
-func (h *http2Server) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
-	h := c.srv.http2
-	k := &carried{c, make(chan struct{})}
-	h.carried.Store(c.tls, k)
-	select {
-	case h.conns <- c:
-		<-k.ended
-	case <-c.srv.stop: // base may have stopped accepting
-		h.carried.Delete(c.tls)
+	o := &c.srv.cfg.HTTP2
+	h := &streams{c: c, busy: map[*stream]struct{}{}, owed: map[*stream]struct{}{}, since: c.srv.cfg.Clock()}
+	h.conn = h2.New(h2.Config{
+		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
+		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Clock: c.srv.cfg.Clock, Open: h.open,
+	}, &c.mu, h, h)
+	c.streams.Store(h)
+	if c.srv.draining.Load() {
+		h.drain() // which began before it could be told
 	}
+	h.ended(h.conn.Serve())
+	h.close()
 }
 
-// connKey is the key of a stream's context that holds its *conn.
-type connKey struct{}
-
-func (h *http2Server) connContext(ctx context.Context, nc net.Conn) context.Context {
-	k, _ := h.carried.Load(nc.(*tls.Conn))
-	return context.WithValue(ctx, connKey{}, k.(*carried).c)
-}
-
-func (h *http2Server) connState(nc net.Conn, state http.ConnState) {
-	if state != http.StateClosed {
+// ended says farewell, and reads on for a while, or the client might never see
+// what was sent last.
+func (h *streams) ended(err error) {
+	c := h.c
+	var told *h2.Error
+	switch {
+	case errors.As(err, &told):
+		c.srv.cfg.Log.Debugf("HTTP/2 connection of %s ended: %v", c.peer.name(), told)
+	case isEOF(err) && !c.hungUp():
+		h.halfClosed()
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.mu.Lock()
+		h.conn.Farewell()
+		c.mu.Unlock()
+	case !errors.Is(err, h2.ErrOver):
 		return
 	}
-	if k, ok := h.carried.LoadAndDelete(nc); ok {
-		close(k.(*carried).ended)
+	if c.stage.now() == stageLinger {
+		return // its last stream's end has seen to it
+	}
+	c.mu.Lock()
+	h.hangUpLocked()
+	c.mu.Unlock()
+	c.linger()
+}
+
+// halfClosed lets running requests finish, as those of HTTP/1.1 may. Those that
+// are not whole never will be.
+func (h *streams) halfClosed() {
+	c := h.c
+	stop := c.srv.afterHalfClose(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for st := range h.busy {
+			c.srv.cfg.Queue.CancelQueued(&st.call)
+		}
+	})
+	defer stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.conn.Farewell()
+	h.conn.Requests(func(r h2.Request) {
+		if st := r.(*stream); !st.submitted {
+			st.frames.Reset(codeCancel)
+			st.Gone()
+		}
+	})
+	for (h.conn.Streams() > 0 || c.out.busy) && !c.dead {
+		c.changed.Wait()
 	}
 }
 
-func serveStream(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(connKey{}).(*conn)
-	if c.stage.now() != stageStreams {
+// hangUpLocked ends the writing, once all streams have ended.
+func (h *streams) hangUpLocked() {
+	if !h.c.dead {
+		h.c.endWritingLocked()
+		h.c.stage.enter(stageLinger)
+	}
+}
+
+// close ends all streams. Their calls may run on; what they answer is nobody's.
+func (h *streams) close() {
+	c := h.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.gone = true
+	c.dieLocked()
+	h.conn.Close()
+	for st := range h.busy {
+		st.dropBody()
+		st.letGo()
+	}
+	for _, st := range h.free {
+		st.letGo()
+	}
+	h.free = nil
+}
+
+// drain asks the client to send no new requests.
+func (h *streams) drain() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.conn.Drain()
+}
+
+// open makes room for a request (h2.Config.Open).
+func (h *streams) open() (h2.Request, *h2.Stream) {
+	c := h.c
+	if h.conn.Streams() == 0 {
 		c.stage.enter(stageStreams)
 	}
-	newStream(c, w, r).serve()
+	if n := len(h.free); n > 0 {
+		st := h.free[n-1]
+		h.free = h.free[:n-1]
+		h.busy[st] = struct{}{}
+		return st, &st.frames
+	}
+	st := &stream{h: h}
+	st.exchange = exchange{srv: c.srv, peer: c.peer, streamed: true, to: st}
+	st.call.Answer, st.call.Base = st, c.ls.base
+	if !c.srv.cfg.Queue.Register(&st.call) {
+		return nil, nil
+	}
+	h.busy[st] = struct{}{}
+	return st, &st.frames
 }
 
-// debugLines writes what net/http has to say, which is about clients' faults,
-// in the error log at debug.
-type debugLines struct{ s *Server }
+// Buffered is how much has been read and not used (h2.Source).
+func (h *streams) Buffered() int { return len(h.c.in.unread()) }
 
-func (d debugLines) Write(line []byte) (int, error) {
-	d.s.cfg.Log.Debugf("%s", bytes.TrimRight(line, "\n"))
-	return len(line), nil
+// Next reads what comes next (h2.Source).
+func (h *streams) Next(n int) ([]byte, error) {
+	in := &h.c.in
+	for in.empty() {
+		h.startFiles()
+		h.c.makeRoomForBody()
+		if err := h.c.unlessNudged(in.fill()); err != nil {
+			return nil, err
+		}
+	}
+	b := in.unread()
+	b = b[:min(n, len(b))]
+	in.r += len(b)
+	return b, nil
+}
+
+// startFiles has files sent on for which a window may have opened.
+func (h *streams) startFiles() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	if h.files > 0 && !h.c.dead {
+		h.c.out.startLocked()
+	}
+}
+
+// Write sends frames (h2.Output).
+func (h *streams) Write(p []byte) { h.c.writeLocked(p, nil, nil) }
+
+// Waiting is how much of what was sent the socket has not taken (h2.Output).
+func (h *streams) Waiting() int {
+	if h.c.dead {
+		return 0
+	}
+	return h.c.out.waiting()
+}
+
+// flushSoonLocked has frames sent that an answer brought: at once, or where
+// whoever brings answers says when they rest, together with those of other
+// streams.
+func (h *streams) flushSoonLocked() {
+	switch {
+	case !h.conn.Unflushed():
+	case !h.c.srv.cfg.Rests:
+		h.conn.Flush()
+	case !h.listed:
+		h.listed = true
+		h.c.srv.unflushed.add(h)
+	}
+}
+
+// drainedLocked goes on when nothing waits for the socket any more.
+func (h *streams) drainedLocked() {
+	if h.c.stage.now() == stageLinger {
+		h.c.endWritingLocked() // it could not be ended before
+	}
 }

@@ -219,21 +219,21 @@ func TestHTTP2RefusesWhatHTTP1Refuses(t *testing.T) {
 		"good":                        {nil, "200"},
 		"lower-case method":           {[]string{":method", "get"}, "400"},
 		"method with a space":         {[]string{":method", "GET /x"}, "400"},
-		"target with a space":         {[]string{":path", "/a b"}, "400"},
-		"target beyond ASCII":         {[]string{":path", "/\xff"}, "400"},
-		"target with a fragment":      {[]string{":path", "/a#b"}, "400"},
+		"target with a space":         {[]string{":path", "/a b"}, malformed},
+		"target beyond ASCII":         {[]string{":path", "/\xff"}, malformed},
+		"target with a fragment":      {[]string{":path", "/a#b"}, malformed},
 		"target too long":             {[]string{":path", "/" + strings.Repeat("a", 5000)}, "414"},
-		"authority with a slash":      {[]string{":authority", "a/b"}, "400"},
-		"no authority":                {[]string{":authority", ""}, "200"}, // an empty Host is right in HTTP/1.1 as well
+		"authority with a slash":      {[]string{":authority", "a/b"}, malformed},
+		"no authority":                {[]string{":authority", ""}, malformed},
 		"authority and the same host": {[]string{"host", "localhost"}, "200"},
 		"host alone":                  {[]string{":authority", "", "host", "a"}, "200"},
-		"asterisk":                    {[]string{":path", "*"}, "400"},
+		"asterisk":                    {[]string{":path", "*"}, malformed},
 		"asterisk for OPTIONS":        {[]string{":method", "OPTIONS", ":path", "*"}, "200"},
 		"field too long":              {[]string{"x-long", strings.Repeat("a", 9000)}, "431"},
 		"too many fields":             {many(101), "431"},
 		"repeated content-type":       {[]string{"content-type", "a/b", "content-type", "c/d"}, "400"},
-		"repeated content-length":     {[]string{"content-length", "0", "content-length", "0"}, "400"},
-		"signed content-length":       {[]string{"content-length", "+0"}, "400"},
+		"repeated content-length":     {[]string{"content-length", "0", "content-length", "0"}, malformed},
+		"signed content-length":       {[]string{"content-length", "+0"}, malformed},
 		"schemes that disagree":       {[]string{"x-forwarded-proto", "https", "x-forwarded-ssl", "off"}, "400"},
 		"unknown expectation":         {[]string{"expect", "tea"}, "417"},
 		"outside the mount point":     {[]string{"script_name", "/app"}, "404"},
@@ -242,10 +242,17 @@ func TestHTTP2RefusesWhatHTTP1Refuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := s.dialHTTP2(t)
 			h.send(1, test.status != "413", test.fields...)
-			h.wantHead(t, 1, ":status", test.status)
+			if test.status == malformed {
+				h.wantReset(t, 1, http2.ErrCodeProtocol)
+			} else {
+				h.wantHead(t, 1, ":status", test.status)
+			}
 		})
 	}
 }
+
+// malformed stands for a reset of the stream (RFC 9113 section 8.1.1).
+const malformed = ""
 
 func many(n int) (fields []string) {
 	for range n {
@@ -289,12 +296,12 @@ func TestHTTP2RefusesMalformedRequests(t *testing.T) {
 	}
 }
 
-func TestHTTP2ConnectionFieldsAreRefused(t *testing.T) {
+func TestHTTP2ConnectionFieldsAreMalformed(t *testing.T) {
 	s, _ := serveHTTP2App(t, answerEnviron)
-	for _, name := range []string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"} {
+	for _, name := range []string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te"} {
 		h := s.dialHTTP2(t)
 		h.send(1, true, name, "x")
-		h.wantHead(t, 1, ":status", "400")
+		h.wantReset(t, 1, http2.ErrCodeProtocol)
 	}
 }
 
@@ -440,14 +447,10 @@ func TestHTTP2StalledConnectionsAreShed(t *testing.T) {
 		h.wantHead(t, 1, ":status", "200")
 	}
 	later := s.cfg.Clock() + int64(stallLimit) + 1
-	s.mu.Lock()
-	s.relieveLocked(later) // nothing: it is far from the limit
-	s.mu.Unlock()
-	const others = queuedMost - 50<<10 // and 112 KiB
+	s.relieve(s.allStreams(), later)   // nothing: it is far from the limit
+	const others = queuedMost - 50<<10 // and 80 KiB
 	s.queued.Add(others)
-	s.mu.Lock()
-	s.relieveLocked(later)
-	s.mu.Unlock()
+	s.relieve(s.allStreams(), later)
 	_ = much.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.Copy(io.Discard, much.nc); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the one that leaves most is not ended")
@@ -644,6 +647,22 @@ func (h *rawHTTP2) wantAway(t *testing.T, why http2.ErrCode) {
 				t.Errorf("the client is sent away with %v, want %v", f.ErrCode, why)
 			}
 			return
+		}
+	}
+}
+
+// wantReset reads up to the reset of a stream.
+func (h *rawHTTP2) wantReset(t *testing.T, stream uint32, code http2.ErrCode) {
+	t.Helper()
+	for {
+		switch f := h.read(t).(type) {
+		case *http2.RSTStreamFrame:
+			if f.StreamID != stream || f.ErrCode != code {
+				t.Errorf("stream %d was reset with %v, want %v", f.StreamID, f.ErrCode, code)
+			}
+			return
+		case *http2.GoAwayFrame, *http2.MetaHeadersFrame:
+			t.Fatalf("instead of a reset came %v", f)
 		}
 	}
 }

@@ -195,6 +195,9 @@ func (c *conn) dieLocked() {
 	c.out.clearLocked()
 	c.loggedLocked()
 	c.changed.Broadcast()
+	if h := c.streams.Load(); h != nil {
+		h.conn.Wake()
+	}
 }
 
 // closeSoon closes the connection, which ends its goroutine's reading. Close

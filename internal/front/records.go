@@ -30,8 +30,6 @@ type records struct {
 	fd      uintptr
 	drained bool // the socket had no more since raw.Read called last
 
-	through bool // net/http has the connection, and waits for itself
-
 	mu     sync.Mutex
 	sealed []byte // guarded by mu: what TLS has written
 }
@@ -58,8 +56,6 @@ func (wouldBlock) Temporary() bool { return true }
 // Read reads for TLS.
 func (r *records) Read(p []byte) (int, error) {
 	switch {
-	case r.through:
-		return r.Conn.Read(p)
 	case !r.polled:
 		r.c.flush() // the handshake waits for an answer to what it has written
 		return r.Conn.Read(p)
@@ -81,9 +77,6 @@ func (r *records) Read(p []byte) (int, error) {
 
 // Write takes what TLS writes.
 func (r *records) Write(p []byte) (int, error) {
-	if r.through {
-		return r.Conn.Write(p)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sealed == nil {
@@ -96,12 +89,7 @@ func (r *records) Write(p []byte) (int, error) {
 
 // SetWriteDeadline does nothing: TLS sets one before its last record, and no
 // write of it waits. A connection's own deadlines are the sweeper's.
-func (r *records) SetWriteDeadline(t time.Time) error {
-	if r.through {
-		return r.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
+func (r *records) SetWriteDeadline(time.Time) error { return nil }
 
 // take returns what TLS has written since the last time, and the room it lies
 // in, which goes back to its pool.
@@ -187,7 +175,7 @@ func (c *conn) endWritingLocked() {
 
 // closeNotifyLocked sends TLS's notice of the end.
 func (c *conn) closeNotifyLocked() {
-	if c.tls == nil || c.dead || c.records.through {
+	if c.tls == nil || c.dead {
 		return
 	}
 	_ = c.tls.CloseWrite() // which fails before the handshake is done: then there is none to send
@@ -198,15 +186,4 @@ func (c *conn) closeNotifyLocked() {
 func (c *conn) underTLS(nc net.Conn, config *tls.Config) {
 	c.records = &records{Conn: nc, c: c}
 	c.tls = tls.Server(c.records, config)
-}
-
-// passThrough has TLS read and write the socket itself from here on, for a
-// server that waits for its clients itself.
-func (c *conn) passThrough() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.out.busy && !c.dead {
-		c.changed.Wait()
-	}
-	c.records.through = true
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Proxy        ProxyProtocol
 	TLS          *TLS // nil: cleartext
 	HTTP2        HTTP2Options
+	Rests        bool   // whoever brings answers calls Rest
 	ScriptName   string // the mount point, or ""
 	Access       *logs.AccessLog
 	Metrics      *metrics.Server // nil: nothing is counted
@@ -68,7 +69,7 @@ type Server struct {
 	trustedLimits http1.Limits           // Config.Limits, for peers that Config.Trust has
 	scriptByField bool                   // such peers may tell SCRIPT_NAME
 	mount         atomic.Pointer[[]byte] // where the application is mounted; never nil
-	http2         *http2Server
+	unflushed     unflushed
 
 	stop     chan struct{}
 	once     sync.Once // closes stop
@@ -92,7 +93,6 @@ func New(cfg Config) *Server {
 	s.left.L = &s.mu
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
 	s.Mount(cfg.ScriptName)
-	s.http2 = newHTTP2Server(s)
 	s.spool = spool.Open(spool.Config{
 		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,
 	})
@@ -109,7 +109,6 @@ func (s *Server) Mount(scriptName string) {
 // Start launches the sweeper.
 func (s *Server) Start() {
 	s.second.Store(time.Now().Unix())
-	s.http2.start()
 	s.done.Add(1)
 	go s.sweeper()
 }
@@ -135,7 +134,9 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // none. If ctx ends first, it closes those that are left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.beginDrain()
-	s.http2.drain()
+	for _, h := range s.allStreams() {
+		h.drain()
+	}
 	var err error
 	select {
 	case <-empty:
@@ -146,7 +147,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() { close(s.stop) })
 	s.left.Broadcast()
 	s.done.Wait()
-	s.http2.close()
 	return err
 }
 
@@ -192,6 +192,18 @@ func (s *Server) closeAll() {
 		c.closeSoon()
 		c.abandon()
 	}
+}
+
+// allStreams are the connections of HTTP/2.
+func (s *Server) allStreams() (all []*streams) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if h := c.streams.Load(); h != nil {
+			all = append(all, h)
+		}
+	}
+	return all
 }
 
 // Conns is the number of connections.

@@ -1,264 +1,303 @@
 package front
 
 import (
-	"errors"
-	"io"
-	"maps"
-	"net/http"
-	"os"
-	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
+	"golang.org/x/net/http2"
 
+	"girin/internal/front/h2"
 	"girin/internal/http1"
-	"girin/internal/sched"
 	"girin/internal/wire"
 )
 
-// stream is a request that came as a stream of HTTP/2. Its goroutine (serve)
-// owns all but what is under mu.
+// stream is a request that came as a stream of HTTP/2. Until it is submitted its
+// request is the connection's goroutine's; what says so is guarded by conn.mu.
+// When it has ended another request may use it.
 type stream struct {
 	exchange
-	carrier *conn
-	begun   atomic.Bool // a worker has begun to answer
-	w       http.ResponseWriter
-	r       *http.Request
-	control *http.ResponseController
-	gone    bool // the client takes no more
-	cut     bool // the response must not look whole
+	h      *streams
+	frames h2.Stream
 
-	wake chan struct{} // has room for one: something was added to parts
+	// Of the goroutine that reads.
+	verdict  *http1.Error // on the fields so far
+	trailers http1.Trailers
+	headed   bool   // what comes are trailers
+	reserved bool   // the body goes where the workers see it
+	room     []byte // what is still to come of it there
 
-	mu    sync.Mutex
-	parts []part // guarded by mu: of the answer, what serve has not taken
+	// Guarded by conn.mu.
+	awaits    uint8     // what, for the sweeper
+	submitted bool      // or refused: nothing more is taken of it
+	let       bool      // its call will not be submitted again
+	counted   bool      // its environ counts among the heads that wait
+	file      *fileBody // follows what is queued, and ends the answer
+	filling   bool      // the file is being read
+	seen      seenStream
 }
 
-// part is a part of an answer: a frame, a frame whose body is a file, or how
-// it failed.
-type part struct {
-	frame      wire.Frame
-	head, body []byte
-	file       *sched.FileBody
-	cause      error
-}
+// What a stream waits for.
+const (
+	awaitsHead uint8 = iota
+	awaitsBody
+	awaitsAnswer
+)
 
-// ends reports whether it is the last part.
-func (p *part) ends() bool { return p.cause != nil || p.frame.Flags&wire.Final != 0 }
+var _ h2.Request = (*stream)(nil)
 
-func newStream(c *conn, w http.ResponseWriter, r *http.Request) *stream {
-	st := &stream{
-		exchange: exchange{srv: c.srv, peer: c.peer, streamed: true},
-		carrier:  c, w: w, r: r, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
-	}
-	st.call.Answer, st.call.Base = st, c.ls.base
-	return st
-}
+const (
+	codeCancel   = http2.ErrCodeCancel
+	codeInternal = http2.ErrCodeInternal
+	codeProtocol = http2.ErrCodeProtocol
+)
 
-// serve takes the request and gives its response. It returns when the call has
-// ended, even if the client has left before: so what one client can keep busy
-// stays bounded by the streams that it may have.
-func (st *stream) serve() {
-	defer st.release()
-	if verdict := st.take(); verdict != nil {
-		st.refuse(verdict)
-		return
-	}
-	if st.gone || st.reply.started || !st.submit() {
-		return
-	}
-	st.answer()
-	st.ended()
-	if st.cut {
-		panic(http.ErrAbortHandler) // net/http resets the stream
+// Field takes a field of the head, or a trailer, which is only judged.
+func (st *stream) Field(name, value []byte) {
+	switch {
+	case st.verdict != nil:
+	case st.headed:
+		st.verdict = st.trailers.Add(name, value)
+	default:
+		st.verdict = st.req.Add(name, value, st.limits())
 	}
 }
 
-// release gives back what the request held.
-func (st *stream) release() {
-	st.releaseRequest()
-	st.body.discard(st.srv)
+var errHeadersLong = &http1.Error{Status: 431, Reason: "request head too long"}
+
+// Head goes on when the head is complete.
+func (st *stream) Head(ends, tooLarge bool) {
+	st.headed = true
+	if st.verdict == nil && tooLarge {
+		st.verdict = errHeadersLong
+	}
+	if st.verdict == nil {
+		st.verdict = st.req.End(ends, st.limits())
+	}
+	st.isHead = string(st.req.Method) == "HEAD"
+	if st.verdict == nil {
+		if st.ownAnswer() {
+			return
+		}
+		st.verdict = st.take(ends)
+	}
+	switch {
+	case st.verdict != nil:
+		st.refuse(st.verdict)
+	case ends:
+		st.body.whole = true
+		st.submit()
+	default:
+		st.awaitBody()
+	}
 }
 
-// take reads the request. A verdict is why it is refused.
-func (st *stream) take() *http1.Error {
-	if verdict := st.readHead(); verdict != nil {
-		return verdict
-	}
-	if st.ownAnswer() {
-		return nil
-	}
+// take makes a call of the head.
+func (st *stream) take(ends bool) *http1.Error {
 	if st.srv.cfg.Queue.Full() {
 		return errOverload
 	}
 	if verdict := st.makeEnviron(); verdict != nil {
 		return verdict
 	}
+	injectFault(faultInConn, &st.exchange)
 	st.reply.record.keep(&st.exchange)
-	if verdict := st.readBody(); verdict != nil || st.gone {
-		return verdict
+	if limit := st.srv.cfg.MaxBody; !ends && limit > 0 && st.req.ContentLength > limit {
+		return errTooLarge
 	}
-	st.addLength()
+	if !ends && st.srv.heads.Add(wire.MaxPacket) > headsMost {
+		st.srv.heads.Add(-wire.MaxPacket)
+		return errHeads
+	}
 	return nil
 }
 
-// readHead checks the request as one of HTTP/1.1 is checked: by the same
-// reader, which gets the head in that form. Package net/http has refused what
-// could not be told apart in it, such as line breaks in values.
-func (st *stream) readHead() *http1.Error {
-	r := st.r
-	head := make([]byte, 0, 1024)
-	head = append(head, r.Method...)
-	head = append(head, ' ')
-	head = append(head, r.RequestURI...)
-	head = append(head, " HTTP/1.1\r\n"...)
-	head = http1.AppendField(head, "Host", r.Host)
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		if name == "Host" && slices.Equal(r.Header[name], []string{r.Host}) {
-			continue // what :authority says, or in its place (RFC 9113 section 8.3.1)
-		}
-		for _, value := range r.Header[name] {
-			head = http1.AppendField(head, name, value)
-		}
+// awaitBody prepares for the body.
+func (st *stream) awaitBody() {
+	if n := st.req.ContentLength; n > 0 && n <= maxReserved {
+		st.call.Body = st.srv.cfg.Queue.Reserve(&st.call, int(n))
+		st.reserved, st.room = st.call.Body != nil, st.call.Body
 	}
-	n, verdict := st.req.Parse(http1.AppendEndOfHead(head), st.limits())
-	st.isHead = r.Method == "HEAD"
+	c := st.h.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.counted = true
+	st.awaits = awaitsBody
+	if st.req.Expect100 {
+		st.frames.BeginHead(100)
+		st.frames.EndHead(false)
+	}
+}
+
+// Data takes bytes of the body.
+func (st *stream) Data(p []byte) int {
 	switch {
-	case verdict != nil:
-		return verdict
-	case n == 0:
-		return errIncomplete
+	case st.verdict != nil: // it was refused
+	case st.reserved:
+		st.verdict = st.req.Received(st.body.came.Add(int64(len(p))), false)
+		if st.verdict == nil {
+			st.room = st.room[copy(st.room, p):]
+		}
+	default:
+		if st.verdict = st.keep(p); st.verdict == nil {
+			st.verdict = st.req.Received(st.body.came.Load(), false)
+		}
 	}
-	if r.ContentLength < 0 {
-		// Only the end of the stream tells how long the body is.
-		st.req.Chunked, st.req.ContentLength = true, -1
+	if st.verdict != nil {
+		st.refuse(st.verdict)
 	}
-	return nil
+	return len(p)
 }
 
-// errIncomplete is for a head that ends too late, which only a line break in a
-// field could make.
-var errIncomplete = &http1.Error{Status: 400, Reason: "malformed head"}
+// End goes on when the body is complete.
+func (st *stream) End() {
+	if st.verdict == nil {
+		st.verdict = st.req.Received(st.body.came.Load(), true)
+	}
+	if st.verdict == nil && !st.reserved {
+		st.verdict = st.kept()
+	}
+	if st.verdict != nil {
+		st.refuse(st.verdict)
+		return
+	}
+	st.body.whole = true
+	st.addLength()
+	st.submit()
+}
+
+// submit hands the request to the scheduler.
+func (st *stream) submit() {
+	c := st.h.c
+	c.mu.Lock()
+	st.uncountLocked()
+	if st.frames.Closed() {
+		c.mu.Unlock()
+		return // Gone has seen to it
+	}
+	st.submitted, st.awaits = true, awaitsAnswer
+	st.reply.begin(&st.exchange)
+	c.mu.Unlock()
+	if err := st.srv.cfg.Queue.Submit(&st.call); err != nil {
+		st.srv.cfg.Queue.Unreserve(&st.call)
+		st.Fail(err)
+		return
+	}
+	st.body.spool = nil // the queue's, until no worker can ask for it
+}
+
+// uncountLocked ends the counting of an environ that waits.
+func (st *stream) uncountLocked() {
+	if st.counted {
+		st.counted = false
+		st.srv.heads.Add(-wire.MaxPacket)
+	}
+}
 
 // ownAnswer answers what the front answers itself, and reports whether it did.
 func (st *stream) ownAnswer() bool {
 	if path := st.srv.cfg.HealthPath; path != "" && string(st.req.Path) == path {
 		status, text := st.srv.health()
-		st.own(status, plainText, text)
+		code, _ := http1.StatusCode(status)
+		st.own(code, plainText, text)
 		return true
 	}
 	if page := st.srv.fault.Load(); page != nil {
-		st.own("500 Internal Server Error", htmlText, *page)
+		st.own(500, htmlText, *page)
 		return true
 	}
 	return false
 }
 
 // own gives a response of the front's own.
-func (st *stream) own(status, contentType string, body []byte) {
+func (st *stream) own(status int, contentType string, body []byte) {
 	st.reply.record.keep(&st.exchange)
-	code, _ := http1.StatusCode(status)
-	st.send(code, contentType, body)
-	st.ended()
+	st.h.c.mu.Lock()
+	defer st.h.c.mu.Unlock()
+	st.submitted = true
+	st.verdict = errAnswered
+	st.ownNowLocked(status, contentType, body)
 }
 
-// send sends a whole response of the front's own.
-func (st *stream) send(status int, contentType string, body []byte) {
-	b := http1.AppendStatusLine(nil, 1, "")
-	b = textHead{&st.exchange}.appendDate(append(b, serverLine...))
-	b = http1.AppendField(b, "Content-Type", contentType)
-	b = http1.AppendContentLength(b, int64(len(body)))
-	if status == 503 {
-		b = append(b, "Retry-After: 1\r\n"...)
-	}
-	st.reply.started, st.reply.status = true, status
-	st.writeHead(http1.AppendEndOfHead(b))
-	if !st.isHead {
-		st.reply.sent = int64(len(body))
-		st.write(body)
-	}
+// errAnswered stands for a verdict where what follows of the body is nobody's.
+var errAnswered = &http1.Error{}
+
+func (st *stream) ownNowLocked(status int, contentType string, body []byte) {
+	st.reply.begin(&st.exchange)
+	st.ownLocked(status, contentType, body)
 }
 
-// refuse answers with a verdict of the front's own.
+// refuse ends a request that is not taken: by an answer, or where the request is
+// malformed by a reset (RFC 9113 section 8.1.1).
 func (st *stream) refuse(verdict *http1.Error) {
+	st.h.c.mu.Lock()
+	defer st.h.c.mu.Unlock()
+	st.refuseLocked(verdict)
+}
+
+func (st *stream) refuseLocked(verdict *http1.Error) {
+	if st.submitted || st.frames.Closed() {
+		return
+	}
+	st.submitted = true
+	st.uncountLocked()
 	st.refused(verdict.Status, verdict.Reason)
-	st.send(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
+	if !verdict.Malformed {
+		st.ownNowLocked(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
+		return
+	}
+	st.reply.status, st.reply.sent = verdict.Status, 0
 	st.ended()
+	st.frames.Blame(codeProtocol)
+	st.frames.Done()
 }
 
-// readBody reads the body to its end, into memory or a file. Without a verdict
-// it may have found that the client has gone.
-func (st *stream) readBody() *http1.Error {
-	limit := st.srv.cfg.MaxBody
-	switch {
-	case st.req.ContentLength == 0:
-		return nil
-	case limit > 0 && st.req.ContentLength > limit:
-		return errTooLarge
-	}
-	buf := largeInputs.Get().(*[largeInput]byte)
-	defer largeInputs.Put(buf)
-	deadline := bodyDeadline{began: time.Now()}
-	for {
-		deadline.extend(st.control, st.body.came.Load())
-		n, err := st.r.Body.Read(buf[:])
-		if verdict := st.keep(buf[:n]); verdict != nil {
-			return verdict
+// Gone ends what nobody waits for any more.
+func (st *stream) Gone() {
+	switch r := &st.reply; {
+	case r.running: // its end will be told
+		st.srv.cfg.Queue.Cancel(&st.call)
+	case r.given:
+		st.finishLocked()
+	default:
+		st.uncountLocked()
+		if r.record.on {
+			r.status, r.sent = statusLeft, 0
+			st.logAccess()
 		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return st.kept()
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return errSlowBody
-		case err != nil:
-			st.gone = true
-			return nil
-		}
+		st.submitted = true
+		st.frames.Done()
 	}
+	st.dropFileLocked()
 }
 
-var errSlowBody = &http1.Error{Status: 408, Reason: "the request body took too long"}
-
-// bodyDeadline is until when a body must be there: later with each byte.
-type bodyDeadline struct{ began, set time.Time }
-
-// extend sets the deadline, at most once a second.
-func (d *bodyDeadline) extend(control *http.ResponseController, came int64) {
-	if now := time.Now(); now.Sub(d.set) > time.Second {
-		d.set = now
-		_ = control.SetReadDeadline(d.began.Add(bodyLimit + time.Duration(came)*time.Second/bodyRate))
+// Released makes the stream ready for another request.
+func (st *stream) Released() {
+	h := st.h
+	st.dropBody()
+	st.releaseRequest()
+	delete(h.busy, st)
+	delete(h.owed, st)
+	st.req.Reset()
+	st.verdict, st.trailers, st.headed = nil, http1.Trailers{}, false
+	st.reserved, st.room = false, nil
+	st.awaits, st.submitted, st.seen = awaitsHead, false, seenStream{}
+	if h.gone {
+		st.letGo()
+		return
 	}
+	h.free = append(h.free, st)
+	if h.conn.Streams() > 0 {
+		return
+	}
+	if h.conn.Over() {
+		h.hangUpLocked()
+	} else {
+		h.c.stage.enter(stageIdle)
+	}
+	h.c.changed.Broadcast()
 }
 
-// submit hands the request to the scheduler, and reports whether an answer
-// will come.
-func (st *stream) submit() bool {
-	queue := st.srv.cfg.Queue
-	if !queue.Register(&st.call) {
-		st.refuse(errBusy)
-		return false
+// letGo says that the call will not be submitted again.
+func (st *stream) letGo() {
+	if !st.let {
+		st.let = true
+		st.srv.cfg.Queue.Release(&st.call)
 	}
-	st.reply = reply{
-		running: true, keep: true, head: st.isHead, whole: true, minor: st.req.Minor, remain: -1,
-		record: st.reply.record,
-	}
-	st.carrier.unread.enter(st)
-	if err := queue.Submit(&st.call); err != nil {
-		st.carrier.unread.leave(st)
-		st.fail(err)
-		st.ended()
-		queue.Release(&st.call)
-		return false
-	}
-	st.body.spool = nil // the queue's, until no worker can ask for it
-	return true
 }
-
-// streamHead is a head of which net/http makes one of HTTP/2: the stream tells
-// how the body ends.
-type streamHead struct{ textHead }
-
-func (streamHead) appendEndless(b []byte) []byte     { return b }
-func (streamHead) appendEnd(b []byte, _ bool) []byte { return http1.AppendEndOfHead(b) }
-
-func (st *stream) headEncoder() headEncoder { return streamHead{textHead{&st.exchange}} }

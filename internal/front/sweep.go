@@ -22,17 +22,26 @@ func (s *Server) sweeper() {
 }
 
 func (s *Server) sweep(now int64) {
+	s.sweepStreams(s.sweepConns(now), now)
+}
+
+// sweepConns looks after connections, and returns those of HTTP/2, whose streams
+// are looked after one by one.
+func (s *Server) sweepConns(now int64) (all []*streams) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		s.judgeReading(c, now)
 		s.judgeWriting(c, now)
+		if h := c.streams.Load(); h != nil {
+			all = append(all, h)
+		}
 	}
 	if s.filesFull() {
 		s.evictLocked()
 	}
-	s.relieveLocked(now)
 	s.left.Broadcast() // who waits for room may find another to evict
+	return all
 }
 
 // judgeReading ends a stage that lasts too long.

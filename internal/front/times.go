@@ -14,12 +14,13 @@ const (
 
 	sweepEvery     = 250 * time.Millisecond
 	halfCloseGrace = 200 * time.Millisecond
+	farewellAfter  = time.Second // of HTTP/2: between the first and the last farewell
 )
 
 // times are the limits of a server. Tests shorten all of them by one factor.
 type times struct {
 	head, proxy, handshake, linger, drain, body, bodySecond,
-	write, sweep, halfClose time.Duration
+	write, sweep, halfClose, farewell time.Duration
 }
 
 func newTimes(hurry int) times {
@@ -27,7 +28,7 @@ func newTimes(hurry int) times {
 	return times{
 		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
-		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by,
+		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
 	}
 }
 
@@ -38,6 +39,9 @@ func (s *Server) limitOf(c *conn) time.Duration {
 	case stageNew:
 		return s.unlessDraining(c, t.head)
 	case stageIdle:
+		if s.cfg.KeepAlive == 0 {
+			return minIdle
+		}
 		return s.unlessDraining(c, s.cfg.KeepAlive)
 	case stageProxy:
 		return t.proxy

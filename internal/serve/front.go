@@ -26,7 +26,7 @@ func (s *server) frontConfig() front.Config {
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft,
 		HealthPath: c.HealthCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
-		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), ScriptName: scriptName(s.env.Getenv, c.RawEnv),
+		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 	}
 }
@@ -81,5 +81,6 @@ func peers(list []string) (p front.Peers) {
 func http2Options(c *config.Config) front.HTTP2Options {
 	return front.HTTP2Options{
 		MaxStreams: c.HTTP2MaxStreams, Window: c.HTTP2Window, MaxFrame: c.HTTP2MaxFrame, MaxHeaderList: c.HTTP2MaxHeaderList,
+		Clear: c.HTTP2Clear == "prior-knowledge" || c.HTTP2Clear == "both",
 	}
 }

@@ -25,7 +25,7 @@ const spareDescriptors = 64
 // cells is how many requests there may be at once: one for each connection, or
 // of HTTP/2 one for each stream.
 func (s *server) cells() int {
-	if s.tls != nil && slices.Contains(s.cfg.HTTPProtocols, "h2") {
+	if s.tls != nil && slices.Contains(s.cfg.HTTPProtocols, "h2") || http2Options(s.cfg).Clear {
 		return wire.FlagTable - 1
 	}
 	return min(maxFiles(), wire.FlagTable-1)

@@ -41,7 +41,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 	settings.Lanes = len(lanes)
 	cfg := worker.Config{
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
-		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Log: s.log,
+		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Rest: s.front.Rest, Log: s.log,
 	}
 	template := s.newTemplate(cfg)
 	launch := func(ctx context.Context, name string, r worker.Receiver) (*worker.Worker, error) {

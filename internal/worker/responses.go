@@ -22,7 +22,11 @@ func (w *Worker) readResponses() error {
 	if err != nil {
 		return err
 	}
-	r := frameReader{src: src, buf: make([]byte, 16<<10)}
+	r := frameReader{src: src, rest: w.cfg.Rest, buf: make([]byte, 16<<10)}
+	if r.rest == nil {
+		r.rest = func() {}
+	}
+	defer r.rest()
 	for {
 		f, head, err := r.next()
 		if err != nil {
@@ -97,6 +101,7 @@ func ended(err error) error {
 // next call.
 type frameReader struct {
 	src  io.Reader
+	rest func() // called before it reads
 	buf  []byte
 	r, w int // buf[r:w] is unread
 }
@@ -140,6 +145,7 @@ func (r *frameReader) fill(n int) error {
 		if r.r+n > len(r.buf) || r.w == len(r.buf) {
 			r.makeRoom(n)
 		}
+		r.rest()
 		m, err := r.src.Read(r.buf[r.w:])
 		r.w += m
 		if err != nil && r.w-r.r < n {

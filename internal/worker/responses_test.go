@@ -43,7 +43,7 @@ func readAll(t testing.TB, src io.Reader, size int) ([]part, error) {
 		t.Fatal(err)
 	}
 	defer w.page.file.Close()
-	r := frameReader{src: src, buf: make([]byte, size)}
+	r := frameReader{src: src, rest: func() {}, buf: make([]byte, size)}
 	for {
 		f, head, err := r.next()
 		if err == nil {

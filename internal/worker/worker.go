@@ -108,6 +108,7 @@ type Config struct {
 	Accelerators *Accelerators // nil: the shim in Python is to run
 	Template     *Template     // what to fork it from; nil: it is started from nothing
 	Receiver     Receiver
+	Rest         func() // called when no frame is left of what was read; nil: nobody asks
 	Log          Logger
 }
 

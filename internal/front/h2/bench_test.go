@@ -59,6 +59,7 @@ func (q *quick) Data(p []byte) int { return len(p) }
 func (q *quick) End()              {}
 func (q *quick) Gone()             {}
 func (q *quick) Moved(int)         {}
+func (q *quick) Sent()             {}
 func (q *quick) Released()         { q.b.free = append(q.b.free, q) }
 func (q *quick) Head(_, _ bool) {
 	q.b.mu.Lock()

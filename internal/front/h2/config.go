@@ -45,6 +45,9 @@ type Request interface {
 	// Moved says that n bytes that were queued have been taken for the client,
 	// or dropped with the stream. It has the lock.
 	Moved(n int)
+	// Sent says that the answer is complete and was passed on. It has the
+	// lock.
+	Sent()
 	// Released says that the stream is over (see Stream.Done): nothing refers
 	// to the request any more. It has the lock.
 	Released()

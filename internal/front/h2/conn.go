@@ -43,7 +43,9 @@ type Conn struct {
 	idle        calm
 	resets      calm
 
+	greeted bool // our settings were sent
 	leaving leaving
+	doomed  *Error // what Serve shall end with
 	closed  bool
 }
 
@@ -154,6 +156,11 @@ func (c *Conn) greet() {
 	if more := c.recv.open(); more > 0 {
 		_ = c.control.framer.WriteWindowUpdate(0, more)
 	}
+	c.greeted = true
+	if c.leaving != staying { // Drain came first
+		c.leaving = staying
+		c.Drain()
+	}
 	c.Flush()
 }
 
@@ -251,6 +258,13 @@ func (c *Conn) Close() {
 		s.lose()
 	}
 	c.took.Broadcast()
+}
+
+// Requests are those whose streams are not closed.
+func (c *Conn) Requests(visit func(Request)) {
+	for _, s := range c.streams {
+		visit(s.req)
+	}
 }
 
 // Streams is how many streams have a place: those that are open, and those

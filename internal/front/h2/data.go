@@ -31,7 +31,9 @@ func (c *Conn) readData(h http2.FrameHeader) error {
 	if err == nil && s != nil && ends {
 		s.req.End()
 	}
-	c.endData(s, int(h.Length)-left+padding+consumed)
+	if doomed := c.endData(s, int(h.Length)-left+padding+consumed); doomed != nil && err == nil {
+		return doomed
+	}
 	return err
 }
 
@@ -92,14 +94,15 @@ func (c *Conn) skip(n int) error {
 }
 
 // endData lets the client go on after what was consumed of a frame.
-func (c *Conn) endData(s *Stream, consumed int) {
+func (c *Conn) endData(s *Stream, consumed int) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s == nil {
 		c.consumed(consumed)
-		return
+		return nil
 	}
 	s.Consumed(consumed)
 	s.reading = false
 	s.settle()
+	return c.doomed
 }

@@ -53,6 +53,7 @@ func (f *fuzzed) Waiting() int   { return min(f.waiting, unreadMost) } // nobody
 func (k *fuzzCall) Field(name, value []byte) { k.fields++; k.bytes += len(value) }
 func (k *fuzzCall) Data(p []byte) int        { k.bytes += len(p); return len(p) / 2 }
 func (k *fuzzCall) End()                     {}
+func (k *fuzzCall) Sent()                    {}
 func (k *fuzzCall) Moved(n int)              { k.moved += n }
 
 func (k *fuzzCall) Gone() {

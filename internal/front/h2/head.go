@@ -175,5 +175,8 @@ func (c *Conn) endBlock() error {
 	defer c.mu.Unlock()
 	s.reading = false
 	s.settle()
+	if c.doomed != nil {
+		return c.doomed
+	}
 	return nil
 }

@@ -42,6 +42,7 @@ type call struct {
 	keep   bool // its body is not consumed
 	gone   bool
 	moved  int
+	sent   bool
 	over   bool
 	headed bool
 }
@@ -81,6 +82,7 @@ func (k *call) End() {
 
 func (k *call) Gone()       { k.gone = true }
 func (k *call) Moved(n int) { k.moved += n }
+func (k *call) Sent()       { k.sent = true }
 func (k *call) Released()   { k.over = true }
 
 func (k *call) value(name string) string {

@@ -43,6 +43,9 @@ func (c *Conn) Flush() {
 	}
 }
 
+// Wake has Serve look whether the client still leaves too much unread.
+func (c *Conn) Wake() { c.took.Broadcast() }
+
 // Written says that the client has taken some of what waited.
 func (c *Conn) Written() {
 	c.took.Broadcast()

@@ -159,6 +159,23 @@ func (s *Stream) Reset(code http2.ErrCode) {
 	s.settle()
 }
 
+// Blame resets the stream for what its client sent. Who does that often is sent
+// away, as for all resets that a client causes.
+func (s *Stream) Blame(code http2.ErrCode) {
+	if s.closed {
+		return
+	}
+	s.Reset(code)
+	if err := s.c.wasReset(); err != nil && s.c.doomed == nil {
+		s.c.doomed = err
+	}
+}
+
+// Sendable reports whether the client takes more than what is queued.
+func (s *Stream) Sendable() bool {
+	return !s.closed && s.Queued() == 0 && s.allowed(1) > 0 && s.c.mayWrite()
+}
+
 // Done says that nobody will write to the stream any more and that its call has
 // ended. Until then it keeps its place, even if the client has left: so what one
 // client can keep busy stays bounded by the streams that it may have.
@@ -174,6 +191,7 @@ func (s *Stream) ended() {
 		s.c.reset(s.id, http2.ErrCodeNo)
 	}
 	s.shut()
+	s.req.Sent()
 	s.settle()
 }
 

@@ -1,0 +1,158 @@
+package front
+
+import (
+	"time"
+
+	"girin/internal/front/h2"
+	"girin/internal/http1"
+)
+
+// How long the streams of HTTP/2 may take is judged here, stream by stream:
+//
+//	awaits   for how long
+//	head     times.head; beyond it the connection is ended, as the rest of a
+//	         header block must come before anything else
+//	body     times.body, and more for what comes; then 408
+//	answer   the application's own deadline; then, where the client takes
+//	         nothing of it: times.write if it takes nothing of any other
+//	         either, else patience times as long; then a reset
+//
+// A client that takes some of one answer is not gone: browsers leave a video's
+// window shut while it is paused. nginx resets such a stream after its
+// send_timeout of 60 s; here it costs no thread, so it may wait.
+const patience = 10
+
+// seenStream is what the sweeper saw of a stream.
+type seenStream struct {
+	moved int64 // bytes of its answer that were sent
+	took  int64 // moved, at the last look
+	as    uint8 // what it awaited then, plus 1; 0: it was not seen yet
+	since int64 // since when that is so
+}
+
+// stallLimit is how long a client may take nothing where all clients together
+// leave more unread than they may.
+const stallLimit = 2 * time.Second
+
+var errSlowBody = &http1.Error{Status: 408, Reason: "the request body took too long"}
+
+// sweepLocked looks after a connection's streams. It is the sweeper's.
+func (h *streams) sweepLocked(now int64) {
+	h.settleOwed()
+	h.leave(now)
+	stalled := h.stalled(now)
+	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
+	h.trim()
+	h.conn.Flush()
+}
+
+// settleOwed gives places back whose calls have ended though nobody said so:
+// those that were given up.
+func (h *streams) settleOwed() {
+	for st := range h.owed {
+		if !st.call.InFlight() {
+			delete(h.owed, st)
+			st.frames.Done()
+		}
+	}
+}
+
+// leave says the last farewell a while after the first: what the client had sent
+// before it knew is there by now.
+func (h *streams) leave(now int64) {
+	switch {
+	case !h.c.srv.draining.Load() || h.gone:
+	case h.told == 0:
+		h.told = now
+		h.conn.Drain()
+	case now-h.told > int64(h.c.srv.times.farewell):
+		h.conn.Farewell()
+		if h.conn.Over() && h.c.stage.now() != stageLinger {
+			h.hangUpLocked()
+		}
+	}
+}
+
+// stalled is since when the client has taken nothing of what waits for it.
+func (h *streams) stalled(now int64) int64 {
+	if h.moved != h.paced || h.unread == 0 && h.files == 0 {
+		h.paced, h.since = h.moved, now
+	}
+	return h.since
+}
+
+// judge ends a stream whose time is over.
+func (h *streams) judge(st *stream, now, stalled int64) {
+	seen, t := &st.seen, &h.c.srv.times
+	idle := st.awaits == awaitsAnswer && st.frames.Queued() == 0 && st.file == nil
+	if as := st.awaits + 1; idle || as != seen.as || seen.moved != seen.took {
+		seen.as, seen.took, seen.since = as, seen.moved, now
+		return
+	}
+	switch age := now - seen.since; st.awaits {
+	case awaitsHead:
+		if age > int64(t.head) {
+			h.c.expireRead(h.c.stage.word.Load())
+		}
+	case awaitsBody:
+		if age > int64(t.body)+st.body.came.Load()*int64(t.bodySecond)/bodyRate {
+			st.refuseLocked(errSlowBody)
+		}
+	case awaitsAnswer:
+		if age > int64(t.write)*patience || age > int64(t.write) && now-stalled > int64(t.write) {
+			h.c.srv.cfg.Log.Debugf("client %s takes nothing of an answer", h.c.peer.name())
+			st.frames.Reset(codeCancel)
+			st.Gone()
+		}
+	}
+}
+
+// freeMost is how many streams a connection that is idle keeps for the next
+// requests.
+const freeMost = 1
+
+// trim lets go of what an idle connection does not need.
+func (h *streams) trim() {
+	if h.conn.Streams() > 0 || len(h.free) <= freeMost {
+		return
+	}
+	for _, st := range h.free[freeMost:] {
+		st.letGo()
+	}
+	clear(h.free[freeMost:])
+	h.free = h.free[:freeMost]
+}
+
+// sweepStreams looks after all connections of HTTP/2.
+func (s *Server) sweepStreams(all []*streams, now int64) {
+	for _, h := range all {
+		h.c.mu.Lock()
+		h.sweepLocked(now)
+		h.c.mu.Unlock()
+	}
+	s.relieve(all, now)
+}
+
+// relieve ends connections that have stalled, the largest first, until what
+// waits for clients is within its limit.
+func (s *Server) relieve(all []*streams, now int64) {
+	for over := s.queued.Load() - queuedMost; over > 0; {
+		var largest *streams
+		most := int64(0)
+		for _, h := range all {
+			h.c.mu.Lock()
+			if h.unread > most && !h.shed && now-h.since > int64(stallLimit) {
+				largest, most = h, h.unread
+			}
+			h.c.mu.Unlock()
+		}
+		if largest == nil {
+			return
+		}
+		s.cfg.Log.Warningf("a connection from %s is ended: it leaves %d KiB of answers unread, and all clients together over %d MiB",
+			largest.c.peer.name(), most>>10, int64(queuedMost)>>20)
+		largest.shed = true
+		largest.c.closeSoon()
+		over -= most
+	}
+}
