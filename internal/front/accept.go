@@ -5,8 +5,6 @@ import (
 	"net"
 	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // accept passes connections to goroutines of their own. Without descriptors it
@@ -63,40 +61,6 @@ func (s *Server) accepted(l *listener) {
 	defer s.mu.Unlock()
 	s.accepting--
 	s.tellEmptyLocked()
-}
-
-// lastRound makes accept look whether it shall go on.
-func (l *listener) lastRound() {
-	if d, ok := l.Listener.(socket); ok {
-		_ = d.SetDeadline(longAgo)
-	} else {
-		l.Close()
-	}
-}
-
-// again undoes lastRound.
-func (l *listener) again() {
-	if d, ok := l.Listener.(socket); ok {
-		_ = d.SetDeadline(noDeadline)
-	}
-}
-
-// pending reports whether a connection waits that only this server can accept.
-func (l *listener) pending() (waits bool) {
-	d, ok := l.Listener.(socket)
-	if !ok || l.inherited {
-		return false
-	}
-	raw, err := d.SyscallConn()
-	if err != nil {
-		return false
-	}
-	err = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, 0)
-		waits = err == nil && n > 0
-	})
-	return err == nil && waits
 }
 
 // admit starts a connection's goroutine. At the limit of connections it waits

@@ -32,6 +32,7 @@ func Listen(network, address string, fd int, o ListenOptions) (net.Listener, err
 		l, err = listenUnix(address, o)
 	default:
 		lc := net.ListenConfig{KeepAlive: -1, Control: o.control}
+		lc.SetMultipathTCP(false) // its sockets take no filter (see dropSYNs), and clients of a server do without
 		l, err = lc.Listen(context.Background(), family(network, address), address)
 	}
 	if err != nil {
@@ -62,14 +63,18 @@ func (o ListenOptions) control(_, _ string, raw syscall.RawConn) error {
 }
 
 // listenUnix listens on a path. A socket that a dead server left there is
-// removed; one that answers, or anything else, is not.
+// removed. One that answers is not, nor one that does not say that nobody listens:
+// that of a server whose backlog is full says EAGAIN.
 func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&os.ModeSocket == 0 {
 			return nil, fmt.Errorf("%s exists and is not a socket", path)
 		}
-		if c, err := net.Dial("unix", path); err == nil {
+		c, err := net.Dial("unix", path)
+		if err == nil {
 			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("another server listens on %s", path)
 		}
 		if err := os.Remove(path); err != nil {
@@ -78,7 +83,11 @@ func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 	}
 	old := syscall.Umask(o.Umask)
 	defer syscall.Umask(old)
-	return net.Listen("unix", path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return ownPath(l, path), nil
 }
 
 func inherited(fd int) (net.Listener, error) {

@@ -84,7 +84,9 @@ type listener struct {
 	net.Listener
 	base      uint8 // index of its base environ
 	unix      bool
-	inherited bool // what waits to be accepted is for the next server
+	inherited bool      // what waits to be accepted is for the next server
+	silent    int       // of accept: how often it waited in vain
+	refused   time.Time // set before draining: since when nobody new begins
 }
 
 // New returns a server; Serve and Start launch it.
@@ -156,6 +158,9 @@ func (s *Server) beginDrain() <-chan struct{} {
 	defer s.mu.Unlock()
 	if s.drainBegan == 0 {
 		s.drainBegan = s.cfg.Clock()
+	}
+	for _, l := range s.listeners {
+		l.refuse()
 	}
 	s.draining.Store(true)
 	for _, l := range s.listeners {
