@@ -348,11 +348,8 @@ func (a *auto) takeRecalled() (out []*Call) {
 // observe notes what a route needed.
 func (a *auto) observe(c *Call, w Worker, f *wire.Frame, failed bool) {
 	r := c.Route
-	if f.CPU != wire.NotMeasured {
-		r.observeCPU(f.CPU)
-		if c.kind == computing && a.undisturbed(w) {
-			r.observeShare(f.CPU, f.Service)
-		}
+	if f.CPU != wire.NotMeasured && c.kind == computing && a.undisturbed(w) {
+		r.observeShare(f.CPU, f.Service)
 	}
 	if c.kind != waiting {
 		return

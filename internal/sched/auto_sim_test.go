@@ -2,6 +2,7 @@ package sched
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -186,11 +187,11 @@ func (s *cluster) checkRest() {
 	if a.busy != 0 || a.waiting != 0 || len(a.queue) != 0 || len(a.blocked) != 0 {
 		s.fault("%d compute, %d wait, %d and %d are kept back, and nothing runs", a.busy, a.waiting, len(a.queue), len(a.blocked))
 	}
-	for i := range s.queue.routes.table {
-		if r := s.queue.routes.table[i].Load(); r != nil && (r.limiter.active != 0 || len(r.pending) != 0) {
-			s.fault("%s has %d that wait and %d kept back, and nothing runs", r.name, r.limiter.active, len(r.pending))
+	s.queue.routes.visit(func(r *Route) {
+		if r.limiter.active != 0 || len(r.pending) != 0 {
+			s.faults = append(s.faults, fmt.Sprintf("%s has %d that wait and %d kept back, and nothing runs", r.name, r.limiter.active, len(r.pending)))
 		}
-	}
+	})
 }
 
 // watch notes what waits although it could run. It looks every millisecond while

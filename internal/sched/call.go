@@ -88,9 +88,6 @@ func (c *Call) Worker() Worker {
 // classify decides what auto places the call as.
 func (c *Call) classify() {
 	c.kind = c.Route.kind()
-	if c.Route.wantsCPU() {
-		c.flags |= wire.MeasureCPU
-	}
 }
 
 // keepsLeadership says whether the thread that runs the call goes on leading, so

@@ -72,6 +72,10 @@ func (q *Queue) tellFailure(c *Call, s change, cause error) {
 	if s.from.told() {
 		return
 	}
+	switch cause {
+	case ErrWorkerDied, ErrLost, ErrAppFailed, ErrTimeout, ErrNoDescriptor:
+		c.route.Load().failed.Add(1)
+	}
 	if c.by = nil; s.from.begun() {
 		c.by = *c.owner.Load()
 	}

@@ -215,11 +215,19 @@ func (q *Queue) learn(c *Call, w Worker, f *wire.Frame, block []byte) {
 	if c.moved.Load() != 0 {
 		return
 	}
-	c.Route.observe(f.Service)
 	wait := int64(f.Began) - c.submitted
+	missing := len(block) > 2 && string(block[:3]) == "404"
+	q.routes.answered(c.Route, missing).observe(f.Service, uint32(max(wait/1000, 0)))
 	q.waits.note(wait)
+	if f.CPU != wire.NotMeasured {
+		c.Route.observeCPU(f.CPU)
+	}
+	failed := len(block) > 0 && block[0] == '5'
+	if failed {
+		c.Route.failed.Add(1)
+	}
 	q.cfg.Metrics.Began(time.Duration(wait))
 	if q.auto != nil {
-		q.auto.observe(c, w, f, len(block) > 0 && block[0] == '5')
+		q.auto.observe(c, w, f, failed)
 	}
 }

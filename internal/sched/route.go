@@ -1,8 +1,6 @@
 package sched
 
 import (
-	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +16,10 @@ const (
 )
 
 const (
-	routeSlots  = 2048 // a power of two; half of it is used
-	routeLimit  = 1024
 	recentTimes = 32
 	recentCPU   = 16
+	recentWaits = 16
+	waitsEvery  = 8 // of a route's requests one in so many tells how long it was queued
 )
 
 // Route is a method and a path pattern, and what its requests needed lately.
@@ -29,9 +27,14 @@ const (
 // time it was queued.
 type Route struct {
 	hash   uint64
+	parent uint64 // the hash of its path without the last segment
 	name   string
 	shared bool // many routes' times say nothing of the next: it stays slow
 	seen   atomic.Uint32
+	proven atomic.Bool                // the application has answered it with something else than 404
+	heat   atomic.Uint32              // how much it is used: see routes.victimLocked
+	failed atomic.Uint32              // requests that ended with a 5xx, whoever gave it
+	waits  [recentWaits]atomic.Uint32 // us in the queue, a ring of samples
 	recent [recentTimes]atomic.Uint32 // us, a ring
 	known  atomic.Uint32              // wire.RequestFlags
 
@@ -56,12 +59,15 @@ func (r *Route) Name() string { return r.name }
 // so that its first requests hold up nobody.
 func (r *Route) flags() wire.RequestFlags { return wire.RequestFlags(r.known.Load()) }
 
-// observe notes a service time in microseconds.
-func (r *Route) observe(us uint32) {
+// observe notes a service time and how long the request was queued, in microseconds.
+func (r *Route) observe(us, wait uint32) {
 	if r.shared {
 		return
 	}
 	n := r.seen.Add(1) - 1
+	if n%waitsEvery == 0 {
+		r.waits[n/waitsEvery%recentWaits].Store(wait)
+	}
 	r.recent[n%recentTimes].Store(us)
 	if n < recentTimes || n%8 == 0 || us >= quickBelow {
 		r.known.Store(uint32(r.classify(min(n+1, recentTimes))))
@@ -150,107 +156,4 @@ func (r *Route) classify(n uint32) wire.RequestFlags {
 		return wire.Quick
 	}
 	return 0
-}
-
-// routes is a table of at most routeLimit routes; what comes later shares one
-// route that is never quick. Lookups take no lock: entries are only added.
-type routes struct {
-	seed  maphash.Seed
-	table [routeSlots]atomic.Pointer[Route]
-	count atomic.Int32
-	other Route
-}
-
-func (t *routes) init() {
-	t.seed = maphash.MakeSeed()
-	t.other.name, t.other.shared = "other", true
-	t.other.known.Store(uint32(wire.Slow))
-}
-
-func (t *routes) find(method, path []byte) *Route {
-	h := t.hash(method, path)
-	for i := h; ; i++ {
-		slot := &t.table[i%routeSlots]
-		r := slot.Load()
-		if r == nil {
-			if t.count.Add(1) > routeLimit {
-				t.count.Add(-1)
-				return &t.other
-			}
-			r = &Route{hash: h, name: string(method) + " " + pattern(path)}
-			r.known.Store(uint32(wire.Slow))
-			if slot.CompareAndSwap(nil, r) {
-				return r
-			}
-			t.count.Add(-1)
-			r = slot.Load()
-		}
-		if r.hash == h {
-			return r
-		}
-	}
-}
-
-// hash tells routes apart without making their names: segments that are
-// values (see isValue) hash alike.
-func (t *routes) hash(method, path []byte) uint64 {
-	h := maphash.Bytes(t.seed, method)
-	for start := 0; start < len(path); {
-		end := start + 1
-		for end < len(path) && path[end] != '/' {
-			end++
-		}
-		segment := path[start:end]
-		if isValue(segment) {
-			segment = valueSegment
-		}
-		h = h*0x9e3779b97f4a7c15 ^ maphash.Bytes(t.seed, segment)
-		start = end
-	}
-	return h
-}
-
-var valueSegment = []byte("/*")
-
-// pattern is path with each value replaced by an asterisk.
-func pattern(path []byte) string {
-	var b []byte
-	for start := 0; start < len(path); {
-		end := start + 1
-		for end < len(path) && path[end] != '/' {
-			end++
-		}
-		segment := path[start:end]
-		if isValue(segment) {
-			segment = valueSegment
-		}
-		b = append(b, segment...)
-		start = end
-	}
-	return string(slices.Clip(b))
-}
-
-// isValue reports whether a segment ("/" and what follows) is a number, a
-// UUID or a long hexadecimal id rather than a name.
-func isValue(segment []byte) bool {
-	if len(segment) < 2 || segment[0] != '/' {
-		return false
-	}
-	digits, hex, other := 0, 0, 0
-	for _, c := range segment[1:] {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
-			hex++
-		case c == '-' || c == '.':
-			other++
-		default:
-			return false
-		}
-	}
-	if hex == 0 {
-		return digits > 0 && other <= 2
-	}
-	return digits > 0 && digits+hex >= 8
 }

@@ -261,6 +261,9 @@ func (q *Queue) Submit(c *Call) error {
 		return ErrQueueFull
 	}
 	c.flags = c.Route.flags()
+	if c.Route.wantsCPU() {
+		c.flags |= wire.MeasureCPU
+	}
 	if q.auto != nil {
 		c.classify()
 	}

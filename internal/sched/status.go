@@ -8,10 +8,15 @@ import (
 
 // Status is what the scheduler does at one moment. Durations are nanoseconds.
 type Status struct {
-	InFlight  int             `json:"in_flight"`
-	Capacity  int             `json:"capacity"` // threads that are ready
-	Held      int             `json:"held"`     // calls for which a lane had no room
-	Queued    int             `json:"queued"`   // calls that auto keeps back
+	InFlight  int             `json:"in_flight"` // calls that somebody waits for
+	Calls     int             `json:"calls"`     // calls that have not ended, waited for or not
+	Cells     int             `json:"cells"`     // connections and streams that could submit one, and what of those that left still runs
+	Spools    int             `json:"spools"`    // request bodies in files that workers may ask for
+	Blocks    int             `json:"blocks"`    // of the arena
+	Arena     int64           `json:"arena"`     // bytes in them
+	Capacity  int             `json:"capacity"`  // threads that are ready
+	Held      int             `json:"held"`      // calls for which a lane had no room
+	Queued    int             `json:"queued"`    // calls that auto keeps back
 	Computing int             `json:"computing"`
 	Slots     int             `json:"slots"` // computing requests that may run
 	Workers   []WorkerStatus  `json:"workers"`
@@ -43,7 +48,10 @@ type RouteStatus struct {
 	ServiceP95 time.Duration `json:"service_p95"`
 	CPUP50     time.Duration `json:"cpu_p50"` // 0: not measured
 	CPUP95     time.Duration `json:"cpu_p95"`
-	Limit      int           `json:"limit"` // of waiting requests at once
+	QueueP50   time.Duration `json:"queue_p50"` // from when a request came to when a thread began it
+	QueueP95   time.Duration `json:"queue_p95"`
+	Failed     uint32        `json:"failed"` // requests that ended with a 5xx, the server's 502 and 504 too
+	Limit      int           `json:"limit"`  // of waiting requests at once
 	Active     int           `json:"active"`
 	Pending    int           `json:"pending"`
 }
@@ -51,11 +59,14 @@ type RouteStatus struct {
 // Status tells what the scheduler does.
 func (q *Queue) Status() Status {
 	s := Status{InFlight: q.InFlight(), Capacity: q.Capacity(), Waits: q.waits.sorted()}
+	s.Spools, s.Blocks, s.Arena = int(q.keeper.open.Load()), q.cfg.Arena.Blocks(), q.cfg.Arena.Used()
+	q.each(func(*Call, uint64) { s.Calls++ })
 	for _, l := range q.lines {
 		s.Held += int(l.held.Load())
 	}
 	q.mu.Lock()
 	alive, readers := q.alive, q.readers
+	s.Cells = q.fresh - len(q.free)
 	q.mu.Unlock()
 	now := q.cfg.Clock()
 	for _, w := range alive {
@@ -113,11 +124,7 @@ func (a *auto) status(s *Status) {
 
 // status lists the routes, the most used first.
 func (t *routes) status(a *auto) (list []RouteStatus) {
-	for i := range t.table {
-		if r := t.table[i].Load(); r != nil {
-			list = append(list, r.status(a))
-		}
-	}
+	t.visit(func(r *Route) { list = append(list, r.status(a)) })
 	slices.SortFunc(list, func(x, y RouteStatus) int { return int(y.Count) - int(x.Count) })
 	return list
 }
@@ -126,6 +133,8 @@ func (r *Route) status(a *auto) RouteStatus {
 	s := RouteStatus{Name: r.name, Count: r.seen.Load(), Kind: r.kind().String()}
 	s.ServiceP50, s.ServiceP95 = quantiles(r.recent[:], s.Count)
 	s.CPUP50, s.CPUP95 = quantiles(r.cpu[:], r.measured.Load())
+	s.QueueP50, s.QueueP95 = quantiles(r.waits[:], (s.Count+waitsEvery-1)/waitsEvery)
+	s.Failed = r.failed.Load()
 	if a != nil {
 		a.mu.Lock()
 		s.Limit, s.Active, s.Pending = r.limiter.now(), r.limiter.active, len(r.pending)

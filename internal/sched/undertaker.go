@@ -116,6 +116,7 @@ func (q *Queue) searchLost() (again bool) {
 		}
 		if !s.from.told() {
 			c.by = nil
+			c.route.Load().failed.Add(1)
 			c.Answer.Fail(ErrLost)
 		}
 	}
