@@ -66,7 +66,7 @@ func workerOptions() []Option {
 			Doc:   "How long an idle connection is kept open for its next request. 0 closes it after each response.",
 			field: func(c *Config) any { return &c.KeepAlive }},
 		{Key: "max_requests", Flag: "max-requests", Kind: Int, Meta: "INT", Default: int64(0),
-			Doc:   "Replace a worker after this many requests. 0 never does.",
+			Doc:   "Replace a worker after this many requests. 0 never does. Up to 100 the number is exact, and requests wait until the next worker is ready; with more the next worker is started first, and the old one goes on until it is ready.",
 			field: func(c *Config) any { return &c.MaxRequests }},
 		{Key: "max_requests_jitter", Flag: "max-requests-jitter", Kind: Int, Meta: "INT", Default: int64(0),
 			Doc:   "Add a random number of requests up to this one to max_requests, so that workers are not replaced at the same moment.",

@@ -24,9 +24,13 @@ func (s *server) supervisorConfig() supervisor.Config {
 		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
 		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
 		StopGrace: s.left, Silence: silenceLimit(c.Timeout),
-		Recycle: supervisor.Recycle{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Memory: c.MaxWorkerMemory},
+		Recycle: recycle(c),
 		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Serving: s.workerServes, Ended: s.workerEnded, Scaled: s.workersScaled,
 	}
+}
+
+func recycle(c *config.Config) supervisor.Recycle {
+	return supervisor.Recycle{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Memory: c.MaxWorkerMemory}
 }
 
 // launch returns how workers of the next generation are started, and what they are
@@ -49,7 +53,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 			return nil, archiveErr
 		}
 		cfg := cfg
-		cfg.Settings.Age = s.nextAge(ctx)
+		cfg.Settings.Age, cfg.Settings.Lifetime = s.nextAge(ctx), recycle(c).Lifetime()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

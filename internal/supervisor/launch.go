@@ -73,7 +73,7 @@ func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
 
 // boots takes in a worker whose process has begun.
 func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
-	m := &member{w: w, gen: a.gen, lifetime: s.cfg.Recycle.lifetime()}
+	m := &member{w: w, gen: a.gen, lifetime: s.cfg.Recycle.untilReplaced()}
 	if s.cfg.Boot > 0 {
 		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
 	}
@@ -89,8 +89,25 @@ func (s *Supervisor) follow(m *member) {
 	if m.w.ReadyErr() == nil {
 		s.post(event{m, true})
 	}
+	select {
+	case <-m.w.Spent():
+	case <-m.w.Done():
+	}
+	select {
+	case <-m.w.Spent(): // also when it has ended meanwhile: what it did is no crash
+		s.do(func() { s.spent(m) })
+	default:
+	}
 	<-m.w.Done()
 	s.post(event{m, false})
+}
+
+// spent makes room for the next worker at once.
+func (s *Supervisor) spent(m *member) {
+	if m.state == serving {
+		s.cfg.Log.Infof("Autorestarting worker (pid: %d): it has taken its last request, as max_requests says", m.w.PID())
+		s.drain(m)
+	}
 }
 
 func (s *Supervisor) post(e event) {

@@ -14,12 +14,35 @@ type Recycle struct {
 	Memory   int64 // bytes of private memory
 }
 
-// lifetime draws how many requests a worker may answer.
-func (r Recycle) lifetime() int64 {
+// exactUpTo is how many requests a worker counts itself: it takes no more, so that
+// max_requests is exact, and requests wait until the next worker is ready. With more the
+// next one is started first, and the worker goes on until then.
+const exactUpTo = 100
+
+// Lifetime draws after how many requests a worker takes no more; 0: that is not its
+// own affair.
+func (r Recycle) Lifetime() int {
+	if n := r.draw(); r.exact() {
+		return n
+	}
+	return 0
+}
+
+// untilReplaced draws how many requests a worker may answer; 0: any number.
+func (r Recycle) untilReplaced() int64 {
+	if r.exact() {
+		return 0
+	}
+	return int64(r.draw())
+}
+
+func (r Recycle) exact() bool { return r.Requests <= exactUpTo }
+
+func (r Recycle) draw() int {
 	if r.Requests <= 0 {
 		return 0
 	}
-	return int64(r.Requests + rand.IntN(max(r.Jitter, 0)+1))
+	return r.Requests + rand.IntN(max(r.Jitter, 0)+1)
 }
 
 // lookEvery is how often workers are looked at: their count of requests and

@@ -118,7 +118,8 @@
 //	            regular file: the body
 //	70 Idle     nothing is being run and, after Drain, nothing will be
 //	71 Stacks   payload: text, UTF-8
-//	72 Retire   the worker wants to be replaced: it got SIGTERM, or a hook said so
+//	72 Retire   the worker wants to be replaced: it got SIGTERM, or a hook said so; with
+//	            n 1 it has read the last packet of its lifetime
 //	73 Forked   of a template only: the worker's process id is n; 0: the
 //	            payload says why there is none
 //

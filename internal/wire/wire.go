@@ -247,6 +247,9 @@ const (
 	Forked Op = 73
 )
 
+// Spent as the n of a Retire says: the worker reads no more packets.
+const Spent = 1
+
 // Cancelled as the n of a Credit says: look at the flag table.
 const Cancelled = 1<<32 - 1
 

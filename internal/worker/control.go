@@ -73,6 +73,9 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 		w.cfg.Receiver.Stacks(w, string(payload))
 	case wire.Retire:
 		w.retires.Store(true)
+		if c.N == wire.Spent {
+			w.spend.Do(func() { close(w.spent) })
+		}
 	case wire.File:
 		f, err := takeFile(oob)
 		if err != nil {

@@ -37,6 +37,7 @@ type Settings struct {
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
 	GCFreeze     bool                `json:"gc_freeze,omitempty"`
+	Lifetime     int                 `json:"lifetime,omitempty"`     // requests until it is spent; 0: for ever
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 
 	// What hooks of the configuration file and Python's logging need.
@@ -129,6 +130,8 @@ type Worker struct {
 
 	answered atomic.Int64
 	retires  atomic.Bool
+	spent    chan struct{} // closed when it has taken its last request
+	spend    sync.Once     // closes spent
 
 	once  sync.Once
 	facts Facts // set before ready is closed
@@ -140,7 +143,9 @@ type Worker struct {
 func Start(cfg Config) (*Worker, error) {
 	cfg.Settings.Version = wire.Version
 	cfg.Settings.Accelerators = cfg.Accelerators.offer(wire.LaneFD + len(cfg.Lanes))
-	w := &Worker{cfg: cfg, outbox: newOutbox(), ready: make(chan struct{}), done: make(chan struct{})}
+	w := &Worker{
+		cfg: cfg, outbox: newOutbox(), ready: make(chan struct{}), done: make(chan struct{}), spent: make(chan struct{}),
+	}
 	hello, err := json.Marshal(cfg.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
@@ -297,6 +302,10 @@ func (w *Worker) Answered() int64 { return w.answered.Load() }
 
 // Retires reports whether the worker wants to be replaced.
 func (w *Worker) Retires() bool { return w.retires.Load() }
+
+// Spent is closed when the worker has taken the last request that Settings.Lifetime
+// allows it: it reads no more.
+func (w *Worker) Spent() <-chan struct{} { return w.spent }
 
 // Slots is how many requests the worker runs at once.
 func (w *Worker) Slots() int { return w.page.slots }

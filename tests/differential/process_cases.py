@@ -1,10 +1,9 @@
 """The process that an app finds itself in: imports, __main__, signals, threads, streams, mounts, logs."""
 from __future__ import annotations
 
-import json
-import signal
+from collections import Counter
 
-from sidebyside import CLASSES, Case, Site
+from sidebyside import Case, Site
 
 ANSWER = """
 def answer(start_response, value):
@@ -117,6 +116,19 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         env={"SCRIPT_NAME": "/app"},
         girin={"/app/x": ["/app", "/x"], "/other": 404, "/application": 404},
         because="A path outside of `$SCRIPT_NAME` is answered with 404",
+    ),
+    *(
+        Case(
+            f"max_requests is exact: {most} ({', '.join(classes)})",
+            lambda site, most=most: sorted(Counter(site.body() for _ in range(12)).values()),
+            app=app("import os\nreturn os.getpid()"),
+            options=("--max-requests", str(most), "-w", "1"),
+            classes=classes,
+            girin=[most] * (12 // most),
+            because=because,
+        )
+        for most in (1, 3)
+        for classes, because in {("sync",): "", ("gthread", "gevent"): "`max_requests` up to 100 is exact in every class"}.items()
     ),
     Case(
         "SERVER_SOFTWARE is in the environment",

@@ -91,6 +91,8 @@ class EventLoop:
                 if worker.lanes.active != self._watched:
                     self._watch()
                 return False
+        if worker.lifetime:
+            worker.count()
         head = wire.REQUEST.unpack_from(packet)
         began = monotonic_ns()
         worker.page[slot.cell + 1] = began

@@ -169,6 +169,8 @@ class Greenlets:
                 if not worker.lanes.active:
                     self._watch()
                 return False
+        if worker.lifetime:
+            worker.count()
         head = wire.REQUEST.unpack_from(packet)
         slot = self._free.pop()
         worker.page[slot.cell + 1] = monotonic_ns()

@@ -194,6 +194,8 @@ class Threads:
                     if packet is None:
                         self._leadership.release()
                         return False
+            if worker.lifetime:
+                worker.count()
             head = unpack(packet)
             began = now()
             page[cell + 1] = began

@@ -29,6 +29,7 @@ class Worker:
         self.heads = Heads()
         self.exchanges: dict = {}  # by id: those that may wait for the control thread
         self.forked: list[int] = []  # not empty in a child that the app forked
+        self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
         self.response = ResponseSocket()
         self.page = state_page(wire.PAGE_FD, settings.slots)
         self.arena = Arena(wire.ARENA_FD)
@@ -61,6 +62,17 @@ class Worker:
         """The stacks that belong to no thread, of request id first."""
         describe = getattr(self.runner, "describe", None)
         return describe(id) if describe is not None else ""
+
+    def count(self) -> None:
+        """A packet was read; called by who reads, only where there is a lifetime."""
+        self.lifetime -= 1
+        if not self.lifetime:
+            self.spend()
+
+    def spend(self) -> None:
+        """Reads no more: the packet in hand is the last."""
+        self.runner.drain()
+        self.control.send(wire.RETIRE, wire.SPENT)
 
     def retire(self) -> None:
         """Asks the master for another worker in this one's place."""

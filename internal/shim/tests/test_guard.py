@@ -181,3 +181,14 @@ def test_threads_of_a_request_are_waited_for(start, kind, implementation):
     assert worker.get().body == b"False"
     assert worker.drain() == 0
     assert "the job is done" in worker.stderr() and "so is the timer" in worker.stderr()
+
+
+def test_a_lifetime_is_exact(start, cls):
+    """The worker reads so many packets, whoever has sent more, and ends by itself."""
+    worker = start(GOOD, cls=cls, threads=2, lifetime=3)
+    ids = [worker.send() for _ in range(5)]
+    assert [worker.answer(id).body for id in ids[:3]] == [b"good"] * 3
+    assert worker.message(master.RETIRE)[1] == 1
+    worker.message(master.IDLE)
+    assert worker.wait() == 0
+    assert not worker.frames and worker.lane.waiting() > 0

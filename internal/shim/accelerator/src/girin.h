@@ -145,6 +145,7 @@ struct Loop {
     PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
     int response_fd;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
+    int lifetime;          /* packets that may still be read; 0: any number */
 };
 
 /* One packet, taken apart and checked against its own length. */

@@ -113,6 +113,18 @@ serve_leading(Slot *slot, size_t size, uint64_t began, uint64_t *oldest)
     return leads;
 }
 
+/* A packet was read: it may have been the last that this worker takes. */
+static int
+count_packet(Loop *loop)
+{
+    if (loop->lifetime == 0 || --loop->lifetime > 0) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallMethod(loop->worker, "spend", NULL);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
 /* Leads until leadership is lost: 1, or reading has stopped: 0. */
 static int
 lead(Slot *slot)
@@ -126,6 +138,9 @@ lead(Slot *slot)
         }
         if (size < REQUEST_HEAD) {
             PyErr_Format(slot->loop->protocol_error, "a request packet of %zd bytes", size);
+            return -1;
+        }
+        if (count_packet(slot->loop) < 0) {
             return -1;
         }
         uint64_t began = clock_ns(CLOCK_MONOTONIC);
