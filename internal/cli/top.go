@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
@@ -52,7 +52,7 @@ func runTop(env *program.Env, args []string) int {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", first.err)
 		return program.Failed
 	}
-	_, err = tea.NewProgram(t, tea.WithAltScreen(), tea.WithInput(env.Stdin), tea.WithOutput(env.Stdout)).Run()
+	_, err = tea.NewProgram(t, tea.WithInput(env.Stdin), tea.WithOutput(env.Stdout)).Run()
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin top: %v\n", err)
 		return program.Failed
@@ -98,7 +98,7 @@ func (t top) Init() tea.Cmd { return t.fetch }
 // Update takes a key, a new size or an answer.
 func (t top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := msg.(type) {
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		switch m.String() {
 		case "q", "Q", "esc", "ctrl+c":
 			return t, tea.Quit
@@ -117,9 +117,15 @@ func (t top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return t, nil
 }
 
-// View is the screen: as much of the status as there is room for, the latest
-// decision first.
-func (t top) View() string {
+// View is the whole screen.
+func (t top) View() tea.View {
+	v := tea.NewView(t.screen())
+	v.AltScreen = true
+	return v
+}
+
+// screen is as much of the status as there is room for, the latest decision first.
+func (t top) screen() string {
 	if t.last.at.IsZero() {
 		return "asking the server"
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"girin/internal/control"
 	"girin/internal/sched"
@@ -56,11 +56,11 @@ func TestTopAsksAtOnceAndAgain(t *testing.T) {
 		t.Errorf("asked %d times", asked)
 	}
 	for _, want := range []string{"app:app", "compute", "GET /sleep/* 1500.0 ms", "2 of 64", "computing 1 of 2", "q quits"} {
-		if !strings.Contains(m.View(), want) {
-			t.Errorf("%q is not on the screen:\n%s", want, m.View())
+		if !strings.Contains(m.screen(), want) {
+			t.Errorf("%q is not on the screen:\n%s", want, m.screen())
 		}
 	}
-	if v := m.View(); strings.Index(v, "the latest") > strings.Index(v, "the first") {
+	if v := m.screen(); strings.Index(v, "the latest") > strings.Index(v, "the first") {
 		t.Error("the latest decision is not the first shown")
 	}
 }
@@ -71,8 +71,8 @@ func TestTopCountsRequests(t *testing.T) {
 	later := aStatus()
 	later.Sched.Routes[0].Count += 500
 	m, _ = send(t, m, answered{later, nil, began.Add(2 * time.Second)})
-	if !strings.Contains(m.View(), "250 requests/s") {
-		t.Error(m.View())
+	if !strings.Contains(m.screen(), "250 requests/s") {
+		t.Error(m.screen())
 	}
 }
 
@@ -81,7 +81,7 @@ func TestTopFitsAnyTerminal(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {40, 10}, {20, 3}, {10, 1}, {1, 1}, {300, 100}} {
 		m, _ := send(t, top{}, answered{aStatus(), nil, time.Now()})
 		m, _ = send(t, m, tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-		lines := strings.Split(m.View(), "\n")
+		lines := strings.Split(m.screen(), "\n")
 		if len(lines) > size[1] {
 			t.Errorf("%v: %d lines", size, len(lines))
 		}
@@ -96,7 +96,7 @@ func TestTopFitsAnyTerminal(t *testing.T) {
 func TestTopKeepsTheScreenWhenTheServerIsGone(t *testing.T) {
 	m, _ := send(t, top{}, answered{aStatus(), nil, time.Now()})
 	m, again := send(t, m, answered{control.Status{}, errors.New("it has ended"), time.Now()})
-	if v := m.View(); !strings.Contains(v, "GET /sleep/*") || !strings.Contains(v, "no answer: it has ended") {
+	if v := m.screen(); !strings.Contains(v, "GET /sleep/*") || !strings.Contains(v, "no answer: it has ended") {
 		t.Error(v)
 	}
 	if again == nil {
@@ -105,7 +105,7 @@ func TestTopKeepsTheScreenWhenTheServerIsGone(t *testing.T) {
 }
 
 func TestTopQuits(t *testing.T) {
-	for _, key := range []tea.KeyMsg{{Type: tea.KeyRunes, Runes: []rune("q")}, {Type: tea.KeyCtrlC}, {Type: tea.KeyEsc}} {
+	for _, key := range []tea.KeyPressMsg{{Code: 'q', Text: "q"}, {Code: 'c', Mod: tea.ModCtrl}, {Code: tea.KeyEscape}} {
 		_, cmd := send(t, top{}, key)
 		if cmd == nil {
 			t.Errorf("%v does nothing", key)
@@ -113,7 +113,7 @@ func TestTopQuits(t *testing.T) {
 			t.Errorf("%v does not quit", key)
 		}
 	}
-	if _, cmd := send(t, top{}, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("x")}); cmd != nil {
+	if _, cmd := send(t, top{}, tea.KeyPressMsg{Code: 'x', Text: "x"}); cmd != nil {
 		t.Error("x does something")
 	}
 }

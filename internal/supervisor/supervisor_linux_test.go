@@ -363,13 +363,13 @@ func TestAStoppedWorkerIsRestarted(t *testing.T) {
 }
 
 func TestRecycling(t *testing.T) {
-	r := newRig(t, 1, version("serves", "1"), func(c *supervisor.Config) { c.Recycle.Requests = 3 })
+	r := newRig(t, 1, version("serves", "1"), func(c *supervisor.Config) { c.Recycle.Requests = 101 })
 	r.waitReady()
 	first := r.started()[0]
-	for range 3 {
+	for range 101 {
 		r.wantVersion("1")
 	}
-	r.logged(1, "it has answered 3 requests")
+	r.logged(1, "it has answered 101 requests")
 	<-first.Done()
 	r.wantVersion("1")
 }
