@@ -18,7 +18,7 @@ import (
 var allowed = map[string][]string{
 	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab", "shim", "manual"},
 	"serve": {
-		"program", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "hooks", "proc",
+		"program", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "arbiter", "proc",
 		"control", "shim", "cgroup", "logs", "metrics", "guard",
 	},
 	"program":    {},
@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"guard":      {},
 	"supervisor": {"sched", "worker", "wire", "cgroup", "guard"},
 	"worker":     {"wire", "proc"},
-	"hooks":      {"proc", "wire", "worker"},
+	"arbiter":    {"proc", "wire", "worker"},
 	"wire":       {},
 	"cgroup":     {},
 	"shim":       {},

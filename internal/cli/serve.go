@@ -28,7 +28,18 @@ func runServe(env *program.Env, args []string) int {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		return program.Failed
 	}
-	source := config.Source{Args: args, Env: env.Environ, Dir: dir}
+	crew, err := serve.NewCrew(env)
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
+		return program.Failed
+	}
+	serves := false
+	defer func() {
+		if !serves {
+			crew.Close(context.Background())
+		}
+	}()
+	source := config.Source{Args: args, Env: env.Environ, Dir: dir, Run: crew.RunFile}
 	cfg, warnings, err := source.Load(context.Background())
 	if err != nil {
 		return loadFailed(env, err)
@@ -41,9 +52,9 @@ func runServe(env *program.Env, args []string) int {
 		return runVersion(env, nil)
 	}
 	if cfg.Daemon && !cfg.CheckConfig && !cfg.PrintConfig && !serve.IsDaemon(env) {
+		crew.Close(context.Background()) // the server in the background runs the file itself
 		return serve.Daemonize(env, cfg, args)
 	}
-	io.WriteString(env.Stderr, cfg.Output)
 	for _, w := range warnings {
 		fmt.Fprintf(env.Stderr, "girin: warning: %v\n", w)
 	}
@@ -51,9 +62,10 @@ func runServe(env *program.Env, args []string) int {
 		io.WriteString(env.Stdout, cfg.String())
 	}
 	if cfg.CheckConfig || cfg.PrintConfig {
-		return checkApp(env, cfg)
+		return checkApp(env, cfg, crew)
 	}
-	return serve.Run(env, cfg, source)
+	serves = true
+	return serve.Run(env, cfg, source, crew)
 }
 
 // loadFailed reports each error of config.Load on a line of its own.

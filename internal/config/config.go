@@ -11,6 +11,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -18,10 +19,10 @@ import (
 // keys; the table's Doc of each says what zero means. A Config is not changed after Load.
 type Config struct {
 	// Application and configuration file.
-	App        string   // module, module:attribute or module:factory(arguments)
-	ConfigFile string   // absolute path, or python:MODULE, of the file that was read; "" for none
-	Hooks      []string // server hooks that ConfigFile defines, in the table's order
-	Output     string   // what ConfigFile printed while it was read
+	App      string   // module, module:attribute or module:factory(arguments)
+	File     File     // the configuration file that was read
+	FromFile []string // settings that are the file's own objects
+	Hooks    []string // server hooks that the file defines, in the table's order
 
 	// Sockets.
 	Bind      []string // see ParseAddress
@@ -109,6 +110,7 @@ type Config struct {
 	SyslogPrefix    string // "": the name of the processes or the application
 	SyslogFacility  string
 	SyslogNoAccess  bool // keep the access log out of it
+	LoggerClass     string
 
 	// Development.
 	Reload           bool
@@ -139,6 +141,16 @@ func (c *Config) LogConfig() string {
 	}
 	return ""
 }
+
+// LogsInPython reports whether the settings give Python's logging the lines of the logs.
+func (c *Config) LogsInPython() bool {
+	return c.LogConfig() != "" || c.LoggerClass != "" && !slices.Contains(ownLoggers, c.LoggerClass)
+}
+
+// ownLoggers are gunicorn's loggers, in whose place the server writes its logs itself.
+var ownLoggers = []string{defaultLogger, "gunicorn.instrument.statsd.Statsd", "simple"}
+
+const defaultLogger = "gunicorn.glogging.Logger"
 
 // Warning is something the user should be told once about a setting that has no effect, or a smaller one than under gunicorn.
 type Warning struct {

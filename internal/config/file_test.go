@@ -30,35 +30,40 @@ func TestConfigurationFilesByLocation(t *testing.T) {
 		{"app", "GUNICORN_CMD_ARGS=-c mine.py", 3, filepath.Join(dir, "mine.py")},
 		{"app -c mine.py", "GUNICORN_CMD_ARGS=-c other.conf", 3, filepath.Join(dir, "mine.py")},
 	} {
-		cfg, _, err := Load(strings.Fields(test.args), environment(test.env), dir)
+		cfg, _, err := loadFrom(t, t.Context(), strings.Fields(test.args), environment(test.env), dir)
 		if err != nil {
 			t.Errorf("%s: %v", test.args, err)
 			continue
 		}
-		if cfg.Workers != test.workers || cfg.ConfigFile != test.file {
-			t.Errorf("%s: %d workers from %s, want %d from %s", test.args, cfg.Workers, cfg.ConfigFile, test.workers, test.file)
+		if cfg.Workers != test.workers || cfg.File.Location != test.file {
+			t.Errorf("%s: %d workers from %s, want %d from %s", test.args, cfg.Workers, cfg.File.Location, test.workers, test.file)
 		}
 	}
 }
 
 // What a configuration file does beside setting variables spoils nothing.
-func TestConfigurationFileOutput(t *testing.T) {
-	for name, test := range map[string]struct{ file, output string }{
-		"prints":               {"print('{\"values\": 1}')\nworkers = 2", "{\"values\": 1}\n"},
-		"writes to descriptor": {"import os, sys\nos.write(1, b'one')\nos.write(2, b'two')\nworkers = 2", "onetwo"},
-		"leaves a thread":      {"import threading\nthreading.Thread(target=threading.Event().wait).start()\nworkers = 2", ""},
-		"leaves a process":     {"import subprocess\nsubprocess.Popen(['sleep', '5'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\nworkers = 2", ""},
-		"another encoding":     {"# -*- coding: latin-1 -*-\nworkers = 2", ""},
-		"knows its own name":   {"import os, sys\nassert __name__ == '__config__' and os.path.isabs(__file__)\nassert sys.modules[__name__].__file__ == __file__\nworkers = 2", ""},
+func TestConfigurationFilesDoWhatTheyLike(t *testing.T) {
+	for name, file := range map[string]string{
+		"prints":               "print('{\"values\": 1}')",
+		"writes to descriptor": "import os, sys\nos.write(1, b'one\\n')\nos.write(2, b'two\\n')",
+		"leaves a thread":      "import threading\nthreading.Thread(target=threading.Event().wait).start()",
+		"leaves a process":     "import subprocess\nsubprocess.Popen(['sleep', '5'])",
+		"forks":                "import os\nos.fork()",
+		"changes signals":      "import signal\nfor s in (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT): signal.signal(s, signal.SIG_IGN)",
+		"closes its input":     "import os, sys\nos.close(0)\nsys.stdin.close()",
+		"has no streams":       "import sys\nsys.stdout = sys.stderr = None",
+		"goes elsewhere":       "import os\nos.chdir('/')",
+		"another encoding":     "# -*- coding: latin-1 -*-",
+		"knows its own name":   "import os, sys\nassert __name__ == '__config__' and os.path.isabs(__file__)\nassert sys.modules[__name__].__file__ == __file__",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg, _, err := load(t, sources{args: "app", file: test.file})
+			cfg, _, err := load(t, sources{args: "app", file: file + "\nworkers = 2"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg.Workers != 2 || cfg.Output != test.output {
-				t.Errorf("%d workers, output %q; want 2, %q", cfg.Workers, cfg.Output, test.output)
+			if cfg.Workers != 2 {
+				t.Errorf("%d workers, want 2", cfg.Workers)
 			}
 		})
 	}
@@ -152,7 +157,7 @@ func TestWhichSettingConfiguresLogging(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := cfg.LogConfig(); got != test.want || (got != "") != (len(warnings) > 0) {
+			if got := cfg.LogConfig(); got != test.want || len(warnings) > 0 || cfg.LogsInPython() != (got != "") {
 				t.Errorf("%q with warnings %v, want %q", got, warnings, test.want)
 			}
 		})
@@ -170,7 +175,7 @@ func TestAFileEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := Source{Args: []string{"app"}, Env: environment(), Dir: dir}.Load(ctx)
+		_, _, err := loadFrom(t, ctx, []string{"app"}, environment(), dir)
 		ended <- err
 	}()
 	for late := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {

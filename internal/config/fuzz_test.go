@@ -11,13 +11,13 @@ import (
 // flags and the environment can then say as well.
 func FuzzOptionValue(f *testing.F) {
 	for _, seed := range []string{`"1"`, `8`, `2.5`, `-1`, `1e99`, `null`, `true`, `["a", 1, null]`, `{"a": "b"}`, `"0o22"`, `"64K"`, `"10.0.0.0/8, *"`, `[[]]`, `""`} {
-		f.Add([]byte(`{"values": {"x": ["value", ` + seed + `]}}`))
+		f.Add([]byte(`{"x": ["value", ` + seed + `]}`))
 	}
-	f.Add([]byte(`{"values": {"x": ["class", "a.B"]}, "others": ["y"]}`))
-	f.Add([]byte(`{"values": {"x": ["callable", "f"]}}`))
+	f.Add([]byte(`{"x": ["class", "a.B"], "y": ["wrong", "it is"]}`))
+	f.Add([]byte(`{"x": ["callable", "f"]}`))
 	options := Options()
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		values, _, err := decodeFile(answer)
+		values, err := Variables{Values: answer}.values()
 		if err != nil {
 			return
 		}

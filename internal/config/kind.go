@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -92,7 +93,9 @@ func (o *Option) parseKind(raw any) (any, error) {
 			return obj.name, nil
 		}
 	case Hook:
-		if obj, ok := raw.(object); ok && obj.sort == "callable" {
+		if obj, ok := raw.(object); ok && obj.sort == "wrong" {
+			return nil, errors.New(obj.name)
+		} else if ok && obj.sort == "callable" {
 			return obj.name, nil
 		}
 		return nil, fmt.Errorf("%s is not a function", quote(raw))

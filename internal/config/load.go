@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -42,14 +41,8 @@ type Source struct {
 	Args []string // the command line
 	Env  []string
 	Dir  string
-	// Run runs the interpreter of a configuration file to its end; nil: as a command
-	// is usually run.
-	Run func(*exec.Cmd) error
-}
-
-// Load resolves the settings of args, env and dir.
-func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
-	return Source{Args: args, Env: env, Dir: dir}.Load(context.Background())
+	// Run runs a configuration file.
+	Run func(context.Context, File) (Variables, error)
 }
 
 // Load resolves the settings of a server from, in rising precedence, defaults, environment
@@ -59,9 +52,6 @@ func Load(args []string, env []string, dir string) (*Config, []Warning, error) {
 // a configuration file that still runs.
 func (s Source) Load(ctx context.Context) (*Config, []Warning, error) {
 	l := &loader{options: Options(), env: s.Env, dir: s.Dir, run: s.Run}
-	if l.run == nil {
-		l.run = (*exec.Cmd).Run
-	}
 	cmd, err := parseFlags(l.options, s.Args, fromCommandLine)
 	if err != nil {
 		return nil, nil, err
@@ -89,7 +79,7 @@ type loader struct {
 	options []Option
 	env     []string
 	dir     string
-	run     func(*exec.Cmd) error
+	run     func(context.Context, File) (Variables, error)
 
 	layers   []*layer // in rising precedence
 	file     *file    // nil if there is none
@@ -263,7 +253,8 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 		return nil, ErrNoApp
 	}
 	if l.file != nil {
-		cfg.ConfigFile, cfg.Output = l.file.location(l.dir), l.file.output
+		cfg.File = l.file.File
+		cfg.FromFile = l.fromFile(resolved)
 	}
 	for _, o := range l.options {
 		if o.Kind == Hook && o.Status == Built && resolved[o.Key].value != nil {

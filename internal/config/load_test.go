@@ -30,7 +30,7 @@ func load(t *testing.T, s sources) (*Config, []Warning, error) {
 			t.Fatal(err)
 		}
 	}
-	return Load(strings.Fields(s.args), environment(s.env...), dir)
+	return loadFrom(t, t.Context(), strings.Fields(s.args), environment(s.env...), dir)
 }
 
 func TestPrecedence(t *testing.T) {
@@ -101,7 +101,7 @@ func TestWorkersAndThreads(t *testing.T) {
 
 func TestDefaultsOfTheConfig(t *testing.T) {
 	dir := t.TempDir()
-	cfg, warnings, err := Load([]string{"app:app", "-w", "1"}, environment(), dir)
+	cfg, warnings, err := loadFrom(t, t.Context(), []string{"app:app", "-w", "1"}, environment(), dir)
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
@@ -117,7 +117,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"}, HeaderMap: "drop", ProxyProtocol: "off", SendFile: true, Accelerator: true, GCFreeze: true,
 		AccessLogFormat: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, ErrorLog: "-", LogLevel: "info", SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 		HTTPProtocols: []string{"h1"}, HTTP2Clear: "off", HTTP2MaxStreams: 100, HTTP2Window: 65535, HTTP2MaxFrame: 16384, HTTP2MaxHeaderList: 65536,
-		ReloadEngine: "auto", ReloadExtraFiles: []string{},
+		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)
@@ -254,7 +254,7 @@ func TestPathsStartInChdir(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := strings.Fields("app --chdir site -p run/pid --error-logfile err.log --access-logfile - --pythonpath lib,/x -b unix:s.sock -b :1 --reload-extra-file t/*.html")
-	cfg, _, err := Load(args, environment(), dir)
+	cfg, _, err := loadFrom(t, t.Context(), args, environment(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

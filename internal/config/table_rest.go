@@ -38,25 +38,23 @@ func IsHook(key string) bool {
 	return slices.ContainsFunc(hookOptions(), func(o Option) bool { return o.Key == key })
 }
 
-// WorkerHooks are those that run in workers; the others run in a process of their own.
+// WorkerHooks are those that run in workers; the others run in the arbiter.
 func WorkerHooks() []string {
 	return []string{
 		"post_fork", "post_worker_init", "worker_int", "worker_abort", "pre_request", "post_request", "worker_exit",
 	}
 }
 
-const logConfigNote = "is for the loggers of the application and of hooks: the server's own lines go to errorlog and accesslog, in the form of access_log_format (json is one)"
-
 func syslogOptions() []Option {
 	return section("Python's logging, syslog, statsd", []Option{
-		{Key: "logger_class", Flag: "logger-class", Kind: Class, Meta: "CLASS", Default: "gunicorn.glogging.Logger", Status: NotApplicable,
-			Instead: "the server writes its logs itself: access_log_format gives the access log its form, such as json",
-			Doc:     "The Python class that writes the logs."},
-		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE", Note: logConfigNote,
-			Doc: "A configuration file for Python's logging, for the loggers of the application and of hooks."},
-		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{}, Note: logConfigNote,
+		{Key: "logger_class", Flag: "logger-class", Kind: Class, Meta: "CLASS", Default: defaultLogger,
+			Doc:   "The Python class that writes the logs, such as a subclass of gunicorn's. The server hands it each line, in the process of the configuration file; without it the server writes the logs itself.",
+			field: func(c *Config) any { return &c.LoggerClass }},
+		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE",
+			Doc: "A configuration file for Python's logging, for the loggers of the application, of hooks, and gunicorn.error and gunicorn.access, which get the lines of the server's logs."},
+		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{},
 			Doc: "A configuration for Python's logging, as a dictionary; as logconfig."},
-		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE", Note: logConfigNote,
+		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE",
 			Doc: "A configuration file for Python's logging, in JSON; as logconfig."},
 		{Key: "syslog", Flag: "log-syslog", Kind: Bool, Default: false,
 			Doc:   "Send the logs to syslog as well, the access log even if it has no file.",

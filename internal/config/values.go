@@ -13,6 +13,8 @@ func (c *Config) Values() map[string]any {
 		values[o.Key] = inSeconds(c.shown(o.Key))
 	}
 	values["worker_class_str"] = c.WorkerClass
+	values["user"], values["group"] = c.UID, c.GID
+	values["default_proc_name"] = c.App
 	return values
 }
 

@@ -11,6 +11,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"girin/internal/arbiter"
+	"girin/internal/config"
 )
 
 // dropPrivileges makes the server the user and group of its settings, for good
@@ -38,6 +41,18 @@ func (s *server) dropPrivileges() error {
 	s.log.Infof("Running as user %d, group %d, groups %v", c.UID, c.GID, groups)
 	s.tellWhatIsLost()
 	return nil
+}
+
+// becomes is whom the arbiter becomes; nil: nobody else.
+func (s *server) becomes(c *config.Config) *arbiter.User {
+	if c.UID == os.Geteuid() && c.GID == os.Getegid() || os.Geteuid() != 0 {
+		return nil
+	}
+	groups, err := s.groups()
+	if err != nil {
+		return nil // dropPrivileges tells
+	}
+	return &arbiter.User{UID: c.UID, GID: c.GID, Groups: groups}
 }
 
 // become changes user and groups. The syscall package does it for all threads.
@@ -110,7 +125,7 @@ func (s *server) tellWhatIsLost() {
 			s.log.Warningf("%s is not readable for the user: a new certificate needs a restart, HUP cannot read it", path)
 		}
 	}
-	if path := c.ConfigFile; strings.HasPrefix(path, "/") && unix.Access(path, unix.R_OK) != nil {
+	if path := c.File.Location; strings.HasPrefix(path, "/") && unix.Access(path, unix.R_OK) != nil {
 		s.log.Warningf("%s is not readable for the user: HUP cannot read the settings again", path)
 	}
 	for _, path := range []string{c.ErrorLog, c.AccessLog} {

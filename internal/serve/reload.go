@@ -27,9 +27,7 @@ var byReload = []string{
 // application anew. If the settings are wrong nothing changes.
 func (s *server) reload(ctx context.Context) {
 	s.log.Infof("Hang up: Master")
-	source := s.source
-	source.Run = s.starter.Run
-	cfg, _, err := source.Load(ctx)
+	cfg, _, err := s.source.Load(ctx)
 	if ctx.Err() != nil {
 		return // the server ends
 	}
@@ -46,8 +44,11 @@ func (s *server) reload(ctx context.Context) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
+	if err := s.reloadArbiter(ctx, cfg); err != nil {
+		s.log.Errorf("Reload failed: %v; nothing is changed", err)
+		return
+	}
 	s.reloading()
-	s.reloadHooks(ctx, cfg)
 	launch, template := s.launch(cfg)
 	s.workers.Reload(launch, template, s.reloadTo(cfg))
 }

@@ -10,17 +10,17 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"girin/internal/arbiter"
 	"girin/internal/config"
 	"girin/internal/control"
 	"girin/internal/front"
 	"girin/internal/guard"
-	"girin/internal/hooks"
 	"girin/internal/logs"
 	"girin/internal/metrics"
-	"girin/internal/proc"
 	"girin/internal/program"
 	"girin/internal/sched"
 	"girin/internal/supervisor"
@@ -42,7 +42,12 @@ type server struct {
 	manager *manager // nil: there is none that wants to be told
 
 	system
-	crew
+	*Crew
+	broken  atomic.Pointer[string] // why the server cannot go on
+	orphans struct {
+		sync.Mutex
+		leave func() // nil: they are not waited for
+	}
 
 	queue     *sched.Queue
 	front     *front.Server
@@ -68,22 +73,12 @@ type system struct {
 	accelerators *worker.Accelerators // nil: none is offered
 }
 
-// crew is what worker processes come from, and what of them is remembered.
-type crew struct {
-	starter *proc.Starter
-	hooks   atomic.Pointer[hooks.Process] // nil: the configuration has none of the master
-
-	broken atomic.Pointer[string] // why the server cannot go on
-
-	age       int  // of the attempts to start one, one at a time: how many there were
-	announced bool // of the supervisor's goroutine: the server has served
-}
-
 // Run serves until it is told to stop, and returns the exit status.
-func Run(env *program.Env, cfg *config.Config, source config.Source) int {
-	s := &server{env: env, cfg: cfg, source: source, sizes: sizesOf(cfg), began: time.Now(), ending: newEnding()}
+func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew) int {
+	s := &server{env: env, cfg: cfg, source: source, Crew: crew, sizes: sizesOf(cfg), began: time.Now(), ending: newEnding()}
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
+		crew.Close(context.Background())
 		s.close()
 		return program.Failed
 	}
@@ -107,7 +102,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source) int {
 func (s *server) open() error {
 	for _, take := range []func() error{
 		s.enter, s.openLogs, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
-		s.dropPrivileges, s.openLanes, s.openAccelerators, s.openArena, s.detach,
+		s.openArbiter, s.dropPrivileges, s.openLanes, s.openAccelerators, s.openArena, s.detach,
 	} {
 		if err := take(); err != nil {
 			return err
@@ -166,7 +161,6 @@ func (s *server) run() int {
 // assemble makes the parts that pass requests on, from the workers to the clients.
 func (s *server) assemble() {
 	s.guard = &guard.Guard{Log: s.log, End: s.partFailed}
-	s.starter = proc.NewStarter()
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
@@ -202,7 +196,7 @@ func (s *server) begin() (stop func(), err error) {
 		}
 	}
 	s.log.Infof("Using worker: %s", s.describe())
-	s.tell(hooks.Event{Hook: "when_ready"})
+	s.tell(arbiter.Event{Hook: "when_ready"})
 	return stop, nil
 }
 

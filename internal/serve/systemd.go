@@ -104,16 +104,35 @@ func (s *server) touchQueue() {
 const mainPID = 1
 
 // reapOrphans waits for processes that lose their parent, which is the duty of
-// process 1, and of who adopts them: with preload_app another process forks the
-// workers.
+// process 1, and of who adopts them: with a configuration file or preload_app another
+// process forks the workers.
 func (s *server) reapOrphans() (stop func(), err error) {
+	if os.Getpid() == mainPID || s.cfg.PreloadApp || forks && needsArbiter(s.cfg) {
+		err = s.adoptOrphans()
+	}
+	return s.leaveOrphans, err
+}
+
+// adoptOrphans begins with it.
+func (s *server) adoptOrphans() error {
+	s.orphans.Lock()
+	defer s.orphans.Unlock()
+	if s.orphans.leave != nil {
+		return nil
+	}
 	if os.Getpid() != mainPID {
-		if !s.cfg.PreloadApp {
-			return func() {}, nil
-		}
 		if err := proc.AdoptOrphans(); err != nil {
-			return nil, fmt.Errorf("preload_app: %w", err)
+			return fmt.Errorf("no other process can fork workers here: %w", err)
 		}
 	}
-	return s.starter.Reap(), nil
+	s.orphans.leave = s.starter.Reap()
+	return nil
+}
+
+func (s *server) leaveOrphans() {
+	s.orphans.Lock()
+	defer s.orphans.Unlock()
+	if s.orphans.leave != nil {
+		s.orphans.leave()
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"girin/internal/arbiter"
 	"girin/internal/logs"
 	"girin/internal/shim"
 	"girin/internal/supervisor"
@@ -21,28 +22,49 @@ type template struct {
 	starts int              // guarded by mu: counts what Start and Close have put an end to
 }
 
-// newTemplate returns what workers of cfg are forked from; nil: nothing.
-func (s *server) newTemplate(cfg worker.Config) *template {
-	if !s.cfg.PreloadApp {
-		return nil
-	}
-	cfg.Spec.Args = shim.TemplateArgs()
-	return &template{cfg: cfg, boot: bootLimit(s.cfg.Timeout), log: s.log}
+// origin is what a generation's workers are forked from.
+type origin struct {
+	arbiter  *arbiter.Origin // nil: there is no configuration file
+	template *template       // nil: the application is not imported before
 }
 
-// supervised is t as the supervisor sees it.
-func (t *template) supervised() supervisor.Template {
-	if t == nil {
-		return nil
+// newOrigin returns what workers of cfg come from.
+func (s *server) newOrigin(cfg worker.Config) origin {
+	var o origin
+	if forks && s.configured.Load() {
+		o.arbiter = s.arbiter.Workers(s.serial)
+		cfg.Origin = s.arbiter.Templates(s.serial)
 	}
-	return t
+	if s.cfg.PreloadApp {
+		cfg.Spec.Args = shim.TemplateArgs()
+		o.template = &template{cfg: cfg, boot: bootLimit(s.cfg.Timeout), log: s.log}
+	}
+	return o
 }
 
-// current is the process to fork from; nil: none is needed.
+// now is the process to fork from; nil: a worker is started from nothing.
+func (o origin) now() worker.Origin {
+	if o.template != nil {
+		if t := o.template.current(); t != nil {
+			return t
+		}
+	}
+	if o.arbiter != nil {
+		return o.arbiter
+	}
+	return nil
+}
+
+// supervised is the template as the supervisor sees it.
+func (o origin) supervised() supervisor.Template {
+	if o.template == nil {
+		return nil
+	}
+	return o.template
+}
+
+// current is the process there is; nil: none.
 func (t *template) current() *worker.Template {
-	if t == nil {
-		return nil
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.now

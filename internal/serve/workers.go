@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"girin/internal/arbiter"
 	"girin/internal/config"
-	"girin/internal/hooks"
 	"girin/internal/proc"
 	"girin/internal/program"
 	"girin/internal/shim"
@@ -47,25 +47,28 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
 		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Rest: s.front.Rest, Log: s.log,
 	}
-	template := s.newTemplate(cfg)
+	origin := s.newOrigin(cfg)
 	launch := func(ctx context.Context, name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr
 		}
 		cfg := cfg
-		cfg.Settings.Age, cfg.Settings.Lifetime = s.nextAge(ctx), recycle(c).Lifetime()
+		s.age++
+		cfg.Name, cfg.Receiver, cfg.Settings.Age = name, r, s.age
+		cfg.Settings.Lifetime = recycle(c).Lifetime()
+		cfg.Carried = s.preFork(ctx, s.age)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		cfg.Name, cfg.Receiver, cfg.Template = name, r, template.current()
+		cfg.Origin = origin.now()
 		w, err := worker.Start(cfg)
 		if err == nil {
 			s.metrics.Started()
-			s.tell(hooks.Event{Hook: "started", Age: cfg.Settings.Age, PID: w.PID()})
+			s.tell(arbiter.Event{Hook: "started", Age: s.age, PID: w.PID()})
 		}
 		return w, err
 	}
-	return launch, template.supervised()
+	return launch, origin.supervised()
 }
 
 // workerSettings are what all workers of a generation are told.
@@ -80,9 +83,9 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
 	}
-	settings.LogConfig = c.LogConfig()
-	if names, _ := splitHooks(c.Hooks); len(names) > 0 || settings.LogConfig != "" {
-		settings.ConfigFile, settings.Hooks, settings.Cfg = c.ConfigFile, names, c.Values()
+	settings.Hooks = ofWorkers(c.Hooks)
+	if !forks && needsArbiter(c) {
+		settings.ConfigFile, settings.FromFile, settings.Cfg = c.File.Location, c.FromFile, c.Values()
 	}
 	return settings
 }

@@ -53,7 +53,7 @@ const bootstrap = `exec(compile(__import__("os").pread(7,1<<24,0).split(b"\0",2)
 func Args() []string { return []string{"-c", bootstrap, "girin-worker"} }
 
 // TemplateArgs are those of a process from which workers are forked.
-func TemplateArgs() []string { return []string{"-c", bootstrap, "girin-preloaded"} }
+func TemplateArgs() []string { return []string{"-c", bootstrap, "girin-preload"} }
 
-// HooksArgs are those of the process that runs the master's hooks.
-func HooksArgs() []string { return []string{"-c", bootstrap, "girin-hooks"} }
+// ArbiterArgs are those of the process of the configuration file.
+func ArbiterArgs() []string { return []string{"-c", bootstrap, "girin-arbiter"} }

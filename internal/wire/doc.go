@@ -105,7 +105,8 @@
 //	 8 Lanes    read the lanes whose bit is set in n (zero: none, as before
 //	            the first such message)
 //	 9 Fork     to a template only: fork a worker; the descriptors that it
-//	            inherits from 3 on come with the message
+//	            inherits from 3 on come with the message; payload: nothing, or
+//	            JSON, what a pre_fork hook has done elsewhere
 //
 //	worker to master:
 //	65 Ready    payload: facts as JSON; the app is imported
@@ -137,10 +138,12 @@
 // # A template
 //
 // With preload_app workers are forked from a template, a process that has a control
-// socket and in place of the others descriptors that keep their numbers. It gets
-// Hello, imports the app, and says Ready or Broken; then it answers each Fork. The
-// worker's parent is the master (PR_SET_CHILD_SUBREAPER) from before Forked on; its
-// own Hello comes on its own control socket. The template ends with its socket.
+// socket and keeps the numbers of the others free. It gets Hello, imports the app,
+// and says Ready or Broken; then it answers each Fork. The worker's parent is the
+// master (PR_SET_CHILD_SUBREAPER) from before Forked on; its own Hello comes on its
+// own control socket. The template ends with its socket. With a configuration file
+// templates, or without preload_app the workers, are forked from the arbiter, whose
+// messages are not this protocol's (see arbiter.py).
 //
 // # State page
 //

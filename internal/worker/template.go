@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,13 +58,11 @@ func (t *Template) start() error {
 		return err
 	}
 	defer shim.Close()
-	spec := t.cfg.Spec
-	// What the application opens must not take the numbers of what workers inherit.
-	spec.Files = t.cfg.inherited(theirs, theirs, theirs, theirs, shim)
-	for i := range t.cfg.Lanes {
-		spec.Files[wire.LaneFD-wire.ControlFD+i] = theirs
+	files := []*os.File{theirs}
+	if t.cfg.Origin == nil {
+		files = []*os.File{theirs, nil, nil, nil, shim}
 	}
-	if t.proc, err = t.cfg.Starter.Start(spec); err != nil {
+	if t.proc, err = t.cfg.begin(files); err != nil {
 		control.Close()
 		return err
 	}
@@ -134,13 +133,12 @@ func (t *Template) Err() error { return t.err }
 // PID is the process id.
 func (t *Template) PID() int { return t.proc.PID() }
 
-// forkLimit is how long a fork may take: it copies no memory, only page tables.
-const forkLimit = 10 * time.Second
-
-// fork makes a process that inherits the files, and returns its process id.
-func (t *Template) fork(files []*os.File) (pid int, err error) {
-	_ = t.control.SetDeadline(time.Now().Add(forkLimit))
-	c, payload, err := t.ask(wire.Control{Op: wire.Fork}, nil, files)
+// Fork makes a process that inherits the files, and returns its process id.
+func (t *Template) Fork(ctx context.Context, _ int, carried []byte, files []*os.File) (pid int, err error) {
+	if deadline, limited := ctx.Deadline(); limited {
+		_ = t.control.SetDeadline(deadline)
+	}
+	c, payload, err := t.ask(wire.Control{Op: wire.Fork}, carried, files)
 	switch {
 	case err != nil:
 		t.Close()

@@ -6,6 +6,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,12 +41,13 @@ type Settings struct {
 	Lifetime     int                 `json:"lifetime,omitempty"`     // requests until it is spent; 0: for ever
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 
-	// What hooks of the configuration file and Python's logging need.
-	LogConfig  string         `json:"log_config,omitempty"` // the setting that configures logging; empty: none
-	Age        int            `json:"age,omitempty"`        // counts a server's workers from 1
+	Age   int      `json:"age,omitempty"`   // counts a server's workers from 1
+	Hooks []string `json:"hooks,omitempty"` // those of the configuration file that run there
+
+	// For a process that is not forked from one that has the file.
 	ConfigFile string         `json:"config_file,omitempty"`
-	Hooks      []string       `json:"hooks,omitempty"` // those that run there
-	Cfg        map[string]any `json:"cfg,omitempty"`   // the settings, for server.cfg and worker.cfg
+	FromFile   []string       `json:"from_file,omitempty"` // settings that are the file's own objects
+	Cfg        map[string]any `json:"cfg,omitempty"`       // the settings, for server.cfg and worker.cfg
 }
 
 // Slots is how many requests such a worker runs at once.
@@ -107,10 +109,18 @@ type Config struct {
 	Arena        *Arena
 	Lanes        []*Lane
 	Accelerators *Accelerators // nil: the shim in Python is to run
-	Template     *Template     // what to fork it from; nil: it is started from nothing
+	Origin       Origin        // what to fork it from; nil: it is started from nothing
+	Carried      []byte        // for Origin
 	Receiver     Receiver
 	Rest         func() // called when no frame is left of what was read; nil: nobody asks
 	Log          Logger
+}
+
+// Origin is a process that workers are forked from.
+type Origin interface {
+	// Fork makes a child of this process that inherits the files, for the worker
+	// of an age; carried is what hooks have done for it elsewhere.
+	Fork(ctx context.Context, age int, carried []byte, files []*os.File) (pid int, err error)
 }
 
 // Worker is one worker process.
@@ -195,13 +205,21 @@ func (c *Config) inherited(first ...*os.File) []*os.File {
 
 // begin makes the process, with these descriptors.
 func (c *Config) begin(files []*os.File) (*proc.Process, error) {
-	if c.Template != nil {
-		return c.Starter.Adopt(func() (int, error) { return c.Template.fork(files) })
+	if c.Origin != nil {
+		return c.Starter.Adopt(func() (int, error) {
+			ctx, cancel := context.WithTimeoutCause(context.Background(), forkLimit, errors.New("the fork took too long"))
+			defer cancel()
+			return c.Origin.Fork(ctx, c.Settings.Age, c.Carried, files)
+		})
 	}
 	spec := c.Spec
 	spec.Files = files
 	return c.Starter.Start(spec)
 }
+
+// forkLimit is how long a fork may take. It copies no memory, only page tables, but hooks
+// may run before it.
+const forkLimit = 30 * time.Second
 
 // serve passes on what the worker sends until its process has ended.
 func (w *Worker) serve(hello []byte) {

@@ -1,113 +1,314 @@
-"""The process in which the master's hooks run: those that gunicorn calls in its
-arbiter. It is started only if the configuration file defines one of them.
+"""The process of the configuration file: gunicorn's arbiter, as far as files know it.
 
-The master sends lines of JSON on the control socket, each a hook to run, and
-each is answered, in their order. The first line is the settings.
+It runs the file once, and again at each reload; it runs the master's hooks; and
+workers are forked from it. It lives as long as the master, which sends messages
+(see channel.py), each answered, in their order:
 
-    {"hook": "pre_fork", "age": 3}           -> {"done": true}
-    {"hook": "child_exit", "age": 3, "pid": 42}
-    {"hook": "nworkers_changed", "now": 4, "before": 2}
-                                             -> {"failed": "Traceback ..."}
-                     at any time, of the log -> {"log": "text", "level": 20}
+    {"op": "load", "location": ..., "dir": ..., "keys": [...]}   -> {"done": true, "values": ..., "others": ...}
+    {"op": "configure", "settings": {...}, ...}                  -> {"done": true, "log_lines": {"error": ..., ...}}
+    {"op": "hook", "hook": "child_exit", "age": 3, "pid": 42}    -> {"done": true, "log_lines": ...}
+    {"op": "fork", "role": "worker", "age": 3} and descriptors   -> {"done": true, "forked": 4711}
+                                             what goes wrong     -> {"failed": "Traceback ..."}
+                        at any time, not as an answer, of logs   -> {"log": "text", "level": 20}
+
+A hook that others wait for too long is interrupted by a signal: HookTooLong is
+raised wherever it is.
 """
 from __future__ import annotations
 
-import json
+import gc
 import os
-from _thread import allocate_lock
+import signal
+import sys
 from collections.abc import Callable
 
-from . import signals, wire
-from .configfile import ConfigFile
-from .errors import describe
-from .importing import set_paths
-from .logger import error_logger
-from .objects import Arbiter, Cfg, GunicornWorker
+from . import boot, configfile, forking, gunicornmodule, signals, template
+from .channel import Channel
+from .cfg import Cfg
+from .errors import flush_streams
+from .heritage import Heritage, carry
+from .importing import add_path, explain, import_app, set_paths
+from .logserver import Logs
+from .objects import Application, Arbiter, GunicornWorker, Listener
 from .settings import Settings
 
+_KEPT = 3  # configurations that workers may still be forked with: an older one after a reload that failed
 
-class Channel:
-    """Lines of JSON from and to the master."""
+
+class HookTooLong(BaseException):
+    """Others wait for the hook that is running."""
+
+
+class Configuration:
+    """One run of the file, and the settings that came of it."""
+
+    def __init__(self, serial: int, file: configfile.ConfigFile, settings: Settings, cfg: Cfg) -> None:
+        self.serial = serial
+        self.file = file
+        self.settings = settings
+        self.cfg = cfg
+        self.app = Application(settings.app, cfg)
+        self.environ: dict[str, str] = {}  # as it was when the next one came
+
+
+class Place:
+    """What a file may change although its settings cannot be used."""
 
     def __init__(self) -> None:
-        os.set_inheritable(wire.CONTROL_FD, False)
-        self._lines = os.fdopen(wire.CONTROL_FD, "r", encoding="utf-8", closefd=False)
-        self._lock = allocate_lock()  # the hooks' own threads may log
+        self._cwd, self.environ, self._path = os.getcwd(), dict(os.environ), sys.path[:]
 
-    def receive(self) -> dict | None:
-        line = self._lines.readline()
-        return json.loads(line) if line else None
-
-    def send(self, **message) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        with self._lock:
-            while data:
-                try:
-                    data = data[os.write(wire.CONTROL_FD, data) :]
-                except OSError:
-                    os._exit(1)  # the master is gone
-
-    def log(self, level: int, text: str) -> None:
-        self.send(log=text, level=level)
+    def restore(self) -> None:
+        os.chdir(self._cwd)
+        set_environ(self.environ)
+        sys.path[:] = self._path
 
 
-class HookRunner:
-    """The hooks, and gunicorn's arbiter as they see it."""
+def set_environ(wanted: dict[str, str]) -> None:
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
-    def __init__(self, settings: Settings, file: ConfigFile, log) -> None:
-        cfg = Cfg(settings.cfg)
-        self._functions = file.apply()
-        self._arbiter = Arbiter(os.getppid(), cfg, log)
+
+class Process:
+    """Answers the master's messages. In a forked process serve returns what that is to do."""
+
+    def __init__(self, loader) -> None:
+        self._pid = os.getpid()
+        self._loader = loader
+        self._channel = Channel(forking.reserve())
+        self._logs = Logs(self._channel)
+        self._server = Arbiter(os.getppid(), lambda n: self._channel.send(scale=n))
         self._workers: dict[int, GunicornWorker] = {}  # by age
+        self._file = configfile.ConfigFile({})  # the last that was run
+        self._place: Place | None = None  # before it ran
+        self._now: Configuration | None = None
+        self._kept: list[Configuration] = []
+        self._template_environ: dict[str, str] = {}
+        self._interruptible = False
+        self._is_child = False
+        self._die_with_parent = forking.dies_with_parent()
+        self._interrupt = getattr(signal, "SIGRTMIN", signal.SIGUSR2 - 11) + 11
+        self._handle_signals()
+        os.register_at_fork(after_in_child=self._after_fork)
 
-    def run(self, hook: str, age: int = 0, pid: int = 0, now: int = 0, before: int | None = None) -> None:
-        """Runs a hook; raises what it raises. An event may have no hook."""
-        arguments: tuple = (self._arbiter,)
+    def serve(self) -> Callable[[], None] | None:
+        self._channel.send(interrupt=self._interrupt)
+        while True:
+            came = self._channel.receive()
+            if came is None:
+                return None
+            message, fds = came
+            operation = getattr(self, "_" + message.pop("op"))
+            try:
+                answer = operation(fds=fds, **message) if fds else operation(**message)
+            except BaseException as e:
+                if os.getpid() != self._pid:
+                    raise
+                answer = {"failed": configfile.explain(e)}
+            if callable(answer):
+                return answer
+            if os.getpid() != self._pid:
+                os._exit(0)  # the file or a hook has forked, and the child came back
+            flush_streams()
+            self._handle_signals()
+            self._channel.send(**{"done": "failed" not in answer, **answer})
+
+    # What the master asks for.
+
+    def _load(self, location: str, dir: str, keys: list[str]) -> dict:
+        self._leave_unused()
+        self._place = Place()
+        os.chdir(dir)
+        add_path(dir)
+        try:
+            file = self._call(configfile.run, location)
+        except BaseException:
+            self._leave_unused()
+            raise
+        self._file = file
+        return file.tell(set(keys))
+
+    def _leave_unused(self) -> None:
+        """The file ran, and its settings could not be used."""
+        if self._place is not None:
+            self._place.restore()
+            self._place = None
+
+    def _configure(self, serial: int, settings: dict, from_file: list[str] | None, listeners: list | None, user: dict | None, fds: list[int] = []) -> dict:
+        place, self._place = self._place or Place(), None
+        try:
+            self._take(Settings(settings), serial, from_file or [], listeners or [], place)
+        except BaseException:
+            place.restore()
+            if self._now is not None:
+                self._logs.configure(self._now.cfg)
+            raise
+        for number, fd in enumerate(fds, 1):  # standard output and error
+            flush_streams()
+            os.dup2(fd, number)
+            os.close(fd)
+        if user is not None and os.geteuid() == 0:
+            os.setgroups(user["groups"])
+            os.setgid(user["gid"])
+            os.setuid(user["uid"])
+            self._die_with_parent()  # the kernel forgets it where the user changes
+        return {"log_lines": self._logs.wanted()}
+
+    def _take(self, settings: Settings, serial: int, from_file: list[str], listeners: list, place: Place) -> None:
+        values = settings.cfg
+        for key in from_file:
+            values[key] = self._file.variables[key]
+        before = self._now
+        configuration = Configuration(serial, self._file, settings, Cfg(values, self._file.hooks))
+        if before is not None:
+            before.environ = place.environ
+            self._forget_env(before.cfg)
+        set_paths(settings)
+        os.chdir(settings.chdir)
+        os.environ.update(configuration.cfg.env)
+        self._logs.configure(configuration.cfg)
+        heard = [Listener(tuple(at) if isinstance(at, list) else at, url) for at, url in listeners]
+        self._server.configure(configuration.cfg, configuration.app, self._logs.logger, heard)
+        self._now = configuration
+        self._kept = [*self._kept[1 - _KEPT :], configuration]
+
+    def _forget_env(self, cfg: Cfg) -> None:
+        """raw_env of the settings before."""
+        for name in cfg.env:
+            if name in cfg.env_orig:
+                os.environ[name] = cfg.env_orig[name]
+            else:
+                os.environ.pop(name, None)
+
+    def _hook(self, hook: str, age: int = 0, pid: int = 0, now: int = 0, before: int | None = None, carried: bool = False) -> dict:
+        self._leave_unused()
+        arguments: tuple = (self._server,)
         if hook == "nworkers_changed":
-            self._arbiter.num_workers = now
+            self._server.note_workers(now)
             arguments += (now, before)
         elif age:
             arguments += (self._follow(hook, age, pid),)
-        function = self._functions.get(hook)
+        function = self._now.file.hooks.get(hook)
         if function is not None:
-            function(*arguments)
+            self._call(function, *arguments)
+        answer: dict = {"log_lines": self._logs.wanted()}
+        if carried:
+            answer["carried"], left = carry(arguments[1], self._template_environ, self._now.file.variables)
+            if left:
+                self._server.log.warning("With preload_app, what pre_fork has set on the worker and cannot be pickled stays behind: %s", ", ".join(left))
+        return answer
 
     def _follow(self, hook: str, age: int, pid: int) -> GunicornWorker:
         """The same object for all of a worker's life: hooks keep things on it."""
+        server = self._server
         worker = self._workers.get(age)
         if worker is None:
-            arbiter = self._arbiter
-            worker = self._workers[age] = GunicornWorker(age, arbiter.pid, arbiter.cfg, arbiter.log)
+            worker = self._workers[age] = GunicornWorker(age, server)
+            server.worker_age = max(age, server.worker_age)
         if pid:
             worker.pid = pid
-            self._arbiter.WORKERS[pid] = worker
+            server.WORKERS[pid] = worker
         if hook == "child_exit":
             del self._workers[age]
-            self._arbiter.WORKERS.pop(pid, None)
+            server.WORKERS.pop(pid, None)
         return worker
 
-
-def main(loaded: Callable[[], None]) -> None:
-    """Runs hooks until the master closes the socket; then the interpreter ends as any program does."""
-    signals.ignore(signals.TELL + signals.END)  # the master closes the socket when it has told its last hook
-    channel = Channel()
-    settings = Settings(channel.receive() or {})
-    file = ConfigFile(settings)
-    loaded()
-    try:
-        set_paths(settings)
-        runner = HookRunner(settings, file, error_logger(channel.log, settings.loglevel))
-    except BaseException as e:
-        channel.send(failed=describe(e))
-        return
-    channel.send(done=True)
-    while True:
-        event = channel.receive()
-        if event is None:
-            return
+    def _fork(self, fds: list[int], role: str, serial: int, age: int = 0):
+        self._leave_unused()
+        quiet = self._logs.quiet()
         try:
-            runner.run(**event)
+            pid = forking.fork_orphan(self._server.pid)
+        finally:
+            if quiet:
+                self._logs.release()
+        if pid == 0:
+            return self._begin(fds, role, self._bequeath(serial, age))
+        for fd in fds:
+            os.close(fd)
+        if role == "template":
+            self._template_environ = dict(os.environ)
+        return {"forked": pid}
+
+    def _begin(self, fds: list[int], role: str, heritage: Heritage) -> Callable[[], None]:
+        """In the forked process: what it is to do."""
+        forking.as_child(self._die_with_parent)
+        self._loader.enter()
+        if role == "template":
+            forking.rename(forking.ARBITER, forking.TEMPLATE)
+            return lambda: template.run(fds[0], self._loader, heritage)
+        forking.rename(forking.ARBITER, forking.WORKER)
+        forking.inherit(fds)
+        return lambda: boot.main(self._loader.leave, heritage)
+
+    def _bequeath(self, serial: int, age: int) -> Heritage:
+        """What a forked process gets: of an earlier configuration, if it belongs to that."""
+        chosen = next((kept for kept in self._kept if kept.serial == serial), self._now)
+        server = self._server
+        if chosen is not self._now:
+            set_environ(chosen.environ)
+            server.configure(chosen.cfg, chosen.app, server.log, server.LISTENERS)
+        heritage = Heritage(chosen.file.hooks, server, self._follow("", age, 0) if age else None, self._logs, chosen.file.variables)
+        heritage.app = chosen.app.callable
+        return heritage
+
+    def _logs_to(self, fds: list[int]) -> dict:
+        self._logs.serve(fds[0])
+        return {}
+
+    def _reopen(self) -> dict:
+        self._server.log.reopen_files()
+        return {}
+
+    def _check(self) -> dict:
+        """Imports the app as a worker would."""
+        boot.patch(self._now.settings.worker_class)
+        try:
+            import_app(self._now.settings.app)
         except BaseException as e:
-            channel.send(failed=describe(e))
-        else:
-            channel.send(done=True)
+            return {"failed": explain(e, self._now.settings.app)[1]}
+        return {}
+
+    # How they are run.
+
+    def _call(self, function: Callable, *arguments):
+        self._interruptible = True
+        try:
+            return function(*arguments)
+        finally:
+            self._interruptible = False
+
+    def _on_interrupt(self, number: int, frame) -> None:
+        if self._interruptible:
+            self._interruptible = False
+            raise HookTooLong("it has run too long, and others wait")
+
+    def _handle_signals(self) -> None:
+        """Again after each piece of the file's code: the master ends this process by closing the channel."""
+        signals.ignore(signals.TELL + signals.END)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(self._interrupt, self._on_interrupt)
+
+    def _after_fork(self) -> None:
+        """In any child that Python forks here: a worker, or a helper that the file starts."""
+        if self._is_child:
+            return
+        self._is_child = True
+        self._channel.close()
+        self._interruptible = False
+        for name in signals.TELL + signals.END:
+            number = getattr(signal, name)
+            if signals.is_ignored(number):
+                signal.signal(number, signal.SIG_DFL)
+
+
+def main(loader) -> None:
+    """Ends when the master closes the channel, as any program does; in a worker when that does."""
+    process = Process(loader)
+    loader.leave()
+    gunicornmodule.offer()
+    gc.freeze()
+    then = process.serve()
+    if then is not None:
+        then()

@@ -20,9 +20,9 @@ STDERR = 2
 MAX_TEXT = 16 << 10  # letters of an explanation, each at most six bytes in JSON
 
 
-def main(loaded: Callable[[], None], app=None) -> None:
-    """Runs the worker; loaded is called when no more shim modules are needed, app
-    is there if a template has imported it.
+def main(loaded: Callable[[], None], heritage=None) -> None:
+    """Runs the worker; loaded is called when no more shim modules are needed,
+    heritage is there if the process was forked.
 
     Returns after Drain: the interpreter then ends as any program does.
     """
@@ -38,7 +38,7 @@ def main(loaded: Callable[[], None], app=None) -> None:
         worker.runner, tag, reason = accelerator.new_runner(worker)
         if worker.runner is None:
             worker.runner = _runner_class(settings.worker_class)(worker)
-        worker.hooks = _hooks(worker)
+        worker.hooks = _hooks(worker, heritage)
     except Exception as e:
         broken(control, e, str(hello.get("app")))
     loaded()
@@ -47,18 +47,18 @@ def main(loaded: Callable[[], None], app=None) -> None:
     try:
         if settings.switch_interval:
             sys.setswitchinterval(settings.switch_interval)
-        if app is None:
+        if heritage is None:
             set_paths(settings)
         worker.hooks.load()
         worker.hooks.post_fork()
-        if app is None:
-            app = import_app(settings.app)
+        app = worker.hooks.imported() or import_app(settings.app)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
             freeze()
     except BaseException as e:
+        worker.hooks.worker_exit()
         broken(control, e, settings.app)
     facts = _facts(worker)
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
@@ -120,11 +120,11 @@ def _runner_class(name: str):
     return Threads
 
 
-def _hooks(worker: Worker):
+def _hooks(worker: Worker, heritage):
     """Imported once the class has patched what it patches: logging comes with it."""
     from .hooks import Hooks
 
-    return Hooks(worker)
+    return Hooks(worker, heritage)
 
 
 def broken(control: Control, error: BaseException, app: str) -> None:

@@ -29,8 +29,8 @@ _MAX_LOG = 64 << 10  # bytes of one log message
 class Control:
     """Sends messages from any thread; each is one packet and thus whole."""
 
-    def __init__(self) -> None:
-        self._socket = SocketType(fileno=wire.CONTROL_FD)
+    def __init__(self, fd: int = wire.CONTROL_FD) -> None:
+        self._socket = SocketType(fileno=fd)
         self._socket.setblocking(True)
         self._expects_end = False
 
@@ -78,10 +78,10 @@ class Control:
             raise wire.ProtocolError(f"the first control message is of kind {op}, not Hello")
         return json.loads(payload)
 
-    def receive_fds(self) -> tuple[int, list[int]]:
-        """Waits for a message that brings descriptors; returns its kind and them."""
-        op, _, _, _, fds = self._read(wire.MAX_CONTROL, _MAX_FDS)
-        return op, fds
+    def receive_fds(self) -> tuple[int, bytes, list[int]]:
+        """Waits for a message that brings descriptors; returns its kind, its payload and them."""
+        op, _, _, payload, fds = self._read(wire.MAX_CONTROL, _MAX_FDS)
+        return op, payload, fds
 
     def start(self, worker) -> None:
         """Starts the control thread."""
@@ -141,10 +141,6 @@ class Control:
             runner.select(n)
         else:
             raise wire.ProtocolError(f"control message of the unknown kind {op}")
-
-    def detach(self) -> None:
-        """Leaves the descriptor as it is, to whoever uses its number next."""
-        self._socket.detach()
 
     def close(self) -> None:
         """Closes the descriptor, in a forked child."""

@@ -10,41 +10,72 @@ import os
 import signal
 import sys
 
-from .configfile import ConfigFile
-from .logger import error_logger
-from .objects import Arbiter, Cfg, GunicornWorker
+from . import configfile
+from .cfg import Cfg
+from .heritage import Heritage
+from .logger import LOGCONFIG, Logger, MasterHandler
+from .objects import Application, Arbiter, GunicornWorker
 from .requesthooks import HookedApp
 
 EXIT_ABORTED = 1  # as gunicorn's worker after worker_abort
-_VARARGS = 4  # of co_flags: inspect.CO_VARARGS
 
 
 class Hooks:
     """A worker's hooks and what they are given."""
 
-    def __init__(self, worker) -> None:
-        settings = worker.settings
-        log = error_logger(worker.control.log, settings.loglevel)
-        cfg = Cfg(settings.cfg)
-        self._file = ConfigFile(settings)
-        self._functions: dict = {}
+    def __init__(self, worker, heritage: Heritage | None) -> None:
+        self._settings = worker.settings
         self._forked = worker.forked
         self._exited = False
-        self._arbiter = Arbiter(os.getppid(), cfg, log)
-        self._worker = GunicornWorker(settings.age, os.getppid(), cfg, log)
-        self._worker.pid = os.getpid()
-        self._worker.retire = worker.retire
+        self._retire = worker.retire
+        self._send = worker.control.log
+        self._heritage = heritage or Heritage()
+        self._logger = None  # set by load, as are those below
+        self._arbiter: Arbiter | None = None
+        self._worker: GunicornWorker | None = None
+        self._functions: dict = {}
 
     def load(self) -> None:
-        """Runs the configuration file, if it has something for workers."""
-        self._functions = self._file.apply()
+        """Takes what the process that this one was forked from has; a started one runs the file."""
+        given = self._heritage
+        if given.server is None:
+            self._alone()
+        else:
+            given.logs.in_worker(self._send)
+            self._arbiter, self._worker, self._functions = given.server, given.worker, given.hooks
+            self._logger = given.server.log
+        if self._worker is not None:
+            self._worker.pid = os.getpid()
+            self._worker.retire = self._retire
         self._handle_signals()
+
+    def _alone(self) -> None:
+        """Where there is no file, and where workers cannot be forked."""
+        settings = self._settings
+        Logger.to_errors = MasterHandler(self._send)
+        file = configfile.run(settings.config_file) if settings.config_file else configfile.ConfigFile({})
+        values = {"loglevel": settings.loglevel, **dict.fromkeys(LOGCONFIG), **settings.cfg}
+        for key in settings.from_file:
+            values[key] = file.variables[key]
+        cfg = Cfg(values, file.hooks)
+        self._logger = Logger(cfg)
+        if settings.config_file:
+            self._arbiter = Arbiter(os.getppid())
+            self._arbiter.configure(cfg, Application(settings.app, cfg), self._logger, [])
+            self._worker = GunicornWorker(settings.age, self._arbiter)
+            self._functions = file.hooks
+
+    def imported(self):
+        """The app, if it was imported before the fork."""
+        return self._heritage.app
 
     def post_fork(self) -> None:
         self._run("post_fork", self._arbiter, self._worker)
 
     def post_worker_init(self, app) -> None:
-        self._worker.wsgi = app
+        if self._worker is None:
+            return
+        self._worker.wsgi = self._worker.app.callable = app
         self._run("post_worker_init", self._worker)
         self._worker.booted = True
 
@@ -62,20 +93,21 @@ class Hooks:
         if function is None:
             return
         arguments = (self._worker, request, environ, response)
+        count = next(n for n in (4, 3, 2) if configfile.takes(function, n))
         try:
-            function(*arguments[: _arity(function)])
+            function(*arguments[:count])
         except Exception:
-            self._worker.log.exception("Exception in post_request hook")
+            self._logger.exception("Exception in post_request hook")
 
     def worker_exit(self) -> None:
         """Called once: a signal may come while the worker ends anyway."""
-        if self._exited:
+        if self._exited or self._logger is None:
             return
         self._exited = True
         try:
             self._run("worker_exit", self._arbiter, self._worker)
         except Exception:
-            self._worker.log.warning("Exception during worker exit:", exc_info=True)
+            self._logger.warning("Exception during worker exit:", exc_info=True)
 
     def _has(self, name: str) -> bool:
         return name in self._functions
@@ -90,6 +122,7 @@ class Hooks:
     def _handle_signals(self) -> None:
         if self._has("worker_int") or self._has("worker_exit"):
             signal.signal(signal.SIGQUIT, self._on_quit)
+            signal.signal(signal.SIGINT, self._on_quit)
         if self._has("worker_abort"):
             signal.signal(signal.SIGABRT, self._on_abort)
 
@@ -108,18 +141,10 @@ class Hooks:
         try:
             self._run(name, self._worker)
         except Exception:
-            self._worker.log.exception("Exception in %s hook", name)
+            self._logger.exception("Exception in %s hook", name)
         self.worker_exit()
         try:
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
             os._exit(code)
-
-
-def _arity(function) -> int:
-    """How many arguments a hook of up to four takes."""
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_flags & _VARARGS:
-        return 4
-    return min(code.co_argcount - hasattr(function, "__self__"), 4)

@@ -98,9 +98,14 @@ def set_paths(settings) -> None:
     sys.argv[:] = settings.argv
     _be_a_program(settings.argv[0])
     for path in (settings.chdir or os.getcwd(), *map(os.path.abspath, settings.pythonpath)):
-        if path not in sys.path:
-            _load_what_it_would_hide(path)
-            sys.path.insert(0, path)
+        add_path(path)
+
+
+def add_path(path: str) -> None:
+    """Makes modules in a folder the first that are found, but for those of gunicorn's own needs."""
+    if path not in sys.path:
+        _load_what_it_would_hide(path)
+        sys.path.insert(0, path)
 
 
 def _be_a_program(path: str) -> None:

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 
 SHIM_FD = 7
 PACKAGE = "_girin_shim"
-HOOKS, TEMPLATE = "girin-hooks", "girin-preloaded"  # the arguments of processes that are no workers
+ARBITER, TEMPLATE = "girin-arbiter", "girin-preload"  # the arguments of processes that are no workers
 ORIGIN = "<girin>/"  # not "<...>", which linecache would not look up
 
 
@@ -29,6 +29,13 @@ class Loader:
     def __init__(self, archive):
         texts = archive.decode().split("\0")
         self._sources = dict(zip(texts[::2], texts[1::2]))
+
+    def enter(self):
+        sys.meta_path.insert(0, self)
+
+    def leave(self):
+        """When no more modules are needed: the app's imports are none of this one's business."""
+        sys.meta_path.remove(self)
 
     def find_spec(self, name, path=None, target=None):
         file = _file(name)
@@ -63,15 +70,19 @@ def _main():
     loader = Loader(os.pread(SHIM_FD, os.fstat(SHIM_FD).st_size, 0))
     os.close(SHIM_FD)
     globals()["__loader__"] = loader  # for linecache: this module was not imported
-    sys.meta_path.insert(0, loader)
-    if sys.argv[1:] == [HOOKS]:
-        from _girin_shim import arbiter as program
-    elif sys.argv[1:] == [TEMPLATE]:
-        from _girin_shim import template as program
-    else:
-        from _girin_shim import boot as program
+    loader.enter()
+    if sys.argv[1:] == [ARBITER]:
+        from _girin_shim.arbiter import main
 
-    program.main(lambda: sys.meta_path.remove(loader))
+        main(loader)
+    elif sys.argv[1:] == [TEMPLATE]:
+        from _girin_shim.template import main
+
+        main(loader)
+    else:
+        from _girin_shim.boot import main
+
+        main(loader.leave)
 
 
 _main()

@@ -1,30 +1,207 @@
-"""The logger gunicorn.error, whose lines go to the master's error log.
+"""gunicorn's logger: server.log, worker.log, and the loggers gunicorn.error and gunicorn.access.
 
-Hooks have it as log. Applications hang their own loggers onto its handlers, so
-every worker has it. Imported after monkey-patching, which patches logging.
+Their lines go to the master's logs, unless the settings or a hook give them
+handlers of their own. Applications hang their loggers onto these handlers, so
+every worker has them.
 """
 from __future__ import annotations
 
+import json
 import logging
+import logging.config
+import os
+import time
+import traceback
 from collections.abc import Callable
 
+LOGCONFIG = ("logconfig_dict", "logconfig_json", "logconfig")  # of several the first counts
 
-class _Handler(logging.Handler):
+# gunicorn's, which the user's dictionary lies over.
+CONFIG_DEFAULTS = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["console"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["error_console"], "propagate": True, "qualname": "gunicorn.error"},
+        "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": True, "qualname": "gunicorn.access"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stdout"},
+        "error_console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
+    },
+    "formatters": {
+        "generic": {
+            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
+            "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
+            "class": "logging.Formatter",
+        }
+    },
+}
+
+
+class MasterHandler(logging.Handler):
+    """Hands lines to the master; send takes a level and a text."""
+
     def __init__(self, send: Callable[[int, str], None]) -> None:
         super().__init__()
-        self._send = send
+        self.send = send
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._send(record.levelno, self.format(record))
+            self.send(record.levelno, self.format(record))
         except Exception:
             self.handleError(record)
 
 
-def error_logger(send: Callable[[int, str], None], level: str) -> logging.Logger:
-    """Returns the logger; send takes a level of logging and a text."""
-    logger = logging.getLogger("gunicorn.error")
-    logger.propagate = False
-    logger.setLevel(level.upper())
-    logger.handlers[:] = [_Handler(send)]
-    return logger
+class SafeAtoms(dict):
+    """What an access log's format may name, "-" for what there is not."""
+
+    def __init__(self, atoms: dict) -> None:
+        super().__init__((key, value.replace('"', '\\"') if isinstance(value, str) else value) for key, value in atoms.items())
+
+    def __getitem__(self, key: str):
+        return self.get(key.lower() if key.startswith("{") else key, "-")
+
+
+class Logger:
+    """The interface of gunicorn.glogging.Logger, of which logger_class may be a subclass."""
+
+    LOG_LEVELS = {name: getattr(logging, name.upper()) for name in ("critical", "error", "warning", "info", "debug")}
+    error_fmt = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
+    datefmt = "[%Y-%m-%d %H:%M:%S %z]"
+    access_fmt = "%(message)s"
+    syslog_fmt = "[%(process)d] %(message)s"
+    atoms_wrapper_class = SafeAtoms
+    to_errors = MasterHandler(lambda level, text: None)  # set by who has a way to the master
+    to_access = MasterHandler(lambda level, text: None)
+
+    def __init__(self, cfg) -> None:
+        self.error_log = logging.getLogger("gunicorn.error")
+        self.access_log = logging.getLogger("gunicorn.access")
+        self.error_log.propagate = self.access_log.propagate = False
+        self.error_handlers: list = []
+        self.access_handlers: list = []
+        self.logfile = None
+        self.cfg = cfg
+        self.setup(cfg)
+
+    def setup(self, cfg) -> None:
+        self.cfg = cfg
+        self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
+        self.error_log.setLevel(self.loglevel)
+        self.access_log.setLevel(logging.INFO)
+        self._set_handler(self.error_log, self.to_errors)
+        self._set_handler(self.access_log, self.to_access)
+        apply_config(cfg)
+
+    def _set_handler(self, log: logging.Logger, handler: logging.Handler) -> None:
+        handler.setFormatter(logging.Formatter(self.access_fmt))  # the master writes time, process and level
+        log.handlers = [handler]
+
+    def critical(self, msg, *args, **kwargs) -> None:
+        self.error_log.critical(msg, *args, **kwargs)
+
+    def error(self, msg, *args, **kwargs) -> None:
+        self.error_log.error(msg, *args, **kwargs)
+
+    def warning(self, msg, *args, **kwargs) -> None:
+        self.error_log.warning(msg, *args, **kwargs)
+
+    def info(self, msg, *args, **kwargs) -> None:
+        self.error_log.info(msg, *args, **kwargs)
+
+    def debug(self, msg, *args, **kwargs) -> None:
+        self.error_log.debug(msg, *args, **kwargs)
+
+    def exception(self, msg, *args, **kwargs) -> None:
+        self.error_log.exception(msg, *args, **kwargs)
+
+    def log(self, lvl, msg, *args, **kwargs) -> None:
+        if isinstance(lvl, str):
+            lvl = self.LOG_LEVELS.get(lvl.lower(), logging.INFO)
+        self.error_log.log(lvl, msg, *args, **kwargs)
+
+    @property
+    def access_log_enabled(self) -> bool:
+        cfg = self.cfg
+        return bool(cfg.accesslog or any(getattr(cfg, key) for key in LOGCONFIG)
+                    or cfg.syslog and not cfg.disable_redirect_access_to_syslog)
+
+    def atoms(self, resp, req, environ: dict, request_time) -> dict:
+        """What gunicorn's access log may name: see access_log_format."""
+        seconds, microseconds = request_time.seconds, request_time.microseconds
+        atoms = {
+            "h": environ.get("REMOTE_ADDR", "-"),
+            "l": "-",
+            "u": environ.get("REMOTE_USER") or _user(environ) or "-",
+            "t": self.now(),
+            "r": f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}",
+            "s": resp.status.split(None, 1)[0] if isinstance(resp.status, str) else resp.status,
+            "m": environ.get("REQUEST_METHOD"),
+            "U": environ.get("PATH_INFO"),
+            "q": environ.get("QUERY_STRING"),
+            "H": environ.get("SERVER_PROTOCOL"),
+            "b": str(resp.sent) if getattr(resp, "sent", None) is not None else "-",
+            "B": getattr(resp, "sent", None),
+            "f": environ.get("HTTP_REFERER", "-"),
+            "a": environ.get("HTTP_USER_AGENT", "-"),
+            "T": seconds,
+            "D": seconds * 1000000 + microseconds,
+            "M": seconds * 1000 + microseconds // 1000,
+            "L": f"{seconds}.{microseconds:06d}",
+            "p": f"<{os.getpid()}>",
+        }
+        atoms.update((f"{{{name.lower()}}}i", value) for name, value in req.headers)
+        atoms.update((f"{{{name.lower()}}}o", value) for name, value in resp.headers)
+        atoms.update((f"{{{name.lower()}}}e", value) for name, value in environ.items())
+        return atoms
+
+    def access(self, resp, req, environ: dict, request_time) -> None:
+        if not self.access_log_enabled:
+            return
+        atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
+        try:
+            self.access_log.info(self.cfg.access_log_format, atoms)
+        except Exception:
+            self.error(traceback.format_exc())
+
+    def now(self) -> str:
+        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+
+    def reopen_files(self) -> None:
+        """Opens the files of all handlers anew, for log rotation."""
+        for log in map(logging.getLogger, list(logging.root.manager.loggerDict)):
+            for handler in log.handlers:
+                if isinstance(handler, logging.FileHandler):
+                    with handler.lock:
+                        if handler.stream:
+                            handler.close()
+                            handler.stream = handler._open()
+
+    def close_on_exec(self) -> None:
+        """Python's files are so anyway."""
+
+
+def apply_config(cfg) -> None:
+    """Configures Python's logging if one of LOGCONFIG is set."""
+    if cfg.logconfig_dict:
+        logging.config.dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
+    elif cfg.logconfig_json:
+        with open(cfg.logconfig_json, encoding="utf-8") as file:
+            logging.config.dictConfig({**CONFIG_DEFAULTS, **json.load(file)})
+    elif cfg.logconfig:
+        here = {"__file__": cfg.logconfig, "here": os.path.dirname(cfg.logconfig)}
+        logging.config.fileConfig(cfg.logconfig, defaults={**CONFIG_DEFAULTS, **here}, disable_existing_loggers=False)
+
+
+def _user(environ: dict) -> str | None:
+    """The name of HTTP's basic authentication."""
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    import base64
+
+    try:
+        return base64.b64decode(credentials.strip()).split(b":", 1)[0].decode()
+    except ValueError:
+        return None

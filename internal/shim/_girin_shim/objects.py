@@ -1,39 +1,129 @@
-"""What hooks are given: gunicorn's arbiter, worker and settings, as far as
-configuration files use them."""
+"""What hooks are given: gunicorn's arbiter, worker, application and listeners, as
+far as configuration files use them."""
 from __future__ import annotations
 
+import os
+import sys
+import time
 
-class Cfg:
-    """The settings as they took effect, each an attribute of gunicorn's name."""
+from .cfg import Cfg
+from .importing import import_app
 
-    def __init__(self, values: dict) -> None:
-        vars(self).update(values)
+
+class Application:
+    """The application as the arbiter and the workers have it: server.app, worker.app."""
+
+    def __init__(self, uri: str, cfg: Cfg) -> None:
+        self.app_uri = uri
+        self.cfg = cfg
+        self.callable = None
+        self.usage = self.prog = self.logger = None
+
+    def load(self):
+        return import_app(self.app_uri)
+
+    def wsgi(self):
+        """Imports the application where it is called, if that was not done before."""
+        if self.callable is None:
+            self.callable = self.load()
+        return self.callable
+
+
+class Listener:
+    """A socket that the server listens on; the master has the descriptor."""
+
+    def __init__(self, address, url: str) -> None:
+        self.cfg_addr = address
+        self._url = url
+
+    def getsockname(self):
+        return self.cfg_addr
+
+    @property
+    def sock(self) -> Listener:
+        return self
+
+    def __str__(self) -> str:
+        return self._url
+
+
+class Heartbeat:
+    """worker.tmp: under girin the master asks a worker for its signs of life."""
+
+    def notify(self) -> None:
+        """Nobody looks at it."""
+
+    def last_update(self) -> float:
+        return time.monotonic()
+
+    def close(self) -> None:
+        """There is no file."""
 
 
 class Arbiter:
-    """The master as hooks see it: server. It is a record; nothing in it acts."""
+    """The master as hooks see it: server. Only num_workers acts."""
 
-    def __init__(self, pid: int, cfg: Cfg, log) -> None:
+    SIG_NAMES: dict[int, str] = {}
+    WORKER_BOOT_ERROR = 3
+    APP_LOAD_ERROR = 4
+
+    def __init__(self, pid: int, scale=lambda n: None) -> None:
         self.pid = pid
-        self.cfg = cfg
-        self.log = log
-        self.num_workers: int = getattr(cfg, "workers", 1)
-        self.WORKERS: dict[int, GunicornWorker] = {}  # by pid; of the hooks' process only
+        self.master_pid = 0
+        self.master_name = "Master"
+        self.reexec_pid = 0
+        self.pidfile = None
+        self.systemd = "LISTEN_FDS" in os.environ
+        self.worker_age = 0
+        self.START_CTX = {"args": [sys.executable, *sys.argv], "cwd": os.getcwd(), 0: sys.executable}
+        self.LISTENERS: list[Listener] = []
+        self.WORKERS: dict[int, GunicornWorker] = {}  # by pid
+        self._scale = scale
+        self._num_workers = 0
+
+    def configure(self, cfg: Cfg, app: Application, log, listeners: list[Listener]) -> None:
+        """Takes the settings of a start or a reload; what hooks have put here stays."""
+        self.cfg, self.app, self.log = cfg, app, log
+        self.address = cfg.address
+        self.timeout = cfg.timeout
+        self.proc_name = cfg.proc_name
+        self.worker_class = cfg.worker_class
+        self.LISTENERS = listeners
+
+    @property
+    def num_workers(self) -> int:
+        return self._num_workers
+
+    @num_workers.setter
+    def num_workers(self, value: int) -> None:
+        """A hook wants more workers, or fewer; nworkers_changed tells of it as of any change."""
+        self._scale(value)
+
+    def note_workers(self, value: int) -> None:
+        self._num_workers = value
 
 
 class GunicornWorker:
     """A worker as hooks see it. Hooks may put attributes of their own on it."""
 
-    def __init__(self, age: int, ppid: int, cfg: Cfg, log) -> None:
+    def __init__(self, age: int, server: Arbiter) -> None:
+        cfg = server.cfg
         self.age = age
-        self.pid = 0  # before it is started
-        self.ppid = ppid
+        self.pid: int | str = "[booting]"
+        self.ppid = server.pid
+        self.sockets = server.LISTENERS
+        self.app = server.app
+        self.timeout = cfg.timeout / 2
         self.cfg = cfg
-        self.log = log
-        self._alive = True
+        self.log = server.log
         self.booted = False
+        self.aborted = False
+        self.reloader = None
         self.nr = 0  # requests, counted where a hook of requests is set
+        self.max_requests = cfg.max_requests or sys.maxsize
+        self.tmp = Heartbeat()
         self.wsgi = None  # the app, once it is imported
+        self._alive = True
 
     @property
     def alive(self) -> bool:
@@ -48,6 +138,9 @@ class GunicornWorker:
 
     def retire(self) -> None:
         """Set in the worker's own process."""
+
+    def notify(self) -> None:
+        """Under girin the master asks for signs of life."""
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"

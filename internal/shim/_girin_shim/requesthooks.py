@@ -26,6 +26,19 @@ class Request:
         self.version = (1, 0) if environ.get("SERVER_PROTOCOL") == "HTTP/1.0" else (1, 1)
 
     @property
+    def peer_addr(self):
+        """(host, port) of the client; "" behind a unix socket."""
+        environ = self._environ
+        port = environ.get("REMOTE_PORT")
+        return (environ.get("REMOTE_ADDR", ""), int(port)) if port else environ.get("REMOTE_ADDR", "")
+
+    remote_addr = peer_addr
+
+    @property
+    def body(self):
+        return self._environ.get("wsgi.input")
+
+    @property
     def headers(self) -> list[tuple[str, str]]:
         """Names in capitals. A pre_request hook may change the list; the app sees that."""
         if self._headers is None:
@@ -81,6 +94,23 @@ class Response:
     def headers(self) -> list[tuple[str, str]]:
         texts = self._texts()
         return list(zip(texts[1::2], texts[2::2]))
+
+    @property
+    def response_length(self) -> int | None:
+        """What Content-Length says."""
+        for name, value in self.headers:
+            if name.lower() == "content-length":
+                return int(value)
+        return None
+
+    @property
+    def chunked(self) -> bool:
+        """The master frames a body of unknown length."""
+        return self.response_length is None
+
+    @property
+    def headers_sent(self) -> bool:
+        return self._exchange.head is not None
 
     @property
     def sent(self) -> int:

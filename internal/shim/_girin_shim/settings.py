@@ -33,7 +33,7 @@ class Settings:
         self.loglevel: str = hello.get("loglevel") or "info"
         self.age = int(hello.get("age") or 0)
         self.config_file: str = hello.get("config_file") or ""
-        self.log_config: str = hello.get("log_config") or ""
+        self.from_file: list[str] = hello.get("from_file") or []
         self.hooks: list[str] = hello.get("hooks") or []
         self.cfg: dict = hello.get("cfg") or {}
         self.accelerators: dict[str, int] = hello.get("accelerators") or {}

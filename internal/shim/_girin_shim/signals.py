@@ -53,3 +53,7 @@ def _in_app(frame) -> bool:
 
 def _nothing(number: int, frame) -> None:
     pass
+
+
+def is_ignored(number: int) -> bool:
+    return signal.getsignal(number) is _nothing

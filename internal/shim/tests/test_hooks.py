@@ -21,7 +21,7 @@ APP = """
         return [environ.get("HTTP_X_ID", "none").encode()]
     """
 
-CFG = {"workers": 2, "bind": ["127.0.0.1:8000"]}
+CFG = {"workers": 2, "bind": ["127.0.0.1:8000"], "timeout": 30, "max_requests": 0}
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_the_logger_of_gunicorn(start, cls):
 
 def test_a_configuration_that_is_a_module(start, tmp_path):
     (tmp_path / "settings_of_mine.py").write_text("def post_fork(server, worker):\n    worker.log.info('module')\n")
-    worker = start(APP, config_file="python:settings_of_mine", hooks=["post_fork"], pythonpath=[str(tmp_path)])
+    worker = start(APP, config_file="python:settings_of_mine", cfg=CFG, hooks=["post_fork"], pythonpath=[str(tmp_path)])
     assert worker.log() == (20, "module")
 
 

@@ -1,0 +1,176 @@
+package arbiter
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"girin/internal/wire"
+	"girin/internal/worker"
+)
+
+// File is a configuration file to run. Without a Location nothing runs.
+type File struct {
+	Python   string // the interpreter
+	Dir      string // where it runs
+	Location string // absolute path, or python:MODULE
+	Keys     []string
+}
+
+// Setup is what the settings of a configuration file came to.
+type Setup struct {
+	Python   string
+	Dir      string
+	Settings worker.Settings
+	// FromFile are settings that take effect as the file's own objects.
+	FromFile  []string
+	Listeners []Listener
+	User      *User    // whom the process becomes; nil: nobody else
+	Out, Err  *os.File // its standard output and error from now on; nil: as they were
+}
+
+// Listener is a socket that the server listens on: its address as Python has it.
+type Listener struct {
+	Address any // [host, port] or a path
+	URL     string
+}
+
+// MarshalJSON writes a pair.
+func (l Listener) MarshalJSON() ([]byte, error) { return json.Marshal([]any{l.Address, l.URL}) }
+
+// User is whom a process that root has started becomes.
+type User struct {
+	UID    int   `json:"uid"`
+	GID    int   `json:"gid"`
+	Groups []int `json:"groups"`
+}
+
+// Load runs the file and returns its settings by name, each as [sort, value],
+// and the names of other plain variables. It is not in effect before Configure.
+func (a *Arbiter) Load(ctx context.Context, f File) (values json.RawMessage, others []string, err error) {
+	var said answer
+	err = a.wait(ctx, func() error {
+		p, err := a.interpreter(f.Python, f.Dir)
+		if err != nil {
+			return err
+		}
+		a.loads++
+		said, err = a.load(p, f, ctx.Done())
+		if err != nil {
+			a.dropDead(p)
+		}
+		return err
+	})
+	return said.Values, said.Others, err
+}
+
+// fileLimit is how long a configuration file may take.
+const fileLimit = 30 * time.Second
+
+func (a *Arbiter) load(p *process, f File, giveUp <-chan struct{}) (answer, error) {
+	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys}
+	p.ran = a.loads
+	return p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp})
+}
+
+// interpreter returns the process that is to run a file: the one there is, unless it runs
+// another interpreter or has ended.
+func (a *Arbiter) interpreter(python, dir string) (*process, error) {
+	for _, p := range []*process{a.next, a.process} {
+		if p == nil || p.python != python {
+			continue
+		}
+		select {
+		case <-p.proc.Done():
+			a.dropDead(p)
+		default:
+			return p, nil
+		}
+	}
+	if a.next != nil {
+		a.next.close(closeLimit, a.closing)
+		a.next = nil
+	}
+	p, err := a.start(python, dir)
+	if err != nil {
+		return nil, err
+	}
+	if a.process == nil {
+		a.process = p
+	} else {
+		a.next = p
+	}
+	return p, nil
+}
+
+// dropDead forgets a process that has ended.
+func (a *Arbiter) dropDead(p *process) {
+	select {
+	case <-p.proc.Done():
+	default:
+		return
+	}
+	p.drain()
+	p.conn.Close()
+	if a.next == p {
+		a.next = nil
+	}
+	if a.process == p && a.setup == nil {
+		a.process = nil
+	}
+}
+
+// Configure makes the settings take effect that the last run of the file has led to.
+func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (serial int, err error) {
+	err = a.wait(ctx, func() error {
+		p, err := a.interpreter(s.Python, s.Dir)
+		if err != nil {
+			return err
+		}
+		if f.Location != "" && p.ran != a.loads { // it ran in another interpreter
+			if _, err := a.load(p, f, ctx.Done()); err != nil {
+				a.dropDead(p)
+				return err
+			}
+		}
+		if err := a.configure(p, &s, a.serial+1); err != nil {
+			a.dropDead(p)
+			return err
+		}
+		if p == a.next {
+			a.process.close(closeLimit, a.closing)
+			a.process, a.next = p, nil
+		}
+		a.serial++
+		a.setup, a.loaded = &s, f
+		serial = a.serial
+		return nil
+	})
+	return serial, err
+}
+
+func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
+	s.Settings.Version = wire.Version
+	message := map[string]any{
+		"op": "configure", "serial": serial, "settings": s.Settings, "from_file": s.FromFile, "listeners": s.Listeners, "user": s.User,
+	}
+	var files []*os.File
+	if s.Out != nil {
+		files = append(files, s.Out, s.Err)
+	}
+	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing})
+	if err != nil {
+		return err
+	}
+	a.wants(said)
+	return nil
+}
+
+// Check imports the application, as a worker would.
+func (a *Arbiter) Check(ctx context.Context) error {
+	return a.wait(ctx, func() error {
+		_, err := a.tell(map[string]any{"op": "check"}, limits{})
+		return err
+	})
+}

@@ -1,0 +1,200 @@
+package arbiter
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"girin/internal/proc"
+	"girin/internal/wire"
+	"girin/internal/worker"
+)
+
+// process is one Python process; Arbiter renews it.
+type process struct {
+	python    string
+	proc      *proc.Process
+	conn      *net.UnixConn
+	answers   chan answer // closed when it has closed the channel
+	interrupt syscall.Signal
+	ran       int // the run of a file that was the last here, by Arbiter.loads
+}
+
+// errEnded is the error of an exchange with a process that has ended meanwhile.
+var errEnded = errors.New("the process has ended")
+
+// shimFile is wire.ShimFD as an index of Spec.Files.
+const shimFile = wire.ShimFD - 3
+
+// start starts a process, which has run nothing yet. What a file prints is no answer of a
+// command: it goes to standard error.
+func (a *Arbiter) start(python, dir string) (*process, error) {
+	p, err := a.spawn(python, dir)
+	if err != nil {
+		return nil, err
+	}
+	return p, a.greet(p)
+}
+
+func (a *Arbiter) spawn(python, dir string) (*process, error) {
+	ours, theirs, err := worker.StreamPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	shim, err := worker.SealedFile("girin-shim", a.cfg.Shim)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer shim.Close()
+	files := make([]*os.File, shimFile+1)
+	files[0], files[shimFile] = theirs, shim
+	p := &process{python: python, conn: ours, answers: make(chan answer)}
+	p.proc, err = a.cfg.Starter.Start(proc.Spec{Path: python, Args: a.cfg.Args, Env: a.cfg.Env, Dir: dir, Files: files, Out: os.Stderr})
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	go p.read(a)
+	return p, nil
+}
+
+// greet takes the first message of a process.
+func (a *Arbiter) greet(p *process) error {
+	select {
+	case said, ok := <-p.answers:
+		if !ok {
+			return p.ended()
+		}
+		p.interrupt = syscall.Signal(said.Interrupt)
+		return nil
+	case <-time.After(fileLimit):
+		p.kill()
+		return fmt.Errorf("the interpreter was not ready within %v", fileLimit)
+	case <-a.closing:
+		p.kill()
+		return errEnded
+	}
+}
+
+// read passes on what the process says until it ends.
+func (p *process) read(a *Arbiter) {
+	defer close(p.answers)
+	r := bufio.NewReader(p.conn)
+	for {
+		var said answer
+		err := receive(r, &said)
+		switch {
+		case err != nil:
+			return
+		case said.Log != nil:
+			a.master.Load().Log(said.Level, said.PID, *said.Log)
+		case said.Scale != nil:
+			a.scale(*said.Scale)
+		default:
+			p.answers <- said
+		}
+	}
+}
+
+// limits bound an exchange. Zero: there is no bound.
+type limits struct {
+	patience time.Duration   // after it the hook is interrupted, if it keeps others waiting
+	waiting  func() bool     // does it? nil: always
+	giveUp   <-chan struct{} // the server ends
+}
+
+// endLimit is how long a hook may go on after it was interrupted: code in C may
+// not hear of a signal.
+const endLimit = 2 * time.Second
+
+// lookEvery is how often a hook that has run too long is looked at.
+const lookEvery = time.Second
+
+// exchange sends a message and waits for its answer.
+func (p *process) exchange(message any, files []*os.File, l limits) (answer, error) {
+	if err := send(p.conn, message, files); err != nil {
+		return answer{}, p.ended()
+	}
+	var late <-chan time.Time
+	if l.patience > 0 {
+		timer := time.NewTimer(l.patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	interrupted := false
+	for {
+		select {
+		case said, ok := <-p.answers:
+			switch {
+			case !ok:
+				return answer{}, p.ended()
+			case !said.Done:
+				return said, errors.New(said.Failed)
+			}
+			return said, nil
+		case <-l.giveUp:
+			p.kill()
+			return answer{}, errEnded
+		case <-late:
+			switch {
+			case interrupted:
+				p.kill()
+				return answer{}, fmt.Errorf("it has run for more than %v and heard no signal: %w", l.patience, errEnded)
+			case l.waiting != nil && !l.waiting():
+				late = time.After(lookEvery)
+			default:
+				interrupted = true
+				_ = p.proc.Signal(p.interrupt)
+				late = time.After(endLimit)
+			}
+		}
+	}
+}
+
+// ended waits for the end of a process that cannot be talked to, and says how it ended.
+func (p *process) ended() error {
+	p.proc.Stop(time.Second)
+	p.drain()
+	p.conn.Close()
+	if err := p.proc.Err(); err != nil {
+		return fmt.Errorf("%w (%w)", errEnded, err)
+	}
+	return errEnded
+}
+
+func (p *process) kill() {
+	p.proc.Kill()
+	p.drain()
+	<-p.proc.Done()
+	p.conn.Close()
+}
+
+// close lets the process end as any program does, until giveUp is closed.
+func (p *process) close(grace time.Duration, giveUp <-chan struct{}) {
+	_ = p.conn.CloseWrite()
+	done := make(chan struct{})
+	go func() { defer close(done); p.drain() }()
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	select {
+	case <-p.proc.Done():
+	case <-late.C:
+	case <-giveUp:
+	}
+	p.proc.Kill()
+	<-p.proc.Done()
+	p.conn.Close()
+	<-done
+}
+
+// drain takes what nobody waits for, until the reader has ended.
+func (p *process) drain() {
+	for range p.answers {
+	}
+}

@@ -1,0 +1,260 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"girin/internal/arbiter"
+	"girin/internal/config"
+	"girin/internal/proc"
+	"girin/internal/program"
+	"girin/internal/shim"
+	"girin/internal/worker"
+)
+
+// Crew is what the server's processes come from. It is there before the settings
+// are: a configuration file runs in one of them.
+type Crew struct {
+	starter *proc.Starter
+	arbiter *arbiter.Arbiter
+
+	configured atomic.Bool  // the arbiter has settings that take effect in it
+	told       atomic.Int64 // how many workers there should be, as hooks know it
+	serial     int          // of these settings: of whoever reloads
+	age        int          // of the attempts to start a worker, one at a time: how many there were
+	announced  bool         // of the supervisor's goroutine: the server has served
+}
+
+// NewCrew returns a crew; Close ends its processes.
+func NewCrew(env *program.Env) (*Crew, error) {
+	archive, err := shim.Archive()
+	if err != nil {
+		return nil, err
+	}
+	c := &Crew{starter: proc.NewStarter()}
+	c.arbiter = arbiter.New(arbiter.Config{
+		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(withoutManagersOwn(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
+	})
+	return c, nil
+}
+
+// Close ends the processes, at the end of ctx without further ado.
+func (c *Crew) Close(ctx context.Context) {
+	c.arbiter.Close(ctx)
+	c.starter.Close()
+}
+
+// RunFile runs a configuration file in the arbiter.
+func (c *Crew) RunFile(ctx context.Context, f config.File) (config.Variables, error) {
+	values, others, err := c.arbiter.Load(ctx, arbiter.File(f))
+	return config.Variables{Values: values, Others: others}, err
+}
+
+// Check imports the application as a worker would, after the configuration file.
+func (c *Crew) Check(cfg *config.Config, python string) error {
+	s := &server{cfg: cfg, python: python, Crew: c, sizes: sizesOf(cfg)}
+	if err := s.configure(context.Background(), cfg); err != nil {
+		return err
+	}
+	return c.arbiter.Check(context.Background())
+}
+
+// forks reports whether workers are forked from the arbiter: whether a process can
+// become the parent of those that another one forks.
+const forks = runtime.GOOS == "linux"
+
+// needsArbiter reports whether something in the settings is Python's.
+func needsArbiter(c *config.Config) bool { return c.File.Location != "" || c.LogsInPython() }
+
+// openArbiter makes the settings take effect where the configuration file has run.
+func (s *server) openArbiter() error {
+	if !needsArbiter(s.cfg) {
+		return nil
+	}
+	s.arbiter.Attach(arbiter.Master{
+		Log: func(level, _ int, text string) { workerLog{s.log}.Line(level, os.Getpid(), text) },
+		Failed: func(hook string, err error) {
+			if hook == "" {
+				s.log.Errorf("%v", err)
+				return
+			}
+			s.log.Errorf("Error in the hook %s: %v", hook, err)
+		},
+		Scale: s.wantWorkers,
+	})
+	if err := s.configure(context.Background(), s.cfg); err != nil {
+		return fmt.Errorf("the configuration cannot take effect: %w", err)
+	}
+	return nil
+}
+
+// configure makes settings take effect in the arbiter.
+func (s *server) configure(ctx context.Context, c *config.Config) error {
+	settings := s.workerSettings(c)
+	settings.ConfigFile, settings.Cfg = "", c.Values()
+	setup := arbiter.Setup{
+		Python: s.python, Dir: s.source.Dir, Settings: settings, FromFile: c.FromFile, Listeners: s.heard(), User: s.becomes(c),
+	}
+	var err error
+	if setup.Out, setup.Err, err = s.outputs(c); err != nil {
+		return err
+	}
+	serial, err := s.arbiter.Configure(ctx, arbiter.File(c.File), setup)
+	if err != nil {
+		return err
+	}
+	s.serial = serial
+	s.configured.Store(true)
+	return nil
+}
+
+// outputs are where the arbiter and what is forked from it print.
+func (s *server) outputs(c *config.Config) (out, err *os.File, _ error) {
+	switch {
+	case c.CaptureOutput:
+		return s.captured, s.captured, nil
+	case !c.Daemon || c.StdioInheritance:
+		return os.Stdout, os.Stderr, nil
+	}
+	null, failed := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	return null, null, failed
+}
+
+// heard are the listeners as hooks see them.
+func (s *server) heard() (all []arbiter.Listener) {
+	for _, l := range s.listeners {
+		all = append(all, arbiter.Listener{Address: pythonAddress(l.Addr()), URL: urlOf(l, s.cfg.TLS())})
+	}
+	return all
+}
+
+// startHooks runs what comes before anything else. The start waits for on_starting as
+// long as it takes, and ends if it raises.
+func (s *server) startHooks() (stop func(), err error) {
+	s.told.Store(int64(s.sizes.workers))
+	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: s.sizes.workers})
+	if !s.configured.Load() {
+		return s.endHooks, nil // a reload may bring some
+	}
+	if err := s.arbiter.Run(s.ending.begun, arbiter.Event{Hook: "on_starting"}); err != nil {
+		return s.endHooks, fmt.Errorf("the server does not start, since on_starting failed: %w", err)
+	}
+	return s.endHooks, nil
+}
+
+// tell runs a hook of the master, if there are any, and does not wait.
+func (s *server) tell(e arbiter.Event) {
+	if s.configured.Load() {
+		s.arbiter.Tell(e)
+	}
+}
+
+// ask runs a hook of the master and waits, but not for ever.
+func (s *server) ask(ctx context.Context, e arbiter.Event) {
+	if !s.configured.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hookLimit)
+	defer cancel()
+	if err := s.arbiter.Run(ctx, e); errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warningf("The hook %s has run for %v; it is not waited for", e.Hook, hookLimit)
+	}
+}
+
+// preFork runs the hook before a worker is forked, and returns what it has done for one that
+// comes from a template.
+func (s *server) preFork(ctx context.Context, age int) []byte {
+	if !s.configured.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, hookLimit)
+	defer cancel()
+	carried, err := s.arbiter.PreFork(ctx, age, s.cfg.PreloadApp)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warningf("The hook pre_fork has run for %v; it is not waited for", hookLimit)
+	}
+	return carried
+}
+
+// workerServes hears of each worker before it gets requests.
+func (s *server) workerServes(w *worker.Worker) {
+	s.front.Mount(w.Facts().ScriptName)
+}
+
+// workerEnded hears of each worker's end.
+func (s *server) workerEnded(w *worker.Worker) {
+	s.countEnd(w)
+	s.tell(arbiter.Event{Hook: "child_exit", Age: w.Age(), PID: w.PID()})
+}
+
+// reloadArbiter brings in settings that were read anew, and runs the hooks of a reload.
+func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
+	if !needsArbiter(c) {
+		s.configured.Store(false) // the file is gone
+		return nil
+	}
+	if err := s.adoptOrphans(); err != nil {
+		return err
+	}
+	if err := s.configure(ctx, c); err != nil {
+		return err
+	}
+	before := int(s.told.Load())
+	now := before
+	if n := s.reloadTo(c); n > 0 {
+		now = n
+	}
+	s.told.Store(int64(now))
+	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: now, Before: &before})
+	s.ask(ctx, arbiter.Event{Hook: "on_reload"})
+	return nil
+}
+
+// endHooks runs the last hook.
+func (s *server) endHooks() {
+	s.ask(s.ending.now, arbiter.Event{Hook: "on_exit"})
+	s.arbiter.Close(s.ending.now)
+}
+
+// workersScaled hears how many workers there should be. Of a reload hooks are told before.
+func (s *server) workersScaled(now, before int) {
+	if s.told.Swap(int64(now)) == int64(now) {
+		return
+	}
+	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: now, Before: &before})
+}
+
+// wantWorkers hears that a hook has set server.num_workers.
+func (s *server) wantWorkers(n int) {
+	if !s.isAuto() {
+		go s.workers.Resize(n)
+	}
+}
+
+// hookLimit is how long a hook may keep others waiting.
+const hookLimit = 10 * time.Second
+
+// pythonAddress is an address as Python's sockets have it.
+func pythonAddress(a net.Addr) any {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return []any{tcp.IP.String(), tcp.Port}
+	}
+	return a.String()
+}
+
+// ofWorkers are the hooks that run in workers.
+func ofWorkers(names []string) (own []string) {
+	for _, name := range names {
+		if slices.Contains(config.WorkerHooks(), name) {
+			own = append(own, name)
+		}
+	}
+	return own
+}
