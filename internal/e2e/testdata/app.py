@@ -35,7 +35,15 @@ def orphan(env, query):
     return os.read(read, 20).decode() + "\n"
 
 
-PATHS = {"/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan}
+def large(env, query):
+    return "x" * int(query)
+
+
+def sink(env, query):
+    return f"{len(env['wsgi.input'].read())}\n"
+
+
+PATHS = {"/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan, "/large": large, "/sink": sink}
 
 
 def application(env, start_response):
