@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"bench":      {},
 	"lab":        {"bench", "proc"},
 	"control":    {"sched"},
+	"e2e":        {},
 }
 
 func TestImportsGoDownwards(t *testing.T) {
