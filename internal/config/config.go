@@ -38,6 +38,7 @@ type Config struct {
 	MaxRequestsJitter int
 	Timeout           time.Duration // 0: no limit
 	GracefulTimeout   time.Duration
+	ShutdownDelay     time.Duration
 	KeepAlive         time.Duration // 0: connections are closed after each response
 	QueueSize         int
 	Accelerator       bool // the shim's inner loop may be the one in C
@@ -78,6 +79,7 @@ type Config struct {
 	ProxyAllowIPs       []string          // addresses, networks or "*"
 	SendFile            bool
 	HealthCheckPath     string // "" for none
+	LivenessCheckPath   string // "" for none
 	ServerTiming        bool
 	Metrics             string // address, "" for none
 

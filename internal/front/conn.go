@@ -115,8 +115,9 @@ func (c *conn) next() bool {
 		return false
 	}
 	c.isHead = string(c.req.Method) == "HEAD"
-	if path := c.srv.cfg.HealthPath; path != "" && string(c.req.Path) == path {
-		return c.answerHealth()
+	if c.srv.isCheck(c.req.Path) {
+		status, text := c.srv.check(c.req.Path)
+		return c.answer(status, plainText, text)
 	}
 	if page := c.srv.fault.Load(); page != nil {
 		return c.answerFault(*page)
@@ -149,7 +150,7 @@ func (c *conn) simple() bool {
 	if verdict != nil || n != len(c.in.unread()) || c.req.ContentLength != 0 {
 		return false
 	}
-	if path := c.srv.cfg.HealthPath; path != "" && string(c.req.Path) == path {
+	if c.srv.isCheck(c.req.Path) {
 		return false
 	}
 	c.isHead = string(c.req.Method) == "HEAD"

@@ -44,19 +44,6 @@ func (c *conn) answerFault(page []byte) bool {
 	return c.answer("500 Internal Server Error", htmlText, page)
 }
 
-// answerHealth says whether a worker is ready.
-func (c *conn) answerHealth() bool {
-	status, text := c.srv.health()
-	return c.answer(status, plainText, text)
-}
-
-func (s *Server) health() (status string, text []byte) {
-	if s.cfg.Ready() {
-		return "200 OK", []byte("ok\n")
-	}
-	return "503 Service Unavailable", []byte("no worker is ready\n")
-}
-
 const (
 	plainText = "text/plain; charset=utf-8"
 	htmlText  = "text/html; charset=utf-8"

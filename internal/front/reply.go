@@ -26,7 +26,7 @@ type reply struct {
 
 // begin starts the response to the request that x has read.
 func (r *reply) begin(x *exchange) {
-	keep := x.req.KeepAlive && x.srv.cfg.KeepAlive > 0 && !x.srv.draining.Load()
+	keep := x.req.KeepAlive && x.srv.cfg.KeepAlive > 0 && !x.srv.leaving.Load()
 	*r = reply{
 		running: true, last: !keep, keep: keep, head: x.isHead, whole: x.body.whole,
 		minor: x.req.Minor, remain: -1,

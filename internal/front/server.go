@@ -26,6 +26,7 @@ type Config struct {
 	SpoolDir     string                        // "": the system's temporary directory
 	MemoryLeft   func() (bytes int64, ok bool) // for spool files, if the directory cannot be written
 	HealthPath   string                        // "": none
+	LivenessPath string                        // "": none
 	ServerTiming bool
 	SendFile     bool
 	Trust        Trust
@@ -50,6 +51,7 @@ type Server struct {
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
+	leaving  atomic.Bool // no connection gets a further request; always while draining
 	spool    *spool.Store
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
 	fault    atomic.Pointer[[]byte] // see ShowFault
@@ -159,6 +161,7 @@ func (s *Server) beginDrain() <-chan struct{} {
 	if s.drainBegan == 0 {
 		s.drainBegan = s.cfg.Clock()
 	}
+	s.Leave()
 	for _, l := range s.listeners {
 		l.refuse()
 	}

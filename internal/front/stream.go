@@ -192,8 +192,8 @@ func (st *stream) uncountLocked() {
 
 // ownAnswer answers what the front answers itself, and reports whether it did.
 func (st *stream) ownAnswer() bool {
-	if path := st.srv.cfg.HealthPath; path != "" && string(st.req.Path) == path {
-		status, text := st.srv.health()
+	if st.srv.isCheck(st.req.Path) {
+		status, text := st.srv.check(st.req.Path)
 		code, _ := http1.StatusCode(status)
 		st.own(code, plainText, text)
 		return true

@@ -66,6 +66,7 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 
 // drain lets clients be served to their end, then the workers end.
 func (s *server) drain() {
+	s.leave()
 	grace := s.cfg.GracefulTimeout
 	s.ending.by.Store(time.Now().Add(grace).UnixNano())
 	ctx, cancel := context.WithTimeout(s.ending.quick, grace)
@@ -75,6 +76,21 @@ func (s *server) drain() {
 		s.workers.Kill()
 	}
 	s.ending.hasten()
+}
+
+// leave gives those who route requests the time to learn that the server ends.
+func (s *server) leave() {
+	s.front.Leave()
+	if s.cfg.ShutdownDelay <= 0 {
+		return
+	}
+	s.log.Infof("The server serves for %v more, and says so on health_check_path", s.cfg.ShutdownDelay)
+	delay := time.NewTimer(s.cfg.ShutdownDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case <-s.ending.quick.Done():
+	}
 }
 
 // hurry ends all workers; their hooks have a moment.
