@@ -38,6 +38,7 @@ TESTENV = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(VENV))/bin:$$PATH" GI
 test-go: build $(VENV)/.test
 	$(TESTENV) go test -race -shuffle=on ./...
 	go test -run AllocatesNothing ./internal/front # which the race detector does not allow
+	go test -tags restricted ./internal/worker # as where packet pipes and memfd are refused
 
 test-python: build $(VENV)/.test
 	$(TESTENV) python -m pytest

@@ -33,7 +33,7 @@ func newHealth(t *testing.T, l net.Listener) *Server {
 	}
 	s := New(Config{
 		Queue: queue, Limits: http1.DefaultLimits(), KeepAlive: time.Hour, Log: log, Clock: clock,
-		HealthPath: "/health", Ready: func() bool { return true },
+		LivenessPath: "/health", Ready: func() bool { return true },
 	})
 	s.Start()
 	s.Serve(l, 0)

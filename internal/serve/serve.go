@@ -136,7 +136,20 @@ func (s *server) openLanes() (err error) {
 	if s.lane, err = worker.NewLane(); err == nil && s.isAuto() {
 		s.computeLane, err = worker.NewLane()
 	}
+	if err == nil {
+		s.tellRefusals()
+	}
 	return err
+}
+
+// tellRefusals says what the system does not allow that the server does without.
+func (s *server) tellRefusals() {
+	if why := s.lane.Refused(); why != nil {
+		s.log.Warningf("Requests go to workers through sockets, which costs a little: packet pipes are refused here (%v)", why)
+	}
+	if why := worker.MemoryRefused(); why != nil {
+		s.log.Warningf("Memory that workers share lies in files without a name, which they could cut: memfd is refused here (%v)", why)
+	}
 }
 
 func (s *server) openArena() (err error) {

@@ -16,11 +16,13 @@ type Lane struct {
 	fd   int     // of w
 	rfd  uintptr // of r
 	raw  syscall.RawConn
+
+	refused error // why it is a pair of sockets and no packet pipe
 }
 
 // NewLane makes a lane.
 func NewLane() (*Lane, error) {
-	r, w, err := newLane()
+	r, w, refused, err := newLane()
 	if err != nil {
 		return nil, fmt.Errorf("lane: %w", err)
 	}
@@ -28,10 +30,14 @@ func NewLane() (*Lane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lane: %w", err)
 	}
-	l := &Lane{r: r, w: w, rfd: r.Fd(), raw: raw}
+	l := &Lane{r: r, w: w, rfd: r.Fd(), raw: raw, refused: refused}
 	err = raw.Control(func(fd uintptr) { l.fd = int(fd) })
 	return l, err
 }
+
+// Refused is why the lane is no packet pipe but a pair of sockets, which costs more;
+// nil: it is one, or the system never has them.
+func (l *Lane) Refused() error { return l.refused }
 
 // TrySend writes one packet and reports whether there was room for it. It
 // never blocks.

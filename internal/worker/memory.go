@@ -19,3 +19,13 @@ func mapFile(f *os.File, size int) (*os.File, []byte, error) {
 	}
 	return f, mem, nil
 }
+
+// unnamedFile makes a file in a folder, "" for the system's temporary one, that goes
+// when nobody has it open.
+func unnamedFile(folder, name string) (*os.File, error) {
+	f, err := os.CreateTemp(folder, name)
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}

@@ -30,7 +30,7 @@ func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
 	for _, fd := range p {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, socketBuffer)
+		roomFor(fd, socketBuffer)
 	}
 	theirs = os.NewFile(uintptr(p[1]), "worker-socket")
 	f := os.NewFile(uintptr(p[0]), "master-socket")

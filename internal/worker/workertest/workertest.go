@@ -77,9 +77,21 @@ func inherit() (*Worker, error) {
 	if w.Arena, err = mapped(wire.ArenaFD); err != nil {
 		return nil, err
 	}
-	// An open file description of its own: non-blocking, but not for others.
-	w.lane, err = os.OpenFile("/proc/self/fd/"+strconv.Itoa(wire.LaneFD), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	w.lane, err = ownLane()
 	return w, err
+}
+
+// ownLane opens the lane anew, for an open file description of its own: non-blocking,
+// but not for others. A socket cannot be; then none of its readers blocks.
+func ownLane() (*os.File, error) {
+	f, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(wire.LaneFD), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if !errors.Is(err, unix.ENXIO) {
+		return f, err
+	}
+	if err := unix.SetNonblock(wire.LaneFD, true); err != nil {
+		return nil, err
+	}
+	return os.NewFile(wire.LaneFD, "lane"), nil
 }
 
 func mapped(fd int) ([]byte, error) {

@@ -1,0 +1,5 @@
+//go:build restricted
+
+package worker
+
+const restricted = true
