@@ -124,7 +124,7 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 	}
 	t.Cleanup(func() { r.lane.Close() })
 	r.queue = sched.New(sched.Config{
-		Lane: r.lane, Arena: r.arena, Cells: 100, Waits: 100, Window: 1 << 16,
+		Lane: r.lane, Arena: r.arena, Cells: 200, Waits: 100, Window: 1 << 16,
 		Clock: func() int64 { return time.Now().UnixNano() },
 	})
 	r.queue.Start()
