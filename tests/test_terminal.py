@@ -6,10 +6,13 @@ import os
 import pty
 import select
 import signal
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import client
 import servers
 
 COMMANDS = ["--version", "--help", "serve --help", "bench --help", "lab --help", "ctl --help", "top --help", "serve no_module:app --check-config"]
@@ -38,3 +41,94 @@ def test_no_command_asks_the_terminal(command):
     written, took = on_silent_terminal(str(servers.GIRIN), *command.split())
     assert written and b"\x1b" not in written
     assert took < 4  # the answer to a question is waited for for 5 s
+
+
+DEBUGGED = """
+import os
+def application(environ, start_response):
+    secret = "found by the debugger"
+    if environ["PATH_INFO"] == "/tty":
+        try:
+            open("/dev/tty").readline()
+            answer = b"read"
+        except OSError as e:
+            answer = type(e).__name__.encode()
+    elif environ["PATH_INFO"] == "/break":
+        breakpoint()
+        answer = b"went on"
+    else:
+        answer = input("what? ").encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
+"""
+
+
+class Terminal:
+    """girin on a terminal that a user types on."""
+
+    def __init__(self, folder, *options: str) -> None:
+        (folder / "app.py").write_text(DEBUGGED)
+        self.port, self.written = servers.free_port(), b""
+        command = [str(servers.GIRIN), "serve", "--python", sys.executable, "-b", f"127.0.0.1:{self.port}", *options, "app"]
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.execvp(command[0], command)
+        self.shows(b"Ready after")
+
+    def shows(self, text: bytes) -> None:
+        deadline = time.monotonic() + 20
+        while text not in self.written:
+            assert time.monotonic() < deadline, self.written.decode(errors="replace")
+            if select.select([self._terminal], [], [], 0.05)[0]:
+                self.written += os.read(self._terminal, 1 << 16)
+
+    def types(self, text: bytes) -> None:
+        self.written = b""
+        os.write(self._terminal, text + b"\n")
+
+    def close(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+        with contextlib.suppress(OSError):
+            while os.read(self._terminal, 1 << 16):
+                pass
+        assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == 0
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    made = []
+
+    def start(*options: str) -> Terminal:
+        made.append(Terminal(tmp_path, *options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def test_the_debugger_has_the_terminal(terminal):
+    run = terminal("--debugger", "-t", "1", "-k", "gthread", "-w", "3")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.get, run.port, "/break", timeout=30)
+        run.shows(b"(Pdb)")
+        time.sleep(1.5)  # longer than the timeout that is set aside
+        run.types(b"p secret")
+        run.shows(b"found by the debugger")
+        run.types(b"c")
+        assert answer.result().body == b"went on"
+        answer = pool.submit(client.get, run.port, "/input", timeout=30)
+        run.shows(b"what?")
+        run.types(b"an answer")
+        assert answer.result().body == b"an answer"
+
+
+@pytest.mark.parametrize("options", [("-k", "sync"), (), ("--preload",)], ids=str)
+def test_without_a_debugger_nobody_waits_for_the_terminal(terminal, options):
+    run = terminal(*options)
+    began = time.monotonic()
+    assert client.get(run.port, "/tty", timeout=10).body == b"OSError"
+    assert client.get(run.port, "/input", timeout=10).status == 500
+    assert time.monotonic() - began < 5

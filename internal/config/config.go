@@ -116,6 +116,7 @@ type Config struct {
 
 	// Development.
 	Reload           bool
+	Debugger         bool
 	ReloadEngine     string
 	ReloadExtraFiles []string
 

@@ -181,7 +181,7 @@ func parseSeconds(raw any) (any, error) {
 		return nil, fmt.Errorf("%s is negative", quote(raw))
 	}
 	if s > math.MaxInt32 {
-		return nil, fmt.Errorf("%s is too large", quote(raw))
+		return nil, fmt.Errorf("%s is too large; 0 is no limit", quote(raw))
 	}
 	return time.Duration(math.Round(s * float64(time.Second))), nil
 }
@@ -212,6 +212,9 @@ func (o *Option) parseChoice(raw any) (any, error) {
 		if text == c {
 			return c, nil
 		}
+	}
+	if o.Else != "" {
+		return o.Else, nil
 	}
 	return nil, fmt.Errorf("%s is not one of %s", quote(raw), strings.Join(o.Choices, ", "))
 }

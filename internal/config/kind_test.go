@@ -46,7 +46,7 @@ func TestParse(t *testing.T) {
 		{Option{Kind: Seconds}, "0", time.Duration(0)},
 		{Option{Kind: Seconds}, "soon", "!'soon' is not a number of seconds"},
 		{Option{Kind: Seconds}, "NaN", "!'NaN' is not a number of seconds"},
-		{Option{Kind: Seconds}, "Inf", "!'Inf' is too large"},
+		{Option{Kind: Seconds}, "Inf", "!'Inf' is too large; 0 is no limit"},
 		{Option{Kind: Seconds}, "-1", "!'-1' is negative"},
 		{Option{Kind: Bool}, true, true},
 		{Option{Kind: Bool}, "False", false},

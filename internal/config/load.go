@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 )
 
 const (
@@ -158,6 +159,7 @@ func (l *loader) resolve(app string) (*Config, []Warning, error) {
 		resolved["wsgi_app"] = setting{value: app, source: fromCommandLine}
 	}
 	chooseDefaults(resolved)
+	l.debug(resolved)
 	if len(l.errs) > 0 {
 		return nil, nil, errors.Join(l.errs...)
 	}
@@ -182,6 +184,10 @@ func (l *loader) last(o *Option) setting {
 			continue
 		}
 		s = setting{value: v, source: layer.from(o), name: layer.name(o), args: layer.args, stand: layer.source == ""}
+		if text := python(raw); o.Else != "" && v == o.Else && !strings.EqualFold(strings.TrimSpace(text), o.Else) {
+			known := strings.Join(o.Choices, ", ")
+			l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "counts as " + o.Else + ": " + quote(text) + " is not one of " + known})
+		}
 	}
 	return s
 }
@@ -219,6 +225,23 @@ func chooseDefaults(resolved map[string]setting) {
 		}
 	}
 	resolved["worker_class"] = setting{value: "auto", source: fromDefault}
+}
+
+// debug makes the server one that a debugger can be used in, if it was asked for.
+func (l *loader) debug(resolved map[string]setting) {
+	s := resolved["debugger"]
+	if s.value != true {
+		return
+	}
+	if resolved["daemon"].value == true {
+		err := errors.New("a server in the background has no terminal (daemon is set)")
+		l.errs = append(l.errs, &Error{Name: s.name, Source: s.source, Usage: s.args, Err: err})
+	}
+	for key, value := range map[string]any{
+		"workers": int64(1), "worker_class": "sync", "threads": int64(1), "timeout": time.Duration(0), "preload_app": false,
+	} {
+		resolved[key] = setting{value: value, source: s.source, name: s.name, args: s.args}
+	}
 }
 
 // warnUnknown tells of names in the configuration file that look like mistyped settings. Others

@@ -12,6 +12,7 @@ type Option struct {
 	Meta          string // what help calls the value
 	Choices       []string
 	Synonyms      map[string]string // of Choices
+	Else          string            // what any other value of Choices counts as, with a warning; "": it is an error
 	OptionalValue string            // what the flag means without a value; "" if it needs one
 	Default       any               // in the form that Kind.parse returns; nil is None
 	Env           string            // environment variable that stands in for the default

@@ -1,4 +1,4 @@
-// Package proc runs child processes: it starts one in a process group of its
+// Package proc runs child processes: it starts one in a session of its
 // own that dies with the master, signals it, stops it with grace, and tells
 // when and how it ended. It knows nothing of workers.
 package proc
@@ -22,6 +22,7 @@ type Spec struct {
 	Env   []string
 	Dir   string
 	Files []*os.File // become descriptors 3, 4, ...
+	In    *os.File   // standard input, the terminal's with it; nil: there is none
 	Out   *os.File   // standard output; nil: the master's
 	Err   *os.File   // standard error; nil: the master's
 	User  *syscall.Credential
@@ -117,13 +118,16 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir, cmd.ExtraFiles = spec.Env, spec.Dir, spec.Files
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if spec.In != nil {
+		cmd.Stdin = spec.In
+	}
 	if spec.Out != nil {
 		cmd.Stdout = spec.Out
 	}
 	if spec.Err != nil {
 		cmd.Stderr = spec.Err
 	}
-	if err := s.start(cmd, spec.User); err != nil {
+	if err := s.start(cmd, attributes(spec.User, spec.In != nil)); err != nil {
 		return nil, err
 	}
 	return s.follow(cmd.Process), nil
@@ -131,7 +135,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 
 // Run runs a command to its end. It dies with this process, as all children do.
 func (s *Starter) Run(cmd *exec.Cmd) error {
-	if err := s.start(cmd, nil); err != nil {
+	if err := s.start(cmd, attributes(nil, false)); err != nil {
 		return err
 	}
 	defer s.children.forget(cmd.Process.Pid)
@@ -139,8 +143,8 @@ func (s *Starter) Run(cmd *exec.Cmd) error {
 }
 
 // start starts a command and knows it from then on.
-func (s *Starter) start(cmd *exec.Cmd, user *syscall.Credential) (err error) {
-	cmd.SysProcAttr = attributes(user)
+func (s *Starter) start(cmd *exec.Cmd, attributes *syscall.SysProcAttr) (err error) {
+	cmd.SysProcAttr = attributes
 	closed := s.onThread(func() {
 		_, err = s.children.add(func() (int, error) {
 			if err := cmd.Start(); err != nil {

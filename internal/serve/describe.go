@@ -17,6 +17,9 @@ func (s *server) announce(w *worker.Worker) {
 	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
+	if s.sizes.most > 1 {
+		s.log.Infof("Up to %d processes run the application, each with its own memory: what requests share there (sessions, counters, sqlite's :memory:) needs -w 1", s.sizes.most)
+	}
 }
 
 // describe says in a line what runs.
