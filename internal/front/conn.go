@@ -301,6 +301,9 @@ func (c *conn) sendLast(status int, reason string) {
 var (
 	errBusy     = &http1.Error{Status: 503, Reason: "too many connections"}
 	errOverload = &http1.Error{Status: 503, Reason: "the server is overloaded"}
+
+	errHalfHead = &http1.Error{Status: 400, Reason: "the request head is not complete"}
+	errHalfBody = &http1.Error{Status: 400, Reason: "the request body is not complete"}
 )
 
 // linger reads on after the last response, for hangUpLocked's reason, until
@@ -320,7 +323,14 @@ const lingerBytes = 256 << 10
 // sending side still wants the answer; one that was reset does not.
 func (c *conn) gone(err error) {
 	if isEOF(err) && !c.hungUp() {
-		c.halfClosed()
+		switch c.stage.now() {
+		case stageHead:
+			c.refuse(errHalfHead)
+		case stageBody:
+			c.refuse(errHalfBody)
+		default:
+			c.halfClosed()
+		}
 		return
 	}
 	c.mu.Lock()

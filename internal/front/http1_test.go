@@ -73,7 +73,7 @@ func (c *client) wantClosed() {
 
 func (c *client) halfClose() {
 	c.t.Helper()
-	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+	if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -549,23 +549,34 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestABodyThatEndsEarly(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", "") })
-	for _, request := range []string{
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nshort",
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho",
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 99_999),
-	} {
-		c := s.connect(t)
-		c.send(request)
-		c.halfClose()
-		c.wantClosed()
+// A client that has said all it will say is told that this is no request.
+func TestARequestThatEndsEarly(t *testing.T) {
+	for name, over := range transports {
+		t.Run(name, func(t *testing.T) {
+			s := over.serve(t, func(c *appCall) { c.answer("200 OK", "") })
+			for _, request := range []string{
+				"GET / HTTP/1.1\r\nHost: x\r\n",
+				"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nshort",
+				"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+				"POST / HTTP/1.0\r\nContent-Length: 10\r\n\r\n",
+				"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho",
+				"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+				"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 99_999),
+			} {
+				c := over.connect(t, s)
+				c.send(request)
+				c.halfClose()
+				rest := strings.TrimPrefix(c.rest(), "HTTP/1.1 100 Continue\r\n\r\n")
+				if !strings.HasPrefix(rest, "HTTP/1.1 400 ") {
+					t.Errorf("%.40q, and no more, is answered %q", request, rest)
+				}
+			}
+			if begun, _ := s.app.counts(); begun != 0 {
+				t.Error("a request that is not whole reached the application")
+			}
+			waitFor(t, func() bool { return s.spool.Bytes() == 0 })
+		})
 	}
-	if begun, _ := s.app.counts(); begun != 0 {
-		t.Error("a request without its whole body reached the application")
-	}
-	waitFor(t, func() bool { return s.spool.Bytes() == 0 })
 }
 
 func TestEnviron(t *testing.T) {

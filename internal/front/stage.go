@@ -29,12 +29,6 @@ type stage struct {
 	word   atomic.Uint32 // changes<<4 | what
 	judged atomic.Uint32 // the word whose time is over; 0: none
 
-	// nudged is set when the sweeper ends a read only to have it made again.
-	// tryServe leaves the poller's edge unused when a client leaves together
-	// with its request: that is found out here, once a request takes long or
-	// none has followed it for a while.
-	nudged atomic.Bool
-
 	// Of the sweeper.
 	last   uint32
 	since  int64
@@ -77,11 +71,10 @@ func (c *conn) expireRead(word uint32) {
 	_ = c.nc.SetReadDeadline(longAgo)
 }
 
-// nudge has a read made again.
-func (c *conn) nudge() {
-	c.stage.nudged.Store(true)
-	_ = c.nc.SetReadDeadline(longAgo)
-}
+// nudge has a read made again. tryServe leaves the poller's edge unused when a
+// client leaves together with its request: that is found out so, once a request
+// takes long or none has followed it for a while.
+func (c *conn) nudge() { _ = c.nc.SetReadDeadline(longAgo) }
 
 // unlessNudged judges a read's end: unless the stage's time is over it goes on
 // reading when the sweeper has ended the read.
@@ -96,7 +89,6 @@ func (c *conn) unlessNudged(err error) error {
 // reports whether it did so because the present stage's time is over.
 func (c *conn) overdue() bool {
 	_ = c.nc.SetReadDeadline(noDeadline)
-	c.stage.nudged.Store(false)
 	judged := c.stage.judged.Swap(0)
 	return judged != 0 && judged == c.stage.word.Load()
 }

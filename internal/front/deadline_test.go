@@ -1,0 +1,285 @@
+package front
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Deadlines are tested at 1/200 of their length, and what may go on is watched
+// for a hundred times that.
+const (
+	hurry = 200
+	long  = 100
+)
+
+// starting has connections begin one by one: a handshake has 50 ms.
+var starting sync.Mutex
+
+// start starts a server in a hurry and brings a connection to it into a stage.
+func (o over) start(t *testing.T, to func(*client)) (*served, *client) {
+	starting.Lock()
+	defer starting.Unlock()
+	s := o.serve(t, patterned(t), hurried, func(c *Config) { c.MaxBody, c.HealthPath = 0, "/health" })
+	c := o.connectNarrow(t, s)
+	to(c)
+	return s, c
+}
+
+// hurried is a server whose limits are short, that for idle connections as well.
+func hurried(c *Config) { c.Hurry, c.KeepAlive = hurry, idleFor }
+
+const idleFor = 400 * time.Millisecond
+
+// stand is a client that stands still in a stage: the connection must end
+// when the stage's time is over, and not before.
+type stand struct {
+	limit time.Duration
+	want  string        // prefix of what comes before the end
+	to    func(*client) // brings the connection into the stage
+	deaf  bool          // it reads the first bytes of an answer and then none
+}
+
+func TestWhatStandsStillEndsInTime(t *testing.T) {
+	limits := newTimes(hurry)
+	post := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+	sends := func(text string) func(*client) { return func(c *client) { c.send(text) } }
+	stands := map[string]stand{
+		"new":                  {limits.head, "", sends(""), false},
+		"head":                 {limits.head, "HTTP/1.1 408 ", sends("GET / HT"), false},
+		"body":                 {limits.body, "HTTP/1.1 408 ", sends(post + "\r\n"), false},
+		"body, in chunks":      {limits.body, "HTTP/1.1 408 ", sends("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"), false},
+		"body that is awaited": {limits.body, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 ", sends(post + "Expect: 100-continue\r\n\r\n"), false},
+		"body after a request": {limits.body, "HTTP/1.1 200 OK", sends(simpleGet + post + "\r\n"), false},
+		"body, for the health": {limits.body, "HTTP/1.1 408 ", sends("POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"), false},
+		"idle":                 {idleFor, "HTTP/1.1 200 OK", sends(simpleGet), false},
+		"linger":               {limits.linger, "HTTP/1.1 400 ", sends("GET / HTTP/1.1\r\n\r\n"), false},
+		"answer":               {limits.write, "", sends("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"), true},
+		"answer to HTTP/1.0":   {limits.write, "", sends("GET /stream HTTP/1.0\r\n\r\n"), true},
+		"file":                 {limits.write, "", sends("GET /file HTTP/1.1\r\nHost: x\r\n\r\n"), true},
+	}
+	for transport, over := range transports {
+		for name, st := range stands {
+			t.Run(transport+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s, c := over.start(t, func(c *client) {
+					st.to(c)
+					if st.deaf {
+						c.readByte()
+					}
+				})
+				began := time.Now()
+				var got []byte
+				if !st.deaf {
+					_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+					got, _ = io.ReadAll(c.in)
+				}
+				waitFor(t, func() bool { return s.Conns() == 0 })
+				if took := time.Since(began); took < st.limit-20*time.Millisecond || took > 5*st.limit+2*time.Second {
+					t.Errorf("it ends after %v, the limit is %v", took, st.limit)
+				}
+				if !bytes.HasPrefix(got, []byte(st.want)) {
+					t.Errorf("got %q, want %q", got, st.want)
+				}
+			})
+		}
+	}
+	for name, hello := range map[string]string{"handshake": "", "handshake, begun": "\x16\x03\x01\x02\x00\x01"} {
+		t.Run("TLS/"+name, func(t *testing.T) {
+			t.Parallel()
+			s := transports["TLS"].serve(t, patterned(t), hurried)
+			nc := s.dial(t)
+			began := time.Now()
+			if _, err := io.WriteString(nc, hello); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, nc)
+			if took := time.Since(began); took < limits.handshake-20*time.Millisecond || took > limits.handshake+2*time.Second {
+				t.Errorf("it ends after %v, the limit is %v", took, limits.handshake)
+			}
+		})
+	}
+}
+
+// A client that moves is not ended, however slow it is, and gets what it asked
+// for. What was slow before has no part in what follows.
+func TestWhatMovesGoesOn(t *testing.T) {
+	limits := newTimes(hurry)
+	moves := map[string]func(*client){
+		"handshake, in pieces": func(c *client) { c.send(simpleGet); c.wantAnswer("a") },
+		"head": func(c *client) { // within its limit; a head's is not prolonged
+			for _, part := range []string{"GET / HT", "TP/1.1\r\nHo", "st: x\r\n", "\r\n"} {
+				time.Sleep(limits.head / 10)
+				c.send(part)
+			}
+			c.wantAnswer("a")
+		},
+		"body": func(c *client) {
+			const size = 2 << 20
+			c.send(fmt.Sprintf("POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+			c.sendSlowly(size, long*limits.body)
+			c.wantAnswer(fmt.Sprint(size))
+		},
+		"body that is awaited, in chunks": func(c *client) {
+			c.send("POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+			if line := c.readLine(); line != "HTTP/1.1 100 Continue" {
+				c.t.Fatalf("got %q", line)
+			}
+			c.readLine()
+			const size = 2 << 20
+			c.send(fmt.Sprintf("%x\r\n", size))
+			c.sendSlowly(size, long*limits.body)
+			c.send("\r\n0\r\n\r\n")
+			c.wantAnswer(fmt.Sprint(size))
+		},
+		"busy": func(c *client) {
+			c.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.wantAnswer("late")
+		},
+		"idle": func(c *client) {
+			for began := time.Now(); time.Since(began) < long*limits.head; time.Sleep(idleFor / 4) {
+				c.send(simpleGet)
+				c.wantAnswer("a")
+			}
+		},
+		"answer": func(c *client) { c.readSlowly("/stream", long*limits.write) },
+		"file":   func(c *client) { c.readSlowly("/file", long*limits.write) },
+		"requests after a drained answer": func(c *client) {
+			for _, path := range []string{"/stream/small", "/file/small"} {
+				c.readSlowly(path, 2*limits.write)
+				for began := time.Now(); time.Since(began) < 3*limits.write; time.Sleep(idleFor / 4) {
+					c.send(simpleGet)
+					c.wantAnswer("a")
+				}
+			}
+		},
+	}
+	for transport, over := range transports {
+		for name, move := range moves {
+			t.Run(transport+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				_, c := over.start(t, func(*client) {})
+				_ = c.SetDeadline(time.Now().Add(2 * long * limits.write))
+				move(c)
+			})
+		}
+	}
+}
+
+// Of what the tests of deadlines are answered with, the large is more than a
+// slow client takes while it is watched; it does not end before.
+const largeAnswer, smallAnswer = 32 << 20, 6 << 20
+
+func patterned(t *testing.T) func(*appCall) {
+	t.Helper()
+	return func(c *appCall) {
+		switch path := c.environ["PATH_INFO"]; path {
+		case "/slow":
+			time.Sleep(long * newTimes(hurry).head)
+			c.answer("200 OK", "late")
+		case "/length":
+			c.answer("200 OK", fmt.Sprint(len(c.body)))
+		case "/stream":
+			c.stream(largeAnswer)
+		case "/stream/small":
+			c.stream(smallAnswer)
+		case "/file", "/file/small":
+			size := map[string]int{"/file": largeAnswer, "/file/small": smallAnswer}[path]
+			c.file(patternFile(t, t.TempDir(), size), 0, int64(size), "Content-Length", fmt.Sprint(size))
+		default:
+			c.answer("200 OK", "a")
+		}
+	}
+}
+
+func patternFile(t *testing.T, dir string, size int) *os.File {
+	f, err := os.Create(filepath.Join(dir, "pattern"))
+	if err == nil {
+		_, err = f.Write(pattern(0, size))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return f
+}
+
+func (c *client) wantAnswer(want string) {
+	c.t.Helper()
+	if _, body := c.response("GET"); body != want {
+		c.t.Fatalf("answered %q, want %q", body, want)
+	}
+}
+
+func (c *client) readByte() {
+	c.t.Helper()
+	if _, err := c.in.ReadByte(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) readLine() string {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.TrimRight(line, "\r\n")
+}
+
+// sendSlowly sends n bytes, spread over a time.
+func (c *client) sendSlowly(n int, over time.Duration) {
+	c.t.Helper()
+	const parts = 500
+	for i := range parts {
+		if _, err := c.Write(make([]byte, n*(i+1)/parts-n*i/parts)); err != nil {
+			c.t.Fatalf("after %d of %d parts: %v", i, parts, err)
+		}
+		time.Sleep(over / parts)
+	}
+}
+
+// readSlowly asks for a pattern and reads it so slowly for a while; then, if it
+// is small, the rest as it comes.
+func (c *client) readSlowly(path string, during time.Duration) {
+	c.t.Helper()
+	c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body := res.Body
+	at := 0
+	buf := make([]byte, 8<<10)
+	read := func() error {
+		n, err := io.ReadFull(body, buf)
+		for i := 0; i+8 <= n; i += 8 {
+			if got := binary.BigEndian.Uint64(buf[i:]); got != uint64(at+i) {
+				c.t.Fatalf("at %d of %s there is what belongs to %d", at+i, path, got)
+			}
+		}
+		at += n
+		return err
+	}
+	for began := time.Now(); time.Since(began) < during; time.Sleep(20 * time.Millisecond) {
+		if err := read(); err != nil {
+			c.t.Fatalf("%s ends at %d, after %v: %v", path, at, time.Since(began), err)
+		}
+	}
+	if !strings.HasSuffix(path, "small") {
+		return
+	}
+	for err := error(nil); err == nil; {
+		err = read()
+	}
+	if at != smallAnswer {
+		c.t.Fatalf("%d bytes of %d", at, smallAnswer)
+	}
+}

@@ -1,0 +1,98 @@
+package front
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/binary"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// over is a way to reach a front: what holds for answers and deadlines is
+// tested on each.
+type over struct{ tls bool }
+
+var transports = map[string]over{"clear": {}, "TLS": {true}}
+
+func (o over) serve(t *testing.T, run func(*appCall), change ...func(*Config)) *served {
+	t.Helper()
+	if o.tls {
+		change = append([]func(*Config){newAuthority(t).files(t).secure(t)}, change...)
+	}
+	return serveApp(t, run, change...)
+}
+
+// connect connects a client that gives up after a while.
+func (o over) connect(t *testing.T, s *served) *client {
+	t.Helper()
+	c := o.on(t, s.dial(t))
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// connectNarrow connects a client whose kernel takes little before it reads.
+func (o over) connectNarrow(t *testing.T, s *served) *client {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10)
+		})
+	}}
+	nc, err := d.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	c := o.on(t, nc)
+	if tc, ok := c.Conn.(*tls.Conn); ok {
+		if err := tc.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (o over) on(t *testing.T, nc net.Conn) *client {
+	if o.tls {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	}
+	return &client{t, nc, bufio.NewReaderSize(nc, 16)}
+}
+
+// pattern is what an answer has at an offset, which is a multiple of 8: no part
+// of it can stand for another.
+func pattern(offset, n int) []byte {
+	b := make([]byte, 0, n)
+	for ; len(b) < n; offset += 8 {
+		b = binary.BigEndian.AppendUint64(b, uint64(offset))
+	}
+	return b
+}
+
+// stream gives an answer of n bytes of the pattern, as fast as its client
+// allows. It reports false if the client has left.
+func (c *appCall) stream(n int) bool {
+	const step = 32 << 10
+	c.start("200 OK")
+	credit := 256 << 10
+	for at := 0; at < n; at += step {
+		for credit < step {
+			more := <-c.granted
+			if more == wire.Cancelled {
+				c.fail()
+				return false
+			}
+			credit += int(more)
+		}
+		credit -= step
+		c.block(pattern(at, step))
+	}
+	c.end()
+	return true
+}
