@@ -86,7 +86,14 @@ func (a *app) Grant(id uint64, n uint32) {
 	a.mu.Lock()
 	c := a.running[id]
 	a.mu.Unlock()
-	if c != nil {
+	switch {
+	case c == nil:
+	case n == wire.Cancelled: // which is said again for each part that comes after it
+		select {
+		case c.granted <- n:
+		default:
+		}
+	default:
 		c.granted <- n
 	}
 }

@@ -21,80 +21,81 @@ import (
 // A client that reads nothing gets no more buffered than the window; credit
 // is granted as it reads, and all of it arrives.
 func TestASlowReaderIsGivenCreditAsItReads(t *testing.T) {
-	const window, blocks, size = 256 << 10, 400, 32 << 10
-	stalled := make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK")
-		left := window
-		told := false
-		for i := range blocks {
-			for left < size {
-				if !told {
-					told = true
-					close(stalled)
+	overEach(t, func(t *testing.T, over over) {
+		const window, blocks, size = 256 << 10, 400, 32 << 10
+		stalled := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			left := window
+			told := false
+			for i := range blocks {
+				for left < size {
+					if !told {
+						told = true
+						close(stalled)
+					}
+					n := <-c.granted
+					if n == wire.Cancelled {
+						c.fail()
+						return
+					}
+					left += int(n)
 				}
-				n := <-c.granted
-				if n == wire.Cancelled {
-					c.fail()
-					return
-				}
-				left += int(n)
+				left -= size
+				c.block(bytes.Repeat([]byte{byte(i)}, size))
 			}
-			left -= size
-			c.block(bytes.Repeat([]byte{byte(i)}, size))
+			c.end()
+		})
+		c := over.connectNarrow(t, s)
+		c.send(simpleGet)
+		<-stalled
+		if n := s.queued.Load(); n > window+1000 {
+			t.Errorf("%d bytes are queued for a client that reads nothing; the window is %d", n, window)
 		}
-		c.end()
+		_, body := c.response("GET")
+		if len(body) != blocks*size {
+			t.Fatalf("%d bytes, want %d", len(body), blocks*size)
+		}
+		for i := range blocks {
+			if part := body[i*size:][:size]; part != strings.Repeat(string([]byte{byte(i)}), size) {
+				t.Fatalf("block %d is not as it was sent", i)
+			}
+		}
+		waitFor(t, func() bool { return s.queued.Load() == 0 })
 	})
-	c := s.connect(t)
-	if err := c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
-		t.Fatal(err)
-	}
-	c.send(simpleGet)
-	<-stalled
-	if n := s.queued.Load(); n > window+1000 {
-		t.Errorf("%d bytes are queued for a client that reads nothing; the window is %d", n, window)
-	}
-	_, body := c.response("GET")
-	if len(body) != blocks*size {
-		t.Fatalf("%d bytes, want %d", len(body), blocks*size)
-	}
-	for i := range blocks {
-		if part := body[i*size:][:size]; part != strings.Repeat(string([]byte{byte(i)}), size) {
-			t.Fatalf("block %d is not as it was sent", i)
-		}
-	}
-	waitFor(t, func() bool { return s.queued.Load() == 0 })
 }
 
 // What a client that leaves had not read does not count any more.
 func TestAClientThatLeavesFreesItsQueue(t *testing.T) {
-	queued := make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK")
-		sent := 0
-		for room := AnswerWindow; room >= 0; { // until the client is waited for
-			for ; sent+64<<10 <= room; sent += 64 << 10 {
-				c.block(make([]byte, 64<<10))
+	overEach(t, func(t *testing.T, over over) {
+		queued := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			sent := 0
+			for room := AnswerWindow; room >= 0; { // until the client is waited for
+				for ; sent+64<<10 <= room; sent += 64 << 10 {
+					c.block(make([]byte, 64<<10))
+				}
+				select {
+				case n := <-c.granted:
+					room += int(n)
+				case <-time.After(100 * time.Millisecond):
+					room = -1
+				}
 			}
-			select {
-			case n := <-c.granted:
-				room += int(n)
-			case <-time.After(100 * time.Millisecond):
-				room = -1
-			}
+			close(queued)
+			c.cancelled(t)
+			c.fail()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		<-queued
+		if s.queued.Load() == 0 {
+			t.Fatal("nothing is queued")
 		}
-		close(queued)
-		c.cancelled(t)
-		c.fail()
+		c.Close()
+		waitFor(t, func() bool { return s.queued.Load() == 0 && s.Conns() == 0 })
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	<-queued
-	if s.queued.Load() == 0 {
-		t.Fatal("nothing is queued")
-	}
-	c.Close()
-	waitFor(t, func() bool { return s.queued.Load() == 0 && s.Conns() == 0 })
 }
 
 func (c *appCall) file(f *os.File, offset, length int64, fields ...string) {
@@ -107,88 +108,92 @@ func (c *appCall) file(f *os.File, offset, length int64, fields ...string) {
 }
 
 func TestFiles(t *testing.T) {
-	content := bytes.Repeat([]byte("0123456789"), 300_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	size := int64(len(content))
-	tests := map[string]struct {
-		offset, length int64
-		declared       int64
-		method         string
-		status         int
-		want           []byte
-		cut            bool
-		log            string
-	}{
-		"whole":                       {0, size, size, "GET", 200, content, false, ""},
-		"a part":                      {5, 10, 10, "GET", 200, content[5:15], false, ""},
-		"nothing":                     {0, 0, 0, "GET", 200, nil, false, ""},
-		"its end":                     {size - 3, 3, 3, "GET", 200, content[size-3:], false, ""},
-		"for HEAD":                    {0, size, size, "HEAD", 200, nil, false, ""},
-		"it is shorter than declared": {0, size + 5, size + 5, "GET", 200, content, true, "its file became shorter"},
-		"more than declared":          {0, 10, 5, "GET", 500, nil, false, "Content-Length"},
-		"less than declared":          {0, 10, 15, "GET", 500, nil, false, "Content-Length"},
-		"no length is declared":       {5, 10, -1, "GET", 200, content[5:15], false, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := serveApp(t, func(c *appCall) {
-				if c.environ["PATH_INFO"] == "/last" {
-					c.answer("200 OK", "last")
-					return
+	overEach(t, func(t *testing.T, over over) {
+		content := bytes.Repeat([]byte("0123456789"), 300_000)
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		size := int64(len(content))
+		tests := map[string]struct {
+			offset, length int64
+			declared       int64
+			method         string
+			status         int
+			want           []byte
+			cut            bool
+			log            string
+		}{
+			"whole":                       {0, size, size, "GET", 200, content, false, ""},
+			"a part":                      {5, 10, 10, "GET", 200, content[5:15], false, ""},
+			"nothing":                     {0, 0, 0, "GET", 200, nil, false, ""},
+			"its end":                     {size - 3, 3, 3, "GET", 200, content[size-3:], false, ""},
+			"for HEAD":                    {0, size, size, "HEAD", 200, nil, false, ""},
+			"it is shorter than declared": {0, size + 5, size + 5, "GET", 200, content, true, "its file became shorter"},
+			"more than declared":          {0, 10, 5, "GET", 500, nil, false, "Content-Length"},
+			"less than declared":          {0, 10, 15, "GET", 500, nil, false, "Content-Length"},
+			"no length is declared":       {5, 10, -1, "GET", 200, content[5:15], false, ""},
+		}
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				s := over.serve(t, func(c *appCall) {
+					if c.environ["PATH_INFO"] == "/last" {
+						c.answer("200 OK", "last")
+						return
+					}
+					f, err := os.Open(path)
+					if err != nil {
+						t.Error(err)
+					}
+					var fields []string
+					if test.declared >= 0 {
+						fields = []string{"Content-Length", fmt.Sprint(test.declared)}
+					}
+					c.file(f, test.offset, test.length, fields...)
+				})
+				c := over.connect(t, s)
+				c.send(test.method + " / HTTP/1.1\r\nHost: x\r\n\r\n" + lastRequest)
+				if test.cut {
+					if rest := c.rest(); !strings.HasSuffix(rest, "\r\n\r\n"+string(test.want)) {
+						t.Errorf("%d bytes before the cut", len(rest))
+					}
+				} else {
+					res, body := c.response(test.method)
+					if res.StatusCode != test.status || test.status == 200 && body != string(test.want) {
+						t.Errorf("status %d, %d bytes; want %d, %d", res.StatusCode, len(body), test.status, len(test.want))
+					}
+					if _, body := c.response("GET"); body != "last" {
+						t.Errorf("the next answer is %q", body)
+					}
 				}
-				f, err := os.Open(path)
-				if err != nil {
-					t.Error(err)
+				if test.log != "" {
+					s.log.wait(t, test.log)
 				}
-				var fields []string
-				if test.declared >= 0 {
-					fields = []string{"Content-Length", fmt.Sprint(test.declared)}
-				}
-				c.file(f, test.offset, test.length, fields...)
 			})
-			c := s.connect(t)
-			c.send(test.method + " / HTTP/1.1\r\nHost: x\r\n\r\n" + lastRequest)
-			if test.cut {
-				if rest := c.rest(); !strings.HasSuffix(rest, "\r\n\r\n"+string(test.want)) {
-					t.Errorf("%d bytes before the cut", len(rest))
-				}
-			} else {
-				res, body := c.response(test.method)
-				if res.StatusCode != test.status || test.status == 200 && body != string(test.want) {
-					t.Errorf("status %d, %d bytes; want %d, %d", res.StatusCode, len(body), test.status, len(test.want))
-				}
-				if _, body := c.response("GET"); body != "last" {
-					t.Errorf("the next answer is %q", body)
-				}
-			}
-			if test.log != "" {
-				s.log.wait(t, test.log)
-			}
-		})
-	}
+		}
+	})
 }
 
 func TestAClientThatLeavesEndsItsFile(t *testing.T) {
-	s := serveApp(t, func(c *appCall) {
-		f, err := os.CreateTemp(t.TempDir(), "")
-		if err == nil {
-			err = f.Truncate(1 << 30)
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) {
+			f, err := os.CreateTemp(t.TempDir(), "")
+			if err == nil {
+				err = f.Truncate(1 << 30)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			c.file(f, 0, 1<<30, "Content-Length", fmt.Sprint(1<<30))
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		if _, err := c.in.ReadByte(); err != nil {
+			t.Fatal(err)
 		}
-		if err != nil {
-			t.Error(err)
-		}
-		c.file(f, 0, 1<<30, "Content-Length", fmt.Sprint(1<<30))
+		c.Close()
+		waitFor(t, func() bool { return s.Conns() == 0 })
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	if _, err := c.in.ReadByte(); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	waitFor(t, func() bool { return s.Conns() == 0 })
 }
 
 // pipes is a listener whose connections are pairs of net.Pipe: they work in
@@ -345,39 +350,43 @@ func TestAClientThatReadsNothingIsGivenUp(t *testing.T) {
 }
 
 func TestWithoutKeepAliveEachConnectionHasOneRequest(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", "last") }, func(c *Config) { c.KeepAlive = 0 })
-	c := s.connect(t)
-	c.send(simpleGet)
-	if got := date.ReplaceAllString(c.rest(), ""); got != lastResponse {
-		t.Errorf("got %q", got)
-	}
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) { c.answer("200 OK", "last") }, func(c *Config) { c.KeepAlive = 0 })
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		if got := date.ReplaceAllString(c.rest(), ""); got != lastResponse {
+			t.Errorf("got %q", got)
+		}
+	})
 }
 
 func TestAtTheLimitOfConnectionsTheIdleOnesGo(t *testing.T) {
-	const most = 3
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", "x") }, func(c *Config) { c.MaxConns = most })
-	var idle []*client
-	for range most {
-		c := s.connect(t)
-		c.send(simpleGet)
-		c.response("GET")
-		idle = append(idle, c)
-	}
-	waitFor(t, func() bool { return s.idle() == most })
-	s.sweep(s.cfg.Clock()) // which notes since when they are idle
-	for range 2 * most {
-		c := s.connect(t)
-		c.send(simpleGet)
-		if res, _ := c.response("GET"); res.StatusCode != 200 {
-			t.Errorf("status %d", res.StatusCode)
+	overEach(t, func(t *testing.T, over over) {
+		const most = 3
+		s := over.serve(t, func(c *appCall) { c.answer("200 OK", "x") }, func(c *Config) { c.MaxConns = most })
+		var idle []*client
+		for range most {
+			c := over.connect(t, s)
+			c.send(simpleGet)
+			c.response("GET")
+			idle = append(idle, c)
 		}
-		if n := s.Conns(); n > most {
-			t.Errorf("%d connections, the limit is %d", n, most)
+		waitFor(t, func() bool { return s.idle() == most })
+		s.sweep(s.cfg.Clock()) // which notes since when they are idle
+		for range 2 * most {
+			c := over.connect(t, s)
+			c.send(simpleGet)
+			if res, _ := c.response("GET"); res.StatusCode != 200 {
+				t.Errorf("status %d", res.StatusCode)
+			}
+			if n := s.Conns(); n > most {
+				t.Errorf("%d connections, the limit is %d", n, most)
+			}
 		}
-	}
-	for _, c := range idle {
-		c.wantClosed()
-	}
+		for _, c := range idle {
+			c.wantClosed()
+		}
+	})
 }
 
 // idle is the number of connections between requests.
@@ -393,66 +402,70 @@ func (s *served) idle() (n int) {
 }
 
 func TestShutdown(t *testing.T) {
-	release := make(chan struct{})
-	begun := make(chan struct{}, 1)
-	s := serveApp(t, func(c *appCall) {
-		if c.environ["PATH_INFO"] == "/slow" {
-			begun <- struct{}{}
-			<-release
-		}
-		c.answer("200 OK", "done")
-	})
-	idle, running, silent := s.connect(t), s.connect(t), s.connect(t)
-	idle.send(simpleGet)
-	idle.response("GET")
-	running.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-begun
-	ended := make(chan error)
-	go func() {
-		ctx, cancel := testContext(t, 10*time.Second)
-		defer cancel()
-		ended <- s.Shutdown(ctx)
-	}()
-	waitFor(t, s.Draining)
+	overEach(t, func(t *testing.T, over over) {
+		release := make(chan struct{})
+		begun := make(chan struct{}, 1)
+		s := over.serve(t, func(c *appCall) {
+			if c.environ["PATH_INFO"] == "/slow" {
+				begun <- struct{}{}
+				<-release
+			}
+			c.answer("200 OK", "done")
+		})
+		idle, running, silent := over.connect(t, s), over.connect(t, s), over.connect(t, s)
+		idle.send(simpleGet)
+		idle.response("GET")
+		running.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-begun
+		ended := make(chan error)
+		go func() {
+			ctx, cancel := testContext(t, 10*time.Second)
+			defer cancel()
+			ended <- s.Shutdown(ctx)
+		}()
+		waitFor(t, s.Draining)
 
-	// An idle connection may send one more request, and is told that it is the last.
-	idle.send(simpleGet)
-	if res, body := idle.response("GET"); !res.Close || body != "done" {
-		t.Errorf("answered %v, %q", res, body)
-	}
-	idle.wantClosed()
-	close(release)
-	if _, body := running.response("GET"); body != "done" {
-		t.Errorf("answered %q", body)
-	}
-	running.wantClosed()
-	silent.wantClosed() // within two seconds
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if nc, err := net.Dial("tcp", s.addr); err == nil {
-		nc.Close()
-		t.Error("it still listens")
-	}
+		// An idle connection may send one more request, and is told that it is the last.
+		idle.send(simpleGet)
+		if res, body := idle.response("GET"); !res.Close || body != "done" {
+			t.Errorf("answered %v, %q", res, body)
+		}
+		idle.wantClosed()
+		close(release)
+		if _, body := running.response("GET"); body != "done" {
+			t.Errorf("answered %q", body)
+		}
+		running.wantClosed()
+		silent.wantClosed() // within two seconds
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if nc, err := net.Dial("tcp", s.addr); err == nil {
+			nc.Close()
+			t.Error("it still listens")
+		}
+	})
 }
 
 func TestAForcedShutdownWaitsForNobody(t *testing.T) {
-	begun, release := make(chan struct{}), make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		begun <- struct{}{}
-		<-release
-		c.answer("200 OK", "")
+	overEach(t, func(t *testing.T, over over) {
+		begun, release := make(chan struct{}), make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			begun <- struct{}{}
+			<-release
+			c.answer("200 OK", "")
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		<-begun
+		ctx, cancel := testContext(t, 0)
+		defer cancel()
+		if err := s.Shutdown(ctx); err == nil {
+			t.Error("it says that all has ended")
+		}
+		c.wantClosed()
+		close(release)
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	<-begun
-	ctx, cancel := testContext(t, 0)
-	defer cancel()
-	if err := s.Shutdown(ctx); err == nil {
-		t.Error("it says that all has ended")
-	}
-	c.wantClosed()
-	close(release)
 }
 
 // idleLimit is what an idle connection may cost in the server, bytes.

@@ -107,95 +107,97 @@ const (
 // What the application gives and what the client gets, byte by byte but for
 // the date.
 func TestResponses(t *testing.T) {
-	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-	hello := func(c *appCall) { c.answer("200 OK", "hello", "A", "b") }
-	stream := func(c *appCall) {
-		c.start("200 OK", "A", "b")
-		c.block([]byte("one"))
-		c.block(nil)
-		c.block([]byte("three"))
-		c.end()
-	}
-	tests := map[string]struct {
-		request string
-		run     func(*appCall)
-		want    string
-		closes  bool // the connection, after it
-		log     string
-	}{
-		"whole": {get, hello, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\n\r\nhello", false, ""},
-		"whole and empty": {get, func(c *appCall) { c.answer("404 Not Found", "") },
-			"HTTP/1.1 404 Not Found\r\nServer: girin\r\nContent-Length: 0\r\n\r\n", false, ""},
-		"stream": {get, stream,
-			"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n", false, ""},
-		"stream of a declared length": {get, func(c *appCall) {
-			c.start("200 OK", "Content-Length", "6")
+	overEach(t, func(t *testing.T, over over) {
+		const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+		hello := func(c *appCall) { c.answer("200 OK", "hello", "A", "b") }
+		stream := func(c *appCall) {
+			c.start("200 OK", "A", "b")
 			c.block([]byte("one"))
-			c.block([]byte("two"))
+			c.block(nil)
+			c.block([]byte("three"))
 			c.end()
-		}, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nServer: girin\r\n\r\nonetwo", false, ""},
-		"stream whose last block is final": {get, func(c *appCall) {
-			c.start("200 OK")
-			c.frame(wire.Block, wire.Final, nil, []byte("end"))
-		}, "HTTP/1.1 200 OK\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nend\r\n0\r\n\r\n", false, ""},
-		"HEAD of a declared length": {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "5") },
-			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: girin\r\n\r\n", false, ""},
-		"HEAD of a stream": {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", stream, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\n\r\n", false, ""},
-		"204 has no body": {get, func(c *appCall) { c.answer("204 No Content", "body", "Content-Length", "4") },
-			"HTTP/1.1 204 No Content\r\nServer: girin\r\n\r\n", false, ""},
-		"304 has none either": {get, func(c *appCall) { c.answer("304 Not Modified", "body", "ETag", "x", "Content-Length", "4") },
-			"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 4\r\nServer: girin\r\n\r\n", false, ""},
-		"HTTP/1.0": {"GET / HTTP/1.0\r\n\r\n", hello,
-			"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
-		"HTTP/1.0 that would go on": {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", hello,
-			"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello", false, ""},
-		"HTTP/1.0 stream": {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", stream,
-			"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nConnection: close\r\n\r\nonethree", true, ""},
-		"the client's Connection: close": {"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", hello,
-			"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
-		"hop-by-hop fields are left out": {get, func(c *appCall) {
-			c.answer("200 OK", "x", "Connection", "close", "Transfer-Encoding", "chunked", "Keep-Alive", "1", "Upgrade", "h2c", "TE", "trailers")
-		}, "HTTP/1.1 200 OK\r\nServer: girin\r\nContent-Length: 1\r\n\r\nx", false, "sets the hop-by-hop field Transfer-Encoding"},
-		"the application's Server and order": {get, func(c *appCall) {
-			c.answer("200 OK", "x", "Set-Cookie", "a=1", "Server", "mine", "Set-Cookie", "b=2")
-		}, "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nServer: mine\r\nSet-Cookie: b=2\r\nContent-Length: 1\r\n\r\nx", false, ""},
-		"early hints": {get, func(c *appCall) {
-			c.frame(wire.Early, 0, headBlock("103 Early Hints", []string{"Link", "</s>"}), nil)
-			hello(c)
-		}, "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\n\r\nhello", false, ""},
-		"HTTP/1.0 knows no early hints": {"GET / HTTP/1.0\r\n\r\n", func(c *appCall) {
-			c.frame(wire.Early, 0, headBlock("103 Early Hints", []string{"Link", "</s>"}), nil)
-			hello(c)
-		}, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
-		"longer than declared": {get, func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "2") },
-			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: girin\r\n\r\nhe", false, "longer than its Content-Length"},
-		"shorter than declared": {get, func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "9") },
-			"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nServer: girin\r\n\r\nhello", true, "shorter than its Content-Length"},
-		"a stream that fails": {get, func(c *appCall) {
-			c.start("200 OK")
-			c.block([]byte("one"))
-			c.fail()
-		}, "HTTP/1.1 200 OK\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", true, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := serveApp(t, routes(map[string]func(*appCall){
-				"/": test.run, "/last": func(c *appCall) { c.answer("200 OK", "last") },
-			}))
-			c := s.connect(t)
-			c.send(test.request)
-			if !test.closes {
-				c.send(lastRequest)
-				test.want += lastResponse
-			}
-			if got := date.ReplaceAllString(c.rest(), ""); got != test.want {
-				t.Errorf("got\n%q, want\n%q", got, test.want)
-			}
-			if test.log != "" {
-				s.log.wait(t, test.log)
-			}
-		})
-	}
+		}
+		tests := map[string]struct {
+			request string
+			run     func(*appCall)
+			want    string
+			closes  bool // the connection, after it
+			log     string
+		}{
+			"whole": {get, hello, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\n\r\nhello", false, ""},
+			"whole and empty": {get, func(c *appCall) { c.answer("404 Not Found", "") },
+				"HTTP/1.1 404 Not Found\r\nServer: girin\r\nContent-Length: 0\r\n\r\n", false, ""},
+			"stream": {get, stream,
+				"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n", false, ""},
+			"stream of a declared length": {get, func(c *appCall) {
+				c.start("200 OK", "Content-Length", "6")
+				c.block([]byte("one"))
+				c.block([]byte("two"))
+				c.end()
+			}, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nServer: girin\r\n\r\nonetwo", false, ""},
+			"stream whose last block is final": {get, func(c *appCall) {
+				c.start("200 OK")
+				c.frame(wire.Block, wire.Final, nil, []byte("end"))
+			}, "HTTP/1.1 200 OK\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nend\r\n0\r\n\r\n", false, ""},
+			"HEAD of a declared length": {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "5") },
+				"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: girin\r\n\r\n", false, ""},
+			"HEAD of a stream": {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", stream, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\n\r\n", false, ""},
+			"204 has no body": {get, func(c *appCall) { c.answer("204 No Content", "body", "Content-Length", "4") },
+				"HTTP/1.1 204 No Content\r\nServer: girin\r\n\r\n", false, ""},
+			"304 has none either": {get, func(c *appCall) { c.answer("304 Not Modified", "body", "ETag", "x", "Content-Length", "4") },
+				"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 4\r\nServer: girin\r\n\r\n", false, ""},
+			"HTTP/1.0": {"GET / HTTP/1.0\r\n\r\n", hello,
+				"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
+			"HTTP/1.0 that would go on": {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", hello,
+				"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello", false, ""},
+			"HTTP/1.0 stream": {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", stream,
+				"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nConnection: close\r\n\r\nonethree", true, ""},
+			"the client's Connection: close": {"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", hello,
+				"HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
+			"hop-by-hop fields are left out": {get, func(c *appCall) {
+				c.answer("200 OK", "x", "Connection", "close", "Transfer-Encoding", "chunked", "Keep-Alive", "1", "Upgrade", "h2c", "TE", "trailers")
+			}, "HTTP/1.1 200 OK\r\nServer: girin\r\nContent-Length: 1\r\n\r\nx", false, "sets the hop-by-hop field Transfer-Encoding"},
+			"the application's Server and order": {get, func(c *appCall) {
+				c.answer("200 OK", "x", "Set-Cookie", "a=1", "Server", "mine", "Set-Cookie", "b=2")
+			}, "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nServer: mine\r\nSet-Cookie: b=2\r\nContent-Length: 1\r\n\r\nx", false, ""},
+			"early hints": {get, func(c *appCall) {
+				c.frame(wire.Early, 0, headBlock("103 Early Hints", []string{"Link", "</s>"}), nil)
+				hello(c)
+			}, "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\n\r\nhello", false, ""},
+			"HTTP/1.0 knows no early hints": {"GET / HTTP/1.0\r\n\r\n", func(c *appCall) {
+				c.frame(wire.Early, 0, headBlock("103 Early Hints", []string{"Link", "</s>"}), nil)
+				hello(c)
+			}, "HTTP/1.1 200 OK\r\nA: b\r\nServer: girin\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", true, ""},
+			"longer than declared": {get, func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "2") },
+				"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: girin\r\n\r\nhe", false, "longer than its Content-Length"},
+			"shorter than declared": {get, func(c *appCall) { c.answer("200 OK", "hello", "Content-Length", "9") },
+				"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nServer: girin\r\n\r\nhello", true, "shorter than its Content-Length"},
+			"a stream that fails": {get, func(c *appCall) {
+				c.start("200 OK")
+				c.block([]byte("one"))
+				c.fail()
+			}, "HTTP/1.1 200 OK\r\nServer: girin\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", true, ""},
+		}
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				s := over.serve(t, routes(map[string]func(*appCall){
+					"/": test.run, "/last": func(c *appCall) { c.answer("200 OK", "last") },
+				}))
+				c := over.connect(t, s)
+				c.send(test.request)
+				if !test.closes {
+					c.send(lastRequest)
+					test.want += lastResponse
+				}
+				if got := date.ReplaceAllString(c.rest(), ""); got != test.want {
+					t.Errorf("got\n%q, want\n%q", got, test.want)
+				}
+				if test.log != "" {
+					s.log.wait(t, test.log)
+				}
+			})
+		}
+	})
 }
 
 func TestTheApplicationsDateIsKept(t *testing.T) {
@@ -209,344 +211,367 @@ func TestTheApplicationsDateIsKept(t *testing.T) {
 // A head that is no HTTP never reaches the client. The connection and the
 // scheduler go on as if nothing had been.
 func TestFaultyHeads(t *testing.T) {
-	heads := map[string][]string{
-		"no status":            {""},
-		"a status of letters":  {"OK"},
-		"an informational one": {"100 Continue"},
-		"CR in a status":       {"200 O\rK"},
-		"CRLF in a value":      {"200 OK", "A", "b\r\nInjected: yes"},
-		"LF in a value":        {"200 OK", "A", "b\nInjected: yes"},
-		"CRLF in a name":       {"200 OK", "A\r\nInjected", "yes"},
-		"a name with a space":  {"200 OK", "A ", "b"},
-		"no name":              {"200 OK", "", "b"},
-		"a length of letters":  {"200 OK", "Content-Length", "many"},
-		"a negative length":    {"200 OK", "Content-Length", "-1"},
-		"a length with a sign": {"200 OK", "Content-Length", "+1"},
-		"two lengths":          {"200 OK", "Content-Length", "1", "Content-Length", "2"},
-	}
-	for name, head := range heads {
-		for _, flags := range []wire.FrameFlags{0, wire.Final, wire.Final | wire.Whole} {
-			t.Run(fmt.Sprint(name, flags), func(t *testing.T) {
-				s := serveApp(t, routes(map[string]func(*appCall){
-					"/": func(c *appCall) {
-						c.frame(wire.Response, flags, headBlock(head[0], head[1:]), nil)
-						if flags&wire.Final == 0 {
-							c.frame(wire.Block, wire.Final, nil, []byte("rest"))
-						}
-					},
-					"/last": func(c *appCall) { c.answer("200 OK", "last") },
-				}))
-				c := s.connect(t)
-				c.send(simpleGet)
-				res, body := c.response("GET")
-				if res.StatusCode != 500 || res.Header.Get("Injected") != "" || strings.Contains(body, "Injected") {
-					t.Errorf("answered %v, %q", res, body)
-				}
-				s.log.wait(t, "application error in GET /")
-				if !res.Close {
-					c.send(lastRequest)
-					if got := date.ReplaceAllString(c.rest(), ""); got != lastResponse {
-						t.Errorf("the next request gets %q", got)
-					}
-				}
-				c.Close()
-				waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
-			})
+	overEach(t, func(t *testing.T, over over) {
+		heads := map[string][]string{
+			"no status":            {""},
+			"a status of letters":  {"OK"},
+			"an informational one": {"100 Continue"},
+			"CR in a status":       {"200 O\rK"},
+			"CRLF in a value":      {"200 OK", "A", "b\r\nInjected: yes"},
+			"LF in a value":        {"200 OK", "A", "b\nInjected: yes"},
+			"CRLF in a name":       {"200 OK", "A\r\nInjected", "yes"},
+			"a name with a space":  {"200 OK", "A ", "b"},
+			"no name":              {"200 OK", "", "b"},
+			"a length of letters":  {"200 OK", "Content-Length", "many"},
+			"a negative length":    {"200 OK", "Content-Length", "-1"},
+			"a length with a sign": {"200 OK", "Content-Length", "+1"},
+			"two lengths":          {"200 OK", "Content-Length", "1", "Content-Length", "2"},
 		}
-	}
+		for name, head := range heads {
+			for _, flags := range []wire.FrameFlags{0, wire.Final, wire.Final | wire.Whole} {
+				t.Run(fmt.Sprint(name, flags), func(t *testing.T) {
+					s := over.serve(t, routes(map[string]func(*appCall){
+						"/": func(c *appCall) {
+							c.frame(wire.Response, flags, headBlock(head[0], head[1:]), nil)
+							if flags&wire.Final == 0 {
+								c.frame(wire.Block, wire.Final, nil, []byte("rest"))
+							}
+						},
+						"/last": func(c *appCall) { c.answer("200 OK", "last") },
+					}))
+					c := over.connect(t, s)
+					c.send(simpleGet)
+					res, body := c.response("GET")
+					if res.StatusCode != 500 || res.Header.Get("Injected") != "" || strings.Contains(body, "Injected") {
+						t.Errorf("answered %v, %q", res, body)
+					}
+					s.log.wait(t, "application error in GET /")
+					if !res.Close {
+						c.send(lastRequest)
+						if got := date.ReplaceAllString(c.rest(), ""); got != lastResponse {
+							t.Errorf("the next request gets %q", got)
+						}
+					}
+					c.Close()
+					waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
+				})
+			}
+		}
+	})
 }
 
 // The thread that gave a faulty head goes on for a while. Its connection must
 // not be given another request meanwhile: a call is one request at a time.
 func TestAFaultyHeadOfAStreamEndsTheConnection(t *testing.T) {
-	release := make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK", "A", "b\r\nc")
-		<-release
-		c.end()
+	overEach(t, func(t *testing.T, over over) {
+		release := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK", "A", "b\r\nc")
+			<-release
+			c.end()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		if res, _ := c.response("GET"); res.StatusCode != 500 || !res.Close {
+			t.Errorf("answered %v", res)
+		}
+		c.halfClose()
+		c.wantClosed()
+		close(release)
+		waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	if res, _ := c.response("GET"); res.StatusCode != 500 || !res.Close {
-		t.Errorf("answered %v", res)
-	}
-	c.halfClose()
-	c.wantClosed()
-	close(release)
-	waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 }
 
 func TestHeadsThatLieAboutTheirFields(t *testing.T) {
-	for _, fields := range []uint16{0, 2, 1000} {
-		s := serveApp(t, func(c *appCall) {
-			head := headBlock("200 OK", []string{"A", "b"})
-			_ = c.app.queue.Frame(c.app, &wire.Frame{
-				ID: c.id, Kind: wire.Response, Flags: wire.Final | wire.Whole, Head: uint32(len(head)), Fields: fields,
-			}, head, nil)
-		})
-		if res, _ := roundTrip(t, s.dial(t), simpleGet); res.StatusCode != 500 {
-			t.Errorf("%d fields: status %d", fields, res.StatusCode)
+	overEach(t, func(t *testing.T, over over) {
+		for _, fields := range []uint16{0, 2, 1000} {
+			s := over.serve(t, func(c *appCall) {
+				head := headBlock("200 OK", []string{"A", "b"})
+				_ = c.app.queue.Frame(c.app, &wire.Frame{
+					ID: c.id, Kind: wire.Response, Flags: wire.Final | wire.Whole, Head: uint32(len(head)), Fields: fields,
+				}, head, nil)
+			})
+			if res, _ := roundTrip(t, over.connect(t, s), simpleGet); res.StatusCode != 500 {
+				t.Errorf("%d fields: status %d", fields, res.StatusCode)
+			}
 		}
-	}
+	})
 }
 
 func TestAFailureBeforeTheHeadKeepsTheConnection(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.fail() })
-	c := s.connect(t)
-	for range 3 {
-		c.send(simpleGet)
-		if res, _ := c.response("GET"); res.StatusCode != 500 || res.Close {
-			t.Errorf("answered %v", res)
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) { c.fail() })
+		c := over.connect(t, s)
+		for range 3 {
+			c.send(simpleGet)
+			if res, _ := c.response("GET"); res.StatusCode != 500 || res.Close {
+				t.Errorf("answered %v", res)
+			}
 		}
-	}
+	})
 }
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	release := make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		if c.environ["PATH_INFO"] == "/slow" {
-			<-release
+	overEach(t, func(t *testing.T, over over) {
+		release := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			if c.environ["PATH_INFO"] == "/slow" {
+				<-release
+			}
+			c.answer("200 OK", c.environ["PATH_INFO"])
+		})
+		c := over.connect(t, s)
+		paths := []string{"/slow", "/quick", "/slow", "/quick", "/last"}
+		for _, path := range paths {
+			c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
 		}
-		c.answer("200 OK", c.environ["PATH_INFO"])
+		close(release)
+		for _, path := range paths {
+			if _, body := c.response("GET"); body != path {
+				t.Errorf("the answer is for %s, want %s", body, path)
+			}
+		}
+		if _, most := s.app.counts(); most != 1 {
+			t.Errorf("%d requests of one connection ran at once", most)
+		}
 	})
-	c := s.connect(t)
-	paths := []string{"/slow", "/quick", "/slow", "/quick", "/last"}
-	for _, path := range paths {
-		c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
-	}
-	close(release)
-	for _, path := range paths {
-		if _, body := c.response("GET"); body != path {
-			t.Errorf("the answer is for %s, want %s", body, path)
-		}
-	}
-	if _, most := s.app.counts(); most != 1 {
-		t.Errorf("%d requests of one connection ran at once", most)
-	}
 }
 
 // Heads and bodies in any pieces, pipelined.
 func TestRequestsInPieces(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", c.environ["PATH_INFO"]+string(c.body)) })
-	one := "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" +
-		"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n" +
-		"GET /c HTTP/1.1\r\nHost: x\r\n\r\n"
-	c := s.connect(t)
-	for at := 0; at < len(one); at += 3 {
-		c.send(one[:at])
-		c.send(one[at:])
-		for _, want := range []string{"/aabc", "/bdef", "/c"} {
-			if _, body := c.response("GET"); body != want {
-				t.Fatalf("cut at %d: answered %q, want %q", at, body, want)
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) { c.answer("200 OK", c.environ["PATH_INFO"]+string(c.body)) })
+		one := "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" +
+			"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n" +
+			"GET /c HTTP/1.1\r\nHost: x\r\n\r\n"
+		c := over.connect(t, s)
+		for at := 0; at < len(one); at += 3 {
+			c.send(one[:at])
+			c.send(one[at:])
+			for _, want := range []string{"/aabc", "/bdef", "/c"} {
+				if _, body := c.response("GET"); body != want {
+					t.Fatalf("cut at %d: answered %q, want %q", at, body, want)
+				}
 			}
 		}
-	}
-	for i := range len(one) {
-		c.send(one[i : i+1])
-	}
-	for _, want := range []string{"/aabc", "/bdef", "/c"} {
-		if _, body := c.response("GET"); body != want {
-			t.Fatalf("byte by byte: answered %q, want %q", body, want)
+		for i := range len(one) {
+			c.send(one[i : i+1])
 		}
-	}
+		for _, want := range []string{"/aabc", "/bdef", "/c"} {
+			if _, body := c.response("GET"); body != want {
+				t.Fatalf("byte by byte: answered %q, want %q", body, want)
+			}
+		}
+	})
 }
 
 func TestContinue(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", string(c.body)) })
-	const head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
-	t.Run("goes out before the body", func(t *testing.T) {
-		c := s.connect(t)
-		for range 2 {
-			c.send(head + "Content-Length: 4\r\n\r\n")
-			line, err := c.in.ReadString('\n')
-			if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-				t.Fatalf("got %q, %v", line, err)
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) { c.answer("200 OK", string(c.body)) })
+		const head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+		t.Run("goes out before the body", func(t *testing.T) {
+			c := over.connect(t, s)
+			for range 2 {
+				c.send(head + "Content-Length: 4\r\n\r\n")
+				line, err := c.in.ReadString('\n')
+				if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+					t.Fatalf("got %q, %v", line, err)
+				}
+				if line, _ = c.in.ReadString('\n'); line != "\r\n" {
+					t.Fatalf("got %q", line)
+				}
+				c.send("body")
+				if res, body := c.response("POST"); res.StatusCode != 200 || body != "body" {
+					t.Errorf("got %d %q", res.StatusCode, body)
+				}
 			}
-			if line, _ = c.in.ReadString('\n'); line != "\r\n" {
-				t.Fatalf("got %q", line)
-			}
-			c.send("body")
+		})
+		t.Run("is left out if the body is there", func(t *testing.T) {
+			c := over.connect(t, s)
+			c.send(head + "Content-Length: 4\r\n\r\nbody")
 			if res, body := c.response("POST"); res.StatusCode != 200 || body != "body" {
 				t.Errorf("got %d %q", res.StatusCode, body)
 			}
-		}
-	})
-	t.Run("is left out if the body is there", func(t *testing.T) {
-		c := s.connect(t)
-		c.send(head + "Content-Length: 4\r\n\r\nbody")
-		if res, body := c.response("POST"); res.StatusCode != 200 || body != "body" {
-			t.Errorf("got %d %q", res.StatusCode, body)
-		}
-	})
-	t.Run("is not sent for a body that is refused", func(t *testing.T) {
-		c := s.connect(t)
-		c.send(head + "Content-Length: 2000000\r\n\r\n")
-		if res, _ := c.response("POST"); res.StatusCode != 413 {
-			t.Errorf("got %d", res.StatusCode)
-		}
-	})
-	t.Run("another expectation", func(t *testing.T) {
-		c := s.connect(t)
-		c.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: a-miracle\r\nContent-Length: 4\r\n\r\n")
-		if res, _ := c.response("POST"); res.StatusCode != 417 {
-			t.Errorf("got %d", res.StatusCode)
-		}
+		})
+		t.Run("is not sent for a body that is refused", func(t *testing.T) {
+			c := over.connect(t, s)
+			c.send(head + "Content-Length: 2000000\r\n\r\n")
+			if res, _ := c.response("POST"); res.StatusCode != 413 {
+				t.Errorf("got %d", res.StatusCode)
+			}
+		})
+		t.Run("another expectation", func(t *testing.T) {
+			c := over.connect(t, s)
+			c.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: a-miracle\r\nContent-Length: 4\r\n\r\n")
+			if res, _ := c.response("POST"); res.StatusCode != 417 {
+				t.Errorf("got %d", res.StatusCode)
+			}
+		})
 	})
 }
 
 // A client that is still sending must see why it is refused: closing at once
 // would reset the connection and take the answer with it.
 func TestARefusalReachesAClientThatIsStillSending(t *testing.T) {
-	tests := map[string]struct {
-		request string
-		status  int
-	}{
-		"bad request":       {"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
-		"declared too long": {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", 413},
-		"a long target":     {"GET /" + strings.Repeat("a", 5000) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
-		"an expectation":    {"POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\nContent-Length: 10\r\n\r\n", 417},
-		"a long field":      {"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 10000) + "\r\n\r\n", 431},
-		"many fields":       {"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", 200) + "\r\n", 431},
-		"an unknown coding": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501},
-		"a strange version": {"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505},
-		"a bad chunk":       {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
-		"chunks too long": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
-			strings.Repeat("10000\r\n"+strings.Repeat("x", 1<<16)+"\r\n", 17), 413},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := serveApp(t, func(c *appCall) { c.answer("200 OK", "") })
-			c := s.connect(t)
-			c.send(test.request)
-			for range 10 { // less than what the server discards
-				if _, err := io.WriteString(c, strings.Repeat("x", 10<<10)); err != nil {
-					t.Fatal(err)
+	overEach(t, func(t *testing.T, over over) {
+		tests := map[string]struct {
+			request string
+			status  int
+		}{
+			"bad request":       {"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
+			"declared too long": {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", 413},
+			"a long target":     {"GET /" + strings.Repeat("a", 5000) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
+			"an expectation":    {"POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\nContent-Length: 10\r\n\r\n", 417},
+			"a long field":      {"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 10000) + "\r\n\r\n", 431},
+			"many fields":       {"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", 200) + "\r\n", 431},
+			"an unknown coding": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501},
+			"a strange version": {"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505},
+			"a bad chunk":       {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+			"chunks too long": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+				strings.Repeat("10000\r\n"+strings.Repeat("x", 1<<16)+"\r\n", 17), 413},
+		}
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				s := over.serve(t, func(c *appCall) { c.answer("200 OK", "") })
+				c := over.connect(t, s)
+				c.send(test.request)
+				for range 10 { // less than what the server discards
+					if _, err := io.WriteString(c, strings.Repeat("x", 10<<10)); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			res, _ := c.response("GET")
-			if res.StatusCode != test.status || !res.Close {
-				t.Errorf("status %d, close %v; want %d", res.StatusCode, res.Close, test.status)
-			}
-			c.halfClose()
-			c.wantClosed()
-			if begun, _ := s.app.counts(); begun != 0 {
-				t.Error("it reached the application")
-			}
-		})
-	}
+				res, _ := c.response("GET")
+				if res.StatusCode != test.status || !res.Close {
+					t.Errorf("status %d, close %v; want %d", res.StatusCode, res.Close, test.status)
+				}
+				c.halfClose()
+				c.wantClosed()
+				if begun, _ := s.app.counts(); begun != 0 {
+					t.Error("it reached the application")
+				}
+			})
+		}
+	})
 }
 
 func TestAClientThatSendsForEverIsCutOff(t *testing.T) {
-	s := serveApp(t, func(c *appCall) { c.answer("200 OK", "") })
-	c := s.connect(t)
-	c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
-	var err error
-	sent := 0
-	for err == nil && sent < 64<<20 {
-		var n int
-		n, err = c.Write(make([]byte, 64<<10))
-		sent += n
-	}
-	if err == nil {
-		t.Errorf("it takes %d bytes of a body that it has refused", sent)
-	}
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) { c.answer("200 OK", "") })
+		c := over.connect(t, s)
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+		var err error
+		sent := 0
+		for err == nil && sent < 64<<20 {
+			var n int
+			n, err = c.Write(make([]byte, 64<<10))
+			sent += n
+		}
+		if err == nil {
+			t.Errorf("it takes %d bytes of a body that it has refused", sent)
+		}
+	})
 }
 
 func TestAHalfClosedConnectionGetsItsAnswer(t *testing.T) {
-	release := make(chan struct{})
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK")
-		<-release
-		c.block([]byte("late"))
-		c.end()
+	overEach(t, func(t *testing.T, over over) {
+		release := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			<-release
+			c.block([]byte("late"))
+			c.end()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		c.halfClose()
+		if line, err := c.in.ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
+			t.Fatalf("got %q, %v", line, err)
+		}
+		close(release)
+		if rest := c.rest(); !strings.HasSuffix(rest, "4\r\nlate\r\n0\r\n\r\n") {
+			t.Errorf("got %q", rest)
+		}
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	c.halfClose()
-	if line, err := c.in.ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
-		t.Fatalf("got %q, %v", line, err)
-	}
-	close(release)
-	if rest := c.rest(); !strings.HasSuffix(rest, "4\r\nlate\r\n0\r\n\r\n") {
-		t.Errorf("got %q", rest)
-	}
 }
 
 func TestAResetCancels(t *testing.T) {
-	begun := make(chan *appCall)
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK")
-		begun <- c
-		c.cancelled(t)
-		c.fail()
+	overEach(t, func(t *testing.T, over over) {
+		begun := make(chan *appCall)
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			begun <- c
+			c.cancelled(t)
+			c.fail()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		<-begun
+		c.reset()
+		waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	<-begun
-	if err := c.Conn.(*net.TCPConn).SetLinger(0); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 }
 
 // A streamed answer to a client that has gone is cancelled at its next block.
 func TestAClientThatLeavesCancelsTheStream(t *testing.T) {
-	s := serveApp(t, func(c *appCall) {
-		c.start("200 OK")
-		sent := make(chan struct{})
-		go func() {
-			defer close(sent)
-			for range 1000 {
-				c.block(make([]byte, 1000))
-			}
-		}()
-		c.cancelled(t)
-		<-sent
-		c.fail()
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for range 1000 {
+					c.block(make([]byte, 1000))
+				}
+			}()
+			c.cancelled(t)
+			<-sent
+			c.fail()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		if _, err := c.in.ReadByte(); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 	})
-	c := s.connect(t)
-	c.send(simpleGet)
-	if _, err := c.in.ReadByte(); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
 }
 
 func TestBodies(t *testing.T) {
-	s := serveApp(t, func(c *appCall) {
-		c.answer("200 OK", string(c.body), "X-Length", c.environ["CONTENT_LENGTH"], "X-Coding", c.environ["HTTP_TRANSFER_ENCODING"])
-	})
-	for _, n := range []int{0, 1, 3000, 3900, 4000, 4096, 4097, 64<<10 - 1, 64 << 10, 64<<10 + 1, 300_000, 1 << 20} {
-		body := bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n]
-		for _, chunk := range []int{0, 1000, 70_000} { // 0: a declared length
-			t.Run(fmt.Sprint(n, " bytes in chunks of ", chunk), func(t *testing.T) {
-				c := s.connect(t)
-				request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", n, body)
-				if chunk > 0 {
-					request = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-					for rest := body; len(rest) > 0; {
-						k := min(chunk, len(rest))
-						request += fmt.Sprintf("%x\r\n%s\r\n", k, rest[:k])
-						rest = rest[k:]
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, func(c *appCall) {
+			c.answer("200 OK", string(c.body), "X-Length", c.environ["CONTENT_LENGTH"], "X-Coding", c.environ["HTTP_TRANSFER_ENCODING"])
+		})
+		for _, n := range []int{0, 1, 3000, 3900, 4000, 4096, 4097, 64<<10 - 1, 64 << 10, 64<<10 + 1, 300_000, 1 << 20} {
+			body := bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n]
+			for _, chunk := range []int{0, 1000, 70_000} { // 0: a declared length
+				t.Run(fmt.Sprint(n, " bytes in chunks of ", chunk), func(t *testing.T) {
+					c := over.connect(t, s)
+					request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", n, body)
+					if chunk > 0 {
+						request = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+						for rest := body; len(rest) > 0; {
+							k := min(chunk, len(rest))
+							request += fmt.Sprintf("%x\r\n%s\r\n", k, rest[:k])
+							rest = rest[k:]
+						}
+						request += "0\r\n\r\n"
 					}
-					request += "0\r\n\r\n"
-				}
-				go io.WriteString(c, request+lastRequest) // the answer may come before all is sent
-				res, got := c.response("POST")
-				if res.StatusCode != 200 || got != string(body) {
-					t.Fatalf("status %d, %d bytes, want %d", res.StatusCode, len(got), n)
-				}
-				if res.Header.Get("X-Length") != strconv.Itoa(n) || res.Header.Get("X-Coding") != "" {
-					t.Errorf("CONTENT_LENGTH %q, coding %q", res.Header.Get("X-Length"), res.Header.Get("X-Coding"))
-				}
-				c.response("GET")
-				c.wantClosed()
-				waitFor(t, func() bool { return s.spool.Bytes() == 0 })
-			})
+					go io.WriteString(c, request+lastRequest) // the answer may come before all is sent
+					res, got := c.response("POST")
+					if res.StatusCode != 200 || got != string(body) {
+						t.Fatalf("status %d, %d bytes, want %d", res.StatusCode, len(got), n)
+					}
+					if res.Header.Get("X-Length") != strconv.Itoa(n) || res.Header.Get("X-Coding") != "" {
+						t.Errorf("CONTENT_LENGTH %q, coding %q", res.Header.Get("X-Length"), res.Header.Get("X-Coding"))
+					}
+					c.response("GET")
+					c.wantClosed()
+					waitFor(t, func() bool { return s.spool.Bytes() == 0 })
+				})
+			}
 		}
-	}
+	})
 }
 
 // A client that has said all it will say is told that this is no request.
@@ -659,37 +684,39 @@ func TestTheMountPointIsCutFromThePath(t *testing.T) {
 }
 
 func TestHealthAndOverloadAreAnsweredWithoutTheApplication(t *testing.T) {
-	var ready atomic.Bool
-	release := make(chan struct{})
-	s := serveApp(t, func(c *appCall) { <-release; c.answer("200 OK", "") }, func(c *Config) {
-		c.HealthPath, c.Ready = "/healthz", ready.Load
+	overEach(t, func(t *testing.T, over over) {
+		var ready atomic.Bool
+		release := make(chan struct{})
+		s := over.serve(t, func(c *appCall) { <-release; c.answer("200 OK", "") }, func(c *Config) {
+			c.HealthPath, c.Ready = "/healthz", ready.Load
+		})
+		s.app.queue.Detach(s.app) // so that only the queue's own places are left
+		var waiting []*client
+		for !s.app.queue.Full() {
+			c := over.connect(t, s)
+			c.send(simpleGet)
+			waiting = append(waiting, c)
+			waitFor(t, func() bool { return s.app.queue.InFlight() == len(waiting) })
+		}
+		c := over.connect(t, s)
+		for _, want := range []int{200, 503} {
+			ready.Store(want == 200)
+			c.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			if res, _ := c.response("GET"); res.StatusCode != want || res.Close {
+				t.Errorf("status %d, close %v; want %d", res.StatusCode, res.Close, want)
+			}
+		}
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+		if res, _ := c.response("POST"); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !res.Close {
+			t.Errorf("answered %v", res)
+		}
+		close(release)
+		for _, c := range waiting {
+			if res, _ := c.response("GET"); res.StatusCode != 200 {
+				t.Errorf("status %d", res.StatusCode)
+			}
+		}
 	})
-	s.app.queue.Detach(s.app) // so that only the queue's own places are left
-	var waiting []*client
-	for !s.app.queue.Full() {
-		c := s.connect(t)
-		c.send(simpleGet)
-		waiting = append(waiting, c)
-		waitFor(t, func() bool { return s.app.queue.InFlight() == len(waiting) })
-	}
-	c := s.connect(t)
-	for _, want := range []int{200, 503} {
-		ready.Store(want == 200)
-		c.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-		if res, _ := c.response("GET"); res.StatusCode != want || res.Close {
-			t.Errorf("status %d, close %v; want %d", res.StatusCode, res.Close, want)
-		}
-	}
-	c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
-	if res, _ := c.response("POST"); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !res.Close {
-		t.Errorf("answered %v", res)
-	}
-	close(release)
-	for _, c := range waiting {
-		if res, _ := c.response("GET"); res.StatusCode != 200 {
-			t.Errorf("status %d", res.StatusCode)
-		}
-	}
 }
 
 // waitFor waits until something holds that gives no signal.

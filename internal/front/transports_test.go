@@ -18,6 +18,13 @@ type over struct{ tls bool }
 
 var transports = map[string]over{"clear": {}, "TLS": {true}}
 
+// overEach runs a test on each transport.
+func overEach(t *testing.T, f func(*testing.T, over)) {
+	for name, over := range transports {
+		t.Run(name, func(t *testing.T) { f(t, over) })
+	}
+}
+
 func (o over) serve(t *testing.T, run func(*appCall), change ...func(*Config)) *served {
 	t.Helper()
 	if o.tls {
@@ -63,6 +70,20 @@ func (o over) on(t *testing.T, nc net.Conn) *client {
 		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	}
 	return &client{t, nc, bufio.NewReaderSize(nc, 16)}
+}
+
+// socket is what the client's bytes go through.
+func (c *client) socket() *net.TCPConn {
+	if tc, ok := c.Conn.(*tls.Conn); ok {
+		return tc.NetConn().(*net.TCPConn)
+	}
+	return c.Conn.(*net.TCPConn)
+}
+
+// reset leaves at once.
+func (c *client) reset() {
+	_ = c.socket().SetLinger(0)
+	c.socket().Close()
 }
 
 // pattern is what an answer has at an offset, which is a multiple of 8: no part
