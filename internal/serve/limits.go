@@ -28,8 +28,12 @@ func (s *server) cells() int {
 	if s.tls != nil && slices.Contains(s.cfg.HTTPProtocols, "h2") || http2Options(s.cfg).Clear {
 		return wire.FlagTable - 1
 	}
-	return min(maxFiles(), wire.FlagTable-1)
+	return min(maxFiles()+sparedCells, wire.FlagTable-1)
 }
+
+// sparedCells are for requests whose connection has gone: those that lie in a lane
+// until somebody reads them, and those that a worker may still have.
+const sparedCells = 2048
 
 // bootLimit is how long a worker may take to import the application: at least
 // a minute, however short requests must be.
