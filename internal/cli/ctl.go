@@ -25,7 +25,7 @@ const ctlUsage = `Asks a running server what it does.
 usage: girin ctl status [OPTIONS]
 
 The server is found by its socket in /run/girin (root's servers), $XDG_RUNTIME_DIR/girin or
-~/.cache/girin; $GIRIN_RUNTIME_DIR names another directory.
+~/.cache/girin, or by one without a path; $GIRIN_RUNTIME_DIR names another directory.
 
 `
 
@@ -52,13 +52,10 @@ func (f ctlFlags) path(env *program.Env) (string, error) {
 		return *f.socket, nil
 	}
 	dir, err := control.Dir(env.Getenv)
-	if err != nil {
-		return "", err
+	if path, fault := control.Find(dir, *f.pid); fault == nil || err == nil {
+		return path, fault
 	}
-	if *f.pid != 0 {
-		return control.Path(dir, *f.pid), nil
-	}
-	return control.Find(dir)
+	return "", err
 }
 
 // runCtl is the ctl command.

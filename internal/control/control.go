@@ -6,6 +6,7 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"girin/internal/sched"
@@ -62,9 +64,16 @@ func Dir(getenv func(string) string) (string, error) {
 // Path is the control socket of the server with that process id.
 func Path(dir string, pid int) string { return filepath.Join(dir, strconv.Itoa(pid)+".sock") }
 
+// abstractName is the name of a control socket that could not be in dir, "" if there
+// was none: of this user's server with that process id. A path may be too long for it.
+func abstractName(dir string, pid int) string {
+	place := sha256.Sum256([]byte(dir))
+	return fmt.Sprintf("@girin/%d/%x/%d", os.Geteuid(), place[:8], pid)
+}
+
 // Server answers on a control socket.
 type Server struct {
-	path     string
+	path     string // "": it has none
 	listener net.Listener
 	http     http.Server
 	done     chan struct{} // nil before Serve
@@ -114,7 +123,9 @@ func (s *Server) Close() {
 		s.http.Close()
 		<-s.done
 	}
-	_ = os.Remove(s.path)
+	if s.path != "" {
+		_ = os.Remove(s.path)
+	}
 }
 
 // checked accepts only peers that may ask.
@@ -142,12 +153,19 @@ func (l checked) Accept() (net.Conn, error) {
 // sweep removes the sockets of servers that have ended without doing so.
 func sweep(dir string) {
 	for _, path := range sockets(dir) {
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-		} else {
+		if !answers(path) {
 			_ = os.Remove(path)
 		}
 	}
+}
+
+// answers reports whether a server listens on a socket. One that is busy does, too.
+func answers(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist)
 }
 
 func sockets(dir string) []string {
@@ -155,24 +173,47 @@ func sockets(dir string) []string {
 	return paths
 }
 
-// Find returns the control socket of the one server that runs. With several,
-// or none, it says so.
-func Find(dir string) (string, error) {
+// Find returns the control socket of the server with that process id, or for 0 of
+// the one server that runs. With several, or none, it says so. dir may be "".
+func Find(dir string, pid int) (string, error) {
+	if pid != 0 {
+		for _, name := range []string{abstractName(dir, pid), abstractName("", pid)} {
+			if answers(name) {
+				return name, nil
+			}
+		}
+		return Path(dir, pid), nil
+	}
 	var alive, pids []string
-	for _, path := range sockets(dir) {
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
+	for _, path := range append(sockets(dir), abstract(dir)...) {
+		if answers(path) {
 			alive = append(alive, path)
 			pids = append(pids, strings.TrimSuffix(filepath.Base(path), ".sock"))
 		}
 	}
 	switch len(alive) {
 	case 0:
-		return "", fmt.Errorf("no girin server of this user runs (none has a socket in %s)", dir)
+		return "", fmt.Errorf("no girin server of this user runs (none has a socket in %s, nor one without a path)", dir)
 	case 1:
 		return alive[0], nil
 	}
 	return "", fmt.Errorf("several servers run; choose one with --pid: %s", strings.Join(pids, ", "))
+}
+
+// trusted refuses an answer from somebody else's process. A path is in a directory
+// that only this user can change; a name without one anybody could have taken.
+func trusted(c *net.UnixConn, path string) error {
+	if !strings.HasPrefix(path, "@") {
+		return nil
+	}
+	uid, err := peerUID(c)
+	if err == nil && !allowed(uid, os.Geteuid()) {
+		err = fmt.Errorf("user %d has taken this name", uid)
+	}
+	if err != nil {
+		c.Close()
+	}
+	return err
 }
 
 // Get asks a server for its status.
@@ -181,7 +222,11 @@ func Get(ctx context.Context, path string) (s Status, err error) {
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
+			c, err := d.DialContext(ctx, "unix", path)
+			if err == nil {
+				err = trusted(c.(*net.UnixConn), path)
+			}
+			return c, err
 		},
 	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://girin/status", nil)

@@ -2,11 +2,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,7 +123,7 @@ func TestOthersGetNoAnswer(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Find(dir); err == nil || !strings.Contains(err.Error(), "no girin server") {
+	if _, err := Find(dir, 0); err == nil || !strings.Contains(err.Error(), "no girin server") {
 		t.Error(err)
 	}
 	// One that has ended leaves its socket behind.
@@ -131,11 +133,11 @@ func TestFind(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
-	if _, err := Find(dir); err == nil {
+	if _, err := Find(dir, 0); err == nil {
 		t.Error("a dead server was found")
 	}
 	s := serve(t, dir, Status{})
-	if path, err := Find(dir); err != nil || path != s.path {
+	if path, err := Find(dir, 0); err != nil || path != s.path {
 		t.Error(path, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "7.sock")); err == nil {
@@ -146,7 +148,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if _, err := Find(dir); err == nil || !strings.Contains(err.Error(), "--pid") || !strings.Contains(err.Error(), "8") {
+	if _, err := Find(dir, 0); err == nil || !strings.Contains(err.Error(), "--pid") || !strings.Contains(err.Error(), "8") {
 		t.Error(err)
 	}
 }
@@ -189,5 +191,50 @@ func TestCloseRemovesTheSocket(t *testing.T) {
 	}
 	if _, err := Get(context.Background(), s.path); err == nil {
 		t.Error("it still answers")
+	}
+}
+
+// A server that cannot have a directory is asked through a socket without a path.
+func TestWithoutADirectoryASocketHasNoPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "girin")
+	s, err := ListenAbstract(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Serve(func() Status { return Status{App: "abstract"} })
+	defer s.Close()
+	for _, pid := range []int{0, os.Getpid()} {
+		path, err := Find(dir, pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Get(t.Context(), path); err != nil || got.App != "abstract" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+}
+
+// A socket whose server is too busy to accept is neither removed nor passed over.
+func TestABusyServersSocketStays(t *testing.T) {
+	dir := t.TempDir()
+	path := Path(dir, 1)
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
+	sweep(dir)
+	if got, err := Find(dir, 0); err != nil || got != path {
+		t.Errorf("found %q, %v", got, err)
 	}
 }

@@ -3,9 +3,11 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,5 +82,47 @@ func TestCtlSaysWhatItNeeds(t *testing.T) {
 		if _, fault, code := ctl(t, t.TempDir(), args...); code != 2 || !strings.HasPrefix(fault, "girin "+args[0]+": ") {
 			t.Errorf("%s: exit %d, %s", name, code, fault)
 		}
+	}
+}
+
+// On a system where no directory can be had the server is found all the same.
+func TestAServerWithoutARuntimeDirectoryIsAsked(t *testing.T) {
+	const dir = "/proc/none" // where nothing can be made
+	s := start(t, options{env: []string{"GIRIN_RUNTIME_DIR=" + dir}})
+	for _, args := range [][]string{{"ctl", "status"}, {"ctl", "status", "--pid", fmt.Sprint(s.cmd.Process.Pid)}} {
+		out, fault, code := ctl(t, dir, args...)
+		if code != 0 || !strings.Contains(out, fmt.Sprintf("pid %d, app", s.cmd.Process.Pid)) {
+			t.Errorf("%v: exit %d, %s%s", args, code, out, fault)
+		}
+	}
+}
+
+// However many connections there are, workers that are killed can be started again:
+// their descriptors are kept free.
+func TestConnectionsLeaveDescriptorsForWorkers(t *testing.T) {
+	const workers, limit = 20, 300
+	s := start(t, options{
+		args: []string{"-w", fmt.Sprint(workers), "--threads", "1", "-k", "sync"},
+		wrap: []string{"prlimit", fmt.Sprintf("--nofile=%d:%d", limit, limit)},
+	})
+	for range limit { // until nobody more is accepted
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte("GET / HTTP/1.1\r\n")) // no connection that is idle, and could go
+	}
+	n := len(strings.Split(s.log(), "\n"))
+	all, _ := children(t, s.cmd.Process.Pid)
+	for _, pid := range all {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	eventually(t, "as many workers run as before", func() bool {
+		now, _ := children(t, s.cmd.Process.Pid)
+		return len(now) == len(all) && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(all, pid) })
+	})
+	if log := strings.Join(strings.Split(s.log(), "\n")[n:], "\n"); strings.Contains(log, "cannot be started") {
+		t.Errorf("a worker could not be started:\n%s", log)
 	}
 }

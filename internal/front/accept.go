@@ -11,8 +11,6 @@ import (
 // waits; the listener stays. When the server drains it accepts what waits, so
 // that nobody who has connected is refused, and closes the listener.
 func (s *Server) accept(l *listener) {
-	defer s.done.Done()
-	defer s.accepted(l)
 	failing := false
 	for !s.draining.Load() || l.pending() {
 		nc, err := l.Accept()

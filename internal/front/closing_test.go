@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"girin/internal/guard"
 	"girin/internal/http1"
 	"girin/internal/logs"
 	"girin/internal/sched"
@@ -102,4 +103,33 @@ func askHealth(t *testing.T, network, addr string) bool {
 		return false
 	}
 	return true
+}
+
+// A sweeper that panics is started again: connections are still ended.
+func TestAPanicOfTheSweeperIsSurvived(t *testing.T) {
+	log, err := logs.OpenError(logs.ErrorOptions{Target: logs.Target{Path: "-"}, Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var looks atomic.Int64
+	g := &guard.Guard{Log: log, End: func(why string) { t.Error(why) }}
+	s := New(Config{Log: log, Guard: g, Clock: func() int64 {
+		n := looks.Add(1)
+		if n == 1 {
+			panic("it broke")
+		}
+		return n
+	}})
+	s.Start()
+	for late := time.Now().Add(10 * time.Second); looks.Load() < 3; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it looks no more")
+		}
+	}
+	if n := g.Restarts()["the sweeper of connections"]; n != 1 {
+		t.Errorf("%d restarts", n)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"girin/internal/front/spool"
+	"girin/internal/guard"
 	"girin/internal/http1"
 	"girin/internal/logs"
 	"girin/internal/metrics"
@@ -40,6 +41,7 @@ type Config struct {
 	Log          *logs.ErrorLog
 	Clock        func() int64 // CLOCK_MONOTONIC, ns
 	Ready        func() bool  // a worker is ready
+	Guard        *guard.Guard // nil: a panic of a part ends the process
 	Hurry        int          // of tests: all limits on clients are so many times shorter; 0: as they are
 }
 
@@ -114,7 +116,10 @@ func (s *Server) Mount(scriptName string) {
 func (s *Server) Start() {
 	s.second.Store(time.Now().Unix())
 	s.done.Add(1)
-	go s.sweeper()
+	go func() {
+		defer s.done.Done()
+		s.cfg.Guard.Keep(guard.Part{Name: "the sweeper of connections", Run: s.sweeper, Sound: s.sound})
+	}()
 }
 
 // Serve accepts connections from l until it is closed. base is the index of
@@ -127,7 +132,23 @@ func (s *Server) Serve(l net.Listener, base uint8) {
 	s.accepting++
 	s.mu.Unlock()
 	s.done.Add(1)
-	go s.accept(ln)
+	go func() {
+		defer s.done.Done()
+		defer s.accepted(ln)
+		s.cfg.Guard.Keep(guard.Part{Name: "accepting on " + l.Addr().String(), Run: func() { s.accept(ln) }, Sound: s.sound})
+	}()
+}
+
+// sound reports whether no part holds the server's lock for ever.
+func (s *Server) sound() bool {
+	for range 100 {
+		if s.mu.TryLock() {
+			s.mu.Unlock()
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
 }
 
 // Draining reports whether the server stops.

@@ -6,7 +6,6 @@ import "time"
 // connections, which costs 0.1 ms for 10,000; a timer for each would cost two
 // changes per request.
 func (s *Server) sweeper() {
-	defer s.done.Done()
 	t := time.NewTicker(s.times.sweep)
 	defer t.Stop()
 	for {

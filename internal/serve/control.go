@@ -16,7 +16,12 @@ func (s *server) listenControl() error {
 		s.control, err = control.Listen(dir)
 	}
 	if err != nil {
-		s.log.Warningf("girin ctl cannot ask this server: %v", err)
+		why := err
+		if s.control, err = control.ListenAbstract(dir); err != nil {
+			s.log.Warningf("girin ctl cannot ask this server: %v; %v", why, err)
+			return nil
+		}
+		s.log.Debugf("girin ctl asks this server through a socket without a path: %v", why)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 
 func (s *server) frontConfig() front.Config {
 	c := s.cfg
-	files := maxFiles()
+	files := s.maxFiles()
 	return front.Config{
 		Queue: s.queue,
 		Limits: http1.Limits{
@@ -27,7 +27,7 @@ func (s *server) frontConfig() front.Config {
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft,
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
-		Access: s.access, Metrics: s.metrics, Log: s.log, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
+		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 	}
 }
 

@@ -101,7 +101,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 // whatever is missing is told before anything starts.
 func (s *server) open() error {
 	for _, take := range []func() error{
-		s.enter, s.openLogs, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
+		s.enter, s.openLogs, s.checkDescriptors, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
 		s.openArbiter, s.dropPrivileges, s.openLanes, s.openAccelerators, s.openArena, s.detach,
 	} {
 		if err := take(); err != nil {
