@@ -8,15 +8,16 @@ import (
 
 // Status is what the scheduler does at one moment. Durations are nanoseconds.
 type Status struct {
-	InFlight  int             `json:"in_flight"` // calls that somebody waits for
-	Calls     int             `json:"calls"`     // calls that have not ended, waited for or not
-	Cells     int             `json:"cells"`     // connections and streams that could submit one, and what of those that left still runs
-	Spools    int             `json:"spools"`    // request bodies in files that workers may ask for
-	Blocks    int             `json:"blocks"`    // of the arena
-	Arena     int64           `json:"arena"`     // bytes in them
-	Capacity  int             `json:"capacity"`  // threads that are ready
-	Held      int             `json:"held"`      // calls for which a lane had no room
-	Queued    int             `json:"queued"`    // calls that auto keeps back
+	InFlight  int             `json:"in_flight"`          // calls that somebody waits for
+	Calls     int             `json:"calls"`              // calls that have not ended, waited for or not
+	Cells     int             `json:"cells"`              // connections and streams that could submit one, and what of those that left still runs
+	Spools    int             `json:"spools"`             // request bodies in files that workers may ask for
+	Blocks    int             `json:"blocks"`             // of the arena
+	Arena     int64           `json:"arena"`              // bytes in them
+	Restarts  map[string]int  `json:"restarts,omitempty"` // of parts that panicked
+	Capacity  int             `json:"capacity"`           // threads that are ready
+	Held      int             `json:"held"`               // calls for which a lane had no room
+	Queued    int             `json:"queued"`             // calls that auto keeps back
 	Computing int             `json:"computing"`
 	Slots     int             `json:"slots"` // computing requests that may run
 	Workers   []WorkerStatus  `json:"workers"`
@@ -61,6 +62,7 @@ func (q *Queue) Status() Status {
 	s := Status{InFlight: q.InFlight(), Capacity: q.Capacity(), Waits: q.waits.sorted()}
 	s.Spools, s.Blocks, s.Arena = int(q.keeper.open.Load()), q.cfg.Arena.Blocks(), q.cfg.Arena.Used()
 	q.each(func(*Call, uint64) { s.Calls++ })
+	s.Restarts = q.cfg.Guard.Restarts()
 	for _, l := range q.lines {
 		s.Held += int(l.held.Load())
 	}

@@ -58,7 +58,7 @@ func (s *server) serveMetrics() (stop func(), err error) {
 
 func (s *server) gauges() scrape.Gauges {
 	status := s.queue.Status()
-	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing}
+	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena), Spools: status.Spools}
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)

@@ -20,6 +20,8 @@ type Gauges struct {
 	Workers     int // that are ready
 	Slots       int // requests that they run at once
 	Computing   int // requests that the class auto lets compute now
+	Arena       int // bytes of memory that workers read requests from
+	Spools      int // bodies in files that workers may ask for
 }
 
 // Config of a Handler.
@@ -59,6 +61,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	e.gauge("girin_requests_in_flight", "Requests that wait or run.", g.InFlight)
 	e.gauge("girin_requests_queued", "Requests that wait for a thread of the application.", max(g.InFlight-g.Running, 0))
+	e.gauge("girin_arena_bytes", "Memory that requests take which are too large for a packet.", g.Arena)
+	e.gauge("girin_spooled_bodies", "Bodies of requests in files that workers may ask for.", g.Spools)
 	e.histogram("girin_request_queue_seconds", "How long requests waited for a thread of the application.", n.Wait)
 	e.histogram("girin_request_service_seconds", "How long the application took for requests that it has answered.", n.Service)
 	e.counter("girin_request_body_bytes_total", "Bytes of requests' bodies.", n.Received)
