@@ -18,9 +18,9 @@ import (
 // crowd are clients that connect again and again, each for one request, and count
 // how that ended.
 type crowd struct {
-	served, refused, broken atomic.Int64
-	stop                    chan struct{}
-	all                     sync.WaitGroup
+	served, refused, broken, resets atomic.Int64
+	stop                            chan struct{}
+	all                             sync.WaitGroup
 
 	mu  sync.Mutex
 	why error // guarded by mu: of one that was broken
@@ -74,6 +74,9 @@ func (c *crowd) visit(network, addr string) {
 
 func (c *crowd) broke(err error) {
 	c.broken.Add(1)
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		c.resets.Add(1)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.why = err
@@ -82,6 +85,24 @@ func (c *crowd) broke(err error) {
 func (c *crowd) leave() {
 	close(c.stop)
 	c.all.Wait()
+}
+
+// A server that ends at once answers nobody any more, but resets nobody either.
+func TestAnEndAtOnceResetsNobody(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
+		for range 3 {
+			s := start(t, options{})
+			c := newCrowd(24, "tcp", s.addr)
+			for c.served.Load() < 48 {
+				time.Sleep(time.Millisecond)
+			}
+			err := s.end(t, sig)
+			c.leave()
+			if err != nil || c.resets.Load() > 0 {
+				t.Fatalf("girin ended with %v; %d clients were served, %d were reset", err, c.served.Load(), c.resets.Load())
+			}
+		}
+	}
 }
 
 // No connection that a client has opened is reset because the server ends: it is
@@ -165,5 +186,24 @@ func TestABusySocketIsNotTakenOver(t *testing.T) {
 	<-s.done
 	if _, err := os.Lstat(path); s.err == nil || err != nil {
 		t.Errorf("girin ended with %v; the path: %v", s.err, err)
+	}
+}
+
+// Of servers that share a port one may end: who comes to it is served, by it or by
+// the others.
+func TestAServerThatSharesItsPortEndsUnnoticed(t *testing.T) {
+	first := start(t, options{args: []string{"--reuse-port"}})
+	start(t, options{args: []string{"--reuse-port", "-b", first.addr}})
+	c := newCrowd(24, "tcp", first.addr)
+	for c.served.Load() < 200 {
+		time.Sleep(time.Millisecond)
+	}
+	err := first.end(t, syscall.SIGTERM)
+	for served := c.served.Load(); c.served.Load() < served+200; {
+		time.Sleep(time.Millisecond)
+	}
+	c.leave()
+	if err != nil || c.broken.Load() > 0 || c.refused.Load() > 0 {
+		t.Errorf("girin ended with %v; %d clients were served, %d refused, %d broken, one by %v", err, c.served.Load(), c.refused.Load(), c.broken.Load(), c.why)
 	}
 }

@@ -167,6 +167,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-empty:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+		s.lastMoment(empty)
 		s.closeAll()
 	}
 	s.once.Do(func() { close(s.stop) })
@@ -174,6 +175,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.done.Wait()
 	return err
 }
+
+// lastMoment lets what has just come be read, and what is about to be answered leave:
+// to close a connection with bytes unread resets it.
+func (s *Server) lastMoment(empty <-chan struct{}) {
+	t := time.NewTimer(closingMoment)
+	defer t.Stop()
+	select {
+	case <-empty:
+	case <-t.C:
+	}
+}
+
+const closingMoment = 100 * time.Millisecond
 
 // beginDrain returns a channel that is closed when nothing is left.
 func (s *Server) beginDrain() <-chan struct{} {

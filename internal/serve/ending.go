@@ -54,7 +54,7 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 		g.beside(s.drain)
 	case g.first.IsZero():
 		s.ending.hasten()
-		g.beside(s.workers.Kill)
+		g.beside(s.kill)
 	default:
 		s.ending.giveUp()
 		if g.isServing() {
@@ -76,6 +76,12 @@ func (s *server) drain() {
 		s.workers.Kill()
 	}
 	s.ending.hasten()
+}
+
+// kill ends the workers, and tells clients: who is not answered gets 502.
+func (s *server) kill() {
+	s.workers.Kill()
+	_ = s.front.Shutdown(s.ending.quick)
 }
 
 // leave gives those who route requests the time to learn that the server ends.
