@@ -211,7 +211,16 @@ func TestALostRequestsCellIsNotReusedWhileALivingWorkerMayHaveIt(t *testing.T) {
 func TestALostRequestsCellIsFreeWhenEachWorkerHasGoneOn(t *testing.T) {
 	for name, pass := range map[string]func(b *bench, w *fakeWorker){
 		"begun something": func(_ *bench, w *fakeWorker) { w.set(0, 99<<16) },
-		"died":            func(b *bench, w *fakeWorker) { b.Died(w) },
+		"answered something": func(b *bench, w *fakeWorker) {
+			c, a := b.call("/next")
+			b.submit(c)
+			f := answer(b.read().ID, 0)
+			f.Began = uint64(clock())
+			b.Frame(w, f, nil, nil)
+			checkEnd(t, a, nil)
+			b.Release(c)
+		},
+		"died": func(b *bench, w *fakeWorker) { b.Died(w) },
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			b := newBench(t, 8, nil)

@@ -215,6 +215,9 @@ func (q *Queue) learn(c *Call, w Worker, f *wire.Frame, block []byte) {
 	if c.moved.Load() != 0 {
 		return
 	}
+	if q.deaths.watching.Load() {
+		q.deaths.saw(w, f.Began)
+	}
 	wait := int64(f.Began) - c.submitted
 	missing := len(block) > 2 && string(block[:3]) == "404"
 	q.routes.answered(c.Route, missing).observe(f.Service, uint32(max(wait/1000, 0)))

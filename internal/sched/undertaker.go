@@ -3,6 +3,7 @@ package sched
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,8 +22,11 @@ import (
 type undertaker struct {
 	kick chan struct{}
 
-	mu   sync.Mutex
-	died int64 // guarded by mu: when a worker last did
+	watching atomic.Bool // there are graves: what workers begin is noted
+
+	mu    sync.Mutex
+	died  int64             // guarded by mu: when a worker last did
+	begun map[Worker]uint64 // guarded by mu: when those last began what they answered, while there are graves
 
 	suspects map[uint64]*Call // of the goroutine: at the last look
 	graves   []grave          // of the goroutine
@@ -37,7 +41,33 @@ type grave struct {
 	looked bool     // its block was given back
 }
 
-func (u *undertaker) init() { u.kick = make(chan struct{}, 1) }
+func (u *undertaker) init() {
+	u.kick = make(chan struct{}, 1)
+	u.begun = map[Worker]uint64{}
+}
+
+// saw notes when a worker began what it answers.
+func (u *undertaker) saw(w Worker, began uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.begun[w] = max(u.begun[w], began)
+}
+
+func (u *undertaker) beganSince(w Worker, since int64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.begun[w] > uint64(since)
+}
+
+// watch begins or ends the noting of what workers begin.
+func (u *undertaker) watch(on bool) {
+	u.watching.Store(on)
+	if !on {
+		u.mu.Lock()
+		clear(u.begun)
+		u.mu.Unlock()
+	}
+}
 
 // told notes a death.
 func (u *undertaker) told(at int64) {
@@ -110,6 +140,7 @@ func (q *Queue) searchLost() (again bool) {
 		if !s.done {
 			continue
 		}
+		u.watch(true)
 		u.graves = append(u.graves, grave{c: c, id: id, since: q.cfg.Clock(), lived: q.living()})
 		if q.auto != nil {
 			q.auto.ended(c) // nothing runs of it
@@ -154,7 +185,9 @@ func (q *Queue) visitGraves() {
 	}
 	running, _ := q.running()
 	living := q.living()
-	u.graves = slices.DeleteFunc(u.graves, func(g grave) bool { return !g.c.in(g.id, lost) })
+	if u.graves = slices.DeleteFunc(u.graves, func(g grave) bool { return !g.c.in(g.id, lost) }); len(u.graves) == 0 {
+		u.watch(false)
+	}
 	for i := range u.graves {
 		g := &u.graves[i]
 		if running[g.id] {
@@ -164,7 +197,7 @@ func (q *Queue) visitGraves() {
 			g.looked = q.clear(g.c, g.id)
 		}
 		g.lived = slices.DeleteFunc(g.lived, func(w Worker) bool {
-			return !slices.Contains(living, w) || hasBegunSince(w, g.since, g.id)
+			return !slices.Contains(living, w) || hasBegunSince(w, g.since, g.id) || u.beganSince(w, g.since)
 		})
 		if len(g.lived) == 0 && g.looked {
 			if s := q.step(g.c, g.id, reclaim); s.done {
