@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,13 @@ func (l *guardLog) Criticalf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+// said is how the server was ended, and what the log says.
+func (l *guardLog) said() (ends, lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ends), slices.Clone(l.lines)
 }
 
 func (l *guardLog) guard() *guard.Guard {
@@ -55,8 +63,8 @@ func TestDeadlinesGoOnAfterAPanic(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			checkEnd(t, a, ErrTimeout)
 		}
-		if len(log.ends) != 0 || len(log.lines) == 0 || !strings.Contains(log.lines[0], "panic in the deadlines: the log is full") {
-			t.Errorf("ended %v; the log says %q", log.ends, log.lines)
+		if ends, lines := log.said(); len(ends) != 0 || len(lines) == 0 || !strings.Contains(lines[0], "panic in the deadlines: the log is full") {
+			t.Errorf("ended %v; the log says %q", ends, lines)
 		}
 	})
 }
@@ -72,8 +80,8 @@ func TestAPanicUnderALockEndsTheServer(t *testing.T) {
 		}})
 		time.Sleep(time.Second)
 		b.mu.Unlock()
-		if len(log.ends) != 1 || !strings.Contains(log.ends[0], "a part") {
-			t.Errorf("ended %q", log.ends)
+		if ends, _ := log.said(); len(ends) != 1 || !strings.Contains(ends[0], "a part") {
+			t.Errorf("ended %q", ends)
 		}
 	})
 }
@@ -113,7 +121,7 @@ func TestAutosManagerGoesOnAfterAPanic(t *testing.T) {
 			t.Error("nobody told the worker what to read")
 		}
 	})
-	if len(log.ends) != 0 || panics != 0 {
-		t.Errorf("ended %q; %d panics are left", log.ends, panics)
+	if ends, _ := log.said(); len(ends) != 0 || panics != 0 {
+		t.Errorf("ended %q; %d panics are left", ends, panics)
 	}
 }

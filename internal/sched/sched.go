@@ -15,7 +15,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"girin/internal/guard"
 	"girin/internal/metrics"
@@ -153,44 +152,6 @@ func New(cfg Config) *Queue {
 	return q
 }
 
-// Start launches the queue's goroutines.
-func (q *Queue) Start() {
-	for _, l := range q.lines {
-		q.launch(guard.Part{Name: "the feeder of a lane", Run: l.feeder, Sound: l.sound})
-	}
-	q.launch(guard.Part{Name: "the watcher of the queue", Run: q.watcher, Sound: q.sound})
-	q.launch(guard.Part{Name: "the keeper of the queue", Run: q.keepHouse, Sound: q.sound})
-	q.launch(guard.Part{Name: "the search for lost requests", Run: q.undertake, Sound: q.sound})
-	if q.auto != nil {
-		q.launch(guard.Part{Name: "auto's manager", Run: q.auto.manager, Sound: q.sound})
-	}
-	if q.cfg.Deadlines.Timeout > 0 {
-		q.launch(guard.Part{Name: "the deadlines", Run: q.deadlines, Sound: q.sound})
-	}
-}
-
-// launch runs a part until Close.
-func (q *Queue) launch(p guard.Part) {
-	q.done.Add(1)
-	go func() {
-		defer q.done.Done()
-		q.cfg.Guard.Keep(p)
-	}()
-}
-
-// Close ends the queue; the calls that are in it fail. It returns when its
-// goroutines have ended. No Submit may follow.
-func (q *Queue) Close() {
-	close(q.watch.stop)
-	for _, l := range q.lines {
-		l.close()
-	}
-	q.done.Wait()
-	q.closed.Store(true)
-	q.each(func(c *Call, id uint64) { q.fail(c, id, stop, ErrStopped) })
-	q.keeper.close()
-}
-
 // Register gives the call a cell, and reports whether there was one.
 func (q *Queue) Register(c *Call) bool {
 	q.mu.Lock()
@@ -236,96 +197,6 @@ func (q *Queue) freeCell(c *Call) {
 	q.free = append(q.free, c.cell)
 }
 
-// Full reports whether a new call would be refused.
-func (q *Queue) Full() bool {
-	return q.waited.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
-}
-
-// Capacity is how many requests the workers that are ready run at once.
-func (q *Queue) Capacity() int { return int(q.capacity.Load()) }
-
-// InFlight is the number of calls that were submitted and that somebody waits for.
-func (q *Queue) InFlight() int { return int(q.waited.Load()) }
-
-// Submit places a registered call. Whatever becomes of it is told to its
-// Answer; an error means that nothing was placed.
-func (q *Queue) Submit(c *Call) error {
-	if q.Full() {
-		return ErrQueueFull
-	}
-	if c.Since != 0 && q.tooLate(c) {
-		return ErrTimeout
-	}
-	if c.InFlight() {
-		q.refused(stateOf(c.life.Load()), keep)
-		return ErrQueueFull
-	}
-	c.flags = c.Route.flags()
-	if c.Route.wantsCPU() {
-		c.flags |= wire.MeasureCPU
-	}
-	if q.auto != nil {
-		c.classify()
-	}
-	id := (c.life.Load() + serialOne) & idMask
-	window := q.cfg.Window
-	if c.Window != 0 {
-		window = c.Window
-	}
-	if !c.pack(q.cfg.Arena, id, window) {
-		return ErrQueueFull
-	}
-	c.submitted = q.cfg.Clock()
-	q.prepare(c, window)
-	q.waited.Add(1)
-	c.begin(id)
-	q.place(c, id)
-	q.watch.arm()
-	return nil
-}
-
-// prepare sets what others read of a call that begins.
-func (q *Queue) prepare(c *Call, window uint32) {
-	q.flags[c.cell] = 0
-	c.by, c.fetched = nil, false
-	if c.owner.Load() != nil {
-		c.owner.Store(nil)
-	}
-	if c.route.Load() != c.Route {
-		c.route.Store(c.Route)
-	}
-	if c.window.Load() != window {
-		c.window.Store(window)
-	}
-	if trusted := c.flags&wire.Quick != 0; c.trusted.Load() != trusted {
-		c.trusted.Store(trusted)
-	}
-	set(&c.since, c.Since)
-	set(&c.moved, 0)
-	set(&c.unacknowledged, 0)
-	if c.spool = c.Spool; c.spool != nil {
-		q.keeper.open.Add(1)
-	}
-	q.cfg.Metrics.Received(c.bodySize())
-}
-
-// set stores a value where it changes: a store costs as much as a lock.
-func set(at *atomic.Int64, to int64) {
-	if at.Load() != to {
-		at.Store(to)
-	}
-}
-
-// place puts a call where it belongs.
-func (q *Queue) place(c *Call, id uint64) {
-	switch {
-	case q.auto != nil:
-		q.auto.place(c, id, c.submitted)
-	case !q.main.place(c, id, c.submitted):
-		q.discard(c, id)
-	}
-}
-
 // Route is what is known of such requests.
 func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method, path) }
 
@@ -356,35 +227,4 @@ func (q *Queue) inCell(id uint64) *Call {
 		return q.cells[cell].Load()
 	}
 	return nil
-}
-
-// sound reports, after a panic, whether no lock is left held.
-func (q *Queue) sound() bool {
-	free := []func() bool{func() bool { return tryLock(&q.mu) }}
-	for _, l := range q.lines {
-		free = append(free, l.sound)
-	}
-	if q.auto != nil {
-		free = append(free, func() bool { return tryLock(&q.auto.mu) })
-	}
-	for _, is := range free {
-		if !is() {
-			return false
-		}
-	}
-	return true
-}
-
-func (l *line) sound() bool { return tryLock(&l.mu) }
-
-// tryLock reports whether a lock can be had within a moment.
-func tryLock(mu *sync.Mutex) bool {
-	for range 100 {
-		if mu.TryLock() {
-			mu.Unlock()
-			return true
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return false
 }
