@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"girin/internal/guard"
 )
 
 // signals turns the signals of a server into what they ask for: gunicorn's.
@@ -41,8 +43,12 @@ func (s *server) watchSignals() (stop func(), err error) {
 		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	stopped := make(chan struct{})
-	for _, run := range []func(){func() { g.watch(s, stopped) }, func() { g.reload.run(s.ending.begun) }, func() { g.reopen.run(s.ending.quick) }} {
-		g.beside(run)
+	for _, part := range []guard.Part{
+		{Name: "the signals", Run: func() { g.watch(s, stopped) }},
+		{Name: "reloads", Run: func() { g.reload.run(s.ending.begun) }},
+		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }},
+	} {
+		g.beside(func() { s.guard.Keep(part) })
 	}
 	return func() {
 		// They are still taken: one that comes now must not end the process
