@@ -27,8 +27,7 @@ type streams struct {
 
 	// What follows is guarded by conn.mu.
 	free   []*stream            // ready for another request
-	busy   map[*stream]struct{} // they have a request
-	owed   map[*stream]struct{} // of those, whose call runs on though its answer has ended
+	owed   map[*stream]struct{} // their call runs on though nobody waits for it
 	files  int                  // streams that send a file
 	unread int64                // bytes of answers that streams have queued
 	moved  int64                // bytes of answers that were sent
@@ -52,30 +51,28 @@ func connectionWindow(o HTTP2Options) int { return 4 * max(o.Window, 65535) }
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
 	o := &c.srv.cfg.HTTP2
-	h := &streams{c: c, busy: map[*stream]struct{}{}, owed: map[*stream]struct{}{}, since: c.srv.cfg.Clock()}
+	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.cfg.Clock()}
 	h.conn = h2.New(h2.Config{
 		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
 		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Clock: c.srv.cfg.Clock, Open: h.open,
 	}, &c.mu, h, h)
 	c.streams.Store(h)
+	defer h.close()
 	if c.srv.draining.Load() {
 		h.drain() // which began before it could be told
 	}
 	h.ended(h.conn.Serve())
-	h.close()
 }
 
 // ended says farewell, and reads on for a while, or the client might never see
-// what was sent last.
+// what was sent last. A client that has closed its side waits for no answer: no
+// client of HTTP/2 does that for another reason.
 func (h *streams) ended(err error) {
 	c := h.c
 	var told *h2.Error
 	switch {
 	case errors.As(err, &told):
 		c.srv.cfg.Log.Debugf("HTTP/2 connection of %s ended: %v", c.peer.name(), told)
-	case isEOF(err) && !c.hungUp():
-		h.halfClosed()
-		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.mu.Lock()
 		h.conn.Farewell()
@@ -90,32 +87,6 @@ func (h *streams) ended(err error) {
 	h.hangUpLocked()
 	c.mu.Unlock()
 	c.linger()
-}
-
-// halfClosed lets running requests finish, as those of HTTP/1.1 may. Those that
-// are not whole never will be.
-func (h *streams) halfClosed() {
-	c := h.c
-	stop := c.srv.afterHalfClose(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for st := range h.busy {
-			c.srv.cfg.Queue.CancelQueued(&st.call)
-		}
-	})
-	defer stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h.conn.Farewell()
-	h.conn.Requests(func(r h2.Request) {
-		if st := r.(*stream); !st.submitted {
-			st.frames.Reset(codeCancel)
-			st.Gone()
-		}
-	})
-	for (h.conn.Streams() > 0 || c.out.busy) && !c.dead {
-		c.changed.Wait()
-	}
 }
 
 // hangUpLocked ends the writing, once all streams have ended.
@@ -134,7 +105,7 @@ func (h *streams) close() {
 	h.gone = true
 	c.dieLocked()
 	h.conn.Close()
-	for st := range h.busy {
+	for st := range h.owed {
 		st.dropBody()
 		st.letGo()
 	}
@@ -160,7 +131,6 @@ func (h *streams) open() (h2.Request, *h2.Stream) {
 	if n := len(h.free); n > 0 {
 		st := h.free[n-1]
 		h.free = h.free[:n-1]
-		h.busy[st] = struct{}{}
 		return st, &st.frames
 	}
 	st := &stream{h: h}
@@ -169,7 +139,6 @@ func (h *streams) open() (h2.Request, *h2.Stream) {
 	if !c.srv.cfg.Queue.Register(&st.call) {
 		return nil, nil
 	}
-	h.busy[st] = struct{}{}
 	return st, &st.frames
 }
 

@@ -252,6 +252,7 @@ func (st *stream) refuseLocked(verdict *http1.Error) {
 func (st *stream) Gone() {
 	switch r := &st.reply; {
 	case r.running: // its end will be told
+		st.h.owed[st] = struct{}{}
 		st.srv.cfg.Queue.Cancel(&st.call)
 	case r.given:
 		st.finishLocked()
@@ -272,7 +273,6 @@ func (st *stream) Released() {
 	h := st.h
 	st.dropBody()
 	st.releaseRequest()
-	delete(h.busy, st)
 	delete(h.owed, st)
 	st.req.Reset()
 	st.verdict, st.trailers, st.headed = nil, http1.Trailers{}, false

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"girin/internal/front/h2"
 	"girin/internal/http1"
 	"girin/internal/sched"
 	"girin/internal/wire"
@@ -199,13 +200,17 @@ func (h *streams) refillLocked() bool {
 	if h.files == 0 {
 		return false
 	}
-	for st := range h.busy {
-		if st.file != nil && st.frames.Sendable() {
-			h.sendStepLocked(st)
-			return true
+	var ready *stream
+	h.conn.Requests(func(r h2.Request) {
+		if st := r.(*stream); st.file != nil && !st.filling && st.frames.Sendable() {
+			ready = st
 		}
+	})
+	if ready == nil {
+		return false
 	}
-	return false
+	h.sendStepLocked(ready)
+	return true
 }
 
 // sendStepLocked sends a step of a stream's file. The lock is free while it is

@@ -46,11 +46,11 @@ func (h *streams) sweepLocked(now int64) {
 	h.conn.Flush()
 }
 
-// settleOwed gives places back whose calls have ended though nobody said so:
+// settleOwed gives places back whose calls have ended though nobody says so:
 // those that were given up.
 func (h *streams) settleOwed() {
 	for st := range h.owed {
-		if !st.call.InFlight() {
+		if !st.reply.running && !st.call.InFlight() {
 			delete(h.owed, st)
 			st.frames.Done()
 		}

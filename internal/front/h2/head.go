@@ -24,11 +24,7 @@ type block struct {
 
 // readHeaders begins a header block.
 func (c *Conn) readHeaders(f *http2.HeadersFrame) error {
-	c.mu.Lock()
-	c.throttle()
-	err := c.beginBlock(f)
-	c.mu.Unlock()
-	if err != nil {
+	if err := c.beginBlock(f); err != nil {
 		return err
 	}
 	c.decoder.SetEmitEnabled(c.block.s != nil)
@@ -37,6 +33,9 @@ func (c *Conn) readHeaders(f *http2.HeadersFrame) error {
 
 // beginBlock finds out whose block it is.
 func (c *Conn) beginBlock(f *http2.HeadersFrame) *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.throttle()
 	id := f.StreamID
 	c.block = block{id: id, ends: f.StreamEnded()}
 	if id%2 == 0 {
