@@ -161,6 +161,10 @@ func (st *stream) sendFileLocked(head []byte, body *fileBody) {
 	st.h.c.out.startLocked()
 }
 
+// outrunLocked has nothing else to go to: what the client does not take waits in
+// memory, and what follows in the thread that makes it.
+func (st *stream) outrunLocked() {}
+
 func (st *stream) waitingLocked() int { return st.frames.Queued() }
 func (st *stream) goneLocked() bool   { return st.frames.Closed() || st.h.c.dead }
 
