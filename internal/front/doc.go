@@ -18,6 +18,10 @@
 //	                      socket takes, queue    ──▶  write the rest,
 //	                      the rest                    grant credit
 //
+// On a connection of HTTP/2 each stream is such an exchange. Their frames are
+// read and made by package h2; what is said here of a connection's answer holds
+// for each stream's (streams in http2.go, stream in stream.go).
+//
 // Lock order: conn.mu is taken alone or before Server.mu; under it only
 // non-blocking writes are made.
 package front
