@@ -17,9 +17,10 @@ type encoder struct {
 	limit   uint32 // what it allows
 	least   uint32 // the least that it allowed since the last block
 	size    uint32
-	entries []entry // the newest last
-	once    [onceSlots]uint32
-	text    []byte // the field at hand: name in lower case, NUL, value
+	entries []entry          // the newest last
+	once    [onceMost]uint32 // hashes of the last fields that are not in the table
+	next    int              // of once, to be overwritten
+	text    []byte           // the field at hand: name in lower case, NUL, value
 }
 
 // entry is a field of the dynamic table.
@@ -34,7 +35,7 @@ func (e *entry) size() uint32 { return uint32(len(e.text)) - 1 + entryOverhead }
 const (
 	tableMost     = 4096 // bytes of the table, whatever the client would allow
 	entryOverhead = 32   // RFC 7541 section 4.1
-	onceSlots     = 64   // hashes of fields that came once, a power of two
+	onceMost      = 32   // how many fields are remembered that came once
 )
 
 var seed = maphash.MakeSeed()
@@ -109,10 +110,14 @@ func secret(name []byte) bool {
 
 // cameBefore reports whether a field with that hash came lately, and notes it.
 func (e *encoder) cameBefore(hash uint32) bool {
-	slot := &e.once[hash%onceSlots]
-	before := *slot == hash
-	*slot = hash
-	return before
+	for _, known := range e.once {
+		if known == hash {
+			return true
+		}
+	}
+	e.once[e.next%onceMost] = hash
+	e.next++
+	return false
 }
 
 // add makes the field at hand the newest entry, and reports whether it fits.
