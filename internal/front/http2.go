@@ -58,9 +58,6 @@ func (c *conn) serveHTTP2() {
 	}, &c.mu, h, h)
 	c.streams.Store(h)
 	defer h.close()
-	if c.srv.draining.Load() {
-		h.drain() // which began before it could be told
-	}
 	h.ended(h.conn.Serve())
 }
 
@@ -115,11 +112,14 @@ func (h *streams) close() {
 	h.free = nil
 }
 
-// drain asks the client to send no new requests.
-func (h *streams) drain() {
+// leave asks the client to send no new requests. One that has sent none yet may
+// send its first: it could only come again.
+func (h *streams) leave() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	h.conn.Drain()
+	if h.c.stage.now() != stageNew {
+		h.conn.Drain()
+	}
 }
 
 // open makes room for a request (h2.Config.Open).

@@ -160,7 +160,7 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.beginDrain()
 	for _, h := range s.allStreams() {
-		h.drain()
+		h.leave()
 	}
 	var err error
 	select {

@@ -9,12 +9,6 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// hurry makes limits so many times shorter: that of a head 100 ms, of writing
-// 300 ms.
-const hurry = 200
-
-func hurried(c *Config) { c.Hurry, c.KeepAlive = hurry, 300*time.Millisecond }
-
 const hurriedWrite = writeLimit / hurry
 
 // wantEnd reads until the connection ends.

@@ -39,7 +39,7 @@ var errSlowBody = &http1.Error{Status: 408, Reason: "the request body took too l
 // sweepLocked looks after a connection's streams. It is the sweeper's.
 func (h *streams) sweepLocked(now int64) {
 	h.settleOwed()
-	h.leave(now)
+	h.sayFarewell(now)
 	stalled := h.stalled(now)
 	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
 	h.trim()
@@ -57,11 +57,11 @@ func (h *streams) settleOwed() {
 	}
 }
 
-// leave says the last farewell a while after the first: what the client had sent
-// before it knew is there by now.
-func (h *streams) leave(now int64) {
+// sayFarewell says farewell when the server leaves, and a while later for the last
+// time: what the client had sent before it knew is there by then.
+func (h *streams) sayFarewell(now int64) {
 	switch {
-	case !h.c.srv.draining.Load() || h.gone:
+	case !h.c.srv.leaving.Load() || h.gone || h.c.stage.now() == stageNew:
 	case h.told == 0:
 		h.told = now
 		h.conn.Drain()

@@ -43,7 +43,6 @@ type Conn struct {
 	idle        calm
 	resets      calm
 
-	greeted bool // our settings were sent
 	leaving leaving
 	doomed  *Error // what Serve shall end with
 	closed  bool
@@ -155,11 +154,6 @@ func (c *Conn) greet() {
 	_ = c.control.framer.WriteSettings(settings...)
 	if more := c.recv.open(); more > 0 {
 		_ = c.control.framer.WriteWindowUpdate(0, more)
-	}
-	c.greeted = true
-	if c.leaving != staying { // Drain came first
-		c.leaving = staying
-		c.Drain()
 	}
 	c.Flush()
 }

@@ -230,9 +230,6 @@ func (c *Conn) Drain() {
 		return
 	}
 	c.leaving = announced
-	if !c.greeted {
-		return
-	}
 	_ = c.control.framer.WriteGoAway(maxWindow, http2.ErrCodeNo, nil)
 	_ = c.control.framer.WritePing(false, leavingPing)
 	c.Flush()
