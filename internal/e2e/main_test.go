@@ -93,7 +93,19 @@ func launch(t *testing.T, o options) *server {
 		t.Fatal(err)
 	}
 	args := append(o.wrap, os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0")
-	args = append(append(args, o.args...), "app")
+	return run(t, o, append(append(args, o.args...), "app"))
+}
+
+// startBare starts a server of these arguments alone.
+func startBare(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := run(t, options{}, append(append([]string{os.Getenv("GIRIN")}, args...), "app"))
+	s.wait(t, "Ready after")
+	return s
+}
+
+func run(t *testing.T, o options, args []string) *server {
+	t.Helper()
 	s := &server{cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{}), written: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), o.env...)
 	s.cmd.ExtraFiles, s.cmd.SysProcAttr = o.files, o.attr

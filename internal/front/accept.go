@@ -12,7 +12,7 @@ import (
 // that nobody who has connected is refused, and closes the listener.
 func (s *Server) accept(l *listener) {
 	failing := false
-	for !s.draining.Load() || l.pending() {
+	for !s.draining.Load() && !l.retired.Load() || l.pending() {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package front
 import (
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,4 +137,20 @@ func (p *pathListener) unlink() {
 func (p *pathListener) Close() error {
 	p.unlink()
 	return p.UnixListener.Close()
+}
+
+// Retire closes a listener, without a reset, while the server goes on. Connections
+// that were accepted from it stay.
+func (s *Server) Retire(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.listeners, func(ln *listener) bool { return ln.Listener == l })
+	if i < 0 {
+		return
+	}
+	ln := s.listeners[i]
+	s.listeners = slices.Delete(s.listeners, i, i+1)
+	ln.refuse()
+	ln.retired.Store(true)
+	ln.lastRound()
 }

@@ -88,9 +88,10 @@ type listener struct {
 	net.Listener
 	base      uint8 // index of its base environ
 	unix      bool
-	inherited bool      // what waits to be accepted is for the next server
-	silent    int       // of accept: how often it waited in vain
-	refused   time.Time // set before draining: since when nobody new begins
+	inherited bool        // what waits to be accepted is for the next server
+	silent    int         // of accept: how often it waited in vain
+	retired   atomic.Bool // it alone is to close
+	refused   time.Time   // set before draining: since when nobody new begins
 }
 
 // New returns a server; Serve and Start launch it.
@@ -128,6 +129,11 @@ func (s *Server) Serve(l net.Listener, base uint8) {
 	ln := &listener{Listener: l, base: base, unix: l.Addr().Network() == "unix"}
 	_, ln.inherited = l.(handedOver)
 	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		l.Close()
+		return
+	}
 	s.listeners = append(s.listeners, ln)
 	s.accepting++
 	s.mu.Unlock()

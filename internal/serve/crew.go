@@ -129,7 +129,7 @@ func (s *server) outputs(c *config.Config) (out, err *os.File, _ error) {
 
 // heard are the listeners as hooks see them.
 func (s *server) heard() (all []arbiter.Listener) {
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.open() {
 		all = append(all, arbiter.Listener{Address: pythonAddress(l.Addr()), URL: urlOf(l, s.cfg.TLS())})
 	}
 	return all

@@ -3,15 +3,60 @@ package serve
 import (
 	"fmt"
 	"net"
+	"slices"
+	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
+	"girin/internal/config"
 	"girin/internal/front"
 )
 
+// sockets are what the server listens on, and has listened on: the index of one is
+// that of its base environ, which its connections still need when it has gone.
+type sockets struct {
+	mu  sync.Mutex
+	all []socket // guarded by mu
+}
+
+type socket struct {
+	net.Listener
+	address string // as it was given; "": the service manager's
+	gone    bool
+}
+
+// mostSockets is how many a server may have had; the index is a byte.
+const mostSockets = 256
+
+func (s *sockets) add(l net.Listener, address string) (index int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, socket{Listener: l, address: address})
+	return len(s.all) - 1
+}
+
+// give marks one as gone, and returns it.
+func (s *sockets) give(index int) net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[index].gone = true
+	return s.all[index].Listener
+}
+
+func (s *sockets) list() []socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
+// open are those that are not gone.
+func (s *sockets) open() []socket {
+	return slices.DeleteFunc(s.list(), func(l socket) bool { return l.gone })
+}
+
 func (s *server) listen() error {
-	if err := s.activated(); err != nil || len(s.listeners) > 0 {
+	if err := s.activated(); err != nil || s.inherited {
 		return err
 	}
 	addresses, err := s.cfg.Addresses()
@@ -19,15 +64,19 @@ func (s *server) listen() error {
 		return err
 	}
 	for _, a := range addresses {
-		l, err := front.Listen(a.Network, a.Addr, a.FD, front.ListenOptions{
-			Backlog: s.cfg.Backlog, ReusePort: s.cfg.ReusePort, Umask: s.cfg.Umask,
-		})
-		if err != nil {
-			return fmt.Errorf("bind %s: %w", a, err)
+		if _, err := s.bind(a, s.cfg); err != nil {
+			return err
 		}
-		s.listeners = append(s.listeners, l)
 	}
 	return nil
+}
+
+func (s *server) bind(a config.Address, c *config.Config) (index int, err error) {
+	l, err := front.Listen(a.Network, a.Addr, a.FD, front.ListenOptions{Backlog: c.Backlog, ReusePort: c.ReusePort, Umask: c.Umask})
+	if err != nil {
+		return 0, fmt.Errorf("bind %s: %w", a, err)
+	}
+	return s.sockets.add(l, a.String()), nil
 }
 
 // activated listens on the sockets that the service manager has opened
@@ -43,13 +92,14 @@ func (s *server) activated() error {
 		if err != nil {
 			return fmt.Errorf("socket activation: %w", err)
 		}
-		s.listeners, s.inherited = append(s.listeners, l), true
+		s.sockets.add(l, "")
+		s.inherited = true
 	}
 	return nil
 }
 
 func (s *server) urls() (urls []string) {
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.open() {
 		urls = append(urls, urlOf(l, s.cfg.TLS()))
 	}
 	return urls

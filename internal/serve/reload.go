@@ -20,7 +20,7 @@ import (
 // byReload are the settings that a reload can change: those of the workers.
 var byReload = []string{
 	"wsgi_app", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
-	"python", "proc_name", "capture_output",
+	"python", "proc_name", "capture_output", "bind",
 }
 
 // reload reads the settings anew and brings in workers that load the
@@ -44,19 +44,31 @@ func (s *server) reload(ctx context.Context) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
+	sockets, err := s.rebind(cfg)
+	if err != nil {
+		s.log.Errorf("Reload failed: %v; nothing is changed", err)
+		return
+	}
 	if err := s.reloadArbiter(ctx, cfg); err != nil {
+		s.undo(sockets)
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
 	s.reloading()
 	launch, template := s.launch(cfg)
-	s.workers.Reload(launch, template, s.reloadTo(cfg))
+	s.workers.Reload(supervisor.Next{
+		Launch: launch, Template: template, Workers: s.reloadTo(cfg),
+		Settled: func(well bool) { s.settle(sockets, well) },
+	})
 }
 
 // canReload reports whether a reload changes a setting. The sizes of the class
 // auto are the scheduler's as well, which stays.
 func (s *server) canReload(key string) bool {
 	if s.isAuto() && (key == "workers" || key == "threads") {
+		return false
+	}
+	if key == "bind" && s.inherited {
 		return false
 	}
 	return slices.Contains(byReload, key) || config.IsHook(key)
@@ -82,7 +94,7 @@ func (s *server) appFailed(why *supervisor.BootError) (wait bool) {
 
 // onlyLocal reports whether all listeners are on loopback or unix sockets.
 func (s *server) onlyLocal() bool {
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.open() {
 		if !isLocal(l.Addr()) {
 			return false
 		}

@@ -62,7 +62,7 @@ type system struct {
 	access    *logs.AccessLog // nil: none is kept
 	captured  *os.File        // workers' output; nil: it is not captured
 	tls       *front.TLS      // nil: cleartext
-	listeners []net.Listener
+	sockets   sockets
 	inherited bool            // the listeners are the service manager's
 	scrapes   net.Listener    // nil: nobody may ask for metrics
 	control   *control.Server // nil: nobody can ask
@@ -222,10 +222,10 @@ func (s *server) startQueue() (stop func(), err error) {
 
 func (s *server) startFront() (stop func(), err error) {
 	s.front.Start()
-	for i, l := range s.listeners {
-		s.front.Serve(l, uint8(i))
+	for i, l := range s.sockets.open() {
+		s.front.Serve(l.Listener, uint8(i))
 	}
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.open() {
 		s.log.Infof("Listening at: %s (%d)", urlOf(l, s.cfg.TLS()), os.Getpid())
 	}
 	return func() {
@@ -266,7 +266,7 @@ func (s *server) outcome(err error) int {
 
 // close gives back what open took.
 func (s *server) close() {
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.list() {
 		l.Close()
 	}
 	if s.control != nil {

@@ -122,7 +122,7 @@ func (s *server) bases() (bases []map[string]string) {
 	if s.cfg.TLS() {
 		scheme = "https"
 	}
-	for _, l := range s.listeners {
+	for _, l := range s.sockets.list() {
 		base := map[string]string{
 			"SERVER_SOFTWARE": "girin/" + program.Version(), "SERVER_PROTOCOL": "HTTP/1.1",
 			"SCRIPT_NAME": "", "wsgi.url_scheme": scheme,

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"syscall"
 
 	"girin/internal/worker"
@@ -37,9 +38,19 @@ func (s *Supervisor) Resize(n int) {
 	s.do(func() { s.aim(max(n, 1)) })
 }
 
-// Reload brings in a new generation of so many workers; 0: as many as there
-// are. The old one serves until the new one does; if that fails it stays.
-func (s *Supervisor) Reload(launch Launch, template Template, workers int) {
+// Next is what a reload brings in.
+type Next struct {
+	Launch   Launch
+	Template Template // nil: none
+	Workers  int      // 0: as many as there are
+	// Settled is told what became of it: true when every worker from before has
+	// ended, false if it failed. Not if the server ends first. Nil: nobody asks.
+	Settled func(well bool)
+}
+
+// Reload brings in a new generation. The old one serves until the new one does; if
+// that fails it stays.
+func (s *Supervisor) Reload(n Next) {
 	s.do(func() {
 		if s.stopping {
 			return
@@ -48,11 +59,13 @@ func (s *Supervisor) Reload(launch Launch, template Template, workers int) {
 			s.abandon("another reload came before it was ready")
 		}
 		s.previous, s.gen.target = s.gen, s.target
-		s.gen = &generation{number: s.gen.number + 1, launch: launch, template: template}
+		s.gen = &generation{
+			number: s.gen.number + 1, launch: n.Launch, template: n.Template, after: s.count, settled: append(slices.Clip(s.gen.settled), n.Settled),
+		}
 		s.crashes, s.wait = 0, false
 		s.launching.giveUp()
-		if workers > 0 {
-			s.aim(workers)
+		if n.Workers > 0 {
+			s.aim(n.Workers)
 		}
 	})
 }

@@ -101,6 +101,9 @@ func (s *Supervisor) abandon(why string) {
 	failed := s.gen
 	s.gen, s.previous = s.previous, nil
 	failed.close()
+	if told := failed.settled[len(failed.settled)-1]; told != nil {
+		told(false)
+	}
 	s.aim(s.gen.target)
 	for _, m := range s.members {
 		if m.gen == failed {

@@ -12,6 +12,7 @@ import (
 
 // attempt is a worker that is being started.
 type attempt struct {
+	number int
 	name   string
 	gen    *generation
 	cancel context.CancelFunc
@@ -28,7 +29,7 @@ func (a *attempt) giveUp() {
 func (s *Supervisor) launch() {
 	s.count++
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &attempt{name: fmt.Sprintf("worker %d", s.count), gen: s.gen, cancel: cancel}
+	a := &attempt{number: s.count, name: fmt.Sprintf("worker %d", s.count), gen: s.gen, cancel: cancel}
 	s.launching = a
 	go func() {
 		w, err := s.try(ctx, a)
@@ -73,7 +74,7 @@ func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
 
 // boots takes in a worker whose process has begun.
 func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
-	m := &member{w: w, gen: a.gen, lifetime: s.cfg.Recycle.untilReplaced()}
+	m := &member{w: w, number: a.number, gen: a.gen, lifetime: s.cfg.Recycle.untilReplaced()}
 	if s.cfg.Boot > 0 {
 		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
 	}

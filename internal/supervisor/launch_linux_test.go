@@ -73,7 +73,7 @@ func TestAReloadGivesAStartUpThatHangs(t *testing.T) {
 	r.waitReady()
 	r.Scale(1)
 	<-begun
-	r.Reload(version("serves", "2")(r), nil, 1)
+	r.Reload(supervisor.Next{Launch: version("serves", "2")(r), Workers: 1})
 	r.logged(1, "generation 2 serves")
 	r.logged(1, "Worker exiting")
 	r.wantVersion("2")

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -48,10 +49,25 @@ func (s *Supervisor) reconcile() {
 			s.drain(m)
 		}
 	}
+	s.settle()
 	if s.announce && ready >= s.target {
 		s.announce = false
 		s.cfg.Ready(first)
 	}
+}
+
+// settle tells that only workers of the current generation are left.
+func (s *Supervisor) settle() {
+	g := s.gen
+	if len(g.settled) == 0 || !g.proven || slices.ContainsFunc(s.members, func(m *member) bool { return m.number <= g.after }) {
+		return
+	}
+	for _, told := range g.settled {
+		if told != nil {
+			told(true)
+		}
+	}
+	g.settled = nil
 }
 
 // replaceNext takes the next worker that must be replaced out of its

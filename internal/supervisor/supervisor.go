@@ -90,14 +90,15 @@ func (s state) String() string {
 
 // member is a worker and where it stands.
 type member struct {
-	w     *worker.Worker
-	state state
-	gen   *generation
-	since time.Time   // when it was ready
-	kill  *time.Timer // ends it if it does not drain or boot in time
-	why   string      // it must be replaced, if not empty
-	known bool        // why its process will end was logged
-	slow  atomic.Bool // it was not ready in time
+	w      *worker.Worker
+	state  state
+	number int // counts all that were ever started
+	gen    *generation
+	since  time.Time   // when it was ready
+	kill   *time.Timer // ends it if it does not drain or boot in time
+	why    string      // it must be replaced, if not empty
+	known  bool        // why its process will end was logged
+	slow   atomic.Bool // it was not ready in time
 
 	lifetime int64 // in requests; 0: for ever
 
@@ -115,6 +116,9 @@ type generation struct {
 	template Template
 	proven   bool // one of its workers was ready
 	target   int  // how many workers there were to be, when a reload came
+
+	after   int          // so many workers were started before it
+	settled []func(bool) // its own last, and those before it that were not told yet
 
 	preparing, prepared bool // its template
 }

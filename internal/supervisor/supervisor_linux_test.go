@@ -133,7 +133,7 @@ func TestAPatientServerWaitsForAReload(t *testing.T) {
 	if why := <-told; why == nil || why.Code != 4 {
 		t.Errorf("told %v", why)
 	}
-	r.Reload(version("serves", "2")(r), nil, 1)
+	r.Reload(supervisor.Next{Launch: version("serves", "2")(r), Workers: 1})
 	if why := <-told; why != nil {
 		t.Errorf("told %v, want that it is well", why)
 	}
@@ -145,7 +145,7 @@ func TestAReloadKeepsTheOldWorkersUntilANewOneIsReady(t *testing.T) {
 	g := gate(t)
 	r := newRig(t, 2, version("serves", "1"))
 	r.waitReady()
-	r.Reload(version("late", "2", g)(r), nil, 2)
+	r.Reload(supervisor.Next{Launch: version("late", "2", g)(r), Workers: 2})
 	r.logged(3, "Booting worker")
 	if n := len(r.started()); n != 3 {
 		t.Errorf("%d workers were started, want one of the new generation", n)
@@ -178,7 +178,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 			r := newRig(t, 2, version("serves", "1"))
 			r.waitReady()
 			before := r.alive()
-			r.Reload(launch(r), nil, 3)
+			r.Reload(supervisor.Next{Launch: launch(r), Workers: 3})
 			r.logged(1, "Reload failed: the application cannot be loaded; the running version stays")
 			r.Scale(0) // which is done after all that came before
 			r.logged(1, "Workers: 2")
@@ -197,7 +197,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 			// The version that stays is kept running, and another reload works.
 			kill(before[0])
 			r.logged(1, "was ended by signal 9")
-			r.Reload(version("serves", "3")(r), nil, 1)
+			r.Reload(supervisor.Next{Launch: version("serves", "3")(r), Workers: 1})
 			r.logged(1, "generation 2 serves")
 			r.logged(1, "Worker exiting")
 			r.wantVersion("3")
@@ -209,9 +209,9 @@ func TestAReloadWhileAnotherIsUnderWay(t *testing.T) {
 	g := gate(t)
 	r := newRig(t, 1, version("serves", "1"))
 	r.waitReady()
-	r.Reload(version("late", "2", g)(r), nil, 1)
+	r.Reload(supervisor.Next{Launch: version("late", "2", g)(r), Workers: 1})
 	r.logged(2, "Booting worker")
-	r.Reload(version("serves", "3")(r), nil, 1)
+	r.Reload(supervisor.Next{Launch: version("serves", "3")(r), Workers: 1})
 	r.logged(1, "Reload failed: another reload came before it was ready")
 	r.logged(1, "generation 2 serves")
 	r.logged(1, "Worker exiting")
