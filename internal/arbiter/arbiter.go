@@ -43,8 +43,10 @@ type Master struct {
 	Failed func(hook string, err error)
 	// Scale is told that a hook has set server.num_workers.
 	Scale func(workers int)
-	// Lines are given what the process wants of the logs' lines.
+	// Wants is told which of the logs' lines something in Python waits for.
 	Wants func(Wants)
+	// Access takes lines of the access log that Python has made.
+	Access func(lines string)
 }
 
 // Wants says which lines something in Python waits for.
@@ -58,6 +60,7 @@ type Arbiter struct {
 	cfg     Config
 	master  atomic.Pointer[Master]
 	jobs    chan job
+	lines   *lines
 	waiting atomic.Int32  // jobs that were not begun
 	closing chan struct{} // closed by Close: nothing is waited for any longer
 	quit    chan struct{} // closed by Close: no job comes
@@ -94,7 +97,7 @@ var ErrClosed = errors.New("the arbiter is closed")
 func New(cfg Config) *Arbiter {
 	a := &Arbiter{
 		cfg: cfg, jobs: make(chan job, queued), closing: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
-		living: map[int]int{},
+		living: map[int]int{}, lines: newLines(),
 	}
 	a.Attach(Master{})
 	go a.run()
@@ -111,6 +114,9 @@ func (a *Arbiter) Attach(m Master) {
 	}
 	if m.Scale == nil {
 		m.Scale = func(int) {}
+	}
+	if m.Access == nil {
+		m.Access = func(string) {}
 	}
 	if m.Wants == nil {
 		m.Wants = func(Wants) {}
@@ -180,6 +186,7 @@ func (a *Arbiter) finish() {
 	}
 	for _, p := range []*process{a.next, a.process} {
 		if p != nil {
+			a.flush(p)
 			p.close(closeLimit, a.closing)
 		}
 	}

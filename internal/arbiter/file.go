@@ -163,7 +163,7 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
 	if err != nil {
 		return err
 	}
-	a.wants(said)
+	a.wants(p, said)
 	return nil
 }
 

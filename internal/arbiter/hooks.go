@@ -53,7 +53,7 @@ func (a *Arbiter) runHook(e Event, carry bool) (answer, error) {
 		a.master.Load().Failed(e.Hook, err)
 		return said, err
 	}
-	a.wants(said)
+	a.wants(a.process, said)
 	return said, nil
 }
 
@@ -69,10 +69,24 @@ func (a *Arbiter) note(e Event) {
 	}
 }
 
-func (a *Arbiter) wants(said answer) {
-	if said.Wants != nil {
-		a.master.Load().Wants(*said.Wants)
+// wants tells which lines the process is to get, if it can get them.
+func (a *Arbiter) wants(p *process, said answer) {
+	if said.Wants == nil {
+		return
 	}
+	w := *said.Wants
+	if w != (Wants{}) && a.connect(p) != nil {
+		w = Wants{}
+	}
+	a.master.Load().Wants(w)
+}
+
+// Reopen opens the files of Python's log handlers anew.
+func (a *Arbiter) Reopen(ctx context.Context) error {
+	return a.wait(ctx, func() error {
+		_, err := a.tell(map[string]any{"op": "reopen"}, limits{patience: a.cfg.Patience})
+		return err
+	})
 }
 
 // Origin is the process as what is forked from it: workers or, with preload_app,

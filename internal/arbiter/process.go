@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,9 @@ type process struct {
 	conn      *net.UnixConn
 	answers   chan answer // closed when it has closed the channel
 	interrupt syscall.Signal
+	logs      *net.UnixConn // nil: it gets no lines to log
+	logged    chan struct{} // closed when none are sent any more
+	logging   atomic.Bool
 	ran       int // the run of a file that was the last here, by Arbiter.loads
 }
 
@@ -196,5 +200,10 @@ func (p *process) close(grace time.Duration, giveUp <-chan struct{}) {
 // drain takes what nobody waits for, until the reader has ended.
 func (p *process) drain() {
 	for range p.answers {
+	}
+	if p.logs != nil {
+		<-p.proc.Done()
+		p.logs.Close()
+		<-p.logged
 	}
 }

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type AccessLog struct {
 	clock  clock      // guarded by sink.mu
 	syslog bool       // sink is that of syslog
 	next   *AccessLog // gets each line as well; nil: none
+
+	elsewhere atomic.Pointer[func(*AccessRecord) bool] // nil: nobody else wants lines
 }
 
 // OpenAccess opens the access log.
@@ -44,8 +47,12 @@ func OpenAccess(o AccessOptions) (*AccessLog, error) {
 		}
 		l = &AccessLog{format: o.Format, sink: s, syslog: true}
 	}
-	if o.Target.Path == "" {
+	switch {
+	case o.Target.Path != "":
+	case l != nil:
 		return l, nil
+	default:
+		return &AccessLog{format: o.Format}, nil // others may want its lines
 	}
 	s, err := newSink(sinkConfig{
 		name: "access log", target: o.Target, std: o.Stdout, tell: tell,
@@ -59,6 +66,9 @@ func OpenAccess(o AccessOptions) (*AccessLog, error) {
 
 // Log adds the line of one request. It keeps nothing of r.
 func (l *AccessLog) Log(r *AccessRecord) {
+	if take := l.elsewhere.Load(); take != nil && (*take)(r) || l.sink == nil {
+		return
+	}
 	l.log(r)
 	if l.next != nil {
 		l.next.log(r)
@@ -81,15 +91,28 @@ func (l *AccessLog) log(r *AccessRecord) {
 }
 
 // Lost is how many lines were dropped because the medium failed or was too slow.
-func (l *AccessLog) Lost() uint64 { return l.sink.lost.Load() }
+func (l *AccessLog) Lost() uint64 {
+	if l.sink == nil {
+		return 0
+	}
+	return l.sink.lost.Load()
+}
 
 // Reopen opens the file anew, for log rotation (USR1). A failure leaves the old file in use.
-func (l *AccessLog) Reopen() error { return l.sink.Reopen() }
+func (l *AccessLog) Reopen() error {
+	if l.sink == nil {
+		return nil
+	}
+	return l.sink.Reopen()
+}
 
 // Close writes what waits and closes the file. Later lines are dropped and counted.
 func (l *AccessLog) Close() error {
 	if l.next != nil {
 		_ = l.next.Close()
+	}
+	if l.sink == nil {
+		return nil
 	}
 	return l.sink.Close()
 }
@@ -116,6 +139,8 @@ type Fields interface {
 	RequestHeader(name string) []byte
 	ResponseHeader(name string) []byte
 	Environ(name string) []byte
+	// All are the fields of request and response, and the environ.
+	All() (request, response [][2]string, environ map[string]string)
 }
 
 // noFields stands for a request whose head was never read whole.
@@ -124,6 +149,9 @@ type noFields struct{}
 func (noFields) RequestHeader(string) []byte  { return nil }
 func (noFields) ResponseHeader(string) []byte { return nil }
 func (noFields) Environ(string) []byte        { return nil }
+func (noFields) All() (request, response [][2]string, environ map[string]string) {
+	return nil, nil, nil
+}
 
 // clock keeps the formatted time of the current second: formatting costs more than the rest of a line.
 type clock struct {

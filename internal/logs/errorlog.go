@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type ErrorLog struct {
 	sink  *sink
 
 	syslog *sink // nil: lines go to sink alone
+
+	elsewhere atomic.Pointer[func(level Level, pid int, text string) bool] // nil: nobody else wants lines
 }
 
 // OpenError opens the error log.
@@ -88,6 +91,16 @@ func (l *ErrorLog) logf(level Level, format string, args []any) {
 
 // Log writes a line in the name of process pid. Text of several lines stays one record.
 func (l *ErrorLog) Log(level Level, pid int, text string) {
+	if !l.Enabled(level) {
+		return
+	}
+	if take := l.elsewhere.Load(); take == nil || !(*take)(level, pid, text) {
+		l.Here(level, pid, text)
+	}
+}
+
+// Here writes a line that nobody else is to get.
+func (l *ErrorLog) Here(level Level, pid int, text string) {
 	if !l.Enabled(level) {
 		return
 	}

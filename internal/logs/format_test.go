@@ -13,6 +13,9 @@ type request struct{ in, out, env map[string]string }
 func (r request) RequestHeader(name string) []byte  { return lookup(r.in, name) }
 func (r request) ResponseHeader(name string) []byte { return lookup(r.out, name) }
 func (r request) Environ(name string) []byte        { return lookup(r.env, name) }
+func (r request) All() (request, response [][2]string, environ map[string]string) {
+	return nil, nil, r.env
+}
 
 func lookup(m map[string]string, name string) []byte {
 	if v, ok := m[name]; ok {
@@ -168,6 +171,9 @@ type constant struct{ value []byte }
 func (c *constant) RequestHeader(string) []byte  { return c.value }
 func (c *constant) ResponseHeader(string) []byte { return c.value }
 func (c *constant) Environ(string) []byte        { return c.value }
+func (c *constant) All() (request, response [][2]string, environ map[string]string) {
+	return nil, nil, nil
+}
 
 func BenchmarkCombined(b *testing.B) {
 	f, err := ParseFormat(Combined)

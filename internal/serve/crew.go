@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,9 @@ func (s *server) openArbiter() error {
 		return nil
 	}
 	s.arbiter.Attach(arbiter.Master{
-		Log: func(level, _ int, text string) { workerLog{s.log}.Line(level, os.Getpid(), text) },
+		Log: func(level, _ int, text string) {
+			s.log.Here(pythonLevel(level), os.Getpid(), strings.TrimRight(text, "\n"))
+		},
 		Failed: func(hook string, err error) {
 			if hook == "" {
 				s.log.Errorf("%v", err)
@@ -87,7 +90,7 @@ func (s *server) openArbiter() error {
 			}
 			s.log.Errorf("Error in the hook %s: %v", hook, err)
 		},
-		Scale: s.wantWorkers,
+		Scale: s.wantWorkers, Wants: s.divert, Access: s.accessLines,
 	})
 	if err := s.configure(context.Background(), s.cfg); err != nil {
 		return fmt.Errorf("the configuration cannot take effect: %w", err)

@@ -2,8 +2,11 @@ package serve
 
 import (
 	"cmp"
+	"fmt"
+	"net/http"
 	"strings"
 
+	"girin/internal/arbiter"
 	"girin/internal/config"
 	"girin/internal/logs"
 )
@@ -20,7 +23,7 @@ func (s *server) openLogs() (err error) {
 		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
 	})
 	syslog := syslogOf(s.cfg, "access")
-	if err != nil || s.cfg.AccessLog == "" && syslog == nil {
+	if err != nil || s.cfg.AccessLog == "" && syslog == nil && !s.cfg.LogsInPython() {
 		return err
 	}
 	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
@@ -72,4 +75,44 @@ func pythonLevel(level int) logs.Level {
 		return logs.Info
 	}
 	return logs.Debug
+}
+
+// divert gives lines to Python's logging, where something there waits for them.
+func (s *server) divert(w arbiter.Wants) {
+	s.log.Divert(nil)
+	if w.Error {
+		s.log.Divert(func(level logs.Level, pid int, text string) bool {
+			return s.arbiter.LogError(pid, levelOfPython(level), text)
+		})
+	}
+	if s.access == nil {
+		return
+	}
+	s.access.Divert(nil)
+	if w.Access {
+		s.access.Divert(func(r *logs.AccessRecord) bool {
+			request, response, environ := r.Fields.All()
+			return s.arbiter.LogAccess(&arbiter.Request{
+				PID: r.PID, Status: fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status)), Sent: r.Sent, Duration: r.Duration,
+				Request: request, Response: response, Environ: environ,
+			})
+		})
+	}
+}
+
+// levelOfPython is a level as Python's logging module has it.
+func levelOfPython(l logs.Level) int {
+	for _, level := range []int{10, 20, 30, 40} {
+		if pythonLevel(level) == l {
+			return level
+		}
+	}
+	return 50
+}
+
+// accessLines writes what Python has made of requests.
+func (s *server) accessLines(lines string) {
+	if s.access != nil {
+		_, _ = s.access.Write([]byte(lines))
+	}
 }

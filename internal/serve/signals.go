@@ -123,7 +123,7 @@ var signalNames = map[os.Signal]string{
 	syscall.SIGUSR2: "usr2",
 }
 
-func (s *server) reopenLogs(context.Context) {
+func (s *server) reopenLogs(ctx context.Context) {
 	if err := s.log.Reopen(); err != nil {
 		s.log.Errorf("%v", err)
 	}
@@ -131,5 +131,11 @@ func (s *server) reopenLogs(context.Context) {
 		if err := s.access.Reopen(); err != nil {
 			s.log.Errorf("%v", err)
 		}
+	}
+	if s.configured.Load() { // Python's handlers are the arbiter's and the workers'
+		if err := s.arbiter.Reopen(ctx); err != nil {
+			s.log.Errorf("the files of Python's log handlers: %v", err)
+		}
+		s.workers.Signal(syscall.SIGUSR1)
 	}
 }

@@ -25,6 +25,17 @@ func (s *Supervisor) Kill() {
 	})
 }
 
+// Signal sends a signal to the workers that serve.
+func (s *Supervisor) Signal(sig syscall.Signal) {
+	s.do(func() {
+		for _, m := range s.members {
+			if m.state == serving {
+				_ = m.w.Process().Signal(sig)
+			}
+		}
+	})
+}
+
 // Scale changes how many workers there should be by n; at least one stays.
 func (s *Supervisor) Scale(n int) {
 	s.do(func() {

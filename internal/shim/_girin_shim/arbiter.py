@@ -296,6 +296,7 @@ class Process:
             return
         self._is_child = True
         self._channel.close()
+        self._logs.leave()
         self._interruptible = False
         for name in signals.TELL + signals.END:
             number = getattr(signal, name)

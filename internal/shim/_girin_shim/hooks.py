@@ -123,8 +123,15 @@ class Hooks:
         if self._has("worker_int") or self._has("worker_exit"):
             signal.signal(signal.SIGQUIT, self._on_quit)
             signal.signal(signal.SIGINT, self._on_quit)
+        if self._heritage.server is not None:
+            signal.signal(signal.SIGUSR1, self._on_reopen)
         if self._has("worker_abort"):
             signal.signal(signal.SIGABRT, self._on_abort)
+
+    def _on_reopen(self, number: int, frame) -> None:
+        """As under gunicorn: the files of log handlers were moved away."""
+        if not self._forked:
+            self._logger.reopen_files()
 
     def _on_quit(self, number: int, frame) -> None:
         self._end(number, "worker_int", 0)

@@ -47,7 +47,7 @@ class Logs:
 
     def __init__(self, channel: Channel) -> None:
         self.logger = None
-        self._channel = channel
+        self._source: Channel | None = None
         self._lines: list[str] = []  # of the access log, until the end of a batch
         self._lock = threading.Lock()  # held while lines are logged, and by who forks
         self._pid = threading.local()
@@ -98,8 +98,8 @@ class Logs:
 
     def serve(self, fd: int) -> None:
         """Logs what comes from the descriptor, in a thread."""
-        channel = Channel(fd)
-        threading.Thread(target=self._run, args=(channel,), name="girin-logs", daemon=True).start()
+        self._source = Channel(fd)
+        threading.Thread(target=self._run, args=(self._source,), name="girin-logs", daemon=True).start()
 
     def _run(self, channel: Channel) -> None:
         while True:
@@ -133,8 +133,13 @@ class Logs:
     def release(self) -> None:
         self._lock.release()
 
+    def leave(self) -> None:
+        """Called in a forked process: the master's lines do not come there."""
+        if self._source is not None:
+            self._source.close()
+
     def in_worker(self, send) -> None:
-        """Called in a forked process, which has a way of its own to the master."""
+        """Called in a worker, which has a way of its own to the master."""
         Logger.to_errors.send = send
         Logger.to_access.send = lambda level, text: None
 

@@ -1,0 +1,32 @@
+package logs
+
+// Somebody else may want the lines of a log: Python's logging, where a configuration
+// gives it handlers or filters of its own. Until it takes one, or when it can take
+// none, the log writes it itself.
+
+// Divert gives each line to take, which reports whether it has taken it; nil: to nobody.
+func (l *ErrorLog) Divert(take func(level Level, pid int, text string) bool) {
+	if take == nil {
+		l.elsewhere.Store(nil)
+		return
+	}
+	l.elsewhere.Store(&take)
+}
+
+// Divert gives each request to take, which keeps nothing of it and reports whether it has
+// taken it; nil: to nobody.
+func (l *AccessLog) Divert(take func(*AccessRecord) bool) {
+	if take == nil {
+		l.elsewhere.Store(nil)
+		return
+	}
+	l.elsewhere.Store(&take)
+}
+
+// Write adds whole lines as they are: those that came back.
+func (l *AccessLog) Write(lines []byte) (int, error) {
+	for log := l; log != nil && log.sink != nil; log = log.next {
+		log.sink.Append(func(b []byte) []byte { return append(b, lines...) })
+	}
+	return len(lines), nil
+}
