@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"girin/internal/logs"
+	"girin/internal/statsd"
 )
 
 func atLeast(limit int64) func(any) error {
@@ -64,6 +65,14 @@ func checkAccessLogFormat(v any) error {
 
 func checkSyslogAddr(v any) error {
 	_, _, err := logs.ParseSyslogAddress(v.(string))
+	return err
+}
+
+func checkStatsd(v any) error {
+	if v.(string) == "" {
+		return nil
+	}
+	_, _, err := statsd.Parse(v.(string))
 	return err
 }
 

@@ -8,6 +8,17 @@ import (
 // WorkerClasses are the names that worker_class takes.
 func WorkerClasses() []string { return []string{"auto", "sync", "gthread", "gevent", "gaiohttp"} }
 
+// otherClasses are those of other projects that are known, by their whole names.
+var otherClasses = map[string]struct{ short, note string }{
+	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": {"gevent", "means gevent: gevent-websocket takes no part here"},
+	"uvicorn.workers.UvicornWorker":                          {"asgi", uvicornNote},
+	"uvicorn.workers.UvicornH11Worker":                       {"asgi", uvicornNote},
+	"uvicorn_worker.UvicornWorker":                           {"asgi", uvicornNote},
+	"uvicorn_worker.UvicornH11Worker":                        {"asgi", uvicornNote},
+}
+
+const uvicornNote = "means asgi: uvicorn takes no part here"
+
 // workerClass is Girin's class for a name or a dotted class of gunicorn's, with what the user
 // should know about the difference, if there is one.
 func workerClass(name string) (class, note string, err error) {
@@ -21,20 +32,23 @@ func workerClass(name string) (class, note string, err error) {
 			short = "gevent_pywsgi"
 		}
 	}
+	if class, ok := otherClasses[name]; ok {
+		short = class.short
+		note = class.note
+	}
 	switch short {
 	case "sync", "gthread", "gevent", "gaiohttp", "auto":
-		return short, "", nil
+		return short, note, nil
 	case "gevent_wsgi", "gevent_pywsgi":
 		return "gevent", "means gevent: gevent's own HTTP server takes no part here", nil
 	case "aiohttp":
 		return "gaiohttp", "", nil
-	case "eventlet", "tornado":
+	case "eventlet":
+		return "gevent", "means gevent, which must be installed: eventlet takes no part here", nil
+	case "tornado":
 		return "", "", fmt.Errorf("%s is not built; gevent or gthread may do", quote(name))
 	case "asgi":
 		return "", "", fmt.Errorf("%s is not built yet: only WSGI applications are served", quote(name))
-	}
-	if strings.HasPrefix(name, "uvicorn.workers.") || strings.HasPrefix(name, "uvicorn_worker.") {
-		return "", "", fmt.Errorf("%s runs ASGI applications, which is not built yet", quote(name))
 	}
 	if hint := Nearest(name, WorkerClasses()); hint != "" {
 		return "", "", fmt.Errorf("%s is not a worker class; did you mean %s?", quote(name), hint)

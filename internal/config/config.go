@@ -113,6 +113,9 @@ type Config struct {
 	SyslogFacility  string
 	SyslogNoAccess  bool // keep the access log out of it
 	LoggerClass     string
+	StatsdHost      string // "" for none
+	StatsdPrefix    string
+	StatsdTags      string
 
 	// Development.
 	Reload           bool

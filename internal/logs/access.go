@@ -30,6 +30,7 @@ type AccessLog struct {
 	syslog bool       // sink is that of syslog
 	next   *AccessLog // gets each line as well; nil: none
 
+	seen      func(*AccessRecord)                      // nil: nobody counts requests
 	elsewhere atomic.Pointer[func(*AccessRecord) bool] // nil: nobody else wants lines
 }
 
@@ -66,6 +67,9 @@ func OpenAccess(o AccessOptions) (*AccessLog, error) {
 
 // Log adds the line of one request. It keeps nothing of r.
 func (l *AccessLog) Log(r *AccessRecord) {
+	if l.seen != nil {
+		l.seen(r)
+	}
 	if take := l.elsewhere.Load(); take != nil && (*take)(r) || l.sink == nil {
 		return
 	}

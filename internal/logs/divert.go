@@ -23,6 +23,12 @@ func (l *AccessLog) Divert(take func(*AccessRecord) bool) {
 	l.elsewhere.Store(&take)
 }
 
+// Watch tells seen of each line, wherever it goes. It is called before the first line.
+func (l *ErrorLog) Watch(seen func(level Level, text string)) { l.seen = seen }
+
+// Watch tells seen of each request. It is called before the first one.
+func (l *AccessLog) Watch(seen func(*AccessRecord)) { l.seen = seen }
+
 // Write adds whole lines as they are: those that came back.
 func (l *AccessLog) Write(lines []byte) (int, error) {
 	for log := l; log != nil && log.sink != nil; log = log.next {

@@ -34,6 +34,7 @@ type ErrorLog struct {
 
 	syslog *sink // nil: lines go to sink alone
 
+	seen      func(level Level, text string)                               // nil: nobody counts lines
 	elsewhere atomic.Pointer[func(level Level, pid int, text string) bool] // nil: nobody else wants lines
 }
 
@@ -93,6 +94,9 @@ func (l *ErrorLog) logf(level Level, format string, args []any) {
 func (l *ErrorLog) Log(level Level, pid int, text string) {
 	if !l.Enabled(level) {
 		return
+	}
+	if l.seen != nil {
+		l.seen(level, text)
 	}
 	if take := l.elsewhere.Load(); take == nil || !(*take)(level, pid, text) {
 		l.Here(level, pid, text)

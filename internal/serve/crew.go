@@ -30,6 +30,7 @@ type Crew struct {
 	told       atomic.Int64 // how many workers there should be, as hooks know it
 	serial     int          // of these settings: of whoever reloads
 	age        int          // of the attempts to start a worker, one at a time: how many there were
+	living     atomic.Int32 // workers
 	announced  bool         // of the supervisor's goroutine: the server has served
 }
 
@@ -194,6 +195,7 @@ func (s *server) workerServes(w *worker.Worker) {
 // workerEnded hears of each worker's end.
 func (s *server) workerEnded(w *worker.Worker) {
 	s.countEnd(w)
+	s.countWorkers(-1)
 	s.tell(arbiter.Event{Hook: "child_exit", Age: w.Age(), PID: w.PID()})
 }
 

@@ -9,6 +9,7 @@ import (
 	"girin/internal/arbiter"
 	"girin/internal/config"
 	"girin/internal/logs"
+	"girin/internal/statsd"
 )
 
 func (s *server) openLogs() (err error) {
@@ -23,7 +24,7 @@ func (s *server) openLogs() (err error) {
 		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
 	})
 	syslog := syslogOf(s.cfg, "access")
-	if err != nil || s.cfg.AccessLog == "" && syslog == nil && !s.cfg.LogsInPython() {
+	if err != nil || s.cfg.AccessLog == "" && syslog == nil && !s.cfg.LogsInPython() && s.cfg.StatsdHost == "" {
 		return err
 	}
 	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
@@ -116,3 +117,29 @@ func (s *server) accessLines(lines string) {
 		_, _ = s.access.Write([]byte(lines))
 	}
 }
+
+// openStatsd sends gunicorn's metrics, unless a logger of the configuration does so.
+func (s *server) openStatsd() (err error) {
+	c := s.cfg
+	if c.StatsdHost == "" || c.LogsInPython() {
+		return nil
+	}
+	s.statsd, err = statsd.Open(statsd.Options{Address: c.StatsdHost, Prefix: c.StatsdPrefix, Tags: c.StatsdTags})
+	if err != nil {
+		s.log.Warningf("statsd is told nothing: %v", err)
+		return nil // as under gunicorn
+	}
+	s.log.Watch(func(level logs.Level, text string) {
+		switch {
+		case level >= logs.Error && strings.Contains(text, "\nTraceback "):
+			s.statsd.Logged("exception")
+		case level >= logs.Warning:
+			s.statsd.Logged(strings.ToLower(level.String()))
+		}
+	})
+	s.access.Watch(func(r *logs.AccessRecord) { s.statsd.Request(r.Status, r.Duration) })
+	return nil
+}
+
+// countWorkers tells statsd how many workers there are.
+func (s *server) countWorkers(change int32) { s.statsd.Workers(int(s.living.Add(change))) }

@@ -23,6 +23,7 @@ import (
 	"girin/internal/metrics"
 	"girin/internal/program"
 	"girin/internal/sched"
+	"girin/internal/statsd"
 	"girin/internal/supervisor"
 	"girin/internal/worker"
 )
@@ -60,6 +61,7 @@ type server struct {
 type system struct {
 	log       *logs.ErrorLog
 	access    *logs.AccessLog // nil: none is kept
+	statsd    *statsd.Client  // nil: it is told nothing
 	captured  *os.File        // workers' output; nil: it is not captured
 	tls       *front.TLS      // nil: cleartext
 	sockets   sockets
@@ -101,7 +103,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 // whatever is missing is told before anything starts.
 func (s *server) open() error {
 	for _, take := range []func() error{
-		s.enter, s.openLogs, s.checkDescriptors, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
+		s.enter, s.openLogs, s.openStatsd, s.checkDescriptors, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
 		s.openArbiter, s.dropPrivileges, s.openLanes, s.openAccelerators, s.openArena, s.detach,
 	} {
 		if err := take(); err != nil {
@@ -167,8 +169,9 @@ func (s *server) run() int {
 		close(s.signals.serving)
 		err = s.workers.Run(s.ending.quick)
 	}
+	code := s.outcome(err)
 	stop()
-	return s.outcome(err)
+	return code
 }
 
 // assemble makes the parts that pass requests on, from the workers to the clients.
@@ -280,6 +283,7 @@ func (s *server) close() {
 	if s.access != nil {
 		s.access.Close()
 	}
+	s.statsd.Close()
 	if s.log != nil {
 		s.log.Close()
 	}

@@ -64,6 +64,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 		w, err := worker.Start(cfg)
 		if err == nil {
 			s.metrics.Started()
+			s.countWorkers(1)
 			s.tell(arbiter.Event{Hook: "started", Age: s.age, PID: w.PID()})
 		}
 		return w, err
