@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -206,4 +208,69 @@ func TestAServerThatSharesItsPortEndsUnnoticed(t *testing.T) {
 	if err != nil || c.broken.Load() > 0 || c.refused.Load() > 0 {
 		t.Errorf("girin ended with %v; %d clients were served, %d refused, %d broken, one by %v", err, c.served.Load(), c.refused.Load(), c.broken.Load(), c.why)
 	}
+}
+
+// The same through TLS, in both versions of HTTP: a client whose connection stands
+// is answered.
+func TestAServerThatEndsResetsNobodyThroughTLS(t *testing.T) {
+	cert, key := certificate(t)
+	for _, version := range []string{"h1", "h2"} {
+		for range 3 {
+			s := start(t, options{args: []string{"--certfile", cert, "--keyfile", key, "--http-protocols", "h2,h1"}})
+			var served, broken atomic.Int64
+			var why atomic.Pointer[error]
+			stop := make(chan struct{})
+			var all sync.WaitGroup
+			for range 12 {
+				all.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						res, err := visitTLS(s.addr, version)
+						switch {
+						case err == nil && res == 200:
+							served.Add(1)
+						case errors.Is(err, syscall.ECONNREFUSED):
+							return
+						default:
+							if err == nil {
+								err = errors.New(http.StatusText(res))
+							}
+							broken.Add(1)
+							why.Store(&err)
+						}
+					}
+				})
+			}
+			for served.Load() < 24 {
+				time.Sleep(time.Millisecond)
+			}
+			err := s.end(t, syscall.SIGTERM)
+			close(stop)
+			all.Wait()
+			if err != nil || broken.Load() > 0 {
+				t.Fatalf("%s: girin ended with %v; %d clients were served, %d broken, one by %v", version, err, served.Load(), broken.Load(), *why.Load())
+			}
+		}
+	}
+}
+
+func visitTLS(addr, version string) (status int, err error) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(version == "h1")
+	protocols.SetHTTP2(version == "h2")
+	client := &http.Client{Timeout: limit, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: protocols,
+	}}
+	defer client.CloseIdleConnections()
+	res, err := client.Get("https://" + addr + "/")
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return res.StatusCode, err
 }

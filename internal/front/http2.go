@@ -89,6 +89,7 @@ func (h *streams) ended(err error) {
 // hangUpLocked ends the writing, once all streams have ended.
 func (h *streams) hangUpLocked() {
 	if !h.c.dead {
+		h.conn.Flush() // the last answer may wait for others to be sent with
 		h.c.endWritingLocked()
 		h.c.stage.enter(stageLinger)
 	}
