@@ -110,11 +110,12 @@ func TestAnEndAtOnceResetsNobody(t *testing.T) {
 // No connection that a client has opened is reset because the server ends: it is
 // served, or the next one is refused.
 func TestAServerThatEndsResetsNobody(t *testing.T) {
-	const clients, rounds = 24, 3
+	const clients = 24
+	classes := [][]string{{"-k", "sync", "--threads", "1"}, {"-k", "gthread"}, {"-k", "gevent"}, {"-k", "auto"}}
 	for name, bind := range map[string]string{"IPv4": "127.0.0.1:0", "IPv6": "[::1]:0", "unix": "unix:s"} {
 		t.Run(name, func(t *testing.T) {
 			dir, network, addr := t.TempDir(), "tcp", ""
-			for range rounds {
+			for _, class := range classes {
 				if network, addr = "tcp", bind; name == "unix" {
 					network, addr = "unix", filepath.Join(dir, "s")
 				}
@@ -122,7 +123,7 @@ func TestAServerThatEndsResetsNobody(t *testing.T) {
 				if name == "unix" {
 					at = "unix:" + addr
 				}
-				s := start(t, options{args: []string{"-b", at}})
+				s := start(t, options{args: append([]string{"-b", at}, class...)})
 				if name != "unix" {
 					addr = strings.Fields(strings.TrimPrefix(strings.SplitAfter(s.wait(t, "Listening at: "), "Listening at: ")[1], "http://"))[0]
 				}
