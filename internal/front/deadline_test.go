@@ -25,13 +25,14 @@ const (
 var starting sync.Mutex
 
 // start starts a server in a hurry and brings a connection to it into a stage.
-func (o over) start(t *testing.T, to func(*client)) (*served, *client) {
+func (o over) start(t *testing.T, to func(*client)) (s *served, c *client, began time.Time) {
 	starting.Lock()
 	defer starting.Unlock()
-	s := o.serve(t, patterned(t), hurried, func(c *Config) { c.MaxBody, c.HealthPath = 0, "/health" })
-	c := o.connectNarrow(t, s)
+	s = o.serve(t, patterned(t), hurried, func(c *Config) { c.MaxBody, c.HealthPath = 0, "/health" })
+	c = o.connectNarrow(t, s)
+	began = time.Now()
 	to(c)
-	return s, c
+	return s, c, began
 }
 
 // hurried is a server whose limits are short, that for idle connections as well.
@@ -70,13 +71,12 @@ func TestWhatStandsStillEndsInTime(t *testing.T) {
 		for name, st := range stands {
 			t.Run(transport+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				s, c := over.start(t, func(c *client) {
+				s, c, began := over.start(t, func(c *client) {
 					st.to(c)
 					if st.deaf {
 						c.readByte()
 					}
 				})
-				began := time.Now()
 				var got []byte
 				if !st.deaf {
 					_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -113,70 +113,73 @@ func TestWhatStandsStillEndsInTime(t *testing.T) {
 // for. What was slow before has no part in what follows.
 func TestWhatMovesGoesOn(t *testing.T) {
 	limits := newTimes(hurry)
-	moves := map[string]func(*client){
-		"handshake, in pieces": func(c *client) { c.send(simpleGet); c.wantAnswer("a") },
-		"head": func(c *client) { // within its limit; a head's is not prolonged
-			for _, part := range []string{"GET / HT", "TP/1.1\r\nHo", "st: x\r\n", "\r\n"} {
+	const get, size = " HTTP/1.1\r\nHost: x\r\n\r\n", 2 << 20
+	moves := map[string]move{
+		"head": {"GET / HT", func(c *client) { // within its limit, which is not prolonged
+			for _, part := range []string{"TP/1.1\r\nHo", "st: x\r\n", "\r\n"} {
 				time.Sleep(limits.head / 10)
 				c.send(part)
 			}
 			c.wantAnswer("a")
-		},
-		"body": func(c *client) {
-			const size = 2 << 20
-			c.send(fmt.Sprintf("POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+		}},
+		"body": {fmt.Sprintf("POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size), func(c *client) {
 			c.sendSlowly(size, long*limits.body)
 			c.wantAnswer(fmt.Sprint(size))
-		},
-		"body that is awaited, in chunks": func(c *client) {
-			c.send("POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+		}},
+		"body that is awaited, in chunks": {"POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", func(c *client) {
 			if line := c.readLine(); line != "HTTP/1.1 100 Continue" {
 				c.t.Fatalf("got %q", line)
 			}
 			c.readLine()
-			const size = 2 << 20
 			c.send(fmt.Sprintf("%x\r\n", size))
 			c.sendSlowly(size, long*limits.body)
 			c.send("\r\n0\r\n\r\n")
 			c.wantAnswer(fmt.Sprint(size))
-		},
-		"busy": func(c *client) {
-			c.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-			c.wantAnswer("late")
-		},
-		"idle": func(c *client) {
+		}},
+		"busy": {"GET /slow" + get, func(c *client) { c.wantAnswer("late") }},
+		"idle": {"GET /" + get, func(c *client) {
 			for began := time.Now(); time.Since(began) < long*limits.head; time.Sleep(idleFor / 4) {
-				c.send(simpleGet)
 				c.wantAnswer("a")
+				c.send(simpleGet)
 			}
-		},
-		"answer": func(c *client) { c.readSlowly("/stream", long*limits.write) },
-		"file":   func(c *client) { c.readSlowly("/file", long*limits.write) },
-		"requests after a drained answer": func(c *client) {
-			for _, path := range []string{"/stream/small", "/file/small"} {
-				c.readSlowly(path, 2*limits.write)
-				for began := time.Now(); time.Since(began) < 3*limits.write; time.Sleep(idleFor / 4) {
-					c.send(simpleGet)
-					c.wantAnswer("a")
-				}
-			}
-		},
+		}},
+		"answer": {"GET /stream" + get, func(c *client) { c.readSlowly(largeAnswer, long*limits.write) }},
+		"file":   {"GET /file" + get, func(c *client) { c.readSlowly(largeAnswer, long*limits.write) }},
+		"requests after an answer that was drained": {"GET /stream/small" + get, func(c *client) { c.drainAndGoOn(limits.write) }},
+		"requests after a file that was drained":    {"GET /file/small" + get, func(c *client) { c.drainAndGoOn(limits.write) }},
 	}
 	for transport, over := range transports {
 		for name, move := range moves {
 			t.Run(transport+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				_, c := over.start(t, func(*client) {})
+				_, c, _ := over.start(t, func(c *client) { c.send(move.first) })
 				_ = c.SetDeadline(time.Now().Add(2 * long * limits.write))
-				move(c)
+				move.then(c)
 			})
 		}
 	}
 }
 
+// move is a client that moves: what it sends when it has connected, and then.
+type move struct {
+	first string
+	then  func(*client)
+}
+
+// drainAndGoOn reads a small answer slowly, and then makes requests for longer
+// than its writing might have taken.
+func (c *client) drainAndGoOn(limit time.Duration) {
+	c.t.Helper()
+	c.readSlowly(smallAnswer, 2*limit)
+	for began := time.Now(); time.Since(began) < 3*limit; time.Sleep(idleFor / 4) {
+		c.send(simpleGet)
+		c.wantAnswer("a")
+	}
+}
+
 // Of what the tests of deadlines are answered with, the large is more than a
 // slow client takes while it is watched; it does not end before.
-const largeAnswer, smallAnswer = 32 << 20, 6 << 20
+const largeAnswer, smallAnswer = 24 << 20, 6 << 20
 
 func patterned(t *testing.T) func(*appCall) {
 	t.Helper()
@@ -246,23 +249,21 @@ func (c *client) sendSlowly(n int, over time.Duration) {
 	}
 }
 
-// readSlowly asks for a pattern and reads it so slowly for a while; then, if it
-// is small, the rest as it comes.
-func (c *client) readSlowly(path string, during time.Duration) {
+// readSlowly reads an answer that is a pattern of n bytes so slowly for a while;
+// then, if it is the small one, the rest as it comes.
+func (c *client) readSlowly(n int, during time.Duration) {
 	c.t.Helper()
-	c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
 	res, err := http.ReadResponse(c.in, nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	body := res.Body
 	at := 0
 	buf := make([]byte, 8<<10)
 	read := func() error {
-		n, err := io.ReadFull(body, buf)
+		n, err := io.ReadFull(res.Body, buf)
 		for i := 0; i+8 <= n; i += 8 {
 			if got := binary.BigEndian.Uint64(buf[i:]); got != uint64(at+i) {
-				c.t.Fatalf("at %d of %s there is what belongs to %d", at+i, path, got)
+				c.t.Fatalf("at %d there is what belongs to %d", at+i, got)
 			}
 		}
 		at += n
@@ -270,16 +271,16 @@ func (c *client) readSlowly(path string, during time.Duration) {
 	}
 	for began := time.Now(); time.Since(began) < during; time.Sleep(20 * time.Millisecond) {
 		if err := read(); err != nil {
-			c.t.Fatalf("%s ends at %d, after %v: %v", path, at, time.Since(began), err)
+			c.t.Fatalf("it ends at %d of %d, after %v: %v", at, n, time.Since(began), err)
 		}
 	}
-	if !strings.HasSuffix(path, "small") {
+	if n == largeAnswer {
 		return
 	}
 	for err := error(nil); err == nil; {
 		err = read()
 	}
-	if at != smallAnswer {
-		c.t.Fatalf("%d bytes of %d", at, smallAnswer)
+	if at != n {
+		c.t.Fatalf("%d bytes of %d", at, n)
 	}
 }

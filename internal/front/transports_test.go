@@ -43,12 +43,15 @@ func (o over) connect(t *testing.T, s *served) *client {
 	return c
 }
 
-// connectNarrow connects a client whose kernel takes little before it reads.
+// connectNarrow connects a client whose kernel takes little before it reads, and
+// that by and by: in segments as large as loopback's, TCP's own timers would
+// decide when.
 func (o over) connectNarrow(t *testing.T, s *served) *client {
 	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10)
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 32<<10)
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 1400)
 		})
 	}}
 	nc, err := d.Dial("tcp", s.addr)
