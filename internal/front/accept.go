@@ -131,7 +131,7 @@ func (s *Server) giveFile() { s.held.Add(-1) }
 // evictLocked closes the connection that has been idle longest, if any is.
 func (s *Server) evictLocked() bool {
 	var oldest *conn
-	now := s.cfg.Clock()
+	now := s.had.now()
 	for c := range s.conns {
 		if c.stage.note(c.stage.word.Load(), now); c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
 			oldest = c

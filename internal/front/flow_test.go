@@ -372,7 +372,7 @@ func TestAtTheLimitOfConnectionsTheIdleOnesGo(t *testing.T) {
 			idle = append(idle, c)
 		}
 		waitFor(t, func() bool { return s.idle() == most })
-		s.sweep(s.cfg.Clock()) // which notes since when they are idle
+		s.sweep(s.had.now()) // which notes since when they are idle
 		for range 2 * most {
 			c := over.connect(t, s)
 			c.send(simpleGet)

@@ -51,7 +51,7 @@ func connectionWindow(o HTTP2Options) int { return 4 * max(o.Window, 65535) }
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
 	o := &c.srv.cfg.HTTP2
-	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.cfg.Clock()}
+	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.had.now()}
 	h.conn = h2.New(h2.Config{
 		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
 		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Clock: c.srv.cfg.Clock, Open: h.open,

@@ -49,6 +49,7 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	times    times
+	had      fairClock
 	pid      int
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
@@ -66,7 +67,7 @@ type Server struct {
 	left       sync.Cond          // a connection has gone, or the server stops
 	accepting  int                // guarded by mu: listeners
 	empty      chan struct{}      // guarded by mu: closed when nothing is left, while draining
-	drainBegan int64              // guarded by mu: ns
+	drainBegan int64              // guarded by mu: ns, of had
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
@@ -98,6 +99,7 @@ type listener struct {
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
+	s.had.start(cfg.Clock, s.times.sweep)
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
 	s.Mount(cfg.ScriptName)
 	s.spool = spool.Open(spool.Config{
@@ -200,7 +202,7 @@ func (s *Server) beginDrain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drainBegan == 0 {
-		s.drainBegan = s.cfg.Clock()
+		s.drainBegan = s.had.now()
 	}
 	s.Leave()
 	for _, l := range s.listeners {

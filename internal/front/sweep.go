@@ -15,11 +15,12 @@ func (s *Server) sweeper() {
 		case now := <-t.C:
 			s.second.Store(now.Unix())
 			s.refusals.tellRest(now.Unix(), s.cfg.Log)
-			s.sweep(s.cfg.Clock())
+			s.sweep(s.had.tick())
 		}
 	}
 }
 
+// sweep judges by the time that clients have had.
 func (s *Server) sweep(now int64) {
 	s.sweepStreams(s.sweepConns(now), now)
 }

@@ -1,6 +1,9 @@
 package front
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // How long clients may take.
 const (
@@ -71,4 +74,30 @@ func (s *Server) unlessDraining(c *conn, limit time.Duration) time.Duration {
 // client closed its sending side. The returned function calls it off.
 func (s *Server) afterHalfClose(f func()) (stop func() bool) {
 	return time.AfterFunc(s.times.halfClose, f).Stop
+}
+
+// fairClock tells the time that clients have had, in ns: a time in which this
+// process did not run, because others did or it was stopped, is not theirs.
+type fairClock struct {
+	clock func() int64
+	most  int64 // that may pass between two ticks
+	had   atomic.Int64
+	last  atomic.Int64 // tick, of clock
+}
+
+func (f *fairClock) start(clock func() int64, every time.Duration) {
+	f.clock, f.most = clock, 2*int64(every)
+	f.last.Store(clock())
+	f.had.Store(int64(time.Hour)) // 0 stands for never
+}
+
+// now is the time.
+func (f *fairClock) now() int64 { return f.had.Load() + min(f.clock()-f.last.Load(), f.most) }
+
+// tick is now, by the sweeper.
+func (f *fairClock) tick() int64 {
+	now := f.now()
+	f.last.Store(f.clock())
+	f.had.Store(now)
+	return now
 }
