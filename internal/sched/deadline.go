@@ -3,6 +3,8 @@ package sched
 import (
 	"slices"
 	"time"
+
+	"girin/internal/wire"
 )
 
 // Overdue is a request that runs longer than the timeout.
@@ -29,6 +31,7 @@ type Deadlines struct {
 type late struct {
 	w     Worker
 	since int64
+	asked bool // whoever runs it was asked to end it
 	told  bool
 }
 
@@ -148,7 +151,11 @@ func (q *Queue) tellStuck(lost map[uint64]*late) {
 		}
 		gone[o.w]++
 	}
-	for _, o := range lost {
+	for id, o := range lost {
+		if !o.asked && now-o.since > int64(q.cfg.Deadlines.Grace-endTime(q.cfg.Deadlines.Grace)) {
+			o.asked = true
+			q.askToEnd(id, o.w)
+		}
 		switch {
 		case o.told:
 		case gone[o.w] >= o.w.Slots() && now-o.since > int64(stackTime):
@@ -159,6 +166,39 @@ func (q *Queue) tellStuck(lost map[uint64]*late) {
 			q.cfg.Deadlines.Stuck(o.w, "a thread did not return")
 		}
 	}
+}
+
+// endTime is how much of the grace time is left when who runs a request is asked to
+// end it: a greenlet can be ended, a thread cannot.
+func endTime(grace time.Duration) time.Duration { return min(grace/2, time.Second) }
+
+// askToEnd asks for the end of a request that was given up and still runs.
+func (q *Queue) askToEnd(id uint64, w Worker) {
+	q.mu.Lock()
+	c := q.find(id)
+	late := c != nil && stateOf(c.life.Load()) == overdue
+	if late {
+		q.flags[c.cell] = wire.FlagEnd // as in abandon, while the call cannot become another request
+	}
+	q.mu.Unlock()
+	if late {
+		w.Grant(id, wire.Cancelled)
+	}
+}
+
+// Streams reports whether w sends an answer that moves: one that is not given up.
+func (q *Queue) Streams(w Worker) (yes bool) {
+	oldest := q.cfg.Clock() - int64(q.cfg.Deadlines.Timeout)
+	q.slots(func(of Worker, id, began uint64) {
+		if of != w || yes {
+			return
+		}
+		if c := q.find(id); c != nil && stateOf(c.life.Load()) == answering {
+			since, _ := c.progress(int64(began))
+			yes = since > oldest
+		}
+	})
+	return yes
 }
 
 // slots visits what the workers run.

@@ -148,6 +148,42 @@ func TestAStreamIsNotCutWhileItMoves(t *testing.T) {
 	})
 }
 
+func TestWhoRunsARequestIsAskedToEndItBeforeItCountsAsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, w, _, _, id, r := runs(t, 2)
+		time.Sleep(time.Second + 1900*time.Millisecond)
+		if b.flags[id&(wire.FlagTable-1)] == wire.FlagEnd {
+			t.Error("it was asked at once")
+		}
+		time.Sleep(400 * time.Millisecond)
+		if flag := b.flags[id&(wire.FlagTable-1)]; flag != wire.FlagEnd {
+			t.Errorf("its flag is %d a second before the grace time ends", flag)
+		}
+		w.set(0, 0) // it ends
+		time.Sleep(5 * time.Second)
+		if overdue, stuck := r.counts(); overdue != 1 || stuck != 0 {
+			t.Errorf("%d overdue, %d stuck", overdue, stuck)
+		}
+	})
+}
+
+func TestAWorkerStreamsWhileAnAnswerOfItMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, w, _, _, id, _ := runs(t, 2)
+		if b.Streams(w) {
+			t.Error("it has sent nothing")
+		}
+		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Response}, nil, nil)
+		if !b.Streams(w) || b.Streams(newFakeWorker(2, 1)) {
+			t.Error("it has sent a head, and nobody else has")
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if b.Streams(w) {
+			t.Error("it has been silent for longer than the timeout")
+		}
+	})
+}
+
 func TestADeadClientsCallThatIsGivenUpFreesItsCell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, w, c, a, id, _ := runs(t, 2)

@@ -85,6 +85,7 @@ func (s *Supervisor) Reload(n Next) {
 // Workers are replaced one at a time.
 func (s *Supervisor) Replace(w *worker.Worker, why string) {
 	s.withMember(w, func(m *member) {
+		m.stuck = true
 		if m.why == "" {
 			m.why = why
 		}

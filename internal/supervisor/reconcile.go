@@ -100,6 +100,11 @@ func (s *Supervisor) stop() {
 			m.w.Process().Kill()
 		case serving:
 			s.drain(m)
+		case draining:
+			if m.stuck {
+				m.kill.Stop()
+				s.killIn(m, s.stopGrace())
+			}
 		}
 	}
 }
@@ -113,10 +118,26 @@ func (s *Supervisor) drain(m *member) {
 	if s.stopping {
 		grace = s.stopGrace()
 	}
+	s.killIn(m, grace)
+}
+
+// killIn ends a draining worker after the grace time. One that drains because a
+// thread is stuck has more time as long as other answers of it move.
+func (s *Supervisor) killIn(m *member, grace time.Duration) {
 	m.kill = time.AfterFunc(grace, func() {
+		if m.stuck && s.cfg.Queue.Streams(m.w) && s.do(func() { s.killLater(m) }) {
+			return
+		}
 		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
 		m.w.End(syscall.SIGABRT)
 	})
+}
+
+// killLater gives a worker whose time is over a little more, unless the server stops.
+func (s *Supervisor) killLater(m *member) {
+	if m.state == draining && !s.stopping {
+		s.killIn(m, lookEvery)
+	}
 }
 
 // stopGrace is how long the stop of the server may still take.

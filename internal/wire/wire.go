@@ -247,6 +247,13 @@ const (
 	Forked Op = 73
 )
 
+// Values of the flag table: nobody waits for the answer, and, if it still runs long
+// after that, it should be ended.
+const (
+	FlagCancelled = 1
+	FlagEnd       = 2
+)
+
 // Spent as the n of a Retire says: the worker reads no more packets.
 const Spent = 1
 

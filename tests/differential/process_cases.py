@@ -1,6 +1,8 @@
 """The process that an app finds itself in: imports, __main__, signals, threads, streams, mounts, logs."""
 from __future__ import annotations
 
+import contextlib
+import http.client
 from collections import Counter
 
 from sidebyside import Case, Site
@@ -34,6 +36,28 @@ def statuses(*paths: str):
         return {path: answer.json() if answer.status == 200 else answer.status for path, answer in answers.items()}
 
     return see
+
+
+STREAMS = '''
+import time
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    if environ["PATH_INFO"] == "/silent":
+        yield b"data: begins\\n\\n"
+        time.sleep(60)
+    for n in range(28):
+        yield b"data: %d\\n\\n" % n
+        time.sleep(0.25)
+'''
+
+
+def a_stream_beside_a_silent_one(site: Site):
+    """Is the stream that sends whole, although it lasts longer than all times allowed to the silent one?"""
+    silent = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    with contextlib.closing(silent):
+        silent.request("GET", "/silent")
+        silent.getresponse()
+        return site.body("/sends").count("data: ")
 
 
 MOUNTED = app('return [environ["SCRIPT_NAME"], environ["PATH_INFO"]]')
@@ -129,6 +153,14 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         )
         for most in (1, 3)
         for classes, because in {("sync",): "", ("gthread", "gevent"): "`max_requests` up to 100 is exact in every class"}.items()
+    ),
+    Case(
+        "a stream beside one that falls silent",
+        a_stream_beside_a_silent_one,
+        app=STREAMS,
+        options=("--timeout", "1", "--graceful-timeout", "1"),
+        classes=("gthread", "gevent", "auto"),
+        right=28,
     ),
     Case(
         "SERVER_SOFTWARE is in the environment",

@@ -120,6 +120,8 @@ class Control:
             exchange = worker.exchanges.get(id)
             if exchange is not None:
                 exchange.wake() if n == wire.CANCELLED else exchange.grant(n)
+            if n == wire.CANCELLED and worker.flags[id & wire.FLAG_MASK] == wire.FLAG_END:
+                runner.end(id)
         elif op == wire.PROMOTE:
             runner.promote()
         elif op == wire.DRAIN:

@@ -49,6 +49,9 @@ class EventLoop:
         if self._slot.out:
             self._worker.response.flush(self._slot.out)
 
+    def end(self, id: int) -> None:
+        """Nothing ends what the loop runs: the master replaces the worker."""
+
     def drain(self) -> None:
         self._worker.lanes.stop()
         self._loop.call_soon_threadsafe(self._watch)

@@ -74,6 +74,7 @@ class Greenlets:
         self.modules = {"gevent": gevent.__version__, "greenlet": greenlet.__version__}
         self._gevent = gevent
         self.new_event = gevent.event.Event
+        self._overdue = type("RequestOverdue", (gevent.GreenletExit,), {})
         self._worker = worker
         self.out: list[bytes] = []
         self.pending: list[bool] = []  # one for each quick packet whose greenlet has not begun
@@ -108,6 +109,10 @@ class Greenlets:
         if self.out:
             self._worker.response.flush(self.out)
 
+    def end(self, id: int) -> None:
+        """Ends the greenlet of a request that was given up long ago and still waits for something."""
+        self.call(lambda: self._end(id))
+
     def drain(self) -> None:
         self._worker.lanes.stop()
         self.call(self._watch)
@@ -127,6 +132,11 @@ class Greenlets:
         return text + "\n".join(self._gevent.util.format_run_info(thread_stacks=False))
 
     # In the loop.
+
+    def _end(self, id: int) -> None:
+        for slot in self.slots:
+            if self._worker.page[slot.cell] == id and slot.greenlet is not None:
+                slot.greenlet.kill(self._overdue("the request runs longer than --timeout allows"), block=False)
 
     def _run_calls(self) -> None:
         while self._calls:

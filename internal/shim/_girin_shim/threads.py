@@ -132,6 +132,9 @@ class Threads:
         if leader is not None:
             leader.step_down()
 
+    def end(self, id: int) -> None:
+        """Nothing ends a thread: the master replaces the worker if it does not return."""
+
     def drain(self) -> None:
         self._worker.lanes.stop()
 

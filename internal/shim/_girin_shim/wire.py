@@ -43,6 +43,7 @@ BODY = Struct("<Q")  # the payload of a Body message: length
 
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 5, 6, 7, 8, 9
 READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED = 65, 66, 67, 68, 69, 70, 71, 72, 73
+FLAG_END = 2  # in the flag table: what still runs should be ended
 SPENT = 1  # the n of a Retire: no more packets are read
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
