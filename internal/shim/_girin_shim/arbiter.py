@@ -23,11 +23,12 @@ import sys
 from collections.abc import Callable
 
 from . import boot, configfile, forking, gunicornmodule, signals, template
+from .advice import explain
 from .channel import Channel
 from .cfg import Cfg
 from .errors import flush_streams
 from .heritage import Heritage, carry
-from .importing import add_path, explain, import_app, set_paths
+from .importing import add_path, import_app, set_paths
 from .logserver import Logs
 from .objects import Application, Arbiter, GunicornWorker, Listener
 from .settings import Settings

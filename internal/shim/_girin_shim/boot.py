@@ -10,9 +10,10 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 from . import accelerator, signals, wire
+from .advice import explain
 from .control import Control
 from .errors import flush_streams
-from .importing import explain, import_app, set_paths
+from .importing import import_app, set_paths
 from .settings import Settings
 from .worker import Worker
 

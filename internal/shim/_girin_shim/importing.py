@@ -1,15 +1,16 @@
-"""Finds the app, by gunicorn's rules, and explains why it cannot be found."""
+"""Finds the app, by gunicorn's rules."""
 from __future__ import annotations
 
 import ast
 import importlib
 import os
 import sys
-import traceback
 from importlib.machinery import ModuleSpec
 
 IMPORT_FAILED = 3  # gunicorn's exit codes: the worker cannot boot,
 APP_MISSING = 4  # and the app cannot be loaded
+
+_VARARGS, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x80, 0x200  # of co_flags, as in inspect
 
 
 class AppError(Exception):
@@ -17,7 +18,7 @@ class AppError(Exception):
 
 
 class NotAModule(ImportError):
-    """What should name a module names a file."""
+    """What should name a module names a file, which is its argument."""
 
 
 def import_app(spec: str):
@@ -28,18 +29,48 @@ def import_app(spec: str):
     """
     name, _, expression = spec.partition(":")
     expression = expression or "application"
+    if os.path.sep in name:
+        file = name if name.endswith(".py") else name + ".py"
+        if os.path.exists(file):
+            raise NotAModule(file)
     try:
         module = importlib.import_module(name)
     except ImportError:
         if name.endswith(".py") and os.path.exists(name):
-            raise NotAModule(f"Failed to find application, did you mean '{name[:-3]}:{expression}'?") from None
+            raise NotAModule(name) from None
         raise
     app = _evaluate(module, name, expression)
     if app is None:
         raise AppError(f"Failed to find application object: {expression!r}")
     if not callable(app):
         raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
+    _check_kind(app, spec)
     return app
+
+
+def _check_kind(app, spec: str) -> None:
+    """Refuses what can be seen to fail in each request: an app of another kind, or what makes one."""
+    code = _code(app) or _code(getattr(type(app), "__call__", None))
+    if code is not None and code.co_flags & (_COROUTINE | _ASYNC_GENERATOR):
+        raise AppError(
+            f"{spec!r} is an ASGI application, and this serves WSGI ones. "
+            "A wrapper makes it one: a2wsgi.ASGIMiddleware(app), of the package a2wsgi."
+        )
+    code = _code(app)
+    if code is None or code.co_flags & _VARARGS:
+        return
+    bound = hasattr(app, "__self__")
+    takes = code.co_argcount - bound
+    needs = takes - len(app.__defaults__ or ()) + code.co_kwonlyargcount - len(app.__kwdefaults__ or ())
+    makes = app.__name__.startswith(("create", "make")) and needs == 0
+    if needs > 2 or takes < 2 or makes:
+        hint = f"\nHint: if it returns the application, name its call: {spec}()" if needs == 0 else ""
+        raise AppError(f"{spec!r} cannot be called with environ and start_response, as a WSGI application is.{hint}")
+
+
+def _code(function):
+    """The code of a function or method in Python; None for anything else."""
+    return getattr(function, "__code__", None)
 
 
 def _evaluate(module, name: str, expression: str):
@@ -127,67 +158,3 @@ def _load_what_it_would_hide(folder: str) -> None:
             importlib.import_module(name)
         except ImportError:
             pass  # this Python has none
-
-
-def explain(error: BaseException, spec: str) -> tuple[int, str]:
-    """Returns the exit code and the text for an app that cannot be imported."""
-    if isinstance(error, AppError):
-        return APP_MISSING, f"{error}{_instead(spec)}\n{_where()}"
-    if isinstance(error, NotAModule):
-        return IMPORT_FAILED, f"{error}\n{_where()}"
-    text = "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
-    if isinstance(error, SystemExit):
-        text += f"\nHint: {spec.partition(':')[0]} ended the interpreter while it was imported."
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        text += f"\nHint: {_missing(error.name, spec)}\n{_where()}\n{_search_path()}"
-    else:
-        text += f"\n{_where()}"
-    return IMPORT_FAILED, text
-
-
-def _instead(spec: str) -> str:
-    """Names an app that the module has, where it has one under a usual name."""
-    name = spec.partition(":")[0]
-    module = sys.modules.get(name)
-    for usual in ("app", "application", "api", "create_app()", "make_app()"):
-        if callable(getattr(module, usual.rstrip("()"), None)):
-            return f"\nHint: there is {name}:{usual}"
-    return ""
-
-
-def _missing(module: str, spec: str) -> str:
-    top = module.partition(".")[0]
-    if top == spec.partition(":")[0].partition(".")[0]:
-        return (
-            f"there is no module {module} in {os.getcwd()} or elsewhere on sys.path. "
-            "Start in the app's folder, or name it with --chdir or --pythonpath."
-        )
-    if sys.prefix != sys.base_prefix:
-        place = f"the virtual environment {sys.prefix}"
-    else:
-        place = f"{sys.executable}, which is in no virtual environment (--python PATH chooses another)"
-    return f"{top} is not installed in {place}. Install it there: {sys.executable} -m pip install {top}"
-
-
-def _where() -> str:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return f"Interpreter: {sys.executable} ({version})\nDirectory: {os.getcwd()}"
-
-
-def _search_path() -> str:
-    return "sys.path:" + "".join(f"\n  {path}" for path in sys.path)
-
-
-def _app_part(error: BaseException):
-    """The traceback without the frames of the shim and of the import system.
-
-    There may be no others: where a module is missing or cannot be compiled they
-    tell nothing, else the fault is the shim's and all are shown.
-    """
-    trace = error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if not name.startswith(("_girin_shim", "importlib", "_frozen_importlib")):
-            return trace
-        trace = trace.tb_next
-    return None if isinstance(error, (ImportError, SyntaxError)) else error.__traceback__

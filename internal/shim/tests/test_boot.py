@@ -106,6 +106,76 @@ def test_an_app_of_another_name_is_pointed_out(start, code, hint):
     assert said.startswith("Failed to find attribute 'application' in 'wsgi_app'.\n" + hint)
 
 
+def test_a_name_that_is_not_quite_right(start):
+    said = broken(start, "import os\ndef webshop(environ, start_response): pass", "wsgi_app:webshp")[1]
+    assert said.startswith("Failed to find attribute 'webshp' in 'wsgi_app'.\nHint: there is wsgi_app:webshop\n")
+
+
+UNFIT = {
+    "async def app(scope, receive, send): pass": "is an ASGI application",
+    "class A:\n    async def __call__(self, scope, receive, send): pass\napp = A()": "is an ASGI application",
+    "def app(): pass": "Hint: if it returns the application, name its call: wsgi_app:app()",
+    "def app(config=None): pass": "Hint: if it returns the application, name its call: wsgi_app:app()",
+    "def app(environ): pass": "cannot be called with environ and start_response",
+    "def app(a, b, c): pass": "cannot be called with environ and start_response",
+    "def app(a, b, *, c): pass": "cannot be called with environ and start_response",
+    "def create_app(a=1, b=2): pass\napp = create_app": "Hint: if it returns the application, name its call",
+}
+
+
+@pytest.mark.parametrize("code", UNFIT)
+def test_what_would_fail_in_each_request_is_refused(start, code):
+    status, said = broken(start, code)
+    assert status == 4 and UNFIT[code] in said and "Traceback" not in said
+
+
+FIT = {
+    "function": "app = answer",
+    "defaults": "def app(environ, start_response, more=None): return answer(environ, start_response)",
+    "keyword": "def app(environ, start_response, *, more=None): return answer(environ, start_response)",
+    "varargs": "def app(*args): return answer(*args)",
+    "method": "class A:\n    def run(self, environ, start_response): return answer(environ, start_response)\napp = A().run",
+    "instance": "class A:\n    def __call__(self, environ, start_response): return answer(environ, start_response)\napp = A()",
+    "class": "class app(list):\n    def __init__(self, environ, start_response): super().__init__(answer(environ, start_response))",
+    "partial": "import functools\napp = functools.partial(answer)",
+    "wrapped": "import functools\n@functools.wraps(answer)\ndef app(*a, **k): return answer(*a, **k)",
+}
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_apps_of_every_kind_are_taken(start, name):
+    code = "def answer(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n" + FIT[name] + "\n"
+    assert start(code).get().body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "spec, meant",
+    [
+        ("pkg/wsgi.py", "'pkg.wsgi:application'"),
+        ("pkg/wsgi.py:other", "'pkg.wsgi:other'"),
+        ("pkg/wsgi", "'pkg.wsgi:application'"),
+        ("./pkg/made.py", "'pkg.made:create_app()'"),
+        ("./my-site/wsgi.py", "--chdir ./my-site 'wsgi:application'"),
+    ],
+)
+def test_a_file_in_a_folder_instead_of_a_module(start, tmp_path, spec, meant):
+    for file, text in {"pkg/wsgi.py": "app = application = 1", "pkg/made.py": "def create_app(): 1", "my-site/wsgi.py": ""}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    worker = start(app=spec, folder=str(tmp_path), ready=False)
+    text = json.loads(worker.message(master.BROKEN)[3])["text"]
+    assert text.startswith(f"Failed to find application, did you mean {meant}?")
+
+
+def test_django_without_its_wsgi_module(start, tmp_path):
+    (tmp_path / "mysite").mkdir()
+    for name in ("__init__.py", "wsgi.py"):
+        (tmp_path / "mysite" / name).write_text("")
+    worker = start(app="mysite", folder=str(tmp_path), ready=False)
+    text = json.loads(worker.message(master.BROKEN)[3])["text"]
+    assert "Hint: Django's application is in mysite.wsgi:application" in text
+
+
 def test_a_file_instead_of_a_module(start):
     code, said = broken(start, "", "wsgi_app.py")
     assert code == 3

@@ -1,0 +1,112 @@
+"""Explains why an app cannot be found, and names what may have been meant."""
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import traceback
+
+from .importing import APP_MISSING, IMPORT_FAILED, AppError, NotAModule
+
+_USUAL = ("app", "application", "api", "create_app()", "make_app()")
+
+
+def explain(error: BaseException, spec: str) -> tuple[int, str]:
+    """Returns the exit code and the text for an app that cannot be imported."""
+    if isinstance(error, AppError):
+        return APP_MISSING, f"{error}{_instead(spec)}\n{_where()}"
+    if isinstance(error, NotAModule):
+        meant = _module_of(error.args[0], spec.partition(":")[2])
+        return IMPORT_FAILED, f"Failed to find application, did you mean {meant}?\n{_where()}"
+    text = "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
+    if isinstance(error, SystemExit):
+        text += f"\nHint: {spec.partition(':')[0]} ended the interpreter while it was imported."
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        text += f"\nHint: {_missing(error.name, spec)}\n{_where()}\n{_search_path()}"
+    else:
+        text += f"\n{_where()}"
+    return IMPORT_FAILED, text
+
+
+def _instead(spec: str) -> str:
+    """Names an app that the module has, under the nearest or a usual name."""
+    name, _, expression = spec.partition(":")
+    module = sys.modules.get(name)
+    found = _nearest(expression.partition("(")[0], vars(module)) if module is not None and expression else ""
+    for usual in _USUAL if not found else ():
+        if callable(getattr(module, usual.rstrip("()"), None)):
+            found = usual
+            break
+    if not found and os.path.exists(os.path.join(os.path.dirname(getattr(module, "__file__", None) or ""), "wsgi.py")):
+        return f"\nHint: Django's application is in {name}.wsgi:application" if hasattr(module, "__path__") else ""
+    return f"\nHint: there is {name}:{found}" if found else ""
+
+
+def _nearest(wrong: str, names: dict) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(wrong, [name for name, value in names.items() if name[:1] != "_" and callable(value)], 1)
+    return near[0] if near and near[0] != wrong else ""
+
+
+def _module_of(file: str, expression: str) -> str:
+    """What to give instead of a file's path: it must work from here."""
+    expression = expression or _top_level_app(file)
+    parts = os.path.normpath(file)[: -len(".py")].split(os.path.sep)
+    if all(part.isidentifier() for part in parts):
+        return f"'{'.'.join(parts)}:{expression}'"
+    return f"--chdir {os.path.dirname(file)} '{parts[-1]}:{expression}'"
+
+
+def _top_level_app(file: str) -> str:
+    """The usual name that a file gives its app, without running it."""
+    names = set()
+    try:
+        with open(file, "rb") as source:
+            tree = ast.parse(source.read())
+    except (OSError, SyntaxError, ValueError):
+        return "application"
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+    return next((usual for usual in ("application", *_USUAL) if usual.rstrip("()") in names), "application")
+
+
+def _missing(module: str, spec: str) -> str:
+    top = module.partition(".")[0]
+    if top == spec.partition(":")[0].partition(".")[0]:
+        return (
+            f"there is no module {module} in {os.getcwd()} or elsewhere on sys.path. "
+            "Start in the app's folder, or name it with --chdir or --pythonpath."
+        )
+    if sys.prefix != sys.base_prefix:
+        place = f"the virtual environment {sys.prefix}"
+    else:
+        place = f"{sys.executable}, which is in no virtual environment (--python PATH chooses another)"
+    return f"{top} is not installed in {place}. Install it there: {sys.executable} -m pip install {top}"
+
+
+def _where() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"Interpreter: {sys.executable} ({version})\nDirectory: {os.getcwd()}"
+
+
+def _search_path() -> str:
+    return "sys.path:" + "".join(f"\n  {path}" for path in sys.path)
+
+
+def _app_part(error: BaseException):
+    """The traceback without the frames of the shim and of the import system.
+
+    There may be no others: where a module is missing or cannot be compiled they
+    tell nothing, else the fault is the shim's and all are shown.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if not name.startswith(("_girin_shim", "importlib", "_frozen_importlib")):
+            return trace
+        trace = trace.tb_next
+    return None if isinstance(error, (ImportError, SyntaxError)) else error.__traceback__
