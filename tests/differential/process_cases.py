@@ -45,7 +45,7 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/silent":
         yield b"data: begins\\n\\n"
         time.sleep(60)
-    for n in range(28):
+    for n in range(36):
         yield b"data: %d\\n\\n" % n
         time.sleep(0.25)
 '''
@@ -158,9 +158,9 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         "a stream beside one that falls silent",
         a_stream_beside_a_silent_one,
         app=STREAMS,
-        options=("--timeout", "1", "--graceful-timeout", "1"),
+        options=("--timeout", "2", "--graceful-timeout", "2"),
         classes=("gthread", "gevent", "auto"),
-        right=28,
+        right=36,
     ),
     Case(
         "SERVER_SOFTWARE is in the environment",
