@@ -67,7 +67,7 @@ func TestNoRoomForABodyIsNobodyElsesLoss(t *testing.T) {
 	held.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1500000\r\n\r\n" + strings.Repeat("x", 1_400_000))
 	waitFor(t, func() bool { return s.spool.Files() == 1 && s.spool.Bytes() > 1_300_000 })
 	large := s.connect(t)
-	large.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 800000\r\n\r\n" + strings.Repeat("x", 800_000))
+	large.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nc3500\r\n" + strings.Repeat("x", 800_000))
 	if res, _ := large.response("POST"); res.StatusCode != 507 {
 		t.Errorf("status %d", res.StatusCode)
 	}
