@@ -49,6 +49,7 @@ type Config struct {
 	LimitRequestFields    int   // count
 	LimitRequestFieldSize int   // bytes; 0: no limit of its own
 	LimitRequestBody      int64 // bytes; 0: no limit
+	SpoolResponse         int64 // bytes; 0: none
 	SpoolDir              string
 
 	// The application's process.

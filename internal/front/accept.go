@@ -114,12 +114,12 @@ func (s *Server) fullLocked() bool {
 // filesFull reports whether all descriptors are taken that are not for workers.
 func (s *Server) filesFull() bool { return s.cfg.MaxFiles > 0 && int(s.held.Load()) >= s.cfg.MaxFiles }
 
-// takeFile takes a descriptor for a spool file: a free one, or that of an idle
-// connection, which it closes. It reports false if there is none.
-func (s *Server) takeFile() bool {
+// takeFile takes a descriptor for a spool file: a free one, or unless it yields
+// that of an idle connection, which it closes. It reports false if there is none.
+func (s *Server) takeFile(yields bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.filesFull() && !s.evictLocked() {
+	if s.filesFull() && (yields || !s.evictLocked()) {
 		return false
 	}
 	s.held.Add(1)

@@ -23,8 +23,9 @@ import (
 // request in a goroutine of its own. It is the scheduler's lane, arena and
 // only worker.
 type app struct {
-	queue *sched.Queue
-	run   func(*appCall)
+	queue  *sched.Queue
+	server *Server // set by tests whose application looks at it
+	run    func(*appCall)
 
 	mu      sync.Mutex
 	memory  []byte              // guarded by mu: the arena

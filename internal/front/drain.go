@@ -35,6 +35,8 @@ func (c *conn) drainLocked() bool {
 	switch o := &c.out; {
 	case o.waiting() > 0:
 		c.writeQueueLocked(o.queue[o.at:])
+	case o.spill != nil:
+		c.sendSpillLocked()
 	case o.file != nil:
 		c.sendStepLocked()
 	default:
@@ -164,9 +166,15 @@ func (c *conn) sendUnlocked(body *fileBody) (int64, error) {
 func (c *conn) sendFileUnlocked(body *fileBody) (int64, error) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
+	return c.trySendUnlocked(body)
+}
+
+// trySendUnlocked is sendFileUnlocked for who has freed the lock.
+func (c *conn) trySendUnlocked(body *fileBody) (int64, error) {
 	o := &c.out
-	o.n, o.errno = 0, 0
-	if err := c.raw.Write(o.send); err != nil {
+	o.n, o.errno, o.sending = 0, 0, body
+	err := c.raw.Write(o.send)
+	if o.sending = nil; err != nil {
 		return 0, err
 	}
 	o.pace.wrote.Add(int64(o.n))

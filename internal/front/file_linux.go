@@ -10,9 +10,9 @@ import (
 // trySendFile sends what the socket takes of the file; it reports false if that
 // is nothing yet.
 func (o *output) trySendFile(fd uintptr) bool {
-	at := o.file.at
+	at := o.sending.at
 	for {
-		n, err := unix.Sendfile(int(fd), int(o.file.file.Fd()), &at, int(min(o.file.left, fileStep)))
+		n, err := unix.Sendfile(int(fd), int(o.sending.file.Fd()), &at, int(min(o.sending.left, fileStep)))
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

@@ -28,7 +28,7 @@ type streams struct {
 	// What follows is guarded by conn.mu.
 	free   []*stream            // ready for another request
 	owed   map[*stream]struct{} // their call runs on though nobody waits for it
-	files  int                  // streams that send a file
+	files  int                  // streams that send a file, or were spilled to one
 	unread int64                // bytes of answers that streams have queued
 	moved  int64                // bytes of answers that were sent
 	listed bool                 // in Server.unflushed
@@ -166,9 +166,7 @@ func (h *streams) Next(n int) ([]byte, error) {
 func (h *streams) startFiles() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	if h.files > 0 && !h.c.dead {
-		h.c.out.startLocked()
-	}
+	h.refillSoonLocked()
 }
 
 // Write sends frames (h2.Output).

@@ -20,8 +20,12 @@ type output struct {
 	cut   bool      // end without the client thinking that it has all
 	queue []byte    // queue[at:] waits for drain
 	at    int       // of queue
+	spill *spill    // follows the queue; nil: nothing is spilled
 	file  *fileBody // follows the queue, and ends the response
 	pace  pace
+
+	spilling bool      // it is looked soon whether the client is slow: see outrunLocked
+	sending  *fileBody // what trySendFile sends
 
 	write, wait, send func(fd uintptr) bool // passed to raw.Write; made once
 
@@ -36,13 +40,14 @@ func (o *output) init(c *conn) {
 	o.write, o.wait, o.send = o.tryWrite, o.untilWritten, o.trySendFile
 }
 
-// waiting is how many bytes the client has not taken.
+// waiting is how many bytes the client has not taken, of those that come next.
 func (o *output) waiting() int { return len(o.queue) - o.at }
 
 // clearLocked forgets what waits.
 func (o *output) clearLocked() {
 	o.c.srv.queued.Add(-int64(o.waiting()))
 	o.queue, o.at = nil, 0
+	o.spill.forget()
 }
 
 // tookLocked notes that the client's side has the queue's first n bytes.
@@ -152,6 +157,12 @@ func (o *output) untilWritten(fd uintptr) bool {
 }
 
 func (o *output) appendLocked(skip int, parts [][]byte) {
+	if o.spill != nil {
+		for _, p := range parts {
+			o.spill.add(p)
+		}
+		return
+	}
 	before := len(o.queue)
 	for _, p := range parts {
 		k := min(skip, len(p))

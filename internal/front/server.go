@@ -18,31 +18,32 @@ import (
 
 // Config of a Server.
 type Config struct {
-	Queue        *sched.Queue
-	Limits       http1.Limits
-	MaxBody      int64         // bytes; 0: no limit
-	KeepAlive    time.Duration // how long a connection may be idle; 0: one request each
-	MaxConns     int
-	MaxFiles     int                           // connections, spooled bodies and files that are sent; 0: no limit of their own
-	SpoolDir     string                        // "": the system's temporary directory
-	MemoryLeft   func() (bytes int64, ok bool) // for spool files, if the directory cannot be written
-	HealthPath   string                        // "": none
-	LivenessPath string                        // "": none
-	ServerTiming bool
-	SendFile     bool
-	Trust        Trust
-	Proxy        ProxyProtocol
-	TLS          *TLS // nil: cleartext
-	HTTP2        HTTP2Options
-	Rests        bool   // whoever brings answers calls Rest
-	ScriptName   string // the mount point, or ""
-	Access       *logs.AccessLog
-	Metrics      *metrics.Server // nil: nothing is counted
-	Log          *logs.ErrorLog
-	Clock        func() int64 // CLOCK_MONOTONIC, ns
-	Ready        func() bool  // a worker is ready
-	Guard        *guard.Guard // nil: a panic of a part ends the process
-	Hurry        int          // of tests: all limits on clients are so many times shorter; 0: as they are
+	Queue         *sched.Queue
+	Limits        http1.Limits
+	MaxBody       int64         // bytes; 0: no limit
+	KeepAlive     time.Duration // how long a connection may be idle; 0: one request each
+	MaxConns      int
+	MaxFiles      int                           // connections, spooled bodies and files that are sent; 0: no limit of their own
+	SpoolDir      string                        // "": the system's temporary directory
+	MemoryLeft    func() (bytes int64, ok bool) // for spool files, if the directory cannot be written
+	SpoolResponse int64                         // bytes of an answer that may be in a file for its slow client; 0: none
+	HealthPath    string                        // "": none
+	LivenessPath  string                        // "": none
+	ServerTiming  bool
+	SendFile      bool
+	Trust         Trust
+	Proxy         ProxyProtocol
+	TLS           *TLS // nil: cleartext
+	HTTP2         HTTP2Options
+	Rests         bool   // whoever brings answers calls Rest
+	ScriptName    string // the mount point, or ""
+	Access        *logs.AccessLog
+	Metrics       *metrics.Server // nil: nothing is counted
+	Log           *logs.ErrorLog
+	Clock         func() int64 // CLOCK_MONOTONIC, ns
+	Ready         func() bool  // a worker is ready
+	Guard         *guard.Guard // nil: a panic of a part ends the process
+	Hurry         int          // of tests: all limits on clients are so many times shorter; 0: as they are
 }
 
 // Server accepts connections and serves them.

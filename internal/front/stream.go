@@ -29,7 +29,10 @@ type stream struct {
 	let       bool      // its call will not be submitted again
 	counted   bool      // its environ counts among the heads that wait
 	file      *fileBody // follows what is queued, and ends the answer
-	filling   bool      // the file is being read
+	spill     *spill    // the same; more may come
+	spilling  bool      // it is looked soon whether the client is slow: see outrunLocked
+	spilled   bool      // the answer ends with spill
+	filling   bool      // file or spill is being read
 	seen      seenStream
 }
 
@@ -266,12 +269,14 @@ func (st *stream) Gone() {
 		st.frames.Done()
 	}
 	st.dropFileLocked()
+	st.dropSpillLocked()
 }
 
 // Released makes the stream ready for another request.
 func (st *stream) Released() {
 	h := st.h
 	st.dropBody()
+	st.dropSpillLocked()
 	st.releaseRequest()
 	delete(h.owed, st)
 	st.req.Reset()
@@ -282,7 +287,11 @@ func (st *stream) Released() {
 		st.letGo()
 		return
 	}
-	h.free = append(h.free, st)
+	if st.filling {
+		st.letGo() // who reads for it must not find another request there
+	} else {
+		h.free = append(h.free, st)
+	}
 	if h.conn.Streams() > 0 {
 		return
 	}

@@ -116,9 +116,19 @@ func (st *stream) sendLocked(head, body []byte, last bool) {
 			return
 		}
 	}
-	if len(body) == 0 && !last {
-		return
+	switch {
+	case st.spill != nil:
+		st.spill.add(body)
+		st.spilled = last
+		h.refillSoonLocked()
+	case len(body) > 0 || last:
+		st.writeLocked(body, last)
 	}
+}
+
+// writeLocked passes on a part of the body.
+func (st *stream) writeLocked(body []byte, last bool) {
+	h := st.h
 	before := st.frames.Queued()
 	st.frames.Write(body, last)
 	queued := int64(st.frames.Queued() - before)
@@ -161,12 +171,7 @@ func (st *stream) sendFileLocked(head []byte, body *fileBody) {
 	st.h.c.out.startLocked()
 }
 
-// outrunLocked has nothing else to go to: what the client does not take waits in
-// memory, and what follows in the thread that makes it.
-func (st *stream) outrunLocked() {}
-
-func (st *stream) waitingLocked() int { return st.frames.Queued() }
-func (st *stream) goneLocked() bool   { return st.frames.Closed() || st.h.c.dead }
+func (st *stream) goneLocked() bool { return st.frames.Closed() || st.h.c.dead }
 
 // cutLocked resets the stream.
 func (st *stream) cutLocked() { st.frames.Reset(codeInternal) }
@@ -197,8 +202,8 @@ func (st *stream) finishLocked() {
 	st.frames.Done()
 }
 
-// refillLocked reads a step of a file that a stream sends, if one's client takes
-// more of it. It reports whether there was any. The goroutine that drains the
+// refillLocked reads a step of a file that a stream sends or was spilled to, if
+// one's client takes more of it. It reports whether there was any. The goroutine that drains the
 // connection's output does it.
 func (h *streams) refillLocked() bool {
 	if h.files == 0 {
@@ -206,15 +211,25 @@ func (h *streams) refillLocked() bool {
 	}
 	var ready *stream
 	h.conn.Requests(func(r h2.Request) {
-		if st := r.(*stream); st.file != nil && !st.filling && st.frames.Sendable() {
+		if st := r.(*stream); st.refillable() {
 			ready = st
 		}
 	})
 	if ready == nil {
 		return false
 	}
-	h.sendStepLocked(ready)
+	if ready.spill != nil {
+		ready.refillLocked()
+	} else {
+		h.sendStepLocked(ready)
+	}
 	return true
+}
+
+// refillable reports whether the client takes more of a stream's file, or of what
+// was spilled to one.
+func (st *stream) refillable() bool {
+	return !st.filling && st.frames.Sendable() && (st.file != nil || st.spill != nil && st.spill.ready())
 }
 
 // sendStepLocked sends a step of a stream's file. The lock is free while it is

@@ -78,8 +78,16 @@ func (c *conn) sendFileLocked(head []byte, body *fileBody) {
 	c.out.startLocked()
 }
 
-func (c *conn) waitingLocked() int { return c.out.waiting() }
-func (c *conn) goneLocked() bool   { return c.dead }
+// waitingLocked does not count what is left of a queue whose rest is spilled: it
+// is at most writeStep.
+func (c *conn) waitingLocked() int {
+	if c.out.spill != nil {
+		return c.out.spill.held()
+	}
+	return c.out.waiting()
+}
+
+func (c *conn) goneLocked() bool { return c.dead }
 
 // cutLocked makes the connection end without its client thinking that it has
 // the whole answer.

@@ -21,6 +21,9 @@ type transport interface {
 	sendFileLocked(head []byte, body *fileBody)
 	// waitingLocked is how many bytes of answers the client has not taken.
 	waitingLocked() int
+	// outrunLocked says that the application has more to send, and the client
+	// has not taken what there is: it may go where no thread waits for it.
+	outrunLocked()
 	// goneLocked reports whether nothing can be sent any more.
 	goneLocked() bool
 	// cutLocked ends the answer so that its client sees that it is not whole.

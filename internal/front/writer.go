@@ -62,6 +62,9 @@ func (x *exchange) bodyLocked(b, body []byte, final bool) {
 		x.endLocked()
 	default:
 		x.grantLocked()
+		if r.got-r.granted >= x.creditStep() {
+			x.to.outrunLocked()
+		}
 	}
 	if long {
 		x.lied("its response is longer than its Content-Length; the rest was cut")

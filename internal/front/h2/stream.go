@@ -134,6 +134,21 @@ func (s *Stream) enlist() {
 	}
 }
 
+// Cut takes back what is queued beyond keep bytes, for who keeps it elsewhere and
+// writes it later.
+func (s *Stream) Cut(keep int) (rest []byte) {
+	if s.closed || s.ending || s.Queued() <= keep {
+		return nil
+	}
+	at := s.sent + keep
+	rest = s.queue[at:]
+	s.queue, s.sent = append([]byte(nil), s.queue[s.sent:at]...), 0
+	if s.listed && keep == 0 {
+		s.c.ready.remove(s)
+	}
+	return rest
+}
+
 // advance notes that n bytes of the queue have been sent.
 func (s *Stream) advance(n int) {
 	s.sent += n

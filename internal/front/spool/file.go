@@ -9,8 +9,9 @@ import (
 // File is a file without a name. One goroutine appends, and one may read what
 // was appended.
 type File struct {
-	store *Store
-	file  *os.File
+	store  *Store
+	file   *os.File
+	yields bool
 
 	mu      sync.Mutex
 	size    int64  // guarded by mu: of all that was appended
@@ -33,7 +34,7 @@ var pieces = sync.Pool{New: func() any { return new(piece) }}
 // Append adds bytes to the end. An error is ErrFull, or the disk's; nothing can
 // be appended after it.
 func (f *File) Append(b []byte) error {
-	if !f.store.reserve(int64(len(b))) {
+	if !f.store.reserve(int64(len(b)), f.yields) {
 		return ErrFull
 	}
 	f.mu.Lock()

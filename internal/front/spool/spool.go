@@ -20,8 +20,9 @@ type Config struct {
 	// memory; nil or not ok: it is not known.
 	MemoryLeft func() (bytes int64, ok bool)
 	// Take takes one of the descriptors that there are for files, Give gives
-	// it back; nil: there are enough.
-	Take func() bool
+	// it back; nil: there are enough. Of one that yields, nothing else may
+	// be ended for it.
+	Take func(yields bool) bool
 	Give func()
 	Warn func(format string, args ...any)
 }
@@ -82,9 +83,15 @@ func (s *Store) Bytes() int64 { return s.bytes.Load() }
 // Files is how many files there are.
 func (s *Store) Files() int64 { return s.files.Load() }
 
-// New makes a file.
-func (s *Store) New() (*File, error) {
-	if s.cfg.Take != nil && !s.cfg.Take() {
+// New makes a file for a request's body, which has nowhere else to go.
+func (s *Store) New() (*File, error) { return s.make(false) }
+
+// NewAnswer makes a file for an answer: its bytes leave a quarter of the room, and
+// its descriptor is none that something else would have to give up for it.
+func (s *Store) NewAnswer() (*File, error) { return s.make(true) }
+
+func (s *Store) make(yields bool) (*File, error) {
+	if s.cfg.Take != nil && !s.cfg.Take(yields) {
 		return nil, ErrDescriptors
 	}
 	f, err := s.create()
@@ -93,7 +100,7 @@ func (s *Store) New() (*File, error) {
 		return nil, judged(err)
 	}
 	s.files.Add(1)
-	return &File{store: s, file: f}, nil
+	return &File{store: s, file: f, yields: yields}, nil
 }
 
 func (s *Store) create() (*os.File, error) {
@@ -118,16 +125,24 @@ func (s *Store) give() {
 const lookEvery = 1 << 20
 
 // reserve counts n bytes more, if there is room for them.
-func (s *Store) reserve(n int64) bool {
+func (s *Store) reserve(n int64, yields bool) bool {
 	now := s.bytes.Add(n)
-	if now-s.looked.Load() >= lookEvery || now > s.most.Load() {
+	if now-s.looked.Load() >= lookEvery || now > s.mostOf(yields) {
 		s.look(now - n)
 	}
-	if now > s.most.Load() {
+	if now > s.mostOf(yields) {
 		s.bytes.Add(-n)
 		return false
 	}
 	return true
+}
+
+func (s *Store) mostOf(yields bool) int64 {
+	most := s.most.Load()
+	if yields {
+		most -= most / 4
+	}
+	return most
 }
 
 // look notes what all files may take together: half of what is free, and of what

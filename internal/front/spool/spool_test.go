@@ -213,7 +213,7 @@ func TestFilesShareOneTotal(t *testing.T) {
 func TestDescriptorsAreAskedFor(t *testing.T) {
 	left := 2
 	s, _ := open(t, Config{Dir: t.TempDir(), Give: func() { left++ },
-		Take: func() bool { left--; return left >= 0 || func() bool { left++; return false }() }})
+		Take: func(bool) bool { left--; return left >= 0 || func() bool { left++; return false }() }})
 	a, b := newFile(t, s), newFile(t, s)
 	if _, err := s.New(); !errors.Is(err, ErrDescriptors) {
 		t.Errorf("a third file: %v", err)
