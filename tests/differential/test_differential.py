@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import config_cases
+import idiom_cases
 import process_cases
 import servers
 import sidebyside
 
-CASES = [*process_cases.CASES, *config_cases.CASES]
+CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES]
 
 
 def variants():

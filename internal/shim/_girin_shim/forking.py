@@ -83,13 +83,30 @@ def as_child(die_with_parent: Callable[[], None]) -> None:
 
 def inherit(fds: list[int]) -> None:
     """Gives what came the numbers that it has in any worker."""
-    if min(fds) < RESERVED.stop:
-        raise wire.ProtocolError("descriptors that are not its own were closed here")
+    fds = [_out_of_the_way(fd) for fd in fds]
     for number, fd in enumerate(fds, wire.CONTROL_FD):
         os.dup2(fd, number, False)
         os.close(fd)
     for number in RESERVED[len(fds) :]:
+        _close(number)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """Where the file has closed descriptors, what comes gets their numbers."""
+    if fd >= RESERVED.stop:
+        return fd
+    from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+    higher = fcntl(fd, F_DUPFD_CLOEXEC, RESERVED.stop)
+    os.close(fd)
+    return higher
+
+
+def _close(number: int) -> None:
+    try:
         os.close(number)
+    except OSError:
+        pass  # the file has done so
 
 
 def _forget_children() -> None:
