@@ -37,6 +37,8 @@ type conn struct {
 	changed sync.Cond // reply.running or out.busy became false, or dead true
 	out     output    // guarded by mu
 	dead    bool      // guarded by mu: nothing can be written any more
+
+	halfShut bool // guarded by mu: the client sends no more; see halfClosed
 }
 
 func newConn(s *Server, nc net.Conn, l *listener) *conn {
@@ -343,16 +345,50 @@ func (c *conn) gone(err error) {
 
 // halfClosed lets a running response finish. TCP does not tell a client that
 // left from one that has said all it wants to say; a request that nobody has
-// begun some time later is taken to be the former's.
+// begun some time later is taken to be the former's, and so is one whose
+// connection is then reset: TLS closes its sending side with a notice, so a client
+// that leaves in the middle of an answer is known by the reset alone.
 func (c *conn) halfClosed() {
 	c.mu.Lock()
+	c.halfShut = true
 	running := c.reply.running
 	c.mu.Unlock()
 	if running {
 		stop := c.srv.afterHalfClose(func() { c.srv.cfg.Queue.CancelQueued(&c.call) })
 		defer stop()
 	}
+	for c.raw != nil && c.answering() {
+		err := c.raw.Read(wasReset)
+		_ = c.nc.SetReadDeadline(noDeadline)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.lost()
+			return
+		}
+	}
 	c.waitOutput()
+}
+
+// answering reports whether an answer is still to be written.
+func (c *conn) answering() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return (c.reply.running || c.out.busy) && !c.dead
+}
+
+// changedLocked wakes who waits for the answer's end: on changed, or in
+// halfClosed.
+func (c *conn) changedLocked() {
+	c.changed.Broadcast()
+	if c.halfShut {
+		_ = c.nc.SetReadDeadline(longAgo)
+	}
+}
+
+// lost is lostLocked for the reading goroutine.
+func (c *conn) lost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lostLocked()
 }
 
 // expired ends a connection whose time is over. It reports true if it is not:

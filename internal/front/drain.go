@@ -66,7 +66,7 @@ func (c *conn) drainedLocked() {
 	if h := c.streams.Load(); h != nil {
 		h.drainedLocked()
 	}
-	c.changed.Broadcast()
+	c.changedLocked()
 }
 
 // writeQueueLocked writes a step of the queue. The lock is free while it waits.

@@ -511,6 +511,27 @@ func TestAResetCancels(t *testing.T) {
 	})
 }
 
+// A client that says that it sends no more, and is then reset, has left: the
+// application hears of it though nothing more is written.
+func TestAResetAfterAHalfCloseCancels(t *testing.T) {
+	overEach(t, func(t *testing.T, over over) {
+		begun := make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			c.start("200 OK")
+			close(begun)
+			c.cancelled(t)
+			c.fail()
+		})
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		<-begun
+		c.halfClose()
+		time.Sleep(50 * time.Millisecond) // it is read before the reset comes
+		c.reset()
+		waitFor(t, func() bool { return s.app.queue.InFlight() == 0 })
+	})
+}
+
 // A streamed answer to a client that has gone is cancelled at its next block.
 func TestAClientThatLeavesCancelsTheStream(t *testing.T) {
 	overEach(t, func(t *testing.T, over over) {

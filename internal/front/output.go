@@ -205,7 +205,7 @@ func (c *conn) dieLocked() {
 	c.dead = true
 	c.out.clearLocked()
 	c.loggedLocked()
-	c.changed.Broadcast()
+	c.changedLocked()
 	if h := c.streams.Load(); h != nil {
 		h.conn.Wake()
 	}

@@ -14,3 +14,10 @@ func ioctl(fd int, request uint) int {
 	}
 	return n
 }
+
+// wasReset reports whether a connection was reset.
+func wasReset(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+}

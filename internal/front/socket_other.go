@@ -24,3 +24,10 @@ func unsent(fd int) int {
 	}
 	return n
 }
+
+// wasReset reports whether a connection was reset. To poll, one whose client has
+// closed its sending side alone looks the same here.
+func wasReset(fd uintptr) bool {
+	fault, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	return err == nil && fault != 0
+}

@@ -98,7 +98,7 @@ func (c *conn) givenLocked() {
 	switch {
 	case c.dead:
 		c.loggedLocked()
-		c.changed.Broadcast()
+		c.changedLocked()
 	case !c.out.busy: // else drain goes on from here
 		c.writtenLocked()
 	}
@@ -123,7 +123,7 @@ func (c *conn) writtenLocked() {
 	} else {
 		c.stage.enter(stageIdle)
 	}
-	c.changed.Broadcast()
+	c.changedLocked()
 }
 
 // hangUpLocked ends a connection whose last response is written. Closing with
