@@ -82,9 +82,11 @@ func TestHTTP2MalformedRequests(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
+	s.app.mu.Lock()
 	if s.app.begun != n { // those that show that connections live
 		t.Errorf("the application got %d requests, want %d", s.app.begun, n)
 	}
+	s.app.mu.Unlock()
 	waitFor(t, func() bool { return access.count(" 400 ") == n && access.count(" 200 ") == n })
 	s.wantNothingHeld(t)
 }
