@@ -20,6 +20,15 @@ func atLeast(limit int64) func(any) error {
 	}
 }
 
+func between(least, most int64) func(any) error {
+	return func(v any) error {
+		if err := atLeast(least)(v); err != nil {
+			return err
+		}
+		return atMost(most)(v)
+	}
+}
+
 func atMost(limit int64) func(any) error {
 	return func(v any) error {
 		if n := v.(int64); n > limit {

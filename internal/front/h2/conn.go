@@ -193,6 +193,9 @@ func (c *Conn) readFrame() error {
 
 // readControl reads a frame's payload as a whole.
 func (c *Conn) readControl(h http2.FrameHeader) error {
+	if int(h.Length) > max(blockMost*c.cfg.MaxHeaderList, minFrame) {
+		return errFrameSize // only DATA may be as large as any frame: it is not kept
+	}
 	f, err := c.framer.ReadFrameForHeader(h)
 	switch {
 	case err != nil && c.in.err == nil && h.Type == http2.FrameHeaders:

@@ -182,3 +182,44 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 		rigs[i].c.newFramer()
 	}
 }
+
+// A frame that would have to be kept is never as large as one of DATA may be.
+func TestLargeFrames(t *testing.T) {
+	r := &rig{end: hello}
+	h := serve(t, r, func(c *Config) { c.MaxFrame = 1 << 20 }).begin()
+	h.request(1, false)
+	h.must(0, h.WriteData(1, true, make([]byte, 60000)))
+	h.answer(1)
+	h.must(0, h.WriteRawFrame(0xcc, 0, 0, make([]byte, 500_000)))
+	h.wantAway(http2.ErrCodeFrameSize)
+}
+
+// What was on its way when the farewell was said is nobody's, and no fault.
+func TestRequestsAfterTheFarewell(t *testing.T) {
+	r := &rig{end: func(k *call) {
+		if k.s.ID() > 1 {
+			hello(k)
+		}
+	}}
+	h := serve(t, r).begin()
+	h.request(1, true)
+	h.settle()
+	r.locked(r.c.Farewell)
+	for id := uint32(3); id < 203; id += 2 {
+		h.request(id, false)
+		h.must(0, h.WriteData(id, true, []byte("body")))
+	}
+	h.must(0, h.WritePing(false, [8]byte{42}))
+	for {
+		f, err := h.ReadFrame()
+		h.must(0, err)
+		if f.Header().Type == http2.FrameRSTStream {
+			t.Fatalf("a stream was reset: %v", f)
+		}
+		if f.Header().Type == http2.FramePing {
+			break
+		}
+	}
+	hello(r.calls[0])
+	h.answer(1)
+}

@@ -55,8 +55,9 @@ func (c *Conn) beginBlock(f *http2.HeadersFrame) *Error {
 		return errStreamOver
 	}
 	c.last = id
-	if c.leaving == left {
-		return c.idled() // RFC 9113 section 6.8: after the farewell nobody answers
+	if c.leaving == left { // RFC 9113 section 6.8: after the farewell nobody answers
+		c.dropped.add(id)
+		return c.idled()
 	}
 	if c.places >= c.cfg.MaxStreams {
 		c.block.refused = true
