@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"girin/internal/pattern"
 	"os/user"
 	"strconv"
 	"strings"
@@ -145,4 +146,9 @@ func fromYes(text string) any {
 		return true
 	}
 	return false
+}
+
+func checkPatterns(v any) error {
+	_, err := pattern.Parse(v.([]string))
+	return err
 }

@@ -6,7 +6,9 @@ import (
 )
 
 // WorkerClasses are the names that worker_class takes.
-func WorkerClasses() []string { return []string{"auto", "sync", "gthread", "gevent", "gaiohttp"} }
+func WorkerClasses() []string {
+	return []string{"auto", "sync", "gthread", "gevent", "gaiohttp", "asgi"}
+}
 
 // otherClasses are those of other projects that are known, by their whole names.
 var otherClasses = map[string]struct{ short, note string }{
@@ -37,7 +39,7 @@ func workerClass(name string) (class, note string, err error) {
 		note = class.note
 	}
 	switch short {
-	case "sync", "gthread", "gevent", "gaiohttp", "auto":
+	case "sync", "gthread", "gevent", "gaiohttp", "asgi", "auto":
 		return short, note, nil
 	case "gevent_wsgi", "gevent_pywsgi":
 		return "gevent", "means gevent: gevent's own HTTP server takes no part here", nil
@@ -47,13 +49,11 @@ func workerClass(name string) (class, note string, err error) {
 		return "gevent", "means gevent, which must be installed: eventlet takes no part here", nil
 	case "tornado":
 		return "", "", fmt.Errorf("%s is not built; gevent or gthread may do", quote(name))
-	case "asgi":
-		return "", "", fmt.Errorf("%s is not built yet: only WSGI applications are served", quote(name))
 	}
 	if hint := Nearest(name, WorkerClasses()); hint != "" {
 		return "", "", fmt.Errorf("%s is not a worker class; did you mean %s?", quote(name), hint)
 	}
-	return "", "", fmt.Errorf("%s is not a worker class (auto, sync, gthread, gevent, gaiohttp); classes of one's own do not run here", quote(name))
+	return "", "", fmt.Errorf("%s is not a worker class (%s); classes of one's own do not run here", quote(name), strings.Join(WorkerClasses(), ", "))
 }
 
 func checkWorkerClass(v any) error {

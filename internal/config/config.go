@@ -31,7 +31,7 @@ type Config struct {
 
 	// Workers.
 	Workers           int    // for auto the most there may be; 0: as many as it finds good
-	WorkerClass       string // auto, sync, gthread, gevent or gaiohttp
+	WorkerClass       string // auto, sync, gthread, gevent, gaiohttp or asgi
 	Threads           int    // for auto the most of a worker; 0: as many as it finds good
 	WorkerConnections int
 	MaxRequests       int // 0: no limit
@@ -51,6 +51,7 @@ type Config struct {
 	LimitRequestBody      int64 // bytes; 0: no limit
 	SpoolResponse         int64 // bytes; 0: none
 	SpoolDir              string
+	StreamRequests        []string // patterns of requests whose bodies come while the application runs
 
 	// The application's process.
 	Python       string // as given; see FindPython
@@ -91,6 +92,11 @@ type Config struct {
 	HTTP2Window        int // bytes
 	HTTP2MaxFrame      int // bytes
 	HTTP2MaxHeaderList int // bytes
+
+	// ASGI.
+	ASGILoop        string // auto, asyncio or uvloop
+	Lifespan        string // auto, on or off
+	DisconnectGrace int    // s
 
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit

@@ -105,11 +105,12 @@ func TestWorkerClass(t *testing.T) {
 		"gunicorn.workers.ggevent.GeventPyWSGIWorker": "gevent means gevent: gevent's own HTTP server takes no part here",
 		"eventlet": "gevent means gevent, which must be installed: eventlet takes no part here",
 		"gunicorn.workers.gtornado.TornadoWorker": "'gunicorn.workers.gtornado.TornadoWorker' is not built; gevent or gthread may do",
-		"uvicorn.workers.UvicornWorker":           "'uvicorn.workers.UvicornWorker' is not built yet: only WSGI applications are served",
-		"asgi":                                    "'asgi' is not built yet: only WSGI applications are served",
+		"uvicorn.workers.UvicornWorker":           "asgi means asgi: uvicorn takes no part here",
+		"uvicorn_worker.UvicornH11Worker":         "asgi means asgi: uvicorn takes no part here",
+		"asgi":                                    "asgi",
 		"auto":                                    "auto",
 		"gtread":                                  "'gtread' is not a worker class; did you mean gthread?",
-		"mine.Worker":                             "'mine.Worker' is not a worker class (auto, sync, gthread, gevent, gaiohttp); classes of one's own do not run here",
+		"mine.Worker":                             "'mine.Worker' is not a worker class (auto, sync, gthread, gevent, gaiohttp, asgi); classes of one's own do not run here",
 	} {
 		class, note, err := workerClass(name)
 		got := class

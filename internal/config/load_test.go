@@ -110,7 +110,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		App: "app:app", Bind: []string{"127.0.0.1:8000"}, Backlog: 2048,
 		Workers: 1, WorkerClass: "sync", Threads: 1, WorkerConnections: 1000, QueueSize: 2048,
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
-		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestBody: 1 << 30, SpoolResponse: 1 << 30,
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestBody: 1 << 30, SpoolResponse: 1 << 30, StreamRequests: []string{},
 		Chdir: dir, RawEnv: []string{}, UID: os.Geteuid(), GID: os.Getegid(),
 		ForwardedAllowIPs: []string{"127.0.0.1", "::1"}, ProxyAllowIPs: []string{"127.0.0.1", "::1"},
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
@@ -118,6 +118,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		AccessLogFormat: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, ErrorLog: "-", LogLevel: "info", SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 		HTTPProtocols: []string{"h1"}, HTTP2Clear: "off", HTTP2MaxStreams: 100, HTTP2Window: 65535, HTTP2MaxFrame: 16384, HTTP2MaxHeaderList: 65536,
 		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger,
+		ASGILoop: "auto", Lifespan: "auto", DisconnectGrace: 3,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)

@@ -27,7 +27,10 @@ type body struct {
 	spool  *spool.File  // nil: all of it is inline
 	whole  bool         // it was read to its end
 	came   atomic.Int64 // its bytes so far, for the sweeper
-	chunks http1.Chunked
+	// pending is set while the application runs and the body has not all come:
+	// then the connection ends with the response.
+	pending atomic.Bool
+	chunks  http1.Chunked
 }
 
 var (
@@ -52,6 +55,7 @@ func (b *body) discard(s *Server) {
 	}
 	b.whole = false
 	b.came.Store(0)
+	b.pending.Store(false)
 }
 
 // dropBody gives back what a body takes that will not be answered any more.

@@ -133,6 +133,9 @@ func (c *conn) next() bool {
 	injectFault(faultInConn, &c.exchange)
 	c.reply.record.keep(&c.exchange)
 	c.in.consumed()
+	if c.streamsBody() {
+		return c.submitStreamed()
+	}
 	if !c.readBody() {
 		return false
 	}
@@ -178,16 +181,19 @@ func (c *conn) replying() bool {
 
 // submit hands the request to the scheduler. From here on the reply belongs to
 // whoever answers; this goroutine reads on, to know when the client leaves.
-func (c *conn) submit() {
+// It reports false if the scheduler did not take it.
+func (c *conn) submit() bool {
 	c.beginReply()
 	c.stage.enter(stageBusy)
-	if err := c.srv.cfg.Queue.Submit(&c.call); err != nil {
+	err := c.srv.cfg.Queue.Submit(&c.call)
+	if err != nil {
 		c.srv.cfg.Queue.Unreserve(&c.call)
 		c.Fail(err)
 	} else {
 		c.body.spool = nil // the queue's, until no worker can ask for it
 	}
 	c.in.consumed()
+	return err == nil
 }
 
 func (c *conn) beginReply() {
@@ -410,6 +416,9 @@ func (c *conn) expired() bool {
 func (s *Server) verdictOf(cause error) (status int, reason string) {
 	if errors.Is(cause, sched.ErrNoDescriptor) {
 		s.warned.once(s, cause.Error(), "a response was not sent: "+cause.Error())
+	}
+	if verdict := (*http1.Error)(nil); errors.As(cause, &verdict) {
+		return verdict.Status, verdict.Reason
 	}
 	switch {
 	case errors.Is(cause, sched.ErrAppFailed), errors.Is(cause, errNonconforming):

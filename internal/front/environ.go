@@ -33,10 +33,13 @@ func (x *exchange) releaseRequest() {
 // the same for all requests of a listener is in its base environ.
 func (x *exchange) makeEnviron() *http1.Error {
 	req := &x.req
-	x.call.Body, x.call.Spool, x.call.Length = nil, nil, 0
+	x.call.Body, x.call.Spool, x.call.Length, x.call.Streamed = nil, nil, 0, false
 	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
 	x.call.Since, x.call.Window = x.requestStart(), x.srv.window()
 	x.isHead = string(req.Method) == "HEAD"
+	if x.srv.cfg.ASGI {
+		return x.makeScope()
+	}
 	e := environ{b: x.takeRequest(), form: wire.Joined}
 	verdict := x.writeEnviron(&e)
 	if verdict == nil && e.nul {
@@ -242,7 +245,7 @@ func joinAll(fields []http1.Field) (joined []http1.Field) {
 // addLength tells the length of a body that came in chunks: it is known now,
 // and the coding is undone (RFC 9112 section 7.1.3).
 func (x *exchange) addLength() {
-	if !x.req.Chunked {
+	if !x.req.Chunked || x.srv.cfg.ASGI {
 		return
 	}
 	n := int64(len(x.call.Body))

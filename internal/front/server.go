@@ -13,6 +13,7 @@ import (
 	"girin/internal/http1"
 	"girin/internal/logs"
 	"girin/internal/metrics"
+	"girin/internal/pattern"
 	"girin/internal/sched"
 )
 
@@ -35,8 +36,10 @@ type Config struct {
 	Proxy         ProxyProtocol
 	TLS           *TLS // nil: cleartext
 	HTTP2         HTTP2Options
-	Rests         bool   // whoever brings answers calls Rest
-	ScriptName    string // the mount point, or ""
+	Rests         bool        // whoever brings answers calls Rest
+	ScriptName    string      // the mount point, or ""
+	ASGI          bool        // the application speaks ASGI, not WSGI
+	Stream        pattern.Set // whose bodies come while the application runs; under ASGI all do
 	Access        *logs.AccessLog
 	Metrics       *metrics.Server // nil: nothing is counted
 	Log           *logs.ErrorLog

@@ -34,7 +34,9 @@ func (t textHead) appendEndless(b []byte) []byte {
 
 // appendEnd says what becomes of the connection.
 func (t textHead) appendEnd(b []byte, interim bool) []byte {
-	switch r := &t.x.reply; {
+	r := &t.x.reply
+	r.last = r.last || !interim && t.x.body.pending.Load()
+	switch {
 	case interim:
 	case r.last:
 		b = append(b, "Connection: close\r\n"...)

@@ -113,3 +113,10 @@ func nextItem(list []byte) (item, rest []byte) {
 	}
 	return trimOWS(list), nil
 }
+
+// Lower makes letters of ASCII small, where they lie.
+func Lower(b []byte) {
+	for i, c := range b {
+		b[i] = lower[c]
+	}
+}

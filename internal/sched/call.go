@@ -21,6 +21,9 @@ type Call struct {
 	Body    []byte
 	Spool   Spool
 	Length  int64 // of Spool
+	// Streamed says that Spool is a pipe, by which the body comes while the
+	// application runs. Length is then what the client declared, or 0.
+	Streamed bool
 	// Since is when its client began to wait, if a proxy told so, in ns of
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.
@@ -42,6 +45,7 @@ type Call struct {
 	window atomic.Uint32
 	sent   atomic.Int64 // ns, when it last went to the lane
 	moved  atomic.Int64 // ns, when its answer last went on; 0: its head is not there
+	fed    atomic.Int64 // ns, when a part of its streamed body last came; 0: none has
 	// unacknowledged is how many body bytes came for which no credit was
 	// given back: with a whole window of them the worker waits for the client.
 	unacknowledged atomic.Int64
@@ -107,7 +111,10 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 		Form: c.Form, Flags: c.flags, Base: c.Base, Window: window,
 		ID: id, Environ: uint32(len(environ)), Body: uint32(len(c.Body)),
 	}
-	if c.Spool != nil {
+	switch {
+	case c.Streamed:
+		head.Flags |= wire.Streamed
+	case c.Spool != nil:
 		head.Flags |= wire.Spooled
 	}
 	switch size := len(environ) + len(c.Body); {

@@ -116,15 +116,15 @@ func (q *Queue) tooLate(c *Call) bool {
 }
 
 // progress is when the call last did something its timeout should be counted
-// from: before the head when it began, after it the last block, and now while
-// the worker waits for the client.
+// from: before the head when it began, or a part of its body last came; after it
+// the last block, and now while the worker waits for the client.
 func (c *Call) progress(began int64) (since int64, started bool) {
 	last := c.moved.Load()
 	if last == 0 {
 		if since := c.since.Load(); since != 0 {
 			return min(began, since), false
 		}
-		return began, false
+		return max(began, c.fed.Load()), false
 	}
 	if c.unacknowledged.Load() >= int64(c.window.Load()) {
 		return 1<<63 - 1, true

@@ -200,6 +200,9 @@ func (q *Queue) freeCell(c *Call) {
 // Route is what is known of such requests.
 func (q *Queue) Route(method, path []byte) *Route { return q.routes.find(method, path) }
 
+// Fed notes that a part of the call's streamed body has come and was read.
+func (q *Queue) Fed(c *Call) { c.fed.Store(q.cfg.Clock()) }
+
 // Grant lets the worker send n more body bytes of the call's answer.
 func (q *Queue) Grant(c *Call, n int) {
 	word := c.life.Load()

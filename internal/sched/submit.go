@@ -72,6 +72,7 @@ func (q *Queue) prepare(c *Call, window uint32) {
 	}
 	set(&c.since, c.Since)
 	set(&c.moved, 0)
+	set(&c.fed, 0)
 	set(&c.unacknowledged, 0)
 	if c.spool = c.Spool; c.spool != nil {
 		q.keeper.open.Add(1)

@@ -11,11 +11,13 @@ import (
 	"girin/internal/config"
 	"girin/internal/front"
 	"girin/internal/http1"
+	"girin/internal/pattern"
 	"girin/internal/wire"
 )
 
 func (s *server) frontConfig() front.Config {
 	c := s.cfg
+	streamed, _ := pattern.Parse(c.StreamRequests) // which the configuration has checked
 	files := s.maxFiles()
 	return front.Config{
 		Queue: s.queue,
@@ -28,6 +30,7 @@ func (s *server) frontConfig() front.Config {
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
+		ASGI: c.WorkerClass == "asgi", Stream: streamed,
 	}
 }
 

@@ -80,6 +80,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
 		GCFreeze: c.GCFreeze,
+		ASGILoop: c.ASGILoop, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(),
 	}
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval

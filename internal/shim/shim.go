@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 )
 
 const folder = "_girin_shim"
@@ -17,21 +18,21 @@ const folder = "_girin_shim"
 // loader is the module that finds the others; it stands first in the archive.
 const loader = "loader.py"
 
-//go:embed _girin_shim/*.py
+//go:embed _girin_shim/*.py _girin_shim/asgi/*.py
 var sources embed.FS
 
 // Archive returns what a worker must find in the file behind wire.ShimFD:
 // name NUL source NUL name NUL source, without a last NUL, the loader first.
 func Archive() ([]byte, error) {
-	entries, err := fs.ReadDir(sources, folder)
+	names := []string{loader}
+	err := fs.WalkDir(sources, folder, func(name string, d fs.DirEntry, err error) error {
+		if name = strings.TrimPrefix(name, folder+"/"); err == nil && !d.IsDir() && name != loader {
+			names = append(names, name)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("embedded shim: %w", err)
-	}
-	names := []string{loader}
-	for _, e := range entries {
-		if e.Name() != loader {
-			names = append(names, e.Name())
-		}
 	}
 	var archive [][]byte
 	for _, name := range names {

@@ -25,8 +25,10 @@ func TestArchiveHoldsEveryModule(t *testing.T) {
 	for i := 0; i < len(parts); i += 2 {
 		got[parts[i]] = parts[i+1]
 	}
-	files, err := filepath.Glob("_girin_shim/*.py")
-	if err != nil || len(files) == 0 {
+	const folder = "_girin_shim"
+	files, err := filepath.Glob(folder + "/*.py")
+	packaged, _ := filepath.Glob(folder + "/*/*.py")
+	if files = append(files, packaged...); err != nil || len(files) == 0 {
 		t.Fatalf("no sources: %v", err)
 	}
 	for _, file := range files {
@@ -34,7 +36,7 @@ func TestArchiveHoldsEveryModule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name := filepath.Base(file); got[name] != string(want) {
+		if name := strings.TrimPrefix(file, folder+"/"); got[name] != string(want) {
 			t.Errorf("%s is not in the archive as it is on disk", name)
 		}
 	}

@@ -40,10 +40,12 @@ const (
 // Form says how the environ block is encoded.
 type Form uint8
 
-// The forms of an environ block.
+// The forms of a request's block.
 const (
-	Joined  Form = 1
-	Lengths Form = 2
+	Joined      Form = 1
+	Lengths     Form = 2
+	ASGIJoined  Form = 3
+	ASGILengths Form = 4
 )
 
 // RequestFlags of a request packet.
@@ -56,6 +58,8 @@ const (
 	InArena
 	Spooled
 	MeasureCPU
+	Upgrade  // it asks for a WebSocket
+	Streamed // its body comes while it runs
 )
 
 // Request is the head of a request packet.

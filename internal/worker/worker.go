@@ -41,6 +41,12 @@ type Settings struct {
 	Lifetime     int                 `json:"lifetime,omitempty"`     // requests until it is spent; 0: for ever
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 
+	// Of the class asgi.
+	ASGILoop        string  `json:"asgi_loop,omitempty"`
+	Lifespan        string  `json:"lifespan,omitempty"`
+	DisconnectGrace float64 `json:"disconnect_grace,omitempty"` // s
+	GracefulTimeout float64 `json:"graceful_timeout,omitempty"` // s
+
 	Age   int      `json:"age,omitempty"`   // counts a server's workers from 1
 	Hooks []string `json:"hooks,omitempty"` // those of the configuration file that run there
 
@@ -55,7 +61,7 @@ func (s *Settings) Slots() int {
 	switch s.Class {
 	case "gthread":
 		return s.Threads
-	case "gevent":
+	case "gevent", "asgi":
 		return s.Connections
 	}
 	return 1

@@ -55,6 +55,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         app = worker.hooks.imported() or import_app(settings.app)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
+        worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
             freeze()
@@ -116,6 +117,10 @@ def _runner_class(name: str):
         from .eventloop import EventLoop
 
         return EventLoop
+    if name == "asgi":
+        from .asgi.loop import Loop
+
+        return Loop
     from .threads import Threads
 
     return Threads

@@ -7,7 +7,6 @@ thread beside the loop's, and enters the loop through the class's own means.
 from __future__ import annotations
 
 import array
-import io
 import json
 import os
 import socket
@@ -87,9 +86,10 @@ class Control:
         """Starts the control thread."""
         start_new_thread(self._run, (worker,))
 
-    def _receive(self, size: int) -> tuple[int, int, int, bytes, io.FileIO | None]:
+    def _receive(self, size: int) -> tuple[int, int, int, bytes, int]:
+        """The last is a descriptor, or -1."""
         *message, fds = self._read(size, 1)
-        return (*message, io.FileIO(fds[0], "rb") if fds else None)
+        return (*message, fds[0] if fds else -1)
 
     def _read(self, size: int, most_fds: int) -> tuple[int, int, int, bytes, list[int]]:
         data, ancillary, flags, _ = self._socket.recvmsg(size, socket.CMSG_SPACE(4 * most_fds), _CLOEXEC)
@@ -114,12 +114,10 @@ class Control:
         except BaseException as e:
             worker.fatal(e)
 
-    def _handle(self, worker, op: int, n: int, id: int, payload: bytes, file) -> None:
+    def _handle(self, worker, op: int, n: int, id: int, payload: bytes, fd: int) -> None:
         runner = worker.runner
         if op == wire.CREDIT:
-            exchange = worker.exchanges.get(id)
-            if exchange is not None:
-                exchange.wake() if n == wire.CANCELLED else exchange.grant(n)
+            runner.credit(id, n)
             if n == wire.CANCELLED and worker.flags[id & wire.FLAG_MASK] == wire.FLAG_END:
                 runner.end(id)
         elif op == wire.PROMOTE:
@@ -127,13 +125,9 @@ class Control:
         elif op == wire.DRAIN:
             runner.drain()
         elif op == wire.BODY_FILE:
-            exchange = worker.exchanges.get(id)
-            if file is None or len(payload) != wire.BODY.size:
+            if fd < 0 or len(payload) != wire.BODY.size:
                 raise wire.ProtocolError("a Body message without its descriptor or length")
-            if exchange is not None:
-                file.seek(0)
-                exchange.spool = file
-                exchange.wake()
+            runner.body_came(id, fd)
         elif op == wire.PING:
             self.send(wire.PONG, n)
         elif op == wire.DUMP:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-CRITICAL, ERROR, WARNING = 50, 40, 30  # levels of the logging module
+CRITICAL, ERROR, WARNING, INFO = 50, 40, 30, 20  # levels of the logging module
 ORIGIN = "<girin>/"  # how the file names of the shim's code begin, as in the loader
 UNFORMATTED = 0  # text of the app's own: to be written as it is
 

@@ -11,12 +11,13 @@ from threading import get_ident
 from time import monotonic_ns
 
 from . import wire
+from .runner import Runner
 from .slot import Slot
 
 READ_AT_ONCE = 16  # packets until the loop's other tasks get a turn
 
 
-class EventLoop:
+class EventLoop(Runner):
     """Runs requests on an event loop until the lanes are stopped."""
 
     def __init__(self, worker) -> None:
@@ -30,6 +31,10 @@ class EventLoop:
         asyncio.set_event_loop(self._loop)
         self._ended = self._loop.create_future()
         self._watched: tuple[int, ...] = ()
+
+    def body_came(self, id: int, fd: int) -> None:
+        os.set_blocking(fd, True)  # a pipe's end was the master's
+        super().body_came(id, fd)
 
     def run(self) -> None:
         """Returns after Drain, when the last request has ended."""

@@ -208,7 +208,7 @@ class Exchange:
         self.state = ENDED
 
     def fetch(self) -> bool:
-        """Asks for the spooled body and waits until it is in spool; False: cancelled."""
+        """Asks for the body and waits until its file or pipe is in spool; False: cancelled."""
         self._register()
         self._emit(wire.FETCH, 0, None, b"")
         while self.spool is None:

@@ -17,6 +17,7 @@ from collections import deque
 from time import monotonic_ns
 
 from . import wire
+from .runner import Runner
 from .slot import Slot
 
 READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that workers share them
@@ -45,6 +46,12 @@ class GreenletSlot(Slot):
     def new_gate(self):
         return GreenletGate(self._runner)
 
+    def read_pipe(self, pipe, buffer) -> int:
+        self.flush()
+        while (count := pipe.readinto(buffer)) is None:
+            self._runner.wait_readable(pipe.fileno())
+        return count
+
 
 class GreenletGate:
     """See gates.ThreadGate: the same for greenlets."""
@@ -61,7 +68,7 @@ class GreenletGate:
         self._runner.call(self._event.set)
 
 
-class Greenlets:
+class Greenlets(Runner):
     """Runs up to --worker-connections requests at once until the lanes are stopped."""
 
     def __init__(self, worker) -> None:
@@ -85,6 +92,18 @@ class Greenlets:
         self._async = self._loop.async_()
         self._watchers: list = []
         self._ended = gevent.event.Event()
+
+    def body_came(self, id: int, fd: int) -> None:
+        os.set_blocking(fd, False)
+        super().body_came(id, fd)
+
+    def wait_readable(self, fd: int) -> None:
+        """Lets other greenlets run until the descriptor can be read."""
+        watcher = self._loop.io(fd, _READ)
+        try:
+            self._gevent.get_hub().wait(watcher)
+        finally:
+            watcher.close()
 
     def run(self) -> None:
         """Returns after Drain, when all requests have ended."""

@@ -38,10 +38,10 @@ class Loader:
         sys.meta_path.remove(self)
 
     def find_spec(self, name, path=None, target=None):
-        file = _file(name)
+        file = self._file(name)
         if file not in self._sources:
             return None
-        return ModuleSpec(name, self, origin=ORIGIN + file, is_package=name == PACKAGE)
+        return ModuleSpec(name, self, origin=ORIGIN + file, is_package=self.is_package(name))
 
     def create_module(self, spec):
         return None
@@ -50,20 +50,23 @@ class Loader:
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name):
-        return compile(self.get_source(name), ORIGIN + _file(name), "exec", dont_inherit=True)
+        return compile(self.get_source(name), ORIGIN + self._file(name), "exec", dont_inherit=True)
 
     def get_source(self, name):
-        return self._sources[_file(name)]
+        return self._sources[self._file(name)]
 
     def is_package(self, name):
-        return name == PACKAGE
+        return self._file(name).endswith("__init__.py")
 
-
-def _file(name):
-    if name == PACKAGE:
-        return "__init__.py"
-    package, _, module = name.partition(".")
-    return module + ".py" if package == PACKAGE else ""
+    def _file(self, name):
+        """Where the archive has a module; "" for one that is none of its own."""
+        package, _, module = name.partition(".")
+        if package != PACKAGE:
+            return ""
+        folder = module.replace(".", "/")
+        if (file := folder + ".py") in self._sources:
+            return file
+        return f"{folder}/__init__.py".lstrip("/")
 
 
 def _main():

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from . import wire
 
-CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
+CLASSES = ("sync", "gthread", "gevent", "gaiohttp", "asgi")
 
 
 class Settings:
@@ -36,12 +36,17 @@ class Settings:
         self.from_file: list[str] = hello.get("from_file") or []
         self.hooks: list[str] = hello.get("hooks") or []
         self.cfg: dict = hello.get("cfg") or {}
+        self.asgi_loop: str = hello.get("asgi_loop") or "auto"
+        self.asgi_spec: str = hello.get("asgi_spec") or "2.3"
+        self.lifespan: str = hello.get("lifespan") or "auto"
+        self.disconnect_grace = float(hello.get("disconnect_grace") or 0)  # s
+        self.graceful_timeout = float(hello.get("graceful_timeout") or 30)  # s
         self.accelerators: dict[str, int] = hello.get("accelerators") or {}
 
     @property
     def slots(self) -> int:
         """How many requests this worker runs at once."""
-        if self.worker_class == "gevent":
+        if self.worker_class in ("gevent", "asgi"):
             return self.connections
         return self.threads if self.worker_class == "gthread" else 1
 

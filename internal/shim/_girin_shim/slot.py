@@ -10,13 +10,14 @@ from io import BytesIO
 from time import monotonic_ns, thread_time_ns
 
 from . import page, wire
-from .errors import ERROR, WARNING, describe, uri
+from .errors import ERROR, INFO, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
 from .requesthooks import hooked
+from .streamed import ClientDisconnected, StreamedBody
 
 _joined = wire.JOINED
-_unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU
+_unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU | wire.STREAMED
 _QUICK = wire.QUICK
 _FLAG_MASK = wire.FLAG_MASK
 
@@ -109,6 +110,9 @@ class Slot:
             raise wire.ProtocolError(f"request of the unknown form {form}")
         if flags & wire.MEASURE_CPU and self.ident:
             exchange.cpu_began = thread_time_ns()
+        if flags & wire.STREAMED:
+            environ["wsgi.input"] = io.BufferedReader(StreamedBody(exchange))
+            return True
         if not flags & wire.SPOOLED:
             environ["wsgi.input"] = BytesIO(data[environ_size:])
             return True
@@ -145,7 +149,10 @@ class Slot:
         if type(error) is wire.ProtocolError:
             raise error
         try:
-            self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error)}")
+            if isinstance(error, ClientDisconnected):
+                self.log(INFO, f"{uri(self.environ)}: {error}")
+            else:
+                self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error)}")
         except MemoryError:
             pass  # not even for a line; the client is told
         exchange.fail()
@@ -182,6 +189,12 @@ class Slot:
 
     def new_gate(self):
         return ThreadGate()
+
+    def read_pipe(self, pipe: io.FileIO, buffer) -> int:
+        """Reads what there is of a body, and waits for it; 0: its end."""
+        self.flush()
+        self.step_down()
+        return pipe.readinto(buffer)
 
     def warn(self, text: str) -> None:
         self.log(WARNING, f"{uri(self.environ)}: {text}")

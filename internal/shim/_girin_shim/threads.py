@@ -30,6 +30,7 @@ from time import monotonic_ns
 
 from . import wire
 from .errors import WARNING
+from .runner import Runner
 from .slot import Slot
 
 _QUICK, _SLOW = wire.QUICK, wire.SLOW
@@ -59,7 +60,7 @@ class ThreadSlot(Slot):
         return True
 
 
-class Threads:
+class Threads(Runner):
     """Runs requests in one or more threads until the lanes are stopped."""
 
     def __init__(self, worker) -> None:
@@ -79,6 +80,10 @@ class Threads:
 
     def _new_slots(self, count: int) -> list[ThreadSlot]:
         return [ThreadSlot(self._worker, i, self._leadership) for i in range(count)]
+
+    def body_came(self, id: int, fd: int) -> None:
+        os.set_blocking(fd, True)  # a pipe's end was the master's
+        super().body_came(id, fd)
 
     def run(self) -> None:
         """Returns after Drain, when all requests have ended.

@@ -342,7 +342,7 @@ serve(Slot *slot, size_t size, uint64_t began)
 {
     Request request;
     parse(slot->packet, &request);
-    if (request.flags & SPOOLED || (request.form != JOINED && request.form != LENGTHS)) {
+    if (request.flags & (SPOOLED | STREAMED) || (request.form != JOINED && request.form != LENGTHS)) {
         return serve_in_python(slot, size, began);
     }
     if (kit_fill(slot) < 0) {

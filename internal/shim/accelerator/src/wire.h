@@ -11,7 +11,7 @@ enum { MAX_PACKET = 4096, REQUEST_HEAD = 32, RESPONSE_HEAD = 36, FRAME_PLACE = 4
 enum { PAGE_UNIT = 16 << 10 };
 enum { MAX_FIELDS = 0xffff, MAX_HEAD_BLOCK = 32 << 20 };
 enum { JOINED = 1, LENGTHS = 2 };
-enum { QUICK = 1, SLOW = 2, IN_ARENA = 4, SPOOLED = 8, MEASURE_CPU = 16 };
+enum { QUICK = 1, SLOW = 2, IN_ARENA = 4, SPOOLED = 8, MEASURE_CPU = 16, STREAMED = 64 };
 enum { RESPONSE = 1, DROPPED = 4, FAILED = 5 };
 enum { FINAL = 1, WHOLE = 2, IN_PAGE = 4 };
 

@@ -1,0 +1,51 @@
+"""A part of a file that is an answer's body, or a part of it."""
+from __future__ import annotations
+
+import os
+import stat
+
+
+class Part:
+    """owned says that the descriptor is closed with the part."""
+
+    def __init__(self, fd: int, offset: int, length: int, more: bool, owned: bool) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.length = length
+        self.more = more
+        self._owned = owned
+
+    @classmethod
+    def of_path(cls, message: dict) -> Part:
+        """http.response.pathsend: a whole file, whose path is absolute."""
+        fd = os.open(message["path"], os.O_RDONLY | os.O_CLOEXEC)
+        return cls(fd, 0, os.fstat(fd).st_size, False, True)
+
+    @classmethod
+    def of_message(cls, message: dict) -> Part:
+        """http.response.zerocopysend: a part of an open file, by default from where it stands to its end."""
+        file = message["file"]
+        fd = file if isinstance(file, int) else file.fileno()
+        offset = message.get("offset")
+        if offset is None:
+            offset = os.lseek(fd, 0, os.SEEK_CUR)
+        length = max(os.fstat(fd).st_size - offset, 0)
+        count = message.get("count")
+        return cls(fd, offset, length if count is None else min(count, length), message.get("more_body", False), False)
+
+    @property
+    def regular(self) -> bool:
+        return stat.S_ISREG(os.fstat(self.fd).st_mode)
+
+    def read(self, size: int) -> bytes:
+        piece = os.pread(self.fd, size, self.offset)
+        self.offset += len(piece)
+        self.length -= len(piece)
+        return piece
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._owned:
+            os.close(self.fd)

@@ -1,0 +1,339 @@
+"""The class asgi: requests are tasks of one event loop, in the main thread.
+
+No transport of asyncio is used: the loop waits for the lanes, for what the
+master says on the response socket, and for bodies that come by a descriptor of
+their own. Packets wait in the lane until the loop reads: one that is late does
+not read, and other workers' loops take what it would have delayed.
+
+Answers that are finished in one turn of the loop go out together at its end.
+The control thread calls promote, drain, select and what Control._handle does
+with an exchange: all of it only enters the loop by call_soon_threadsafe.
+"""
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from time import monotonic_ns
+
+from .. import wire
+from ..heads import Heads
+from . import detect
+from .http import Exchange, describe
+from .inbound import Inbound
+from .lifespan import Lifespan
+from .scope import Scopes, joined, with_lengths
+from .selector import LaneSelector
+from .socket import Socket
+
+READ_AT_ONCE = 64  # quick packets per turn; of others one, so that workers share them
+
+
+class Loop:
+    """Runs up to --worker-connections requests and sockets at once until the lanes are stopped."""
+
+    def __init__(self, worker) -> None:
+        settings = worker.settings
+        self.modules: dict[str, str] = {}
+        self.heads: Heads = worker.heads
+        self.raises_disconnect = settings.asgi_spec == "2.5"
+        self.loop, self._selector = self._new_loop(settings.asgi_loop)
+        asyncio.set_event_loop(self.loop)
+        self._worker = worker
+        self._settings = settings
+        self._free = list(range(settings.slots))[::-1]
+        self.slots = [_Place(i) for i in range(settings.slots)]
+        self._exchanges: dict[int, Exchange | Socket] = {}
+        self._tasks: set[asyncio.Task] = set()
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._watched: tuple[int, ...] = ()
+        self._draining = False
+        self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
+        self._app = None
+        self._lifespan: Lifespan | None = None
+        self._scopes: Scopes | None = None
+
+    def _new_loop(self, name: str) -> tuple[asyncio.AbstractEventLoop, LaneSelector | None]:
+        if name in ("auto", "uvloop"):
+            try:
+                import uvloop
+            except ImportError:
+                if name == "uvloop":
+                    raise
+            else:
+                self.modules["uvloop"] = uvloop.__version__
+                return uvloop.new_event_loop(), None
+        selector = LaneSelector()
+        return asyncio.SelectorEventLoop(selector), selector
+
+    # The worker's life.
+
+    def startup(self, app) -> None:
+        """Runs the app's startup; raises LifespanFailed if it must not serve."""
+        self._app = detect.version3(app)
+        self._lifespan = Lifespan(self._app, self._settings.lifespan, self.log)
+        self.loop.run_until_complete(self._lifespan.startup())
+        self._scopes = Scopes(self._settings, self._lifespan.state)
+
+    def run(self) -> None:
+        """Returns after Drain, when the last request has ended and the app's shutdown is done."""
+        self.loop.add_reader(wire.RESPONSE_FD, Inbound(wire.RESPONSE_FD, self).read)
+        self._watch()
+        self.loop.run_until_complete(self._idle)
+        self.loop.run_until_complete(self._shutdown())
+        self.loop.close()
+
+    async def _shutdown(self) -> None:
+        await self._lifespan.shutdown(self._settings.graceful_timeout)
+        await self.loop.shutdown_asyncgens()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=1)
+        self._flush()
+
+    # What the control thread calls.
+
+    def promote(self) -> None:
+        """Nobody can take over what runs."""
+
+    def drain(self) -> None:
+        self._worker.lanes.stop()
+        self._enter(self._begin_drain)
+
+    def select(self, mask: int) -> None:
+        self._worker.lanes.select(mask)
+        self._enter(self._watch)
+
+    def credit(self, id: int, n: int) -> None:
+        self._enter(self._credit, id, n)
+
+    def end(self, id: int) -> None:
+        """Request id must end at once: it took too long."""
+        self._enter(self._cancel, id, self._exchanges.get(id))
+
+    def body_came(self, id: int, fd: int) -> None:
+        self._enter(self._body_came, id, fd)
+
+    def _enter(self, function: Callable, *args) -> None:
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            pass  # the loop is closed: the worker has ended
+
+    # In the loop: what comes.
+
+    def _begin_drain(self) -> None:
+        self._draining = True
+        for exchange in list(self._exchanges.values()):
+            if isinstance(exchange, Socket):
+                exchange.close_soon()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watches the lanes that are to be read, if there is room for what comes."""
+        lanes = self._worker.lanes
+        wanted = lanes.active if self._free else ()
+        if wanted != self._watched:
+            self._register(wanted)
+        if lanes.stopped and not self._exchanges and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _register(self, wanted: tuple[int, ...]) -> None:
+        for fd in self._watched:
+            self.loop.remove_reader(fd)
+        self._watched = wanted
+        if self._selector is not None:
+            self._selector.lanes = frozenset(wanted)
+        for fd in wanted:
+            self.loop.add_reader(fd, self._readable)
+
+    def _readable(self) -> None:
+        try:
+            for _ in range(READ_AT_ONCE):
+                if not self._free or not self._take():
+                    break
+        except BaseException as e:
+            self._worker.fatal(e)
+
+    def _take(self) -> bool:
+        """Reads a packet and starts its task; false: enough for this turn."""
+        if self._worker.forked:
+            self._worker.leave_child()
+        packet = self._worker.lanes.read()
+        if packet is None:
+            self._watch()
+            return False
+        head = wire.REQUEST.unpack_from(packet)
+        self.begin(packet, head)
+        return bool(head[1] & wire.QUICK)
+
+    def begin(self, packet: bytes, head: tuple) -> None:
+        """Starts the task of a request that was read, or was placed here."""
+        _, flags, base, _, window, id, _, _, _ = head
+        slot = self._free.pop()
+        cell = self.slots[slot].cell
+        page = self._worker.page
+        page[cell + 1] = monotonic_ns()
+        page[cell] = id
+        parts, body = self._unpack(packet, head)
+        websocket = bool(flags & wire.UPGRADE)
+        exchange: Exchange | Socket
+        if websocket:
+            exchange = Socket(self, slot, id, window)
+        else:
+            exchange = Exchange(self, slot, id, window, parts[0] == b"HEAD")
+            exchange.body = body
+            exchange.fetches, exchange.by_pipe = bool(flags & (wire.SPOOLED | wire.STREAMED)), bool(flags & wire.STREAMED)
+        exchange.name = parts[0] + b" " + parts[4]
+        self._exchanges[id] = exchange
+        if self.cancelled(id):
+            exchange.drop()
+            self._end(exchange)
+            return
+        scope = self._scopes.make(parts, base, websocket)
+        task = self.loop.create_task(self._serve(exchange, scope))
+        exchange.task = task
+        self._tasks.add(task)
+
+    def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes]:
+        form, flags, _, _, _, _, block_size, body_size, at = head
+        if flags & wire.IN_ARENA:
+            data = self._worker.arena.copy(at, block_size + body_size)
+        else:
+            data = packet[wire.REQUEST_HEAD :]
+        if len(data) != block_size + body_size:
+            raise wire.ProtocolError("the request's lengths are not those of its packet")
+        if form == wire.ASGI_JOINED:
+            return joined(data[:block_size]), data[block_size:]
+        if form == wire.ASGI_LENGTHS:
+            return with_lengths(data[:block_size]), data[block_size:]
+        raise wire.ProtocolError(f"request of form {form} to an ASGI app")
+
+    async def _serve(self, exchange, scope: dict) -> None:
+        """One request's task. Nothing that the app does ends the loop."""
+        error: BaseException | None = None
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException as e:
+            error = e
+            if not exchange.excuses(e):
+                self.log(40, f"Error handling request {self.target(exchange)}\n{describe(e)}")
+        exchange.app_ended(error)
+        self._end(exchange)
+        self._tasks.discard(asyncio.current_task())
+
+    def _end(self, exchange) -> None:
+        """Its place is free for another."""
+        del self._exchanges[exchange.id]
+        self._worker.page[self.slots[exchange.slot].cell] = 0
+        self._free.append(exchange.slot)
+        if len(self._free) == 1 or self._worker.lanes.stopped:
+            self._watch()
+
+    def _credit(self, id: int, n: int) -> None:
+        exchange = self._exchanges.get(id)
+        if exchange is None:
+            return
+        if n != wire.CANCELLED:
+            exchange.grant(n)
+        elif not exchange.gone:
+            exchange.left()
+            self.loop.call_later(self._settings.disconnect_grace, self._cancel, id, exchange)
+
+    def _cancel(self, id: int, exchange) -> None:
+        """The app had its time to end after its client had left."""
+        if exchange is not None and self._exchanges.get(id) is exchange:
+            exchange.task.cancel()
+
+    def _body_came(self, id: int, fd: int) -> None:
+        exchange = self._exchanges.get(id)
+        if exchange is None:
+            os.close(fd)
+        else:
+            exchange.body_came(fd)
+
+    def incoming(self, kind: int, id: int, flags: int, code: int, n: int, data: bytes) -> None:
+        """A frame of the master's on the response socket; see Inbound."""
+        exchange = self._exchanges.get(id)
+        if isinstance(exchange, Socket):
+            exchange.incoming(kind, code, n, data)
+
+    # What exchanges ask for.
+
+    def put(self, *parts: bytes) -> None:
+        """Adds a frame to those that go out at the end of this turn of the loop."""
+        self._out += parts
+        if not self._flushing:
+            self._flushing = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._out:
+            self._worker.response.flush(self._out)
+
+    def cancelled(self, id: int) -> bool:
+        return self._worker.flags[id & wire.FLAG_MASK] != 0
+
+    def send_file(self, exchange: Exchange, head, part) -> bool:
+        """Hands a regular file to the master as the whole body; false: it must be read here."""
+        if not part.regular:
+            return False
+        frame = wire.FRAME.pack(exchange.id, exchange.began, 0, wire.NOT_MEASURED, len(head.block), 0, wire.RESPONSE, wire.FINAL, head.fields)
+        message = wire.FILE.pack(part.offset, part.length) + frame + head.block
+        if len(message) + wire.CONTROL_HEAD > wire.MAX_CONTROL:
+            return False
+        self._flush()
+        self._worker.control.send(wire.FILE_BODY, 0, exchange.id, message, part.fd)
+        return True
+
+    async def in_thread(self, function: Callable, *args):
+        """What a disk may make wait for."""
+        return await self.loop.run_in_executor(None, function, *args)
+
+    async def readable(self, fd: int, exchange: Exchange) -> None:
+        """Returns when the descriptor can be read, or the client has left."""
+        future = self.loop.create_future()
+        exchange.waiters.add(future)
+        self.loop.add_reader(fd, _done, future)
+        try:
+            await future
+        finally:
+            self.loop.remove_reader(fd)
+            exchange.waiters.discard(future)
+
+    def forget(self, fd: int) -> None:
+        self.loop.remove_reader(fd)
+
+    def target(self, exchange) -> str:
+        return exchange.name.decode("latin-1")
+
+    def log(self, level: int, text: str) -> None:
+        self._worker.control.log(level, text)
+
+    def describe(self, id: int) -> str:
+        """The stacks of the tasks, that of request id first."""
+        first = self._exchanges.get(id)
+        texts = []
+        for exchange in sorted(self._exchanges.values(), key=lambda e: e is not first):
+            frames = exchange.task.get_stack(limit=20) if exchange.task is not None else []
+            places = "".join(f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_name}\n' for f in frames)
+            texts.append(f"Task of {self.target(exchange)}:\n{places}")
+        return "\n".join(texts)
+
+
+class _Place:
+    """A request's two cells of the state page."""
+
+    ident = 0  # tasks belong to no thread
+
+    def __init__(self, index: int) -> None:
+        self.cell = wire.PAGE_FIRST_SLOT + 2 * index
+
+
+def _done(future: asyncio.Future) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,93 @@
+"""The scope of a request, from its packet.
+
+The block of a request in ASGI's form is, NUL between each: method, HTTP version,
+scheme, decoded path, raw path, query, root path, client's address, client's
+port, then a name and a value for each field, as they came, names in lower case.
+An address that is not known is empty.
+"""
+from __future__ import annotations
+
+from .. import wire
+
+FIXED = 9
+
+
+class Scopes:
+    """Makes scopes; owns what all of one listener share."""
+
+    def __init__(self, settings, state: dict | None) -> None:
+        version = "2.5" if settings.asgi_spec == "2.5" else "2.3"
+        self._asgi_http = {"version": "3.0", "spec_version": version}
+        self._asgi_socket = {"version": "3.0", "spec_version": "2.5"}
+        self._servers = [_server(base) for base in settings.bases]
+        self._state = state
+
+    def make(self, parts: list[bytes], base: int, websocket: bool) -> dict:
+        """The scope of the request with these strings.
+
+        Raises ProtocolError if they do not pair.
+        """
+        if len(parts) < FIXED or (len(parts) - FIXED) & 1:
+            raise wire.ProtocolError("the request's fields do not pair")
+        method, version, scheme, path, raw_path, query, root_path, client, port = parts[:FIXED]
+        fields = iter(parts[FIXED:])
+        scope = {
+            "type": "websocket" if websocket else "http",
+            "asgi": self._asgi_socket if websocket else self._asgi_http,
+            "http_version": version.decode("ascii"),
+            "scheme": _SOCKET_SCHEMES.get(scheme, "ws") if websocket else scheme.decode("ascii"),
+            "path": path.decode("utf-8", "replace"),
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": root_path.decode("utf-8", "replace"),
+            "headers": list(zip(fields, fields)),
+            "client": (client.decode("ascii"), int(port)) if client else None,
+            "server": self._servers[base],
+            "extensions": dict(_SOCKET_EXTENSIONS if websocket else _HTTP_EXTENSIONS),
+        }
+        if websocket:
+            scope["subprotocols"] = _subprotocols(scope["headers"])
+        else:
+            scope["method"] = method.decode("ascii")
+        if self._state is not None:
+            scope["state"] = self._state.copy()
+        return scope
+
+
+_SOCKET_SCHEMES = {b"http": "ws", b"https": "wss"}
+_HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {}}
+_SOCKET_EXTENSIONS: dict[str, dict] = {"websocket.http.response": {}}
+
+
+def _server(base: dict[str, str]) -> tuple[str, int | None]:
+    """The listener's address: of a unix socket its path and None."""
+    if base.get("girin.unix"):
+        return base["girin.unix"], None
+    return base.get("SERVER_NAME", ""), int(base.get("SERVER_PORT") or 0)
+
+
+def _subprotocols(headers: list[tuple[bytes, bytes]]) -> list[str]:
+    """What a client offers, in its order (RFC 6455 section 11.3.4)."""
+    offered: list[str] = []
+    for name, value in headers:
+        if name == b"sec-websocket-protocol":
+            offered += (part.strip() for part in value.decode("latin-1").split(","))
+    return [name for name in offered if name]
+
+
+def joined(block: bytes) -> list[bytes]:
+    """The strings of a block of form 3."""
+    return block.split(b"\0")
+
+
+def with_lengths(block: bytes) -> list[bytes]:
+    """The strings of a block of form 4: a u32 length before each."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(block):
+        end = at + 4 + int.from_bytes(block[at : at + 4], "little")
+        if end > len(block):
+            raise wire.ProtocolError("a string reaches over the end of the request's block")
+        parts.append(block[at + 4 : end])
+        at = end
+    return parts

@@ -1,0 +1,212 @@
+"""One WebSocket on the loop. The front speaks the protocol; here are whole messages.
+
+    CONNECTING  the app has not answered        -> OPEN, DENYING, CLOSED
+    DENYING     a denial's head is out          -> CLOSED
+    OPEN        accepted                        -> CLOSED
+    CLOSED      nothing more can be sent
+"""
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from time import monotonic_ns
+
+from .. import wire
+from .http import Disconnected, Exchange
+from .inbound import BINARY, CREDIT, GONE, TEXT
+
+CONNECTING, DENYING, OPEN, CLOSED = 0, 1, 2, 3
+
+NO_STATUS, ABNORMAL, INTERNAL, RESTART = 1005, 1006, 1011, 1012
+SWITCHING = "101 Switching Protocols"
+
+
+class Socket:
+    """See the module."""
+
+    state = CONNECTING
+    gone = False  # the client has left, or the server closes
+    name = b""
+    task: asyncio.Task | None = None
+
+    def __init__(self, runner, slot: int, id: int, window: int) -> None:
+        self.runner = runner
+        self.slot = slot
+        self.id = id
+        self.began = monotonic_ns()
+        self.window = window
+        self._connected = False  # websocket.connect was received
+        self._messages: deque[dict] = deque()
+        self._sizes: deque[int] = deque()
+        self._credit = window
+        self._waiters: set[asyncio.Future] = set()
+        self._end: dict | None = None  # the websocket.disconnect
+        self._denial: Exchange | None = None
+
+    # What the app calls.
+
+    async def receive(self) -> dict:
+        """websocket.connect, then messages, then websocket.disconnect, again and again."""
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        while not self._messages:
+            if self._end is not None:
+                return dict(self._end)
+            await self._wait()
+        message = self._messages.popleft()
+        size = self._sizes.popleft()
+        self._emit(wire.TAKEN, 0, size.to_bytes(4, "little"))
+        return message
+
+    async def send(self, message: dict) -> None:
+        kind = message["type"]
+        if kind in ("websocket.http.response.start", "websocket.http.response.body"):
+            await self._deny(kind, message)
+        elif self.gone and self.state != CLOSED:
+            raise Disconnected("the client has left")
+        elif self.state == CONNECTING and kind == "websocket.accept":
+            self._accept(message)
+        elif self.state == CONNECTING and kind == "websocket.close":
+            await self._refuse()
+        elif self.state == OPEN and kind == "websocket.send":
+            await self._send(message)
+        elif self.state == OPEN and kind == "websocket.close":
+            self._close(message.get("code", 1000), message.get("reason") or "")
+        elif self._end is not None and kind == "websocket.send":
+            raise Disconnected("the socket is closed")
+        else:
+            raise RuntimeError(f"{kind!r} cannot be sent {_WHEN[self.state]}")
+
+    def _accept(self, message: dict) -> None:
+        fields = [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in message.get("headers") or ()]
+        if any(name.lower() == "sec-websocket-protocol" for name, _ in fields):
+            raise RuntimeError("the subprotocol is given by subprotocol, not by a header")
+        if message.get("subprotocol"):
+            fields.append(("Sec-WebSocket-Protocol", message["subprotocol"]))
+        head = self.runner.heads.encode(SWITCHING, fields)
+        self._emit(wire.ACCEPT, 0, b"", head)
+        self.state = OPEN
+
+    async def _send(self, message: dict) -> None:
+        text = message.get("text")
+        data = text.encode() if text is not None else bytes(message.get("bytes") or b"")
+        while self._credit <= 0 and not self.gone:
+            await self._wait()
+        if self.gone:
+            raise Disconnected("the client has left")
+        self._credit -= len(data)
+        self._emit(wire.BINARY_MESSAGE if text is None else wire.TEXT_MESSAGE, 0, data)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + reason.encode())
+        self.state = CLOSED
+        self._disconnected(code, reason)
+
+    async def _refuse(self) -> None:
+        """A close before accept is a 403 (specification of WebSocket)."""
+        await self._deny("websocket.http.response.start", {"status": 403, "headers": []})
+        await self._deny("websocket.http.response.body", {"body": b""})
+
+    async def _deny(self, kind: str, message: dict) -> None:
+        """The extension websocket.http.response: an answer in place of a handshake."""
+        if self.state not in (CONNECTING, DENYING):
+            raise RuntimeError(f"{kind!r} cannot be sent {_WHEN[self.state]}")
+        if self._denial is None:
+            self._denial = Exchange(self.runner, self.slot, self.id, self.window, False)
+            self._denial.began, self._denial.name = self.began, self.name
+        self._denial.gone = self.gone
+        await self._denial.send({**message, "type": kind.removeprefix("websocket.")})
+        if kind.endswith("start"):
+            self.state = DENYING
+        elif not message.get("more_body"):
+            self.state = CLOSED
+            self._disconnected(ABNORMAL, "")
+
+    # What the runner tells.
+
+    def incoming(self, kind: int, code: int, n: int, data: bytes) -> None:
+        if kind == CREDIT:
+            self._credit += n
+        elif kind == GONE:
+            self._client_left(code, data.decode("utf-8", "replace"))
+        elif kind in (TEXT, BINARY) and self._end is None:
+            self._sizes.append(len(data))
+            if kind == TEXT:
+                self._messages.append({"type": "websocket.receive", "text": data.decode("utf-8", "replace")})
+            else:
+                self._messages.append({"type": "websocket.receive", "bytes": data})
+        self._wake()
+
+    def grant(self, credit: int) -> None:
+        """Of a denial, which is an answer like others."""
+        if self._denial is not None:
+            self._denial.grant(credit)
+
+    def body_came(self, file: int) -> None:
+        raise wire.ProtocolError("a socket has no body")
+
+    def left(self) -> None:
+        self._client_left(ABNORMAL, "")
+
+    def close_soon(self) -> None:
+        """The worker ends: the client is told to connect anew."""
+        if self.state == OPEN:
+            self._close(RESTART, "")
+            self.gone = True
+            self._wake()
+
+    def excuses(self, error: BaseException) -> bool:
+        """Is this only how an app ends whose client has left?"""
+        return self.gone and isinstance(error, (Disconnected, asyncio.CancelledError))
+
+    def drop(self) -> None:
+        """The request was cancelled before the app ran."""
+        self._emit(wire.DROPPED, wire.FINAL, b"")
+        self.state = CLOSED
+
+    def app_ended(self, error: BaseException | None) -> None:
+        """The app has returned or raised."""
+        if self.state == OPEN:
+            code = 1000 if error is None else INTERNAL
+            self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little"))
+        elif self.state == DENYING:
+            self._denial.app_ended(error)
+        elif self.state == CONNECTING:
+            self._emit(wire.FAILED, wire.FINAL, b"")
+        self.state = CLOSED
+
+    # Below.
+
+    def _client_left(self, code: int, reason: str) -> None:
+        self.gone = True
+        self._disconnected(code, reason)
+        if self._denial is not None:
+            self._denial.left()
+        self._wake()
+
+    def _disconnected(self, code: int, reason: str) -> None:
+        if self._end is None:
+            self._end = {"type": "websocket.disconnect", "code": code or NO_STATUS, "reason": reason}
+        self._wake()
+
+    async def _wait(self) -> None:
+        future = self.runner.loop.create_future()
+        self._waiters.add(future)
+        try:
+            await future
+        finally:
+            self._waiters.discard(future)
+
+    def _wake(self) -> None:
+        for future in self._waiters:
+            if not future.done():
+                future.set_result(None)
+
+    def _emit(self, kind: int, flags: int, data: bytes, head=None) -> None:
+        block, fields = (head.block, head.fields) if head is not None else (b"", 0)
+        frame = wire.FRAME.pack(self.id, self.began, 0, wire.NOT_MEASURED, len(block), len(data), kind, flags, fields)
+        self.runner.put(frame, block, data)
+
+
+_WHEN = {CONNECTING: "before websocket.accept", DENYING: "after a denial has begun", OPEN: "on an open socket", CLOSED: "on a closed socket"}

@@ -1,0 +1,34 @@
+"""What every class of WSGI workers has in common."""
+from __future__ import annotations
+
+import io
+import os
+import stat
+
+from . import wire
+
+
+class Runner:
+    """Runs requests. The control thread calls credit and body_came, and of the
+    classes themselves promote, drain and select."""
+
+    _worker = None
+
+    def startup(self, app) -> None:
+        """What an app wants done before its first request: WSGI knows no such thing."""
+
+    def credit(self, id: int, n: int) -> None:
+        """Request id may send n more bytes; or, by CANCELLED, nobody waits for it."""
+        exchange = self._worker.exchanges.get(id)
+        if exchange is not None:
+            exchange.wake() if n == wire.CANCELLED else exchange.grant(n)
+
+    def body_came(self, id: int, fd: int) -> None:
+        """The body that request id has fetched: a file with all of it, or a pipe by which it comes."""
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.lseek(fd, 0, os.SEEK_SET)
+        file = io.FileIO(fd, "rb")
+        exchange = self._worker.exchanges.get(id)
+        if exchange is not None:
+            exchange.spool = file
+            exchange.wake()

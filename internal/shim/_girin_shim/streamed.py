@@ -1,0 +1,44 @@
+"""A request's body that comes while the app runs, as wsgi.input reads it."""
+from __future__ import annotations
+
+import io
+import os
+
+
+class ClientDisconnected(ConnectionError):
+    """The client left before the whole body had come."""
+
+
+class StreamedBody(io.RawIOBase):
+    """Reads from a pipe, which is asked for with the first read.
+
+    The master ends the body by closing the pipe, when all of it has come; or
+    when it never will, and then the flag table says so.
+    """
+
+    def __init__(self, exchange) -> None:
+        self._exchange = exchange
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        """Raises ClientDisconnected if the client has left."""
+        if self._ended or not len(buffer):
+            return 0
+        exchange = self._exchange
+        if exchange.spool is None and not exchange.fetch():
+            raise ClientDisconnected("the client left before its request was complete")
+        count = exchange.slot.read_pipe(exchange.spool, buffer)
+        if count == 0:
+            if exchange.cancelled():
+                raise ClientDisconnected("the client left before its request was complete")
+            self._ended = True
+        return count
+
+    def close(self) -> None:
+        spool = self._exchange.spool
+        if spool is not None:
+            spool.close()
+        super().close()
