@@ -45,7 +45,7 @@ func TestAFileIsReadAtEachAnswersOwnOffset(t *testing.T) {
 					clients.Go(func() {
 						for range 3 {
 							body, err := c.get("/")
-							if err != nil || !bytes.Equal(body, pattern(0, size)) {
+							if err != nil || !bytes.Equal(body, filling(0, size)) {
 								t.Errorf("%d bytes, %v, or not in their places", len(body), err)
 								return
 							}

@@ -206,7 +206,7 @@ func patterned(t *testing.T) func(*appCall) {
 func patternFile(t *testing.T, dir string, size int) *os.File {
 	f, err := os.Create(filepath.Join(dir, "pattern"))
 	if err == nil {
-		_, err = f.Write(pattern(0, size))
+		_, err = f.Write(filling(0, size))
 	}
 	if err != nil {
 		t.Error(err)

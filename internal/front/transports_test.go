@@ -89,9 +89,9 @@ func (c *client) reset() {
 	c.socket().Close()
 }
 
-// pattern is what an answer has at an offset, which is a multiple of 8: no part
+// filling is what an answer has at an offset, which is a multiple of 8: no part
 // of it can stand for another.
-func pattern(offset, n int) []byte {
+func filling(offset, n int) []byte {
 	b := make([]byte, 0, n)
 	for ; len(b) < n; offset += 8 {
 		b = binary.BigEndian.AppendUint64(b, uint64(offset))
@@ -115,7 +115,7 @@ func (c *appCall) stream(n int) bool {
 			credit += int(more)
 		}
 		credit -= step
-		c.block(pattern(at, step))
+		c.block(filling(at, step))
 	}
 	c.end()
 	return true
