@@ -16,6 +16,10 @@ const (
 	// is not taken for a flood.
 	idleBurst, idleRate = 1000, 100
 
+	// What was earned may be saved up to ten times idleBurst: acknowledgements
+	// may come long after what they acknowledge, and then all at once.
+	earnedMost = 10 * idleBurst
+
 	earnRequest = 4
 	earnData    = 4
 	// dribble is below which a DATA frame that the client's window cut short
@@ -40,7 +44,7 @@ func (b *calm) spend(n int64, clock func() int64) bool {
 	return b.left >= 0
 }
 
-func (b *calm) earn(n int64) { b.left = min(b.left+n, b.burst) }
+func (b *calm) earn(n int64) { b.left = min(b.left+n, earnedMost) }
 
 func newCalm(burst, rate, now int64) calm {
 	return calm{left: burst, burst: burst, rate: rate, filled: now}

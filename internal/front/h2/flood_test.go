@@ -89,7 +89,7 @@ func TestFloods(t *testing.T) {
 				t.Error("it was never stopped")
 			}
 			r.locked(func() {
-				if n := r.c.idle.burst - r.c.idle.left; n > idleBurst+idleBurst/2 {
+				if n := r.c.idle.burst - r.c.idle.left; n > 2*idleBurst {
 					t.Errorf("%d frames were taken", n)
 				}
 				if n := len(r.c.early); n > earlyMost {

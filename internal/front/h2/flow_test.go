@@ -29,9 +29,10 @@ func (h *client) settle() {
 
 func (h *client) wantData(id uint32, n int, ends bool) {
 	h.t.Helper()
-	f, ok := h.next().(*http2.DataFrame)
+	got := h.next()
+	f, ok := got.(*http2.DataFrame)
 	if !ok || f.StreamID != id || len(f.Data()) != n || f.StreamEnded() != ends {
-		h.t.Fatalf("want %d bytes of stream %d, got %v", n, id, f)
+		h.t.Fatalf("want %d bytes of stream %d, got %v (%v)", n, id, f, got)
 	}
 }
 
