@@ -54,7 +54,8 @@ func (c *conn) serveHTTP2() {
 	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.had.now()}
 	h.conn = h2.New(h2.Config{
 		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
-		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Clock: c.srv.cfg.Clock, Open: h.open,
+		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Connect: c.limits().Connect,
+		Clock: c.srv.cfg.Clock, Open: h.open,
 	}, &c.mu, h, h)
 	c.streams.Store(h)
 	defer h.close()

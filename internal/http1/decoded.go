@@ -9,7 +9,7 @@ package http1
 // request has what was read before, for the log.
 func (r *Request) Add(name, value []byte, l *Limits) *Error {
 	if len(name) > 0 && name[0] == ':' {
-		return r.pseudo(name, value)
+		return r.pseudo(name, value, l)
 	}
 	r.stage = inFields
 	r.lines++
@@ -91,7 +91,7 @@ func (r *Request) besideAuthority(v []byte) (keep bool, err *Error) {
 }
 
 // pseudo takes a pseudo-field: each of them once, before all others.
-func (r *Request) pseudo(name, value []byte) *Error {
+func (r *Request) pseudo(name, value []byte, l *Limits) *Error {
 	if r.stage == inFields {
 		return errPseudo
 	}
@@ -101,6 +101,11 @@ func (r *Request) pseudo(name, value []byte) *Error {
 		return r.once(&r.has.method, &r.Method, value)
 	case ":path":
 		return r.once(&r.has.path, &r.Target, value)
+	case ":protocol":
+		if !l.Connect {
+			return errPseudo
+		}
+		return r.once(&r.has.protocol, &r.Protocol, value)
 	case ":scheme":
 		if !equalFold(value, "https") && !equalFold(value, "http") {
 			return errScheme
@@ -137,8 +142,10 @@ func (r *Request) once(seen *bool, to *[]byte, value []byte) *Error {
 // is no body.
 func (r *Request) End(ends bool, l *Limits) *Error {
 	r.Minor = 1 // what answers it may know
-	connect := string(r.Method) == "CONNECT"
+	connect := string(r.Method) == "CONNECT" && !r.has.protocol
 	switch {
+	case r.has.protocol && (string(r.Method) != "CONNECT" || len(r.Protocol) == 0):
+		return errPseudo // RFC 8441 section 4
 	case !r.has.method || !connect && !(r.has.scheme && r.has.path):
 		return errPseudoMissing
 	case len(r.Method)+len(r.Target)+len("  ")+len(version) > l.requestLine():

@@ -14,6 +14,10 @@ type Limits struct {
 	// its CRLF. 0 or a negative number means 8190.
 	FieldSize int
 
+	// Connect allows HTTP/2's extended CONNECT (RFC 8441), by which a stream
+	// becomes something else, such as a WebSocket. It must have been offered.
+	Connect bool
+
 	// Underscores is header_map: what becomes of names with an underscore,
 	// which WSGI cannot tell from the same name with a hyphen.
 	Underscores Underscores

@@ -14,6 +14,7 @@ type Field struct {
 // the last call of Parse and are good as long as that buffer is unchanged.
 type Request struct {
 	Method, Target []byte // as sent
+	Protocol       []byte // of HTTP/2's extended CONNECT, what the stream becomes; nil: it is a request
 	Path, Query    []byte // still percent-encoded; Path is * for OPTIONS *, Query lacks its ?
 	// Host is the authority of an absolute-form target (RFC 9112 section 3.2.2:
 	// the Host field must then be ignored), else the Host field.
@@ -48,7 +49,10 @@ const (
 )
 
 // seen remembers which fields were there, for those that may come only once.
-type seen struct{ host, contentType, contentLength, coding, absolute, method, scheme, path bool }
+type seen struct {
+	host, contentType, contentLength, coding, absolute bool
+	method, scheme, path, protocol                     bool
+}
 
 // connection is what the Connection fields asked for.
 type connection struct{ close, keepAlive bool }
