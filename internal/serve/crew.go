@@ -225,6 +225,9 @@ func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
 // endHooks runs the last hook.
 func (s *server) endHooks() {
 	s.ask(s.ending.now, arbiter.Event{Hook: "on_exit"})
+	if n := s.arbiter.Lost(); n > 0 {
+		s.log.Warningf("%d lines of the access log were lost: Python's logging was too slow for them", n)
+	}
 	s.arbiter.Close(s.ending.now)
 }
 

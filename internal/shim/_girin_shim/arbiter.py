@@ -218,6 +218,8 @@ class Process:
 
     def _fork(self, fds: list[int], role: str, serial: int, age: int = 0):
         self._leave_unused()
+        if role == "template":
+            self._load_carrying()
         quiet = self._logs.quiet()
         try:
             pid = forking.fork_orphan(self._server.pid)
@@ -231,6 +233,13 @@ class Process:
         if role == "template":
             self._template_environ = dict(os.environ)
         return {"forked": pid}
+
+    def _load_carrying(self) -> None:
+        """What only preload_app needs."""
+        self._loader.enter()
+        from . import carrying as _
+
+        self._loader.leave()
 
     def _begin(self, fds: list[int], role: str, heritage: Heritage) -> Callable[[], None]:
         """In the forked process: what it is to do."""

@@ -1,7 +1,6 @@
 """gunicorn's cfg as hooks and loggers read it: the settings as they took effect."""
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -142,6 +141,8 @@ def _no_hook(*arguments) -> None:
 
 
 def _networks(addresses) -> list:
+    import ipaddress
+
     return [ipaddress.ip_network(address) for address in addresses or [] if address != "*"]
 
 

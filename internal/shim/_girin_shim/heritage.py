@@ -1,10 +1,7 @@
 """What a worker has from the process that it was forked from."""
 from __future__ import annotations
 
-import io
 import os
-import pickle
-from base64 import b64decode, b64encode
 from collections.abc import Callable
 
 from .objects import Arbiter, GunicornWorker
@@ -32,50 +29,27 @@ class Heritage:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        from .carrying import unpack
+
         for name, text in carried["worker"].items():
-            vars(self.worker)[name] = _Unpickler.load_text(text, self.variables)
+            vars(self.worker)[name] = unpack(text, self.variables)
 
 
 def carry(worker: GunicornWorker, environ: dict[str, str], variables: dict) -> tuple[dict, list[str]]:
     """What pre_fork has changed, for a process that was forked before: with preload_app
     workers come from the one that has imported the app. Returns the names that cannot go along too."""
+    from .carrying import pack
+
     now = dict(os.environ)
     changed = {name: value for name, value in now.items() if environ.get(name) != value}
     changed.update((name, None) for name in environ if name not in now)
     attributes, left = {}, []
     for name in vars(worker).keys() - _GIVEN:
         try:
-            attributes[name] = _Pickler.dump_text(vars(worker)[name], variables)
+            attributes[name] = pack(vars(worker)[name], variables)
         except Exception:
             left.append(name)
     return {"age": worker.age, "environ": changed, "worker": attributes}, left
 
 
 _GIVEN = {"pid", "ppid", "sockets", "app", "cfg", "log", "tmp", "wsgi", "age"}
-
-
-class _Pickler(pickle.Pickler):
-    """What the file's variables hold exists there too: locks and queues go by name."""
-
-    @classmethod
-    def dump_text(cls, value, variables: dict) -> str:
-        stream = io.BytesIO()
-        pickler = cls(stream)
-        pickler.names = {id(held): name for name, held in variables.items()}
-        pickler.dump(value)
-        return b64encode(stream.getvalue()).decode()
-
-    def persistent_id(self, held):
-        plain = isinstance(held, (bool, int, float, str, bytes, type(None)))
-        return None if plain else self.names.get(id(held))
-
-
-class _Unpickler(pickle.Unpickler):
-    @classmethod
-    def load_text(cls, text: str, variables: dict):
-        unpickler = cls(io.BytesIO(b64decode(text)))
-        unpickler.variables = variables
-        return unpickler.load()
-
-    def persistent_load(self, name: str):
-        return self.variables[name]

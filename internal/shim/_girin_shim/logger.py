@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
 import os
 import time
 import traceback
@@ -184,14 +183,18 @@ class Logger:
 
 def apply_config(cfg) -> None:
     """Configures Python's logging if one of LOGCONFIG is set."""
+    if not any(getattr(cfg, key) for key in LOGCONFIG):
+        return
+    from logging.config import dictConfig, fileConfig  # milliseconds that other starts need not take
+
     if cfg.logconfig_dict:
-        logging.config.dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
+        dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
     elif cfg.logconfig_json:
         with open(cfg.logconfig_json, encoding="utf-8") as file:
-            logging.config.dictConfig({**CONFIG_DEFAULTS, **json.load(file)})
+            dictConfig({**CONFIG_DEFAULTS, **json.load(file)})
     elif cfg.logconfig:
         here = {"__file__": cfg.logconfig, "here": os.path.dirname(cfg.logconfig)}
-        logging.config.fileConfig(cfg.logconfig, defaults={**CONFIG_DEFAULTS, **here}, disable_existing_loggers=False)
+        fileConfig(cfg.logconfig, defaults={**CONFIG_DEFAULTS, **here}, disable_existing_loggers=False)
 
 
 def _user(environ: dict) -> str | None:

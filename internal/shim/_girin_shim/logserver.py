@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from datetime import timedelta
 
 from .channel import Channel
 from .logger import LOGCONFIG, Logger, MasterHandler
@@ -116,6 +115,8 @@ class Logs:
         self._pid.now = pid
         try:
             if access:
+                from datetime import timedelta
+
                 status, sent, microseconds, request_headers, headers, environ = access
                 request, response = Request(environ, request_headers), Response(status, headers, sent)
                 self.logger.access(response, request, environ, timedelta(microseconds=microseconds))
