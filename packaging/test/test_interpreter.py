@@ -46,9 +46,10 @@ def refused(user: User, *command: str | Path, cwd: Path, **environ: str) -> None
 
 
 def uv_environ(user: User) -> dict[str, str]:
-    links = " ".join(str(link) for link in user.links)
-    return {"UV_CACHE_DIR": str(user.home / "uvcache"), "UV_NO_INDEX": "1", "UV_FIND_LINKS": links, "UV_PYTHON": base(),
-            "UV_PYTHON_DOWNLOADS": "never", "UV_PRERELEASE": "allow"}
+    settings = user.home / "uv.toml"
+    links = ", ".join(f'"{link}"' for link in user.links)
+    settings.write_text(f'no-index = true\nfind-links = [{links}]\nprerelease = "allow"\npython-downloads = "never"\n')
+    return {"UV_CACHE_DIR": str(user.home / "uvcache"), "UV_CONFIG_FILE": str(settings), "UV_PYTHON": base()}
 
 
 def pipx(user: User) -> Path:
@@ -104,8 +105,8 @@ def test_uvx_in_a_project(user: User, project: Path) -> None:
 
 def test_uv_run_with_girin(user: User, project: Path) -> None:
     """girin lies in a layer over the project's environment: its Python sees both."""
-    served = user.serve(TOOLS / "uv", "run", "--with", "girin", "girin", "app:app", "-b", "{bind}", cwd=project,
-                        VIRTUAL_ENV=str(project / ".venv"), **uv_environ(user))
+    environ = {**uv_environ(user), "UV_PYTHON": str(project / ".venv")}
+    served = user.serve(TOOLS / "uv", "run", "--with", "girin", "girin", "app:app", "-b", "{bind}", cwd=project, **environ)
     assert Path(served.get().split()[1]).is_relative_to(user.home / "uvcache")
 
 

@@ -118,10 +118,13 @@ class Served:
         return self.log.read_text()
 
     def python(self) -> tuple[str, str]:
-        """What the log says of the interpreter, and of the shim."""
-        found = re.search(r"Using Python \S+ \((.*?)\), shim in (.*)", self.said())
-        assert found, self.said()
-        return found[1], found[2]
+        """What the log says of the interpreter, and of the shim; it comes when the first worker is ready."""
+        end = time.monotonic() + 20
+        while True:
+            if found := re.search(r"Using Python \S+ \((.*?)\), shim in (.*)", self.said()):
+                return found[1], found[2]
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.05)
 
 
 if __name__ == "__main__":
