@@ -52,9 +52,12 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return runServe(env, args)
 }
 
-// runBare is `girin` alone: what it serves may stand in a configuration file.
+// runBare is `girin` alone: what it serves may stand in a configuration file, or be found.
 func runBare(env *program.Env) int {
 	if _, err := os.Stat("gunicorn.conf.py"); err == nil {
+		return runServe(env, nil)
+	}
+	if _, ok := config.FindApp("."); ok {
 		return runServe(env, nil)
 	}
 	return runHelp(env, nil)

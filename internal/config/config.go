@@ -20,6 +20,7 @@ import (
 type Config struct {
 	// Application and configuration file.
 	App      string   // module, module:attribute or module:factory(arguments)
+	Found    string   // file in which App was found, if nobody named one
 	File     File     // the configuration file that was read
 	FromFile []string // settings that are the file's own objects
 	Hooks    []string // server hooks that the file defines, in the table's order

@@ -35,7 +35,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrNoApp is the error of a command line that names no application.
-var ErrNoApp = errors.New("no application given: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
+var ErrNoApp = errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
 
 // Source is where the settings of a server come from. Relative paths start in Dir.
 type Source struct {
@@ -273,7 +273,12 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 		}
 	}
 	if cfg.App == "" {
-		return nil, ErrNoApp
+		found, ok := FindApp(absolute(l.dir, cfg.Chdir))
+		if !ok {
+			return nil, ErrNoApp
+		}
+		cfg.App, cfg.Found = found.App, found.File
+		resolved["wsgi_app"] = setting{value: found.App, source: "found in " + found.File}
 	}
 	if l.file != nil {
 		cfg.File = l.file.File

@@ -9,7 +9,7 @@ import (
 func applicationOptions() []Option {
 	return section("Application", []Option{
 		{Key: "wsgi_app", Kind: String, Meta: "APP",
-			Doc:   "The application: module, module:attribute or module:factory('argument'). The attribute is `application` if none is given. Usually given as the command line's only argument, which takes precedence.",
+			Doc:   "The application: module, module:attribute or module:factory('argument'). The attribute is `application` if none is given. Usually given as the command line's only argument, which takes precedence. If none is given, one is looked for in app.py, main.py, wsgi.py, the project of manage.py and asgi.py, and the log says which it is.",
 			field: func(c *Config) any { return &c.App }},
 		{Key: "config", Flag: "config", Short: "c", Kind: String, Meta: "FILE", Default: "./" + defaultConfigFile,
 			Doc: "The configuration file: Python source whose variables are named like the settings, run by the application's Python. Also file:PATH or python:MODULE. The default is read only if it exists."},

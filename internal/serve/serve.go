@@ -164,6 +164,9 @@ func (s *server) run() int {
 	s.assemble()
 	rename(s.cfg.ProcName)
 	s.log.Infof("Starting girin %s", program.Version())
+	if s.cfg.Found != "" {
+		s.log.Infof("No application was named: serving %s, found in %s", s.cfg.App, s.cfg.Found)
+	}
 	stop, err := s.begin()
 	if err == nil && s.ending.begun.Err() == nil {
 		close(s.signals.serving)

@@ -44,6 +44,7 @@ def test_as_azure_starts_it(user: User, env: Path) -> None:
         GUNICORN_CMD_ARGS=f"--timeout 600 --access-logfile '{log}' --error-logfile '-' -c '{conf}' --chdir={app} --bind={{bind}}")
     assert program(served.process.pid).endswith("/girin/bin/girin")
     assert served.get().split()[1] == str(env)
+    user.leave()  # what is logged is written behind the requests, and before the end
     assert '"GET / HTTP/1.1" 200' in log.read_text()
 
 
