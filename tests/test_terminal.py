@@ -109,7 +109,10 @@ def terminal(tmp_path):
         one.close()
 
 
-def test_the_debugger_has_the_terminal(terminal):
+@pytest.mark.parametrize("conf", ["", "import os\nos.environ['A'] = '1'\n"], ids=["", "with a configuration file"])
+def test_the_debugger_has_the_terminal(terminal, conf, tmp_path):
+    if conf:  # the worker is forked
+        (tmp_path / "gunicorn.conf.py").write_text(conf)
     run = terminal("--debugger", "-t", "1", "-k", "gthread", "-w", "3")
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(client.get, run.port, "/break", timeout=30)

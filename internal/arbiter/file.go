@@ -28,6 +28,7 @@ type Setup struct {
 	Listeners []Listener
 	User      *User    // whom the process becomes; nil: nobody else
 	Out, Err  *os.File // its standard output and error from now on; nil: as they were
+	In        *os.File // with these, its standard input; nil: as it was
 }
 
 // Listener is a socket that the server listens on: its address as Python has it.
@@ -158,6 +159,9 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
 	var files []*os.File
 	if s.Out != nil {
 		files = append(files, s.Out, s.Err)
+		if s.In != nil {
+			files = append(files, s.In)
+		}
 	}
 	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing})
 	if err != nil {

@@ -110,6 +110,9 @@ func (s *server) configure(ctx context.Context, c *config.Config) error {
 	if setup.Out, setup.Err, err = s.outputs(c); err != nil {
 		return err
 	}
+	if c.Debugger {
+		setup.In = os.Stdin
+	}
 	serial, err := s.arbiter.Configure(ctx, arbiter.File(c.File), setup)
 	if err != nil {
 		return err

@@ -146,7 +146,7 @@ class Process:
             if self._now is not None:
                 self._logs.configure(self._now.cfg)
             raise
-        for number, fd in enumerate(fds, 1):  # standard output and error
+        for number, fd in zip((1, 2, 0), fds):  # standard output, error and input
             flush_streams()
             os.dup2(fd, number)
             os.close(fd)
