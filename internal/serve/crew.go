@@ -28,6 +28,7 @@ type Crew struct {
 
 	configured atomic.Bool  // the arbiter has settings that take effect in it
 	told       atomic.Int64 // how many workers there should be, as hooks know it
+	wanted     atomic.Int64 // how many a hook wants
 	serial     int          // of these settings: of whoever reloads
 	age        int          // of the attempts to start a worker, one at a time: how many there were
 	living     atomic.Int32 // workers
@@ -244,8 +245,14 @@ func (s *server) workersScaled(now, before int) {
 
 // wantWorkers hears that a hook has set server.num_workers.
 func (s *server) wantWorkers(n int) {
+	s.wanted.Store(int64(n))
+	s.signals.resize.ask()
+}
+
+// resize does what a hook wants. Under auto the load decides.
+func (s *server) resize(context.Context) {
 	if !s.isAuto() {
-		go s.workers.Resize(n)
+		s.workers.Resize(int(s.wanted.Load()))
 	}
 }
 

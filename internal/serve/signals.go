@@ -29,6 +29,7 @@ type signals struct {
 	running sync.WaitGroup // what runs beside
 	reload  *chore
 	reopen  *chore
+	resize  *chore
 
 	first time.Time      // of watch: when the last signal to end came; zero: none has
 	last  syscall.Signal // of watch: which
@@ -38,7 +39,7 @@ type signals struct {
 func (s *server) watchSignals() (stop func(), err error) {
 	g := &signals{came: make(chan os.Signal, waitingSignals), serving: make(chan struct{})}
 	s.signals = g
-	g.reload, g.reopen = newChore(s.reload), newChore(s.reopenLogs)
+	g.reload, g.reopen, g.resize = newChore(s.reload), newChore(s.reopenLogs), newChore(s.resize)
 	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
 		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
@@ -46,7 +47,7 @@ func (s *server) watchSignals() (stop func(), err error) {
 	for _, part := range []guard.Part{
 		{Name: "the signals", Run: func() { g.watch(s, stopped) }},
 		{Name: "reloads", Run: func() { g.reload.run(s.ending.begun) }},
-		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }},
+		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }, func() { g.resize.run(s.ending.begun) }},
 	} {
 		g.beside(func() { s.guard.Keep(part) })
 	}

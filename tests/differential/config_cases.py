@@ -402,3 +402,13 @@ CASES = [
         for level in ("warn", "trace", "", "WARNING")
     ),
 ]
+CASES.append(
+    Case(
+        "a hook sets server.num_workers",
+        several,
+        app=PID.replace("os.getpid()", "os.environ['AGE']"),
+        config="import os\nworkers = 1\ndef when_ready(server): server.num_workers = 2\ndef pre_fork(server, worker): os.environ['AGE'] = str(worker.age)\n",
+        classes=("sync", "gthread"),
+        right=['"1"', '"2"'],
+    )
+)
