@@ -144,7 +144,6 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"response": func() { dst = appendHead(dst[:0], &date, 1) },
 		"chunk":    func() { dst = AppendLastChunk(AppendChunk(dst[:0], chunk)) },
-		"error":    func() { dst = ErrorResponse(dst[:0], 400, errMethod.Reason, ErrorOptions{}) },
 		"environ":  func() { dst = AppendUnescaped(EnvironName(dst[:0], path), path) },
 		"checks":   func() { ValidFieldName("Content-Type"); ValidFieldValue(path); StatusCode("200 OK") },
 	} {

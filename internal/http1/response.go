@@ -57,35 +57,6 @@ func AppendLastChunk(dst []byte) []byte { return append(dst, "0\r\n\r\n"...) }
 // AppendContinue appends the interim response 100 Continue.
 func AppendContinue(dst []byte) []byte { return append(dst, "HTTP/1.1 100 Continue\r\n\r\n"...) }
 
-// ErrorOptions are what an error response may need beside status and reason.
-type ErrorOptions struct {
-	Fields    []byte // whole field lines, such as Date and Retry-After
-	NoBody    bool   // the request was HEAD: say what the length would be, send no body
-	KeepAlive bool   // the connection stays usable; else Connection: close is sent
-}
-
-// ErrorResponse appends a whole response of one line of text. The reason is
-// ours (an Error's), never a client's or an application's bytes.
-func ErrorResponse(dst []byte, status int, reason string, o ErrorOptions) []byte {
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, StatusText(status)...)
-	dst = append(dst, "\r\n"...)
-	dst = append(dst, o.Fields...)
-	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
-	dst = AppendContentLength(dst, int64(len(reason)+len("\n")))
-	if !o.KeepAlive {
-		dst = append(dst, "Connection: close\r\n"...)
-	}
-	dst = AppendEndOfHead(dst)
-	if o.NoBody {
-		return dst
-	}
-	dst = append(dst, reason...)
-	return append(dst, '\n')
-}
-
 // StatusText returns the reason phrase of a status that the server itself
 // sends, "" of others (an empty phrase is well formed, RFC 9112 section 4).
 func StatusText(status int) string {

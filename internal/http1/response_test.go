@@ -1,9 +1,7 @@
 package http1
 
 import (
-	"bufio"
 	"bytes"
-	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -40,45 +38,6 @@ func TestDateFollowsTheClock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// A client's own reader must take every error response.
-func TestErrorResponse(t *testing.T) {
-	retry := []byte("Retry-After: 1\r\n")
-	for _, c := range []struct {
-		status int
-		o      ErrorOptions
-		close  bool
-	}{
-		{400, ErrorOptions{}, true},
-		{503, ErrorOptions{Fields: retry, KeepAlive: true}, false},
-		{413, ErrorOptions{NoBody: true}, true},
-		{599, ErrorOptions{}, true},
-	} {
-		method := "GET"
-		if c.o.NoBody {
-			method = "HEAD"
-		}
-		b := bufio.NewReader(bytes.NewReader(ErrorResponse(nil, c.status, "because", c.o)))
-		resp, err := http.ReadResponse(b, &http.Request{Method: method})
-		if err != nil {
-			t.Fatal(c.status, err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		wantBody := "because\n"
-		if c.o.NoBody {
-			wantBody = ""
-		}
-		if err != nil || resp.StatusCode != c.status || string(body) != wantBody || resp.Close != c.close || b.Buffered() != 0 {
-			t.Errorf("%d: got %v, %q, close %v, %d bytes more", c.status, err, body, resp.Close, b.Buffered())
-		}
-		if resp.ContentLength != int64(len("because\n")) {
-			t.Errorf("%d: Content-Length %d", c.status, resp.ContentLength)
-		}
-		if got := resp.Header.Get("Retry-After"); (got == "1") != (c.o.Fields != nil) {
-			t.Errorf("%d: Retry-After %q", c.status, got)
-		}
-	}
 }
 
 func TestVerdictsHaveStatusTexts(t *testing.T) {
