@@ -47,7 +47,8 @@ func (s *server) watchSignals() (stop func(), err error) {
 	for _, part := range []guard.Part{
 		{Name: "the signals", Run: func() { g.watch(s, stopped) }},
 		{Name: "reloads", Run: func() { g.reload.run(s.ending.begun) }},
-		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }, func() { g.resize.run(s.ending.begun) }},
+		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }},
+		{Name: "how many workers a hook wants", Run: func() { g.resize.run(s.ending.begun) }},
 	} {
 		g.beside(func() { s.guard.Keep(part) })
 	}
