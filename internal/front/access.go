@@ -2,6 +2,8 @@ package front
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"time"
 
 	"girin/internal/http1"
@@ -109,7 +111,7 @@ func (r *record) plainPath() []byte {
 type accessFields struct{ x *exchange }
 
 func (a accessFields) RequestHeader(name string) []byte {
-	for _, f := range a.x.reply.record.fields {
+	for _, f := range slices.Backward(a.x.reply.record.fields) { // of repeated ones the last, as gunicorn
 		if bytes.EqualFold(f.Name, []byte(name)) {
 			return f.Value
 		}
@@ -121,9 +123,25 @@ func (a accessFields) ResponseHeader(name string) []byte {
 	return fieldOf(a.x.reply.sentHead, name)
 }
 
-// Environ finds what the front itself put into the environ.
+// KnowsEnviron reports whether the front itself put a variable, whose name is in lower
+// case, into the environ: what the application makes of it is not looked at.
+func KnowsEnviron(name string) bool {
+	switch name {
+	case "request_method", "raw_uri", "query_string", "path_info", "remote_addr", "remote_port", "server_protocol":
+		return true
+	}
+	return strings.HasPrefix(name, "http_")
+}
+
+// Environ finds what the application left in the environ, or else what the front itself
+// put there.
 func (a accessFields) Environ(name string) []byte {
 	x := a.x
+	for _, f := range x.reply.noted {
+		if string(f.Name) == name {
+			return f.Value
+		}
+	}
 	switch name {
 	case "request_method":
 		return x.reply.record.method

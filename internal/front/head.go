@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"strconv"
 
 	"girin/internal/http1"
@@ -85,6 +86,10 @@ func (x *exchange) appendFields(to headEncoder, b []byte, f *wire.Frame, rest []
 		var name, value []byte
 		name, rest = wire.CutString(rest)
 		value, rest = wire.CutString(rest)
+		if len(name) > 0 && name[0] == ':' { // a variable for the access log
+			r.noted = append(r.noted, http1.Field{Name: bytes.Clone(name[1:]), Value: bytes.Clone(value)})
+			continue
+		}
 		if !http1.ValidFieldName(name) || !http1.ValidFieldValue(value) {
 			return nil, seen, "header field " + strconv.Quote(string(name)) + " has a name or value that HTTP does not allow"
 		}

@@ -1,5 +1,7 @@
 package front
 
+import "girin/internal/http1"
+
 // reply is the response that an exchange is giving.
 type reply struct {
 	running bool // from Submit until nothing more will be passed on
@@ -21,7 +23,8 @@ type reply struct {
 	sent    int64 // body bytes that went to the client
 
 	record   record
-	sentHead []byte // the fields that the application gave, for a record
+	sentHead []byte        // the fields that the application gave, for a record
+	noted    []http1.Field // variables of the environ as the application left them, for a record
 }
 
 // begin starts the response to the request that x has read.

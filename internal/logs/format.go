@@ -3,6 +3,7 @@ package logs
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,16 @@ func ParseFormat(format string) (*Format, error) {
 		rest = tail
 	}
 	return f, nil
+}
+
+var environAtom = regexp.MustCompile(`%\(\{([^})]*)\}e\)`)
+
+// EnvironNames are the variables of the environ that a format names, in lower case.
+func EnvironNames(format string) (names []string) {
+	for _, found := range environAtom.FindAllStringSubmatch(format, -1) {
+		names = append(names, strings.ToLower(found[1]))
+	}
+	return names
 }
 
 // parseAtom reads what follows a percent sign: (name), an optional width, and s, d or i.
@@ -167,7 +178,13 @@ func fieldAtom(name string) appender {
 	default:
 		return literal("-")
 	}
-	return func(dst []byte, r *AccessRecord, _ *clock) []byte { return appendText(dst, get(r.fields())) }
+	return func(dst []byte, r *AccessRecord, _ *clock) []byte {
+		value := get(r.fields())
+		if value == nil {
+			return append(dst, '-')
+		}
+		return appendEscaped(dst, value) // also an empty one, as under gunicorn
+	}
 }
 
 func (r *AccessRecord) fields() Fields {

@@ -9,6 +9,8 @@ import (
 
 	"girin/internal/arbiter"
 	"girin/internal/config"
+	"girin/internal/front"
+	"girin/internal/logs"
 	"girin/internal/proc"
 	"girin/internal/program"
 	"girin/internal/shim"
@@ -79,7 +81,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
-		GCFreeze: c.GCFreeze,
+		GCFreeze: c.GCFreeze, LogEnviron: s.logEnviron(c),
 		ASGILoop: c.ASGILoop, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(),
 	}
 	if c.WorkerClass == "auto" {
@@ -102,6 +104,20 @@ func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
 		spec.Out, spec.Err = s.captured, s.captured
 	}
 	return spec
+}
+
+// logEnviron names the variables of the environ that only a worker can tell the
+// access log.
+func (s *server) logEnviron(c *config.Config) (names []string) {
+	if s.access == nil {
+		return nil
+	}
+	for _, name := range logs.EnvironNames(c.AccessLogFormat) {
+		if !front.KnowsEnviron(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // serverSoftware tells applications that look for gunicorn in their process's

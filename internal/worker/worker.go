@@ -38,6 +38,7 @@ type Settings struct {
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
 	GCFreeze     bool                `json:"gc_freeze,omitempty"`
+	LogEnviron   []string            `json:"log_environ,omitempty"`  // variables that go with a head, for the access log
 	Lifetime     int                 `json:"lifetime,omitempty"`     // requests until it is spent; 0: for ever
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 

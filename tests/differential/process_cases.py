@@ -60,6 +60,47 @@ def a_stream_beside_a_silent_one(site: Site):
         return site.body("/sends").count("data: ")
 
 
+LOGGED = """
+def application(environ, start_response):
+    environ["REMOTE_USER"] = "somebody"
+    environ["HTTP_ACCEPT"] = "everything"
+    if environ["PATH_INFO"] == "/late":
+        start_response("200 OK", [("Content-Length", "2")])
+        environ["Own"] = 5
+        return [b"ok"]
+    environ["Own"] = 4
+    if environ["PATH_INFO"] == "/stream":
+        def blocks():
+            start_response("200 OK", [])
+            yield b"o"
+            yield b"k"
+        return blocks()
+    start_response("204 No Content", [])
+    return []
+"""
+
+
+def logged(headers: dict):
+    """What the access log has of a few requests."""
+
+    def see(site: Site):
+        for path in ("/late", "/stream", "/none"):
+            connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+            with contextlib.closing(connection):
+                connection.putrequest("GET", path)
+                for name, values in headers.items():
+                    for value in values:
+                        connection.putheader(name, value)
+                connection.endheaders()
+                response = connection.getresponse()
+                assert not [name for name, _ in response.getheaders() if name.startswith(":")]
+                response.read()
+        site.until(lambda: len(site.lines("logged <(.*)>")) == 3)
+        return site.lines("logged <(.*)>")
+
+    return see
+
+
 MOUNTED = app('return [environ["SCRIPT_NAME"], environ["PATH_INFO"]]')
 
 CASES = [
@@ -161,6 +202,28 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         options=("--timeout", "2", "--graceful-timeout", "2"),
         classes=("gthread", "gevent", "auto"),
         right=36,
+    ),
+    *(
+        Case(
+            f"the access log has {name}",
+            logged(headers),
+            app=LOGGED,
+            options=("--access-logfile", "-", "--access-logformat", f"logged <{form}>"),
+        )
+        for name, form, headers in [
+            ("what the app sets in the environ", "%({REMOTE_USER}e)s %({own}e)s %({wsgi.url_scheme}e)s", {}),
+            ("what the app leaves alone", "%({SERVER_PROTOCOL}e)s %({CONTENT_LENGTH}e)s %({SCRIPT_NAME}e)s %({none}e)s", {}),
+            ("the last of repeated fields", "%({X-Forwarded-For}i)s", {"X-Forwarded-For": ["a", "b"]}),
+        ]
+    ),
+    Case(
+        "the access log has a request field that the app changes in the environ",
+        logged({}),
+        app=LOGGED,
+        options=("--access-logfile", "-", "--access-logformat", "logged <%({HTTP_ACCEPT}e)s>"),
+        classes=("sync",),
+        girin=["-"] * 3,
+        because="`%({HTTP_NAME}e)s` in the access log is what the client sent",
     ),
     Case(
         "SERVER_SOFTWARE is in the environment",

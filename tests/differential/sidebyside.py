@@ -83,9 +83,9 @@ class Site:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         self.site = folder / "site"
-        options = [option.format(folder=self.site) for option in case.options]
+        options = [option.replace("{folder}", str(self.site)) for option in case.options]
         command = (*COMMAND[maker], "-b", f"127.0.0.1:{self.port}", *OF_CLASS[maker][cls], *options, case.target)
-        env = {name: value.format(folder=self.site) for name, value in case.env.items()}
+        env = {name: value.replace("{folder}", str(self.site)) for name, value in case.env.items()}
         with open(self._log, "w") as log:
             server = servers.Server(maker, cls, tuple(part.replace("{", "{{").replace("}", "}}") for part in command))
             self.process = servers.launch(server, case.target, self.site, self.port, log, {"PYTHONHASHSEED": "0", **env})

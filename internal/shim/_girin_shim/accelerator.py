@@ -37,6 +37,8 @@ def _choose(settings) -> tuple[str, str]:
         return "", f"the class {settings.worker_class} has none"
     if settings.request_hooks:
         return "", "pre_request and post_request need the shim in Python"
+    if settings.log_environ:
+        return "", "access_log_format names variables that the application may set"
     if not offered:
         return "", "none was offered"
     version = sys.version_info[:2]

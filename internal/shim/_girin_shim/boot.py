@@ -14,6 +14,7 @@ from .advice import explain
 from .control import Control
 from .errors import flush_streams
 from .importing import import_app, set_paths
+from .noting import NotingApp
 from .settings import Settings
 from .worker import Worker
 
@@ -55,6 +56,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         app = worker.hooks.imported() or import_app(settings.app)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
+        if settings.log_environ and settings.worker_class != "asgi":
+            worker.app = NotingApp(worker.app, settings.log_environ)
         worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:

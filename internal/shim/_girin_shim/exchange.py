@@ -30,6 +30,7 @@ class Exchange:
     spool = None  # the spooled body, once it has come
     cpu_began = None
     hinted = False  # an Early frame went out
+    notes = None  # what tells the variables that go with the head, for the access log
     noted = False  # the app's excess over its Content-Length was logged
 
     def __init__(self, slot, id: int, began: int, window: int, quick: bool, is_head: bool) -> None:
@@ -53,7 +54,14 @@ class Exchange:
         elif self.head is not None:
             raise AssertionError("start_response was called twice without exc_info")
         self.head = self.slot.worker.heads.encode(status, headers)
+        if self.notes is not None:
+            self.note()
         return self.write
+
+    def note(self) -> None:
+        """Puts the variables, as they are now, into a head that was not sent yet."""
+        if self.state == NOTHING and self.head is not None:
+            self.head.note(self.notes())
 
     def write(self, data: bytes) -> None:
         """Sends data before it returns; does nothing once the answer has ended."""

@@ -32,13 +32,21 @@ class Head:
     status allows no body (RFC 9110, section 6.4.1).
     """
 
-    __slots__ = ("block", "fields", "length", "bodiless")
+    __slots__ = ("block", "fields", "length", "bodiless", "_plain")
 
     def __init__(self, block: bytes, fields: int, length: int | None, bodiless: bool) -> None:
         self.block = block
         self.fields = fields
         self.length = length
         self.bodiless = bodiless
+        self._plain = (block, fields)  # without what note adds
+
+    def note(self, variables: list[tuple[str, str]]) -> None:
+        """Adds variables that are not for the client, in place of earlier ones."""
+        self.block, self.fields = self._plain
+        for name, value in variables:
+            self.block += f"\0{name}\0{value}".encode("latin-1", "backslashreplace")
+            self.fields += 1
 
     def declare(self, length: int) -> None:
         """Adds a Content-Length."""
