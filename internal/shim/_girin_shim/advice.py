@@ -32,6 +32,8 @@ def _instead(spec: str) -> str:
     """Names an app that the module has, under the nearest or a usual name."""
     name, _, expression = spec.partition(":")
     module = sys.modules.get(name)
+    if hasattr(module, expression.partition("(")[0] or "application"):
+        return ""  # it is there, and unfit
     found = _nearest(expression.partition("(")[0], vars(module)) if module is not None and expression else ""
     for usual in _USUAL if not found else ():
         if callable(getattr(module, usual.rstrip("()"), None)):

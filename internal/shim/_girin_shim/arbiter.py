@@ -275,7 +275,7 @@ class Process:
         """Imports the app as a worker would."""
         boot.patch(self._now.settings.worker_class)
         try:
-            import_app(self._now.settings.app)
+            import_app(self._now.settings.app, self._now.settings.worker_class)
         except BaseException as e:
             return {"failed": explain(e, self._now.settings.app)[1]}
         return {}

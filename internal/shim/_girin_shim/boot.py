@@ -53,7 +53,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
             set_paths(settings)
         worker.hooks.load()
         worker.hooks.post_fork()
-        app = worker.hooks.imported() or import_app(settings.app)
+        app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
         worker.hooks.post_worker_init(app)
         worker.app = worker.hooks.wrap(app)
         if settings.log_environ and settings.worker_class != "asgi":

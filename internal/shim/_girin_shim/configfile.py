@@ -135,6 +135,6 @@ def _tagged(value) -> list:
     if callable(value):
         return ["callable", getattr(value, "__qualname__", type(value).__name__)]
     try:
-        return ["value", json.loads(json.dumps(value, default=os.fspath))]
+        return ["value", json.loads(json.dumps(value, default=os.fspath, allow_nan=False))]
     except (TypeError, ValueError):
         return ["other", repr(value)]

@@ -21,11 +21,12 @@ class NotAModule(ImportError):
     """What should name a module names a file, which is its argument."""
 
 
-def import_app(spec: str):
+def import_app(spec: str, worker_class: str | None = None):
     """Returns the app that "module:attribute" or "module:factory(1, k=2)" names.
 
     Without an attribute it is "application". Raises AppError if the object is
-    missing or cannot be called, and whatever the import raises.
+    missing or cannot be called, or is none of the worker class's kind, if one is
+    given, and whatever the import raises.
     """
     name, _, expression = spec.partition(":")
     expression = expression or "application"
@@ -44,18 +45,16 @@ def import_app(spec: str):
         raise AppError(f"Failed to find application object: {expression!r}")
     if not callable(app):
         raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
-    _check_kind(app, spec)
+    if worker_class not in (None, "asgi"):
+        _check_wsgi(app, spec)
     return app
 
 
-def _check_kind(app, spec: str) -> None:
+def _check_wsgi(app, spec: str) -> None:
     """Refuses what can be seen to fail in each request: an app of another kind, or what makes one."""
     code = _code(app) or _code(getattr(type(app), "__call__", None))
     if code is not None and code.co_flags & (_COROUTINE | _ASYNC_GENERATOR):
-        raise AppError(
-            f"{spec!r} is an ASGI application, and this serves WSGI ones. "
-            "A wrapper makes it one: a2wsgi.ASGIMiddleware(app), of the package a2wsgi."
-        )
+        raise AppError(f"{spec!r} is an ASGI application: the class asgi (-k asgi) serves those.")
     code = _code(app)
     if code is None or code.co_flags & _VARARGS:
         return

@@ -34,7 +34,7 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
         reinit = boot.patch(settings.worker_class)
         if heritage.server is None:
             set_paths(settings)
-        heritage.app = heritage.app or import_app(settings.app)
+        heritage.app = heritage.app or import_app(settings.app, settings.worker_class)
         die_with_parent = forking.dies_with_parent()
     except BaseException as e:
         boot.broken(control, e, str(hello.get("app")))
