@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 from collections import Counter
+from collections.abc import Callable
 
 from sidebyside import Case, Site
 
@@ -28,10 +29,12 @@ def root(site: Site):
 
 SHADOWS = "logging token types string signal socket operator re enum queue inspect random select ssl".split()
 
-def statuses(*paths: str):
+def statuses(*paths: str, ready: Callable[[Site], bool] | None = None):
     """What is asked for, each with its status, and what the app saw."""
 
     def see(site: Site):
+        if ready is not None:
+            site.until(lambda: ready(site))
         answers = {path: site.get(path) for path in paths}
         return {path: answer.json() if answer.status == 200 else answer.status for path, answer in answers.items()}
 
@@ -162,7 +165,9 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
     *(
         Case(
             f"mounted at {mount} by {how}",
-            statuses(mount, mount.rstrip("/") + "/x", mount.rstrip("/") + "/x%20y/"),
+            # What the file alone knows, girin's front hears from the first worker.
+            statuses(mount, mount.rstrip("/") + "/x", mount.rstrip("/") + "/x%20y/",
+                     ready=lambda site, mount=mount: site.get(mount).json()[0] == mount),
             app=MOUNTED,
             **{name: value(mount) for name, value in settings.items()},
         )
@@ -171,6 +176,7 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
             "the environment": {"env": lambda mount: {"SCRIPT_NAME": mount}},
             "-e": {"options": lambda mount: ("-e", f"SCRIPT_NAME={mount}")},
             "raw_env": {"config": lambda mount: f"raw_env = ['SCRIPT_NAME={mount}']"},
+            "the file's os.environ": {"config": lambda mount: f"import os\nos.environ['SCRIPT_NAME'] = {mount!r}"},
         }.items()
         if mount == "/app" or how in ("-e",)
     ),
