@@ -157,8 +157,12 @@ func (c *client) judgeAnswer(what string, res *http.Response, check func(io.Read
 	switch res.StatusCode {
 	case 200:
 	case 502: // its worker was killed
-		c.outcomes.fail("502")
-		_, err := io.Copy(io.Discard, res.Body)
+		text, err := io.ReadAll(res.Body)
+		if reason := strings.TrimSpace(string(text)); what == "half" && reason == "the client has gone" {
+			c.outcomes.left.Add(1) // it looked like one that has left, and was still in the queue
+		} else {
+			c.outcomes.fail("502 " + reason)
+		}
 		return err == nil
 	default:
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 200))

@@ -84,8 +84,8 @@ type outcomes struct {
 }
 
 func (o *outcomes) String() string {
-	return fmt.Sprintf("%d answers checked, %d left by their client, %d failed, %d kills, %d reloads",
-		o.checked.Load(), o.left.Load(), o.failed.Load(), o.kills, o.reloads)
+	return fmt.Sprintf("%d answers checked, %d left by their client, %d failed %v, %d kills, %d reloads",
+		o.checked.Load(), o.left.Load(), o.failed.Load(), o.why(), o.kills, o.reloads)
 }
 
 // bad notes an answer that no fault excuses.

@@ -23,30 +23,21 @@ def pieces(seed, size):
         yield (number.to_bytes(8, "big") + rest)[: size - number * BLOCK]
 
 
-def shared_file():
-    """One file that all requests of a process send, as an application with a cache of open files does."""
-    f = tempfile.TemporaryFile()
-    f.writelines(pieces(FILE_SEED, FILE_SIZE))
-    f.flush()
-    return f
-
-
-class Kept:
-    """A file that the server cannot close."""
-
-    def __init__(self, file):
-        self.read, self.seek, self.tell, self.fileno = file.read, file.seek, file.tell, file.fileno
-
-
 FILES = {}
 LOCK = threading.Lock()
 
 
 def opened():
+    """One file that all requests of a process send, as an application with a cache of open files does.
+
+    Each has a descriptor of its own, and all share where it stands.
+    """
     with LOCK:  # not at import: a forked worker must have its own
         if os.getpid() not in FILES:
-            FILES[os.getpid()] = Kept(shared_file())
-    f = FILES[os.getpid()]
+            kept = FILES[os.getpid()] = tempfile.TemporaryFile()
+            kept.writelines(pieces(FILE_SEED, FILE_SIZE))
+            kept.flush()
+    f = os.fdopen(os.dup(FILES[os.getpid()].fileno()), "rb")
     f.seek(0)
     return f
 
