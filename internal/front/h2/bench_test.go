@@ -13,9 +13,9 @@ import (
 // looped is a client that has sent n requests, the first of them apart from the
 // others, which all are alike.
 type looped struct {
-	first, again []byte
-	at           []byte
-	left         int
+	again []byte
+	at    []byte
+	left  int
 }
 
 func (l *looped) Buffered() int { return len(l.at) }
@@ -44,7 +44,6 @@ func (s *sink) Waiting() int   { return 0 }
 
 // quick answers as a hello application is answered.
 type quick struct {
-	c *Conn
 	s Stream
 	b *benched
 }

@@ -2,8 +2,10 @@ package h2
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,14 +41,14 @@ func TestARequestIsAnswered(t *testing.T) {
 func TestBodiesBeyondWindows(t *testing.T) {
 	r := &rig{end: func(k *call) { k.answer(200, string(k.body), "X-A", strings.Repeat("a", 40000)) }}
 	h := serve(t, r)
-	cc, err := (&http2.Transport{AllowHTTP: true}).NewClientConn(h.Conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return h.Conn, nil }
+	defer transport.CloseIdleConnections()
 	for _, size := range []int{1, 65535, 65536, 1 << 20} {
 		sent := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
 		req, _ := http.NewRequest("POST", "http://x/", bytes.NewReader(sent))
-		res, err := cc.RoundTrip(req)
+		res, err := transport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
