@@ -115,13 +115,13 @@ func TestAPanicOfTheSweeperIsSurvived(t *testing.T) {
 	g := &guard.Guard{Log: log, End: func(why string) { t.Error(why) }}
 	s := New(Config{Log: log, Guard: g, Clock: func() int64 {
 		n := looks.Add(1)
-		if n == 1 {
+		if n == 2 { // the first look is New's
 			panic("it broke")
 		}
 		return n
 	}})
 	s.Start()
-	for late := time.Now().Add(10 * time.Second); looks.Load() < 3; time.Sleep(time.Millisecond) {
+	for late := time.Now().Add(10 * time.Second); looks.Load() < 4; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("it looks no more")
 		}
