@@ -95,6 +95,7 @@ type Config struct {
 	HTTP2MaxHeaderList int // bytes
 
 	// ASGI.
+	RootPath        string
 	ASGILoop        string // auto, asyncio or uvloop
 	Lifespan        string // auto, on or off
 	DisconnectGrace int    // s

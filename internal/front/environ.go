@@ -37,7 +37,7 @@ func (x *exchange) makeEnviron() *http1.Error {
 	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
 	x.call.Since, x.call.Window = x.requestStart(), x.srv.window()
 	x.isHead = string(req.Method) == "HEAD"
-	if x.srv.cfg.ASGI {
+	if x.srv.asgi.Load() {
 		return x.makeScope()
 	}
 	e := environ{b: x.takeRequest(), form: wire.Joined}
@@ -245,7 +245,7 @@ func joinAll(fields []http1.Field) (joined []http1.Field) {
 // addLength tells the length of a body that came in chunks: it is known now,
 // and the coding is undone (RFC 9112 section 7.1.3).
 func (x *exchange) addLength() {
-	if !x.req.Chunked || x.srv.cfg.ASGI {
+	if !x.req.Chunked || x.call.Form == wire.ASGIJoined || x.call.Form == wire.ASGILengths {
 		return
 	}
 	n := int64(len(x.call.Body))

@@ -38,7 +38,6 @@ type Config struct {
 	HTTP2         HTTP2Options
 	Rests         bool        // whoever brings answers calls Rest
 	ScriptName    string      // the mount point, or ""
-	ASGI          bool        // the application speaks ASGI, not WSGI
 	Stream        pattern.Set // whose bodies come while the application runs; under ASGI all do
 	Access        *logs.AccessLog
 	Metrics       *metrics.Server // nil: nothing is counted
@@ -58,6 +57,7 @@ type Server struct {
 	date     http1.Date
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
+	asgi     atomic.Bool // see SpeakASGI
 	leaving  atomic.Bool // no connection gets a further request; always while draining
 	spool    *spool.Store
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
@@ -118,6 +118,10 @@ func (s *Server) Mount(scriptName string) {
 	mount := []byte(scriptName)
 	s.mount.Store(&mount)
 }
+
+// SpeakASGI says that the application speaks ASGI: from now on requests are packed so.
+// Those that came before are packed for WSGI; a worker reads both.
+func (s *Server) SpeakASGI() { s.asgi.Store(true) }
 
 // Start launches the sweeper.
 func (s *Server) Start() {

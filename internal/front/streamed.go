@@ -103,7 +103,7 @@ func (c *conn) streamsBody() bool {
 		return false
 	case c.req.ContentLength > 0 && c.req.ContentLength <= maxInline && !c.req.Expect100:
 		return false
-	case c.srv.cfg.ASGI:
+	case c.srv.asgi.Load():
 		return true
 	}
 	return c.srv.cfg.Stream.Match(c.req.Method, c.req.Path)

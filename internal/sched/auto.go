@@ -3,6 +3,7 @@ package sched
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"girin/internal/wire"
@@ -67,6 +68,7 @@ type auto struct {
 	cfg     Auto
 	compute *line
 	kick    chan struct{}
+	off     atomic.Bool // it decides no more (see Fix)
 	roles   roles // of the manager's goroutine
 
 	mu      sync.Mutex
@@ -103,6 +105,12 @@ func (a *auto) place(c *Call, id uint64, now int64) {
 func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	r := c.Route
 	a.mu.Lock()
+	if a.off.Load() {
+		c.kind = light
+		a.mu.Unlock()
+		a.send(a.q.main, c, id, now)
+		return
+	}
 	c.computes = false
 	if r.limiter.asked == 0 {
 		r.limiter.asked, r.limiter.untried = now, 1
@@ -161,6 +169,12 @@ func (a *auto) takeLocked(c *Call) {
 // the cores.
 func (a *auto) placeComputing(c *Call, id uint64, now int64) {
 	a.mu.Lock()
+	if a.off.Load() {
+		c.kind = light
+		a.mu.Unlock()
+		a.send(a.q.main, c, id, now)
+		return
+	}
 	c.computes = true
 	if len(a.queue) == 0 && a.slotLocked(c) {
 		a.computeLocked(c)

@@ -70,7 +70,7 @@ func (a *auto) manager() {
 func (a *auto) look() bool {
 	now := a.q.cfg.Clock()
 	workers := a.workers()
-	if len(workers) == 0 {
+	if len(workers) == 0 || a.off.Load() {
 		return false
 	}
 	if now-a.roles.lastLook >= int64(lookBusy) {

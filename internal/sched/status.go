@@ -74,9 +74,10 @@ func (q *Queue) Status() Status {
 	for _, w := range alive {
 		s.Workers = append(s.Workers, q.workerStatus(w, slices.Contains(readers, w), now))
 	}
-	s.Routes = q.routes.status(q.auto)
-	if q.auto != nil {
-		q.auto.status(&s)
+	a := q.deciding()
+	s.Routes = q.routes.status(a)
+	if a != nil {
+		a.status(&s)
 	}
 	return s
 }
@@ -101,10 +102,11 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 }
 
 func (q *Queue) laneOf(w Worker) string {
-	if q.auto == nil {
+	a := q.deciding()
+	if a == nil {
 		return "all"
 	}
-	switch q.auto.reads(w) {
+	switch a.reads(w) {
 	case 0:
 		return "none, it stands by"
 	case mainLane:

@@ -34,7 +34,8 @@ func (q *Queue) Submit(c *Call) error {
 	if c.Route.wantsCPU() {
 		c.flags |= wire.MeasureCPU
 	}
-	if q.auto != nil {
+	a := q.deciding()
+	if a != nil {
 		c.classify()
 	}
 	id := (c.life.Load() + serialOne) & idMask
@@ -49,7 +50,7 @@ func (q *Queue) Submit(c *Call) error {
 	q.prepare(c, window)
 	q.waited.Add(1)
 	c.begin(id)
-	q.place(c, id)
+	q.place(c, id, a)
 	q.watch.arm()
 	return nil
 }
@@ -88,10 +89,10 @@ func set(at *atomic.Int64, to int64) {
 }
 
 // place puts a call where it belongs.
-func (q *Queue) place(c *Call, id uint64) {
+func (q *Queue) place(c *Call, id uint64, a *auto) {
 	switch {
-	case q.auto != nil:
-		q.auto.place(c, id, c.submitted)
+	case a != nil:
+		a.place(c, id, c.submitted)
 	case !q.main.place(c, id, c.submitted):
 		q.discard(c, id)
 	}

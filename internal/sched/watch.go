@@ -60,7 +60,8 @@ func (q *Queue) watcher() {
 // look promotes where a busy leader keeps something waiting, and reports
 // whether it must look again.
 func (q *Queue) look() bool {
-	unread := q.main.lane.Unread() > 0 || q.auto != nil && q.auto.unread()
+	a := q.deciding()
+	unread := q.main.lane.Unread() > 0 || a != nil && a.unread()
 	now := uint64(q.cfg.Clock())
 	q.mu.Lock()
 	readers := q.readers
@@ -70,7 +71,7 @@ func (q *Queue) look() bool {
 	var best Worker   // who has spare threads and the fewest busy ones
 	again, fewest := unread, 1.0
 	for _, w := range readers {
-		if q.auto != nil && q.auto.reads(w)&mainLane == 0 {
+		if a != nil && a.reads(w)&mainLane == 0 {
 			continue
 		}
 		busy := 0
@@ -90,8 +91,8 @@ func (q *Queue) look() bool {
 	if unread && best != nil && now-newest > uint64(tick) {
 		best.Promote()
 	}
-	if q.auto != nil {
-		q.auto.feedWaiting()
+	if a != nil {
+		a.feedWaiting()
 	}
 	return again
 }

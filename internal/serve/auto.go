@@ -46,7 +46,7 @@ func sizesOf(c *config.Config) sizes {
 
 // isAuto reports whether the scheduler decides what runs where, and on how many
 // workers.
-func (s *server) isAuto() bool { return s.cfg.WorkerClass == "auto" }
+func (s *server) isAuto() bool { return s.cfg.WorkerClass == "auto" && !s.spoken.asgi() }
 
 // scale changes how many workers there are by n, if that is not the scheduler's to
 // decide.
@@ -89,7 +89,7 @@ func (p sizes) arithmetic() string {
 // reloadTo is how many workers a new generation has. Under auto it is what the
 // scheduler last asked for: it still knows what the routes need.
 func (s *server) reloadTo(c *config.Config) int {
-	if s.isAuto() {
+	if s.cfg.WorkerClass == "auto" {
 		return 0
 	}
 	return sizesOf(c).workers

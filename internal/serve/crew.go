@@ -191,11 +191,6 @@ func (s *server) preFork(ctx context.Context, age int) []byte {
 	return carried
 }
 
-// workerServes hears of each worker before it gets requests.
-func (s *server) workerServes(w *worker.Worker) {
-	s.front.Mount(w.Facts().ScriptName)
-}
-
 // workerEnded hears of each worker's end.
 func (s *server) workerEnded(w *worker.Worker) {
 	s.countEnd(w)

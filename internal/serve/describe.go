@@ -14,12 +14,20 @@ func (s *server) announce(w *worker.Worker) {
 	s.served()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	s.log.Infof("%s", s.describePython(w))
-	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 {
+	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
-	if s.sizes.most > 1 {
-		s.log.Infof("Up to %d processes run the application, each with its own memory: what requests share there (sessions, counters, sqlite's :memory:) needs -w 1", s.sizes.most)
+	if most := s.mostWorkers(); most > 1 {
+		s.log.Infof("Up to %d processes run the application, each with its own memory: what requests share there (sessions, counters, sqlite's :memory:) needs -w 1", most)
 	}
+}
+
+// mostWorkers is how many processes may run the application.
+func (s *server) mostWorkers() int {
+	if s.cfg.WorkerClass == "auto" && s.spoken.asgi() {
+		return s.sizes.loops()
+	}
+	return s.sizes.most
 }
 
 // describe says in a line what runs.
@@ -30,6 +38,8 @@ func (s *server) describe() string {
 		return "auto, " + s.sizes.arithmetic()
 	case "gthread":
 		return fmt.Sprintf("gthread, %s x %s: %s at once", count(c.Workers, "worker"), count(c.Threads, "thread"), count(c.Workers*c.Threads, "request"))
+	case "asgi":
+		return fmt.Sprintf("asgi, %s: up to %s at once", count(c.Workers, "event loop"), count(c.Workers*c.WorkerConnections, "request"))
 	case "gevent":
 		return fmt.Sprintf("gevent, %s x %s", count(c.Workers, "worker"), count(c.WorkerConnections, "connection"))
 	}

@@ -35,7 +35,7 @@ func (s *server) reload(ctx context.Context) {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
-	if s.isAuto() != (cfg.WorkerClass == "auto") {
+	if (s.cfg.WorkerClass == "auto") != (cfg.WorkerClass == "auto") {
 		s.log.Errorf("Reload failed: to change worker_class to or from auto, start the server again; nothing is changed")
 		return
 	}
@@ -65,7 +65,7 @@ func (s *server) reload(ctx context.Context) {
 // canReload reports whether a reload changes a setting. The sizes of the class
 // auto are the scheduler's as well, which stays.
 func (s *server) canReload(key string) bool {
-	if s.isAuto() && (key == "workers" || key == "threads") {
+	if s.cfg.WorkerClass == "auto" && (key == "workers" || key == "threads") {
 		return false
 	}
 	if key == "bind" && s.inherited {

@@ -55,6 +55,7 @@ type server struct {
 	workers   *supervisor.Supervisor
 	metrics   *metrics.Server // nil: nothing is counted
 	decisions decisions
+	spoken    spoken
 }
 
 // system is what open takes of the system, and close gives back.

@@ -80,7 +80,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 	settings := worker.Settings{
 		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
-		ProcName: c.ProcName, Bases: s.bases(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
+		ProcName: c.ProcName, Bases: s.bases(), Unix: s.unixPaths(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
 		GCFreeze: c.GCFreeze, LogEnviron: s.logEnviron(c),
 		ASGILoop: c.ASGILoop, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(),
 	}
@@ -132,6 +132,18 @@ func ownPath() string {
 		return "girin"
 	}
 	return path
+}
+
+// unixPaths are the paths of those listeners that are unix sockets.
+func (s *server) unixPaths() (paths []string) {
+	for _, l := range s.sockets.list() {
+		path := ""
+		if a, ok := l.Addr().(*net.UnixAddr); ok {
+			path = a.Name
+		}
+		paths = append(paths, path)
+	}
+	return paths
 }
 
 // bases are the parts of the environ that all requests of a listener share.

@@ -60,6 +60,8 @@ func (s *Supervisor) howItEnded(w *worker.Worker) string {
 func (s *Supervisor) bootErrorOf(m *member) *BootError {
 	var broken *worker.Broken
 	switch {
+	case m.refused != nil:
+		return m.refused
 	case errors.As(m.w.ReadyErr(), &broken):
 		return &BootError{Code: broken.Code, Text: broken.Text}
 	case m.slow.Load():

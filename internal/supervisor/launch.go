@@ -126,11 +126,11 @@ func (s *Supervisor) ready(m *member) {
 		m.w.Process().Kill()
 		return
 	}
+	if !s.admit(m) {
+		return
+	}
 	m.state, m.since = serving, time.Now()
 	m.w.Background(false)
-	if s.cfg.Serving != nil {
-		s.cfg.Serving(m.w)
-	}
 	m.w.Select(firstLane)
 	s.cfg.Queue.Attach(m.w)
 	if !s.gen.proven {
@@ -143,6 +143,26 @@ func (s *Supervisor) ready(m *member) {
 		s.cfg.Failed(nil)
 	}
 }
+
+// admit asks whether a worker that is ready shall serve.
+func (s *Supervisor) admit(m *member) bool {
+	if s.cfg.Serving == nil {
+		return true
+	}
+	workers, err := s.cfg.Serving(m.w)
+	if err != nil {
+		m.refused = &BootError{Code: bootFailed, Text: err.Error()}
+		m.w.Process().Kill()
+		return false
+	}
+	if workers > 0 {
+		s.aim(workers)
+	}
+	return true
+}
+
+// bootFailed is gunicorn's exit status for workers that cannot boot.
+const bootFailed = 3
 
 // firstLane is what a worker reads unless the scheduler says otherwise. Before
 // it is told so it has taken no request, and may be ended without harm.

@@ -34,7 +34,7 @@ func (s *Supervisor) reconcile() {
 	if s.launching == nil && current < want && !s.wait && s.prepare() {
 		s.launch()
 	}
-	surplus := current - s.target
+	surplus := ready - s.target // who serves stays until the others do
 	old := max(s.target-ready, 0)
 	for i := range s.members {
 		m := s.members[i]

@@ -55,9 +55,11 @@ type Config struct {
 	Log       Logger
 	Guard     *guard.Guard
 	Ready     func(*worker.Worker) // called once with one of them, when all first workers are ready
-	// Serving is told of each worker before it gets requests, Ended of each whose
-	// process has ended, Scaled how many there should be from now on. Nil: nobody asks.
-	Serving func(w *worker.Worker)
+	// Serving is told of each worker before it gets requests: it says how many workers
+	// there should be from now on (0: as many as there should be), or why this one must
+	// not serve. Ended is told of each whose process has ended, Scaled how many there
+	// should be from now on. Nil: nobody asks.
+	Serving func(w *worker.Worker) (workers int, err error)
 	Ended   func(w *worker.Worker)
 	Scaled  func(now, before int)
 	// Failed is told why the application cannot be loaded, and nil when it
@@ -100,6 +102,8 @@ type member struct {
 	stuck  bool        // because a thread of it did not return: what moves beside may go on
 	known  bool        // why its process will end was logged
 	slow   atomic.Bool // it was not ready in time
+
+	refused *BootError // it was ready, and must not serve
 
 	lifetime int64 // in requests; 0: for ever
 

@@ -18,18 +18,18 @@ type page struct {
 	file  *os.File
 	mem   []byte
 	cells []uint64
-	slots int
+	room  int // for so many slots; how many there are the class says
 }
 
-func newPage(slots int) (*page, error) {
-	size := wire.PageBytes(slots, wire.PageUnits)
+func newPage(room int) (*page, error) {
+	size := wire.PageBytes(room, wire.PageUnits)
 	f, mem, err := sharedMemory("girin-page", size)
 	if err != nil {
 		return nil, fmt.Errorf("state page: %w", err)
 	}
-	p := &page{file: f, mem: mem, slots: slots}
+	p := &page{file: f, mem: mem, room: room}
 	p.cells = unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), size/8)
-	p.cells[0], p.cells[1], p.cells[2] = wire.PageMagic, uint64(slots), wire.PageUnits
+	p.cells[0], p.cells[1], p.cells[2] = wire.PageMagic, uint64(room), wire.PageUnits
 	// The scheduler may look at a worker's slots a moment after its death, so
 	// the mapping goes when nobody refers to it any more.
 	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
@@ -53,7 +53,7 @@ func (p *page) body(i uint32, n int) (_ []byte, ok bool) {
 	if i >= wire.PageUnits {
 		return nil, false
 	}
-	at := wire.PageUnitAt(p.slots, wire.PageUnits, int(i))
+	at := wire.PageUnitAt(p.room, wire.PageUnits, int(i))
 	if n > len(p.mem)-at {
 		return nil, false
 	}
@@ -62,4 +62,4 @@ func (p *page) body(i uint32, n int) (_ []byte, ok bool) {
 
 // free gives the units from the i-th on back to the worker. What body returned
 // may be used no longer.
-func (p *page) free(i uint32) { atomic.StoreUint64(&p.cells[wire.PageStates(p.slots)+int(i)], 0) }
+func (p *page) free(i uint32) { atomic.StoreUint64(&p.cells[wire.PageStates(p.room)+int(i)], 0) }

@@ -32,6 +32,7 @@ type Settings struct {
 	PythonPath   []string            `json:"pythonpath"`
 	ProcName     string              `json:"proc_name"`
 	Bases        []map[string]string `json:"bases"`
+	Unix         []string            `json:"unix,omitempty"` // the paths of those bases that are unix sockets
 	Lanes        int                 `json:"lanes"`
 	Multiprocess bool                `json:"multiprocess"`
 	Capture      bool                `json:"capture"`
@@ -68,11 +69,16 @@ func (s *Settings) Slots() int {
 	return 1
 }
 
+// room is for how many slots the state page has cells: a worker that finds an ASGI
+// application has those of the class asgi.
+func (s *Settings) room() int { return max(s.Slots(), s.Connections) }
+
 // Facts are what a worker says when it is ready.
 type Facts struct {
 	PID            int               `json:"pid"`
 	Python         string            `json:"python"`
 	Implementation string            `json:"implementation"`
+	Interface      string            `json:"interface"` // of the application: wsgi or asgi
 	GIL            bool              `json:"gil"`
 	Modules        map[string]string `json:"modules"`
 	ImportMS       float64           `json:"import_ms"`
@@ -81,6 +87,9 @@ type Facts struct {
 	NoAccelerator  string            `json:"no_accelerator"`
 	ScriptName     string            `json:"script_name"` // $SCRIPT_NAME there: where the application is mounted
 }
+
+// ASGI reports whether the application speaks ASGI.
+func (f *Facts) ASGI() bool { return f.Interface == "asgi" }
 
 // Broken says why an application cannot be served.
 type Broken struct {
@@ -152,6 +161,7 @@ type Worker struct {
 
 	once  sync.Once
 	facts Facts // set before ready is closed
+	slots int   // settled before ready is closed
 	err   error // set before ready is closed: why it is not ready
 }
 
@@ -162,12 +172,13 @@ func Start(cfg Config) (*Worker, error) {
 	cfg.Settings.Accelerators = cfg.Accelerators.offer(wire.LaneFD + len(cfg.Lanes))
 	w := &Worker{
 		cfg: cfg, outbox: newOutbox(), ready: make(chan struct{}), done: make(chan struct{}), spent: make(chan struct{}),
+		slots: cfg.Settings.Slots(),
 	}
 	hello, err := json.Marshal(cfg.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	if w.page, err = newPage(cfg.Settings.Slots()); err != nil {
+	if w.page, err = newPage(cfg.Settings.room()); err != nil {
 		return nil, err
 	}
 	err = w.start()
@@ -289,6 +300,9 @@ func (w *Worker) fault(what string, err error) {
 func (w *Worker) settle(facts Facts, err error) {
 	w.once.Do(func() {
 		w.facts, w.err = facts, err
+		if facts.ASGI() {
+			w.slots = w.cfg.Settings.Connections
+		}
 		close(w.ready)
 	})
 }
@@ -332,8 +346,8 @@ func (w *Worker) Retires() bool { return w.retires.Load() }
 // allows it: it reads no more.
 func (w *Worker) Spent() <-chan struct{} { return w.spent }
 
-// Slots is how many requests the worker runs at once.
-func (w *Worker) Slots() int { return w.page.slots }
+// Slots is how many requests the worker runs at once. Only after Ready.
+func (w *Worker) Slots() int { return w.slots }
 
 // Slot is what the worker's i-th slot runs and since when; id 0: nothing.
 func (w *Worker) Slot(i int) (id, began uint64) { return w.page.slot(i) }
@@ -341,7 +355,7 @@ func (w *Worker) Slot(i int) (id, began uint64) { return w.page.slot(i) }
 // Busy is how many of the slots are taken.
 func (w *Worker) Busy() int {
 	n := 0
-	for i := range w.page.slots {
+	for i := range w.slots {
 		if id, _ := w.page.slot(i); id != 0 {
 			n++
 		}

@@ -6,13 +6,15 @@ import os
 import sys
 import traceback
 
-from .importing import APP_MISSING, IMPORT_FAILED, AppError, NotAModule
+from .importing import APP_MISSING, IMPORT_FAILED, AppError, NotAModule, WrongInterface
 
 _USUAL = ("app", "application", "api", "create_app()", "make_app()")
 
 
 def explain(error: BaseException, spec: str) -> tuple[int, str]:
     """Returns the exit code and the text for an app that cannot be imported."""
+    if isinstance(error, WrongInterface):
+        return APP_MISSING, f"{error}\n{_where()}"
     if isinstance(error, AppError):
         return APP_MISSING, f"{error}{_instead(spec)}\n{_where()}"
     if isinstance(error, NotAModule):

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable
 from time import monotonic_ns
 
-from . import accelerator, signals, wire
+from . import accelerator, detect, signals, wire
 from .advice import explain
 from .control import Control
 from .errors import flush_streams
-from .importing import import_app, set_paths
+from .importing import WrongInterface, import_app, set_paths
 from .noting import NotingApp
 from .settings import Settings
 from .worker import Worker
@@ -55,9 +55,12 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.post_fork()
         app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
         worker.hooks.post_worker_init(app)
-        worker.app = worker.hooks.wrap(app)
-        if settings.log_environ and settings.worker_class != "asgi":
-            worker.app = NotingApp(worker.app, settings.log_environ)
+        if serve_asgi(worker, app):
+            tag, reason = "", "the class asgi has none"
+        elif settings.worker_class != "asgi":
+            worker.app = worker.hooks.wrap(app)
+            if settings.log_environ:
+                worker.app = NotingApp(worker.app, settings.log_environ)
         worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
@@ -129,6 +132,31 @@ def _runner_class(name: str):
     return Threads
 
 
+def serve_asgi(worker: Worker, app) -> bool:
+    """Gives an ASGI app the event loop that it needs, whatever the class says; true: it did.
+
+    Raises WrongInterface where that cannot be.
+    """
+    settings = worker.settings
+    asgi = detect.is_asgi(app)
+    if settings.worker_class == "asgi":
+        if not asgi and detect.is_wsgi(app):
+            raise WrongInterface(f"{settings.app!r} is a WSGI application: the class asgi runs ASGI applications only. Leave -k asgi out.")
+        return False
+    if not asgi:
+        return False
+    if settings.worker_class == "gevent":
+        raise WrongInterface(f"{settings.app!r} is an ASGI application: gevent has patched what its event loop stands on. Leave -k gevent out.")
+    settings.worker_class = "asgi"
+    finder = __spec__.loader
+    finder.enter()
+    try:
+        worker.runner = _runner_class("asgi")(worker)
+    finally:
+        finder.leave()
+    return True
+
+
 def _hooks(worker: Worker, heritage):
     """Imported once the class has patched what it patches: logging comes with it."""
     from .hooks import Hooks
@@ -151,6 +179,7 @@ def _facts(worker: Worker) -> dict:
         "python": ".".join(map(str, sys.version_info[:3])),
         "implementation": sys.implementation.name,
         "gil": True if gil is None else gil(),
+        "interface": "asgi" if worker.settings.worker_class == "asgi" else "wsgi",
         "modules": worker.runner.modules,
         "script_name": os.environ.get("SCRIPT_NAME", ""),
     }

@@ -7,14 +7,20 @@ import os
 import sys
 from importlib.machinery import ModuleSpec
 
+from . import detect
+
 IMPORT_FAILED = 3  # gunicorn's exit codes: the worker cannot boot,
 APP_MISSING = 4  # and the app cannot be loaded
 
-_VARARGS, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x80, 0x200  # of co_flags, as in inspect
+_VARARGS = 0x04  # of co_flags, as in inspect
 
 
 class AppError(Exception):
     """The module is there, the app in it is not."""
+
+
+class WrongInterface(AppError):
+    """The app is of a kind that the worker class cannot run."""
 
 
 class NotAModule(ImportError):
@@ -25,8 +31,8 @@ def import_app(spec: str, worker_class: str | None = None):
     """Returns the app that "module:attribute" or "module:factory(1, k=2)" names.
 
     Without an attribute it is "application". Raises AppError if the object is
-    missing or cannot be called, or is none of the worker class's kind, if one is
-    given, and whatever the import raises.
+    missing or cannot be called, or, if a worker class is given that serves WSGI, as no app is,
+    and whatever the import raises.
     """
     name, _, expression = spec.partition(":")
     expression = expression or "application"
@@ -46,17 +52,14 @@ def import_app(spec: str, worker_class: str | None = None):
     if not callable(app):
         raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
     if worker_class not in (None, "asgi"):
-        _check_wsgi(app, spec)
+        _check_kind(app, spec)
     return app
 
 
-def _check_wsgi(app, spec: str) -> None:
-    """Refuses what can be seen to fail in each request: an app of another kind, or what makes one."""
-    code = _code(app) or _code(getattr(type(app), "__call__", None))
-    if code is not None and code.co_flags & (_COROUTINE | _ASYNC_GENERATOR):
-        raise AppError(f"{spec!r} is an ASGI application: the class asgi (-k asgi) serves those.")
-    code = _code(app)
-    if code is None or code.co_flags & _VARARGS:
+def _check_kind(app, spec: str) -> None:
+    """Refuses what can be seen to fail in each request: what is no app, or what makes one."""
+    code = getattr(app, "__code__", None)  # of a function or method in Python
+    if code is None or code.co_flags & _VARARGS or detect.is_asgi(app):
         return
     bound = hasattr(app, "__self__")
     takes = code.co_argcount - bound
@@ -65,11 +68,6 @@ def _check_wsgi(app, spec: str) -> None:
     if needs > 2 or takes < 2 or makes:
         hint = f"\nHint: if it returns the application, name its call: {spec}()" if needs == 0 else ""
         raise AppError(f"{spec!r} cannot be called with environ and start_response, as a WSGI application is.{hint}")
-
-
-def _code(function):
-    """The code of a function or method in Python; None for anything else."""
-    return getattr(function, "__code__", None)
 
 
 def _evaluate(module, name: str, expression: str):

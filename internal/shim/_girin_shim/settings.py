@@ -24,6 +24,7 @@ class Settings:
         self.pythonpath: list[str] = hello.get("pythonpath") or []
         self.proc_name: str = hello.get("proc_name") or ""
         self.bases: list[dict[str, str]] = hello.get("bases") or [{}]
+        self.unix: list[str] = hello.get("unix") or [""] * len(self.bases)  # the paths of those that are unix sockets
         self.lanes = max(1, int(hello.get("lanes") or 1))
         self.multiprocess = bool(hello.get("multiprocess"))
         self.capture = bool(hello.get("capture"))

@@ -112,8 +112,7 @@ def test_a_name_that_is_not_quite_right(start):
 
 
 UNFIT = {
-    "async def app(scope, receive, send): pass": "is an ASGI application",
-    "class A:\n    async def __call__(self, scope, receive, send): pass\napp = A()": "is an ASGI application",
+    "async def create_app(): pass\napp = create_app": "Hint: if it returns the application, name its call",
     "def app(): pass": "Hint: if it returns the application, name its call: wsgi_app:app()",
     "def app(config=None): pass": "Hint: if it returns the application, name its call: wsgi_app:app()",
     "def app(environ): pass": "cannot be called with environ and start_response",

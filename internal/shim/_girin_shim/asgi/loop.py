@@ -16,13 +16,12 @@ import os
 from collections.abc import Callable
 from time import monotonic_ns
 
-from .. import wire
+from .. import detect, wire
 from ..heads import Heads
-from . import detect
 from .http import Exchange, describe
 from .inbound import Inbound
 from .lifespan import Lifespan
-from .scope import Scopes, joined, with_lengths
+from .scope import Scopes, from_environ, joined, with_lengths
 from .selector import LaneSelector
 from .socket import Socket
 
@@ -166,6 +165,8 @@ class Loop:
         if packet is None:
             self._watch()
             return False
+        if self._worker.lifetime:
+            self._worker.count()
         head = wire.REQUEST.unpack_from(packet)
         self.begin(packet, head)
         return bool(head[1] & wire.QUICK)
@@ -199,7 +200,7 @@ class Loop:
         self._tasks.add(task)
 
     def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes]:
-        form, flags, _, _, _, _, block_size, body_size, at = head
+        form, flags, base, _, _, _, block_size, body_size, at = head
         if flags & wire.IN_ARENA:
             data = self._worker.arena.copy(at, block_size + body_size)
         else:
@@ -210,7 +211,13 @@ class Loop:
             return joined(data[:block_size]), data[block_size:]
         if form == wire.ASGI_LENGTHS:
             return with_lengths(data[:block_size]), data[block_size:]
-        raise wire.ProtocolError(f"request of form {form} to an ASGI app")
+        if form == wire.JOINED:
+            environ = wire.joined_environ(data[:block_size])
+        elif form == wire.LENGTHS:
+            environ = wire.lengths_environ(data[:block_size])
+        else:
+            raise wire.ProtocolError(f"request of the unknown form {form}")
+        return from_environ({**self._worker.bases[base], **environ}), data[block_size:]
 
     async def _serve(self, exchange, scope: dict) -> None:
         """One request's task. Nothing that the app does ends the loop."""

@@ -19,7 +19,7 @@ class Scopes:
         version = "2.5" if settings.asgi_spec == "2.5" else "2.3"
         self._asgi_http = {"version": "3.0", "spec_version": version}
         self._asgi_socket = {"version": "3.0", "spec_version": "2.5"}
-        self._servers = [_server(base) for base in settings.bases]
+        self._servers = [_server(base, unix) for base, unix in zip(settings.bases, settings.unix)]
         self._state = state
 
     def make(self, parts: list[bytes], base: int, websocket: bool) -> dict:
@@ -59,10 +59,10 @@ _HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.respons
 _SOCKET_EXTENSIONS: dict[str, dict] = {"websocket.http.response": {}}
 
 
-def _server(base: dict[str, str]) -> tuple[str, int | None]:
+def _server(base: dict[str, str], unix: str) -> tuple[str, int | None]:
     """The listener's address: of a unix socket its path and None."""
-    if base.get("girin.unix"):
-        return base["girin.unix"], None
+    if unix:
+        return unix, None
     return base.get("SERVER_NAME", ""), int(base.get("SERVER_PORT") or 0)
 
 
@@ -73,6 +73,30 @@ def _subprotocols(headers: list[tuple[bytes, bytes]]) -> list[str]:
         if name == b"sec-websocket-protocol":
             offered += (part.strip() for part in value.decode("latin-1").split(","))
     return [name for name in offered if name]
+
+
+def from_environ(environ: dict[str, str]) -> list[bytes]:
+    """The strings of a request that was packed as for WSGI, when nobody knew the app yet."""
+    raw = environ.get("RAW_URI", "").partition("?")[0]
+    if not raw.startswith("/"):  # RFC 9112 section 3.2.2: with scheme and authority
+        raw = "/" + raw.partition("://")[2].partition("/")[2]
+    mount = environ.get("SCRIPT_NAME", "")
+    version = environ.get("SERVER_PROTOCOL", "").partition("/")[2]
+    texts = [
+        environ["REQUEST_METHOD"],
+        "2" if version.startswith("2") else version,
+        environ.get("wsgi.url_scheme", "http"),
+        mount + environ.get("PATH_INFO", ""),
+        raw if not mount or raw.startswith(mount) else mount + raw,
+        environ.get("QUERY_STRING", ""),
+        mount,
+        environ.get("REMOTE_ADDR", ""),
+        environ.get("REMOTE_PORT") or "0",
+    ]
+    for key, value in environ.items():
+        if key.startswith("HTTP_") or key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            texts += (key.removeprefix("HTTP_").replace("_", "-").lower(), value)
+    return [text.encode("latin-1") for text in texts]
 
 
 def joined(block: bytes) -> list[bytes]:

@@ -1,0 +1,80 @@
+package serve
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"girin/internal/worker"
+)
+
+// spoken is the interface of the application. Its first worker tells it: only who has
+// imported an application knows what it is.
+type spoken struct{ is atomic.Int32 }
+
+const (
+	unknownInterface = iota
+	wsgi
+	asgi
+)
+
+// asgi reports whether the application is known to speak ASGI.
+func (s *spoken) asgi() bool { return s.is.Load() == asgi }
+
+// hear takes what a worker has found. First: nobody knew it before; not ok: it is
+// another one than before.
+func (s *spoken) hear(now int32) (first, ok bool) {
+	first = s.is.CompareAndSwap(unknownInterface, now)
+	return first, first || s.is.Load() == now
+}
+
+// errInterface refuses a reload: the clients' requests are packed for the interface
+// from before.
+var errInterface = errors.New("the application has changed between WSGI and ASGI: to bring that in, start the server again")
+
+// workerServes hears of each worker before it gets requests, says how many there
+// should be (0: as many as there are), or why this one must not serve.
+func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
+	facts, speaks := w.Facts(), int32(wsgi)
+	if facts.ASGI() {
+		speaks = asgi
+	}
+	first, ok := s.spoken.hear(speaks)
+	if !ok {
+		return 0, errInterface
+	}
+	s.front.Mount(s.mountOf(facts))
+	if first && speaks == asgi {
+		return s.serveASGI(), nil
+	}
+	return 0, nil
+}
+
+// serveASGI makes the server one for an application that speaks ASGI: each worker is
+// an event loop, that runs many requests at once and takes more when it has time.
+func (s *server) serveASGI() (workers int) {
+	s.front.SpeakASGI()
+	s.queue.Fix()
+	switch class := s.cfg.WorkerClass; class {
+	case "asgi":
+		return 0
+	case "auto":
+		workers = s.sizes.loops()
+		s.log.Infof("The application speaks ASGI: auto runs %s, each an event loop with up to %s at once",
+			count(workers, "worker"), count(s.cfg.WorkerConnections, "request"))
+		return workers
+	default:
+		s.log.Warningf("The application speaks ASGI, which the class %s does not: its workers run event loops, as with -k asgi", class)
+		return 0
+	}
+}
+
+// mountOf is where the application is mounted.
+func (s *server) mountOf(f worker.Facts) string {
+	if f.ASGI() && s.cfg.RootPath != "" {
+		return s.cfg.RootPath
+	}
+	return f.ScriptName
+}
+
+// loops is how many event loops auto runs: one for each core.
+func (p sizes) loops() int { return min(p.cores, p.most) }
