@@ -69,7 +69,7 @@ type auto struct {
 	compute *line
 	kick    chan struct{}
 	off     atomic.Bool // it decides no more (see Fix)
-	roles   roles // of the manager's goroutine
+	roles   roles       // of the manager's goroutine
 
 	mu      sync.Mutex
 	slots   int      // guarded by mu: computing requests that may run, each in a process

@@ -54,18 +54,17 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 func (s *server) serveASGI() (workers int) {
 	s.front.SpeakASGI()
 	s.queue.Fix()
-	switch class := s.cfg.WorkerClass; class {
-	case "asgi":
-		return 0
-	case "auto":
-		workers = s.sizes.loops()
-		s.log.Infof("The application speaks ASGI: auto runs %s, each an event loop with up to %s at once",
-			count(workers, "worker"), count(s.cfg.WorkerConnections, "request"))
-		return workers
-	default:
-		s.log.Warningf("The application speaks ASGI, which the class %s does not: its workers run event loops, as with -k asgi", class)
+	class := s.cfg.WorkerClass
+	if class == "asgi" {
 		return 0
 	}
+	workers = s.cfg.Workers
+	if class == "auto" {
+		workers = s.sizes.loops()
+	}
+	s.log.Infof("The application speaks ASGI: the class is asgi, not %s: %s, each with up to %s at once",
+		class, count(workers, "event loop"), count(s.cfg.WorkerConnections, "request"))
+	return workers
 }
 
 // mountOf is where the application is mounted.

@@ -187,6 +187,9 @@ func (s *server) assemble() {
 		Refused: s.refused, Guard: s.guard,
 	})
 	s.front = front.New(s.frontConfig())
+	if s.cfg.WorkerClass == "asgi" {
+		s.front.SpeakASGI()
+	}
 	s.workers = supervisor.New(s.supervisorConfig())
 }
 
