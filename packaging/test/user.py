@@ -38,6 +38,12 @@ def versions() -> dict[int, str]:
     return found
 
 
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 @dataclass
 class User:
     home: Path
@@ -72,9 +78,7 @@ class User:
 
     def serve(self, *command: str | Path, cwd: Path, **environ: str) -> "Served":
         """Starts a server whose command has {bind} where its address belongs, and waits until it answers."""
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = free_port()
         bind = f"127.0.0.1:{port}"
         log = self.home / f"log-{port}"
         with log.open("w") as out:
