@@ -146,3 +146,26 @@ def test_ending_after_a_delay_fails_no_request(user: User, env: Path, app: Path)
     assert served.process.wait(20) == 0
 
 
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    program = TOOLS / "helm"
+    if not program.exists():
+        subprocess.run(["go", "build", "-modfile=packaging/tools/helm/go.mod", "-o", program, "helm.sh/helm/v3/cmd/helm"], cwd=ROOT, check=True)
+    return program
+
+
+@pytest.mark.parametrize("by", ["", "hpa", "keda"], ids=["fixed", "hpa", "keda"])
+def test_the_chart_is_valid_and_its_command_is_girins(user: User, helm: Path, by: str) -> None:
+    chart = DEPLOY / "kubernetes" / "chart"
+    user.run(helm, "lint", "--strict", chart)
+    rendered = user.run(helm, "template", "shop", chart, "--set", f"autoscaling.by={by}", "--set", "args={--threads=8}")
+    file = user.home / "rendered.yaml"
+    file.write_text(rendered)
+    assert "ERROR" not in user.run(TOOLS / "kubernetes-validate", "--strict", file)
+    assert ("kind: " + {"": "Deployment", "hpa": "HorizontalPodAutoscaler", "keda": "ScaledObject"}[by]) in rendered
+    arguments = re.search(r"args:\n((?: +- .*\n)+)", rendered)[1]
+    words = [line.strip()[2:].strip('"') for line in arguments.splitlines()]
+    folder = user.home / "app"
+    folder.mkdir()
+    (folder / "app.py").write_text("def app(environ, start_response): pass\n")
+    user.run(ROOT / "build" / "release" / "linux-amd64" / "girin", *words[1:], "--check-config", cwd=folder)
