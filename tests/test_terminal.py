@@ -53,6 +53,8 @@ def application(environ, start_response):
             answer = b"read"
         except OSError as e:
             answer = type(e).__name__.encode()
+    elif environ["PATH_INFO"] == "/session":
+        answer = str(os.getsid(0)).encode()
     elif environ["PATH_INFO"] == "/break":
         breakpoint()
         answer = b"went on"
@@ -128,10 +130,13 @@ def test_the_debugger_has_the_terminal(terminal, conf, tmp_path):
         assert answer.result().body == b"an answer"
 
 
-@pytest.mark.parametrize("options", [("-k", "sync"), (), ("--preload",)], ids=str)
-def test_without_a_debugger_nobody_waits_for_the_terminal(terminal, options):
+@pytest.mark.parametrize("options", [("-k", "sync"), (), ("--preload",), ("-k", "gevent"), ("-c", "settings.py")], ids=str)
+def test_without_a_debugger_nobody_waits_for_the_terminal(terminal, tmp_path, options):
+    (tmp_path / "settings.py").write_text("threads = 2\n")
     run = terminal(*options)
     began = time.monotonic()
     assert client.get(run.port, "/tty", timeout=10).body == b"OSError"
     assert client.get(run.port, "/input", timeout=10).status == 500
     assert time.monotonic() - began < 5
+    # A session of their own would be a share of the processor of their own (terminal.py of the shim).
+    assert int(client.get(run.port, "/session", timeout=10).body) == os.getsid(run.pid)

@@ -1,4 +1,4 @@
-// Package proc runs child processes: it starts one in a session of its
+// Package proc runs child processes: it starts one in a process group of its
 // own that dies with the master, signals it, stops it with grace, and tells
 // when and how it ended. It knows nothing of workers.
 package proc

@@ -7,8 +7,8 @@ import "syscall"
 // onFirstThread matters only where there is a parent-death signal.
 func onFirstThread() bool { return false }
 
-// attributes put the child in a session of its own. Without a parent-death
+// attributes put the child in a group of its own. Without a parent-death
 // signal the worker ends when its control socket does.
 func attributes(user *syscall.Credential, foreground bool) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: !foreground, Credential: user}
+	return &syscall.SysProcAttr{Setpgid: !foreground, Credential: user}
 }

@@ -74,6 +74,9 @@ def _main():
     os.close(SHIM_FD)
     globals()["__loader__"] = loader  # for linecache: this module was not imported
     loader.enter()
+    from _girin_shim import terminal
+
+    terminal.leave()
     if sys.argv[1:] == [ARBITER]:
         from _girin_shim.arbiter import main
 
