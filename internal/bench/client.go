@@ -32,15 +32,18 @@ type client struct {
 	// deadline is when the request under way times out, 0 if there is none; the monitor reads it.
 	deadline atomic.Int64
 
-	now    int64 // the clock as last read
-	buf    []byte
-	filled int // bytes in buf that resp has not taken
-	resp   response
+	now       int64 // the clock as last read
+	attempted int64 // when the claimed request's latest attempt was sent
+	buf       []byte
+	filled    int // bytes in buf that resp has not taken
+	resp      response
 
 	// The claimed request.
 	claimed  bool
 	opened   bool // its connection has carried no request before it
 	closing  bool // the connection is to be closed after it
+	poked    bool // it is the monitor that has it look at the socket
+	began    bool // its first attempt was sent: stamps and the timeout count from there
 	retried  bool
 	inFlight bool   // sent, at least in part
 	out      []byte // what is to be sent
@@ -79,6 +82,11 @@ func (c *client) loop(ctx context.Context) {
 			c.abort()
 			return
 		}
+		if c.expired() {
+			c.now = c.run.now()
+			c.fail(ErrTimeout, errors.New("not sent in time: no connection was free"))
+			continue
+		}
 		if c.conn == nil && !c.connect(ctx) {
 			continue
 		}
@@ -116,7 +124,7 @@ func (c *client) claim() bool {
 	c.sample.target = r.turns[i%int64(len(r.turns))]
 	c.req = r.reqs[c.sample.target]
 	c.out = c.req.bytes
-	c.claimed, c.retried, c.inFlight, c.hops = true, false, false, 0
+	c.claimed, c.began, c.retried, c.inFlight, c.hops = true, false, false, false, 0
 	return true
 }
 
@@ -143,14 +151,12 @@ func (c *client) sleep() {
 
 // connect opens a connection; if it cannot, the claimed request has failed.
 func (c *client) connect(ctx context.Context) bool {
-	if c.expired() {
-		c.fail(ErrTimeout, errors.New("not sent in time: no connection was free"))
-		return false
-	}
 	began := c.run.now()
 	err := c.open(ctx)
 	c.now = c.run.now()
-	c.sample.connect += c.now - began
+	if !c.began { // else it is part of the stretch since the first attempt was sent
+		c.sample.connect += c.now - began
+	}
 	if err == nil {
 		return true
 	}
@@ -158,7 +164,9 @@ func (c *client) connect(ctx context.Context) bool {
 		c.abort()
 		return false
 	}
-	c.sample.sent = c.now
+	if !c.began {
+		c.sample.sent = c.now
+	}
 	kind := kindOfDial(err)
 	if kind == ErrConnect {
 		c.rec.live.connectFailed.Store(c.rec.live.connectFailed.Load() + 1)
@@ -171,7 +179,7 @@ func (c *client) connect(ctx context.Context) bool {
 
 // open dials and puts the connection in place.
 func (c *client) open(ctx context.Context) error {
-	conn, err := c.run.dial(ctx)
+	conn, err := c.run.dial(ctx, c.dialBy())
 	if err != nil {
 		return err
 	}
@@ -189,6 +197,14 @@ func (c *client) open(ctx context.Context) error {
 		c.raw, err = sc.SyscallConn()
 	}
 	return err
+}
+
+// dialBy is when a connection for the claimed request must stand; zero leaves it to the dialer's own limit.
+func (c *client) dialBy() time.Time {
+	if !c.claimed || !c.run.open && !c.began {
+		return time.Time{}
+	}
+	return c.run.start.Add(time.Duration(c.timeoutAt()))
 }
 
 func (c *client) hangUp() {
@@ -214,13 +230,17 @@ func (c *client) interrupt() {
 	}
 }
 
-// begin stamps the claimed request as sent.
+// begin stamps the claimed request as sent. A second attempt and a redirect keep the first one's stamp: whoever waits for
+// the answer has waited since then.
 func (c *client) begin() {
-	c.sample.sent = c.now
-	c.sample.first = 0
-	if c.preconnect > 0 {
-		c.sample.connect, c.preconnect = c.preconnect, 0
+	if !c.began {
+		c.began, c.sample.sent = true, c.now
+		if c.preconnect > 0 {
+			c.sample.connect, c.preconnect = c.preconnect, 0
+		}
 	}
+	c.attempted, c.poked = c.now, false
+	c.sample.first = 0
 	c.inFlight = true
 	c.resp.reset(c.req.head && c.hops == 0)
 	c.rec.sent += int64(len(c.out))
@@ -313,14 +333,23 @@ func (c *client) complete() {
 	c.rec.body += r.bodyBytes
 	c.claimed = false
 	c.deadline.Store(0)
-	if c.run.opts.Expect.has(r.status) {
+	if !r.close && !c.run.opts.NoKeepAlive {
+		c.rec.keptAlive++
+	}
+	switch {
+	case c.now > c.timeoutAt(): // whole, but too late: the monitor looks only now and then
+		s.kind = ErrTimeout
+		c.rec.example(s.kind, c.notInTime())
+	case c.run.opts.Expect.has(r.status):
 		c.rec.targets[s.target].content.note(s.status, r.bodyBytes, r.sum)
-	} else {
+	default:
 		s.kind = ErrStatus
 		c.rec.example(s.kind, fmt.Sprintf("status %d", r.status))
 	}
 	c.rec.add(s, r.kept.captured)
 }
+
+func (c *client) notInTime() string { return fmt.Sprintf("not done within %v", c.run.opts.Timeout) }
 
 func isRedirect(status int) bool {
 	switch status {
@@ -364,22 +393,34 @@ func (r *run) follow(from *url.URL, location string) (*url.URL, error) {
 	return to, nil
 }
 
-// lost deals with a connection that broke under the claimed request. A request that went out on a used connection and
-// got no byte back crossed with the server's closing it (RFC 9112, 9.3.1): it is sent once more, and counted.
+// lost deals with a connection that broke under the claimed request. One that crossed with the server's closing an idle
+// connection is sent once more, and counted.
 func (c *client) lost(err error) {
 	c.hangUp()
 	c.err, c.unsent = nil, nil
 	kind := kindOf(err)
-	crossed := c.sample.first == 0 && !c.opened && (kind == ErrEOF || kind == ErrReset)
-	if crossed && c.req.again && !c.retried {
+	if c.crossed(kind) && c.req.again && !c.retried {
 		c.retried, c.inFlight = true, false
 		c.rec.retries++
 		return
 	}
 	if kind == ErrTimeout {
-		err = fmt.Errorf("not done within %v", c.run.opts.Timeout)
+		err = errors.New(c.notInTime())
 	}
 	c.fail(kind, err)
+}
+
+// crossGrace is how much longer than a round trip the news of a closed connection may take to reach this client's goroutine.
+const crossGrace = 5 * time.Millisecond
+
+// crossed reports whether the request met a connection that the server had closed already (RFC 9112, 9.3.1). Then the
+// server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request. An
+// end that only a poke has found, with nothing from the server since about the time of sending, was there before.
+func (c *client) crossed(kind ErrorKind) bool {
+	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset {
+		return false
+	}
+	return c.poked || c.now-c.attempted <= c.run.roundTrip.Load()+int64(crossGrace)
 }
 
 // fail records that the claimed request has failed.

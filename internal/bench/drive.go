@@ -60,6 +60,7 @@ func (c *client) driveRaw() {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !c.run.stopped.Load() && !c.timedOut():
 			// A poke: look at the socket once more.
+			c.poked = true
 			if err := c.conn.SetDeadline(time.Time{}); err != nil {
 				c.broke(err)
 				return
@@ -105,9 +106,12 @@ func (c *client) rawStep(fd uintptr) bool {
 		n, err := rawRead(fd, c.buf[c.filled:])
 		switch {
 		case err == syscall.EAGAIN:
+			c.poked = false
 			return false
 		case err == syscall.EINTR:
 			continue
+		case n <= 0 && c.poked:
+			c.poked = rawQuiet(fd) > time.Duration(c.run.now()-c.attempted)/2
 		}
 		if c.received(n, err) {
 			if !c.finish() {

@@ -90,7 +90,7 @@ func (r *run) mergeRecorders(res *Result) *recorder {
 	}
 	res.gatherSamples(r.clients, captured)
 	res.Bytes = Bytes{Sent: all.sent, Received: all.received, Body: all.body}
-	res.Requests.Retried, res.Requests.Aborted = all.retries, all.aborted
+	res.Requests.Retried, res.Requests.Aborted, res.Requests.KeptAlive = all.retries, all.aborted, all.keptAlive
 	return all
 }
 
@@ -166,6 +166,7 @@ func (r *recorder) merge(o *recorder) {
 	r.body += o.body
 	r.inTime += o.inTime
 	r.retries += o.retries
+	r.keptAlive += o.keptAlive
 	r.aborted += o.aborted
 	r.last = max(r.last, o.last)
 	if r.server == "" {

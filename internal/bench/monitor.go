@@ -9,7 +9,8 @@ import (
 
 // Times of the monitor's work.
 const (
-	tick      = 50 * time.Millisecond
+	maxTick   = 50 * time.Millisecond
+	minTick   = 2 * time.Millisecond
 	pokeAfter = 250 * time.Millisecond
 	sliceTime = 250 * time.Millisecond // also how often Progress is called
 	goneAfter = 3 * time.Second
@@ -56,7 +57,7 @@ func cpuTime() time.Duration {
 
 // watch returns when all clients have ended.
 func (m *monitor) watch(ctx context.Context, done <-chan struct{}) {
-	t := time.NewTicker(tick)
+	t := time.NewTicker(min(max(m.run.opts.Timeout/4, minTick), maxTick)) // so that a short timeout is kept too
 	defer t.Stop()
 	stop := ctx.Done()
 	for {

@@ -2,7 +2,10 @@ package bench
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawRead and rawWrite are system calls on non-blocking sockets. They do not tell the Go scheduler that they may block,
@@ -18,4 +21,13 @@ func rawCall(trap, fd uintptr, b []byte) (int, error) {
 		return 0, errno
 	}
 	return int(n), nil
+}
+
+// rawQuiet is how long nothing has come from a TCP socket's other end, not even an acknowledgement; 0 if that is unknown.
+func rawQuiet(fd uintptr) time.Duration {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond
 }

@@ -93,9 +93,11 @@ type recorder struct {
 	body     int64
 	inTime   int64 // requests sent within the schedule
 	retries  int64
-	aborted  int64
-	last     int64 // done of the last request
-	server   string
+	// keptAlive counts whole responses after which the connection could go on.
+	keptAlive int64
+	aborted   int64
+	last      int64 // done of the last request
+	server    string
 
 	live live
 }

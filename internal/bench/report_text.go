@@ -55,7 +55,7 @@ func (res *Result) writeSummary(w io.Writer) {
 		line(w, "Non-2xx responses:", "%d", n.Non2xx)
 	}
 	if res.Load.KeepAlive {
-		line(w, "Keep-Alive requests:", "%d", n.OK)
+		line(w, "Keep-Alive requests:", "%d", n.KeptAlive)
 	}
 	line(w, "Total transferred:", "%d bytes", res.Bytes.Received)
 	line(w, "HTML transferred:", "%d bytes", res.Bytes.Body)

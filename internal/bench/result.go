@@ -113,6 +113,8 @@ type Requests struct {
 	Non2xx int64 `json:"non_2xx"`
 	// Retried were sent a second time, because they crossed with the server's closing an idle connection.
 	Retried int64 `json:"retried"`
+	// KeptAlive are whole responses, of any status, after which the connection could go on.
+	KeptAlive int64 `json:"kept_alive"`
 	// Aborted were in flight, or due but not sent, when the run was stopped. They are in no other count.
 	Aborted int64 `json:"aborted"`
 }

@@ -25,7 +25,6 @@ type run struct {
 	window   int64 // requests sent until then were sent within the schedule
 	capture  []string
 	seed     maphash.Seed
-	dialer   net.Dialer
 	tls      *tls.Config
 	cancel   context.CancelCauseFunc
 
@@ -37,7 +36,9 @@ type run struct {
 	stopped atomic.Bool  // the run ends early: nothing new is sent, what is in flight is dropped
 	budget  atomic.Int64 // samples that may still be kept
 	idle    atomic.Int64 // open loop: clients that wait for their request to be due
-	tlsName atomic.Pointer[string]
+	// roundTrip is how long the quickest TCP connection took to open, in nanoseconds.
+	roundTrip atomic.Int64
+	tlsName   atomic.Pointer[string]
 
 	mu      sync.Mutex // guards clients
 	clients []*client
@@ -79,7 +80,7 @@ func newRun(o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{opts: o, open: o.Rate.open(), seed: maphash.MakeSeed(), dialer: net.Dialer{Timeout: o.Timeout}}
+	r := &run{opts: o, open: o.Rate.open(), seed: maphash.MakeSeed()}
 	if r.site, r.reqs, err = prepare(o); err != nil {
 		return nil, err
 	}
@@ -165,13 +166,21 @@ func (c *client) preopen(ctx context.Context) error {
 	return err
 }
 
-// dial opens a connection, with TLS where the site has it.
-func (r *run) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := r.dialer.DialContext(ctx, r.network, r.remote)
+// dial opens a connection, with TLS where the site has it, within the time limit and until by, if that is not zero.
+func (r *run) dial(ctx context.Context, by time.Time) (net.Conn, error) {
+	limit := time.Now().Add(r.opts.Timeout)
+	if !by.IsZero() && by.Before(limit) {
+		limit = by
+	}
+	d, began := net.Dialer{Deadline: limit}, time.Now()
+	conn, err := d.DialContext(ctx, r.network, r.remote)
+	if err == nil {
+		r.noteRoundTrip(time.Since(began))
+	}
 	if err != nil || r.tls == nil {
 		return conn, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
 	tc := tls.Client(conn, r.tls)
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -186,6 +195,17 @@ func (r *run) dial(ctx context.Context) (net.Conn, error) {
 	name := tls.VersionName(state.Version) + "," + tls.CipherSuiteName(state.CipherSuite)
 	r.tlsName.CompareAndSwap(nil, &name)
 	return tc, nil
+}
+
+// noteRoundTrip keeps the least that opening a connection has taken. The first, which may have asked a name server, is one
+// of many.
+func (r *run) noteRoundTrip(took time.Duration) {
+	for {
+		old := r.roundTrip.Load()
+		if old != 0 && old <= int64(took) || r.roundTrip.CompareAndSwap(old, max(1, int64(took))) {
+			return
+		}
+	}
 }
 
 // launch starts a client's goroutine.

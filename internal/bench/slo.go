@@ -17,8 +17,13 @@ type sloClause struct {
 	metric string  // "p", "mean", "min", "max", "errors" or "rps"
 	p      float64 // of "p"
 	less   bool    // the value must be below the limit, else above
+	equal  bool    // the limit itself is allowed
 	limit  float64 // ms, fraction, or requests per second
 }
+
+// beyondAll is the latency of a failure, and of a percentile that falls among failures: above every limit, and a number that
+// JSON can hold.
+const beyondAll = math.MaxFloat64
 
 var sloPattern = regexp.MustCompile(`^(p[0-9.]+|median|mean|min|max|errors|rps|rate)\s*(<=?|>=?)\s*([0-9.]+)\s*(us|ms|s|%)?$`)
 
@@ -40,7 +45,7 @@ func parseClause(text string) (sloClause, error) {
 	if m == nil {
 		return sloClause{}, fmt.Errorf("want something like p99<200ms, mean<1s, errors<0.1%% or rps>100")
 	}
-	c := sloClause{text: text, metric: m[1], less: m[2][0] == '<'}
+	c := sloClause{text: text, metric: m[1], less: m[2][0] == '<', equal: len(m[2]) == 2}
 	limit, err := strconv.ParseFloat(m[3], 64)
 	if err != nil {
 		return c, fmt.Errorf("%q is no number", m[3])
@@ -53,6 +58,12 @@ func parseClause(text string) (sloClause, error) {
 			c.limit /= 100
 		} else if unit != "" {
 			return c, fmt.Errorf("errors are a fraction or a percentage, not %s", unit)
+		}
+		switch {
+		case c.limit > 1:
+			return c, fmt.Errorf("no share of errors is above 100 %%")
+		case c.limit == 0 && c.less && !c.equal:
+			return c, fmt.Errorf("no share of errors is below 0: errors<=0 allows none")
 		}
 		return c, nil
 	case c.metric == "rps" || c.metric == "rate":
@@ -95,11 +106,19 @@ func (spec SLOSpec) judge(res *Result) *SLO {
 
 func (c sloClause) judge(res *Result) SLOClause {
 	j := SLOClause{Clause: c.text}
-	n := res.Latency.Count
+	done, failed := res.Requests.Done, res.Requests.Failed
 	switch c.metric {
 	case "errors":
-		j.Value = float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))
-		j.Verdict, j.Reason = c.judgeShare(res.Requests.Failed, res.Requests.Done, c.limit)
+		j.Value = float64(failed) / float64(max(done, 1))
+		j.Verdict, j.Reason = c.judgeShare(failed, done, c.limit)
+		return j
+	case "p":
+		// pX < limit says no more than that 100-X percent of all requests take the limit or longer; a failure does.
+		j.Value = res.quantileOfAll(c.p / 100)
+		j.Verdict, j.Reason = c.judgeShare(failed+res.latency.above(int64(c.limit*1e6), c.less != c.equal), done, 1-c.p/100)
+		if j.Value == beyondAll && done > 0 {
+			j.Reason = fmt.Sprintf("%d of %d requests failed, and a failure is above every limit", failed, done)
+		}
 		return j
 	case "rps":
 		j.Value = res.Rate.OK
@@ -109,16 +128,15 @@ func (c sloClause) judge(res *Result) SLOClause {
 		j.Value = res.Latency.MinMS
 	case "max":
 		j.Value = res.Latency.MaxMS
-	case "p":
-		// pX < limit says no more than that 100-X percent of all requests take the limit or longer.
-		j.Value = ms(res.latency.quantile(c.p / 100))
-		j.Verdict, j.Reason = c.judgeShare(res.latency.above(int64(c.limit*1e6)), n, 1-c.p/100)
-		return j
+	}
+	if failed > 0 && (c.metric == "mean" || c.metric == "max") {
+		j.Value = beyondAll
+		j.Reason = plural(int(failed), "request") + " failed, and a failure is above every limit"
 	}
 	switch {
-	case n == 0 && c.metric != "rps":
-		j.Verdict, j.Reason = Undecided, "no request succeeded"
-	case c.less == (j.Value < c.limit):
+	case done == 0 && c.metric != "rps":
+		j.Verdict, j.Reason = Undecided, "no request was done"
+	case c.holds(j.Value):
 		j.Verdict = Holds
 	default:
 		j.Verdict = Fails
@@ -126,17 +144,36 @@ func (c sloClause) judge(res *Result) SLOClause {
 	return j
 }
 
-// judgeShare decides whether, where k of n requests were bad, the true share of bad ones is below the limit: with 95 %
+// quantileOfAll is the q-quantile of latency in milliseconds where failures take longest.
+func (res *Result) quantileOfAll(q float64) float64 {
+	if done := res.Requests.Done; done > 0 {
+		if r := rank(q, done); r < res.latency.count() {
+			return ms(res.latency.at(r))
+		}
+		return beyondAll
+	}
+	return 0
+}
+
+func (c sloClause) holds(v float64) bool {
+	return c.equal && v == c.limit || v != c.limit && c.less == (v < c.limit)
+}
+
+// judgeShare decides whether, where k of n requests were bad, the true share of bad ones is within the limit: with 95 %
 // confidence on either side (Clopper and Pearson 1934), else it is undecided. With k = 0 that takes as many samples as Needs.
+// No sample can show that a share is exactly none or all; limits of 0 and 1 are about the requests of this run.
 func (c sloClause) judgeShare(k, n int64, limit float64) (Verdict, string) {
 	if n == 0 {
 		return Undecided, "no request was done"
 	}
+	if c.metric == "errors" && (limit <= 0 || limit >= 1) {
+		if c.holds(float64(k) / float64(n)) {
+			return Holds, ""
+		}
+		return Fails, ""
+	}
 	below := binomialCDF(k, n, limit) < 0.05              // so few would be unlikely at the limit
 	above := k > 0 && 1-binomialCDF(k-1, n, limit) < 0.05 // so many would be
-	if limit <= 0 {
-		below, above = false, k > 0
-	}
 	switch {
 	case below && c.less, above && !c.less:
 		return Holds, ""

@@ -102,15 +102,21 @@ func (s series) count() int64 {
 // quantile returns the smallest value that is not exceeded by the fraction q of all (the nearest rank), in nanoseconds.
 func (s series) quantile(q float64) int64 {
 	n := s.count()
-	switch {
-	case n == 0:
+	if n == 0 {
 		return 0
-	case s.tally != nil && q >= 1:
-		return s.tally.max
-	case s.tally != nil:
-		return s.tally.hist.ValueAtQuantile(q*100) * 1000
 	}
-	return s.values[rank(q, n)]
+	return s.at(rank(q, n))
+}
+
+// at is the value at a rank among all, counted from 0, in nanoseconds.
+func (s series) at(rank int64) int64 {
+	switch {
+	case s.tally == nil:
+		return s.values[rank]
+	case rank == s.tally.n-1:
+		return s.tally.max
+	}
+	return s.tally.hist.ValueAtQuantile(100*float64(rank+1)/float64(s.tally.n)) * 1000
 }
 
 // rank is the index of the q-quantile among n sorted values. The small term keeps 0.99*100 from becoming rank 100.
@@ -119,8 +125,11 @@ func rank(q float64, n int64) int64 {
 	return min(max(r, 1), n) - 1
 }
 
-// above counts the values that are not below ns.
-func (s series) above(ns int64) int64 {
+// above counts the values above ns, with those that are equal to it if equal is true.
+func (s series) above(ns int64, equal bool) int64 {
+	if !equal {
+		ns++
+	}
 	if s.tally == nil {
 		i, _ := slices.BinarySearch(s.values, ns)
 		return int64(len(s.values) - i)

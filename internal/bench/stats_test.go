@@ -57,7 +57,7 @@ func TestTallyAgreesWithValues(t *testing.T) {
 			t.Errorf("p%v: exact %v, tally %v", p.P, p.MS, got)
 		}
 	}
-	if x, y := exact.above(2e6), mixed.above(2e6); math.Abs(float64(x-y)) > 0.01*float64(x) {
+	if x, y := exact.above(2e6, true), mixed.above(2e6, true); math.Abs(float64(x-y)) > 0.01*float64(x) {
 		t.Errorf("above 2 ms: exact %d, tally %d", x, y)
 	}
 }
@@ -117,6 +117,35 @@ func TestSLO(t *testing.T) {
 		{"mean<=101ms,max<301000us,min>99ms,median<101ms", good, Holds},
 		{"max<0.2s", good, Fails},
 		{"p50<1s", resultOf(3), Undecided},
+		// A failure is above every limit.
+		{"p99<200ms", resultOf(600, repeat(900, 10)...), Fails},
+		{"p50<200ms", resultOf(600, repeat(900, 10)...), Holds},
+		{"p90<200ms", resultOf(5, repeat(995, 10)...), Holds},
+		{"p50>200ms", resultOf(900, repeat(100, 10)...), Holds},
+		{"max<200ms", resultOf(1, repeat(900, 10)...), Fails},
+		{"mean<200ms", resultOf(1, repeat(900, 10)...), Fails},
+		{"min<20ms", resultOf(1, repeat(900, 10)...), Holds},
+		{"p50<1s", resultOf(300), Fails},
+		// No errors at all is about the run.
+		{"errors<=0", few, Holds},
+		{"errors<=0%", good, Holds},
+		{"errors<=0", resultOf(1, repeat(5000, 10)...), Fails},
+		{"errors>0", good, Fails},
+		{"errors<100%", resultOf(300), Fails},
+		{"errors<=1", resultOf(300), Holds},
+		{"errors<0.1%", resultOf(0, repeat(2994, 10)...), Undecided},
+		{"errors<0.1%", resultOf(0, repeat(2995, 10)...), Holds},
+		{"errors<0.1%", resultOf(20, repeat(5000, 10)...), Fails},
+		// The limit itself.
+		{"p50<100ms", few, Fails},
+		{"p50<=100ms", few, Holds},
+		{"p50>=100ms", few, Holds},
+		{"p50>100ms", few, Fails},
+		{"max<=100ms", few, Holds},
+		{"max<100ms", few, Fails},
+		{"max>=100ms", few, Holds},
+		{"rps<=5", few, Holds},
+		{"rps<5", few, Fails},
 	} {
 		spec, err := ParseSLO(tt.slo)
 		if err != nil {
@@ -127,7 +156,7 @@ func TestSLO(t *testing.T) {
 			t.Errorf("%s: %s, want %s: %+v", tt.slo, got.Verdict, tt.want, got.Clauses)
 		}
 	}
-	for _, s := range []string{"", "p99", "p99<200", "p0<1s", "p100<1s", "p99=1s", "errors<1ms", "rps>1s", "x<1ms", "p99<1ms,", "p99<1..2ms"} {
+	for _, s := range []string{"", "p99", "p99<200", "p0<1s", "p100<1s", "p99=1s", "errors<1ms", "rps>1s", "x<1ms", "p99<1ms,", "p99<1..2ms", "errors<0", "errors<0%", "errors<200%"} {
 		if spec, err := ParseSLO(s); err == nil {
 			t.Errorf("%q: %v, no error", s, spec)
 		}

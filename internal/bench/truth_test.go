@@ -83,7 +83,7 @@ func TestStallInOpenLoop(t *testing.T) {
 			t.Fatalf("%d clients: %+v", clients, res.Requests)
 		}
 		// Arrivals during the stall wait for what is left of it, evenly from 0.5 s to 0: 60 of 100 wait for more than 0.2 s.
-		slow := res.latency.above(int64(200 * time.Millisecond))
+		slow := res.latency.above(int64(200*time.Millisecond), true)
 		if slow < 50 {
 			t.Errorf("%d clients: only %d requests saw more than 200 ms of the stall, want about 60", clients, slow)
 		}

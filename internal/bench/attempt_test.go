@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// everyTenth answers at once, but every tenth request with what it does to the connection.
+func everyTenth(do func(*peer)) func(*peer) {
+	var n atomic.Int64
+	return func(p *peer) {
+		for p.request() != nil {
+			if n.Add(1)%10 == 0 {
+				do(p)
+				return
+			}
+			p.send(okResponse)
+		}
+	}
+}
+
+// A server that takes a request, holds it and dies has failed. It looks like a connection that was closed for being idle, but
+// for the time that it took.
+func TestHeldRequestThatDiesIsAFailure(t *testing.T) {
+	const hold = 300 * time.Millisecond
+	for name, end := range map[string]func(*peer){
+		"closed": func(p *peer) { time.Sleep(hold) }, // the fault under test
+		"reset":  func(p *peer) { time.Sleep(hold); p.reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, rate := range []RateCurve{{}, {200, 200}} {
+				res := mustRun(t, serve(t, everyTenth(end)), Options{Requests: 200, Clients: 20, Rate: rate})
+				if n := res.Requests; n.Failed != 20 || n.OK != 180 || n.Retried != 0 {
+					t.Errorf("rate %v: %+v %v", rate, n, res.Errors)
+				}
+				spec, _ := ParseSLO("p99<200ms")
+				if got := spec.judge(res); got.Verdict != Fails {
+					t.Errorf("rate %v: %+v", rate, got)
+				}
+			}
+		})
+	}
+}
+
+// Of TLS and HTTP/2 the same is true.
+func TestHeldRequestThatDiesOverTLS(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		var n atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%10 == 0 {
+				time.Sleep(300 * time.Millisecond) // the fault under test
+				panic(http.ErrAbortHandler)
+			}
+			fmt.Fprint(w, "hello")
+		}))
+		s.EnableHTTP2 = true
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.StartTLS()
+		res := mustRun(t, s.URL, Options{Requests: 100, Clients: 5, HTTP2: http2, Insecure: true})
+		if n := res.Requests; n.Failed != 10 || n.OK != 90 || n.Retried != 0 {
+			t.Errorf("HTTP/2 %t: %+v %v", http2, n, res.ErrorExamples)
+		}
+		s.Close()
+	}
+}
+
+// A request that is sent a second time, or follows a redirect, has taken as long as all of it took.
+func TestLatencyCountsFromTheFirstAttempt(t *testing.T) {
+	t.Parallel()
+	const step = 60 * time.Millisecond
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(step) // the latency under test
+		if r.URL.Path == "/from" {
+			http.Redirect(w, r, "/to", http.StatusFound)
+		}
+	}))
+	defer s.Close()
+	res := mustRun(t, s.URL+"/from", Options{Requests: 6, Clients: 2, Follow: true})
+	if res.Requests.OK != 6 || res.Latency.MinMS < ms(int64(2*step)) {
+		t.Errorf("%+v, the quickest in %v ms", res.Requests, res.Latency.MinMS)
+	}
+
+	// The second connection is accepted, and answers late: the way there counts.
+	url := serve(t, func(p *peer) {
+		if p.n > 0 {
+			time.Sleep(step) // the latency under test
+		}
+		if p.request() != nil {
+			p.send(okResponse)
+		}
+	})
+	res = mustRun(t, url, Options{Requests: 2, Clients: 1})
+	if res.Requests.OK != 2 || res.Requests.Retried != 1 || res.Latency.MaxMS < ms(int64(step)) || res.Phases.Connect.MaxMS > 50 {
+		t.Errorf("%+v, %+v, connect %+v", res.Requests, res.Latency, res.Phases.Connect)
+	}
+}
+
+// A timeout holds to the point, however short: an answer that comes after it is a failure.
+func TestShortTimeouts(t *testing.T) {
+	t.Parallel()
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(60 * time.Millisecond) // beyond the timeout
+	}))
+	defer slow.Close()
+	for _, rate := range []RateCurve{{}, {100, 100}} {
+		for _, timeout := range []time.Duration{5 * time.Millisecond, 30 * time.Millisecond, 49 * time.Millisecond} {
+			res := mustRun(t, slow.URL, Options{Requests: 20, Clients: 4, Timeout: timeout, Rate: rate})
+			if res.Requests.OK != 0 || res.Errors["timeout"] != 20 {
+				t.Errorf("rate %v, timeout %v: %+v %v", rate, timeout, res.Requests, res.Errors)
+			}
+		}
+	}
+	res := mustRun(t, slow.URL, Options{Requests: 4, Timeout: 20 * time.Second})
+	if res.Requests.OK != 4 {
+		t.Errorf("%+v", res.Requests)
+	}
+}
+
+// What is too old when a connection gets free is not sent, and that connection goes on being used.
+func TestExpiredRequestsAreNotSent(t *testing.T) {
+	t.Parallel()
+	var connections, served atomic.Int64
+	url := serve(t, func(p *peer) {
+		connections.Add(1)
+		for p.request() != nil {
+			if served.Add(1) == 1 {
+				time.Sleep(400 * time.Millisecond) // a stall of the server
+			}
+			p.send(okResponse)
+		}
+	})
+	res := mustRun(t, url, Options{Rate: RateCurve{100, 100}, Duration: 600 * time.Millisecond, Clients: 1, Timeout: 450 * time.Millisecond})
+	if n := res.Requests; n.Done != 60 || n.OK != served.Load() || connections.Load() != 1 {
+		t.Errorf("%+v %v; the server saw %d requests on %d connections", n, res.Errors, served.Load(), connections.Load())
+	}
+	res = mustRun(t, url, Options{Rate: RateCurve{100, 100}, Duration: 200 * time.Millisecond, Clients: 1})
+	if res.Requests.OK != 20 {
+		t.Errorf("%+v", res.Requests)
+	}
+}
+
+func TestKeptAliveCountsRequests(t *testing.T) {
+	for _, tt := range []struct {
+		response string
+		want     int64
+	}{
+		{okResponse, 10},
+		{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", 0},
+		{"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", 10}, // ab counts it too
+	} {
+		if res := mustRun(t, serve(t, always(tt.response)), Options{Requests: 10, Clients: 2}); res.Requests.KeptAlive != tt.want {
+			t.Errorf("%q: %d kept alive, want %d", tt.response, res.Requests.KeptAlive, tt.want)
+		}
+	}
+}
