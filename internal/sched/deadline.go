@@ -72,7 +72,7 @@ func (q *Queue) giveUp(lost map[uint64]*late) {
 			return // it has just ended
 		}
 		lost[id] = &late{w: w, since: now}
-		route.failed.Add(1)
+		route.sums.unanswered(c)
 		c.Answer.Fail(ErrTimeout)
 		q.cfg.Deadlines.Overdue(Overdue{
 			Worker: w, ID: id, Route: route.Name(), Age: time.Duration(now - int64(began)), Cut: started,

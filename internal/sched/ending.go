@@ -74,7 +74,7 @@ func (q *Queue) tellFailure(c *Call, s change, cause error) {
 	}
 	switch cause {
 	case ErrWorkerDied, ErrLost, ErrAppFailed, ErrTimeout, ErrNoDescriptor:
-		c.route.Load().failed.Add(1)
+		c.route.Load().sums.unanswered(c)
 	}
 	if c.by = nil; s.from.begun() {
 		c.by = *c.owner.Load()

@@ -149,6 +149,8 @@ func (q *Queue) sendBody(c *Call, w Worker, id uint64) error {
 func (q *Queue) finish(c *Call, w Worker, f *wire.Frame, e event, block []byte) change {
 	if e == whole {
 		q.learn(c, w, f, block)
+	} else {
+		c.route.Load().sums.ran(f.Service)
 	}
 	q.served(f)
 	s := q.step(c, f.ID, e)
@@ -220,14 +222,18 @@ func (q *Queue) learn(c *Call, w Worker, f *wire.Frame, block []byte) {
 	}
 	wait := int64(f.Began) - c.submitted
 	missing := len(block) > 2 && string(block[:3]) == "404"
+	failed := len(block) > 0 && block[0] == '5'
+	sums := &q.routes.whose(c.Route, missing).sums // noted first: the route may leave with its answer
+	if f.Flags&wire.Final != 0 {                   // else the end of its body tells
+		sums.ran(f.Service)
+	}
+	if !stateOf(c.life.Load()).told() { // else it was counted when its client was told
+		sums.answered(wait, failed)
+	}
 	q.routes.answered(c.Route, missing).observe(f.Service, uint32(max(wait/1000, 0)))
 	q.waits.note(wait)
 	if f.CPU != wire.NotMeasured {
 		c.Route.observeCPU(f.CPU)
-	}
-	failed := len(block) > 0 && block[0] == '5'
-	if failed {
-		c.Route.failed.Add(1)
 	}
 	q.cfg.Metrics.Began(time.Duration(wait))
 	if q.auto != nil {

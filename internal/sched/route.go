@@ -31,9 +31,9 @@ type Route struct {
 	name   string
 	shared bool // many routes' times say nothing of the next: it stays slow
 	seen   atomic.Uint32
-	proven atomic.Bool                // the application has answered it with something else than 404
-	heat   atomic.Uint32              // how much it is used: see routes.victimLocked
-	failed atomic.Uint32              // requests that ended with a 5xx, whoever gave it
+	proven atomic.Bool   // the application has answered it with something else than 404
+	heat   atomic.Uint32 // how much it is used: see routes.victimLocked
+	sums   sums
 	waits  [recentWaits]atomic.Uint32 // us in the queue, a ring of samples
 	recent [recentTimes]atomic.Uint32 // us, a ring
 	known  atomic.Uint32              // wire.RequestFlags

@@ -36,6 +36,7 @@ type routes struct {
 
 	mu       sync.Mutex
 	children map[uint64]int // guarded by mu: how many proven routes a parent has here
+	gone     Sums           // guarded by mu: of the routes that have left
 }
 
 type routeSet struct {
@@ -157,12 +158,22 @@ func (t *routes) removeLocked(set *routeSet, i int) {
 	r := set.routes[i].Load()
 	set.hashes[i].Store(0)
 	set.routes[i].Store(nil)
+	t.gone.add(r.sums.now())
 	if !r.proven.Load() {
 		return
 	}
 	if t.children[r.parent]--; t.children[r.parent] <= 0 {
 		delete(t.children, r.parent)
 	}
+}
+
+// whose is the route that an answer counts for: of a path that is not there, the one
+// that all such share.
+func (t *routes) whose(r *Route, missing bool) *Route {
+	if missing && !r.shared && !r.proven.Load() {
+		return &t.missing
+	}
+	return r
 }
 
 // answered notes how the application has answered a route's request, and returns the
@@ -172,7 +183,7 @@ func (t *routes) answered(r *Route, missing bool) *Route {
 		t.strangers.Store(t.strangers.Load()<<1 | uint32(bit(missing)))
 		if missing {
 			t.forget(r)
-			return &t.missing
+			return t.whose(r, missing)
 		}
 		t.prove(r)
 	}

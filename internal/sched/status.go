@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -43,25 +44,32 @@ type Running struct {
 // RouteStatus is what is known of one route.
 type RouteStatus struct {
 	Name       string        `json:"name"`
-	Count      uint32        `json:"count"`
-	Kind       string        `json:"kind"` // light, waiting, computing
+	Count      int64         `json:"count"`  // requests that have ended, whoever answered them
+	Failed     int64         `json:"failed"` // of those, with a 5xx, the server's own 502 and 504 too
+	Total      time.Duration `json:"total"`  // of their service times
+	Kind       string        `json:"kind"`   // light, waiting, computing
 	ServiceP50 time.Duration `json:"service_p50"`
 	ServiceP95 time.Duration `json:"service_p95"`
 	CPUP50     time.Duration `json:"cpu_p50"` // 0: not measured
 	CPUP95     time.Duration `json:"cpu_p95"`
 	QueueP50   time.Duration `json:"queue_p50"` // from when a request came to when a thread began it
 	QueueP95   time.Duration `json:"queue_p95"`
-	Failed     uint32        `json:"failed"` // requests that ended with a 5xx, the server's 502 and 504 too
-	Limit      int           `json:"limit"`  // of waiting requests at once
-	Active     int           `json:"active"`
-	Pending    int           `json:"pending"`
+	Limit      int           `json:"limit"`   // of waiting requests at once
+	Active     int           `json:"active"`  // of those, how many were given to workers
+	Pending    int           `json:"pending"` // calls that are kept back: by auto, or because a lane is full
 }
 
 // Status tells what the scheduler does.
 func (q *Queue) Status() Status {
 	s := Status{InFlight: q.InFlight(), Capacity: q.Capacity(), Waits: q.waits.sorted()}
 	s.Spools, s.Blocks, s.Arena = int(q.keeper.open.Load()), q.cfg.Arena.Blocks(), q.cfg.Arena.Used()
-	q.each(func(*Call, uint64) { s.Calls++ })
+	keptOf := map[*Route]int{}
+	q.each(func(c *Call, _ uint64) {
+		s.Calls++
+		if stateOf(c.life.Load()) == kept {
+			keptOf[c.route.Load()]++
+		}
+	})
 	s.Restarts = q.cfg.Guard.Restarts()
 	for _, l := range q.lines {
 		s.Held += int(l.held.Load())
@@ -75,7 +83,7 @@ func (q *Queue) Status() Status {
 		s.Workers = append(s.Workers, q.workerStatus(w, slices.Contains(readers, w), now))
 	}
 	a := q.deciding()
-	s.Routes = q.routes.status(a)
+	s.Routes = q.routes.status(a, keptOf)
 	if a != nil {
 		a.status(&s)
 	}
@@ -126,22 +134,28 @@ func (a *auto) status(s *Status) {
 	}
 }
 
-// status lists the routes, the most used first.
-func (t *routes) status(a *auto) (list []RouteStatus) {
-	t.visit(func(r *Route) { list = append(list, r.status(a)) })
-	slices.SortFunc(list, func(x, y RouteStatus) int { return int(y.Count) - int(x.Count) })
+// status lists the routes, those first that took most of the workers' time.
+func (t *routes) status(a *auto, kept map[*Route]int) (list []RouteStatus) {
+	t.visit(func(r *Route) {
+		s := r.status(a)
+		s.Pending = kept[r]
+		list = append(list, s)
+	})
+	slices.SortFunc(list, func(x, y RouteStatus) int {
+		return cmp.Or(cmp.Compare(y.Total, x.Total), cmp.Compare(y.Count, x.Count), cmp.Compare(x.Name, y.Name))
+	})
 	return list
 }
 
 func (r *Route) status(a *auto) RouteStatus {
-	s := RouteStatus{Name: r.name, Count: r.seen.Load(), Kind: r.kind().String()}
-	s.ServiceP50, s.ServiceP95 = quantiles(r.recent[:], s.Count)
+	n, seen := r.sums.now(), r.seen.Load()
+	s := RouteStatus{Name: r.name, Count: n.Requests, Failed: n.Failed, Total: n.Service, Kind: r.kind().String()}
+	s.ServiceP50, s.ServiceP95 = quantiles(r.recent[:], seen)
 	s.CPUP50, s.CPUP95 = quantiles(r.cpu[:], r.measured.Load())
-	s.QueueP50, s.QueueP95 = quantiles(r.waits[:], (s.Count+waitsEvery-1)/waitsEvery)
-	s.Failed = r.failed.Load()
+	s.QueueP50, s.QueueP95 = quantiles(r.waits[:], (seen+waitsEvery-1)/waitsEvery)
 	if a != nil {
 		a.mu.Lock()
-		s.Limit, s.Active, s.Pending = r.limiter.now(), r.limiter.active, len(r.pending)
+		s.Limit, s.Active = r.limiter.now(), r.limiter.active
 		a.mu.Unlock()
 	}
 	return s

@@ -147,7 +147,7 @@ func (q *Queue) searchLost() (again bool) {
 		}
 		if !s.from.told() {
 			c.by = nil
-			c.route.Load().failed.Add(1)
+			c.route.Load().sums.unanswered(c)
 			c.Answer.Fail(ErrLost)
 		}
 	}
