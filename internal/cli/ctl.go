@@ -1,23 +1,17 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/pflag"
 
 	"girin/internal/control"
 	"girin/internal/program"
-	"girin/internal/sched"
 )
 
 const ctlUsage = `Asks a running server what it does.
@@ -27,6 +21,23 @@ usage: girin ctl status [OPTIONS]
 The server is found by its socket in /run/girin (root's servers), $XDG_RUNTIME_DIR/girin or
 ~/.cache/girin, or by one without a path; $GIRIN_RUNTIME_DIR names another directory.
 
+A request that has come is in one of three places. It is kept back while its kind may not have
+more threads (class auto), or while so many wait for a thread that the queue is full. It is in
+the queue until a thread begins it. It runs until the application has answered it.
+
+worker:  reads       the queue that the worker takes requests from: all, or under auto main (light
+                     and waiting requests), compute, or none while it stands by
+         busy        its threads that run a request, of how many it has
+route:   count       requests that have ended, whoever answered them
+         failed      of those, how many ended with a 5xx, also the server's own 502 and 504
+         total       time that the application took for them; the routes are sorted by it
+         service     time from when a thread began a request to its answer, of the last 32
+         queue       time from when a request came to when a thread began it, of samples
+         cpu         CPU time of its thread; - if that was not measured
+         kind        light; waiting: it takes long and needs little CPU; computing: 5 ms of it or more
+         at once     under auto: waiting requests given to workers, of how many may be
+         kept back   how many of its requests are kept back now
+
 `
 
 // ctlFlags say which server is asked.
@@ -34,6 +45,7 @@ type ctlFlags struct {
 	set    *pflag.FlagSet
 	pid    *int
 	socket *string
+	bind   *string
 }
 
 func newCtlFlags(name string) ctlFlags {
@@ -43,6 +55,7 @@ func newCtlFlags(name string) ctlFlags {
 		set:    set,
 		pid:    set.Int("pid", 0, "process id of the server; needed if several run"),
 		socket: set.String("socket", "", "path of its control socket"),
+		bind:   set.StringP("bind", "b", "", "address that the server listens on, as its --bind says; one way to choose if several run"),
 	}
 }
 
@@ -52,7 +65,7 @@ func (f ctlFlags) path(env *program.Env) (string, error) {
 		return *f.socket, nil
 	}
 	dir, err := control.Dir(env.Getenv)
-	if path, fault := control.Find(dir, *f.pid); fault == nil || err == nil {
+	if path, fault := control.Find(dir, control.Choice{PID: *f.pid, Bind: *f.bind}); fault == nil || err == nil {
 		return path, fault
 	}
 	return "", err
@@ -67,8 +80,8 @@ func runCtl(env *program.Env, args []string) int {
 		io.WriteString(env.Stdout, ctlUsage+f.set.FlagUsages())
 		return 0
 	}
-	if err == nil && (f.set.NArg() != 1 || f.set.Arg(0) != "status") {
-		err = errors.New("say what to ask for: girin ctl status")
+	if err == nil {
+		err = asksStatus(f.set.Args())
 	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin ctl: %v\n", err)
@@ -89,127 +102,31 @@ func runCtl(env *program.Env, args []string) int {
 	return 0
 }
 
+// signals are what other servers' tools have commands for, and girin has signals.
+var signals = map[string]string{
+	"stop": "TERM", "quit": "TERM", "shutdown": "TERM", "kill": "INT", "reload": "HUP", "restart": "HUP", "reopen": "USR1", "scale": "TTIN",
+}
+
+// asksStatus is an error unless args are what ctl understands.
+func asksStatus(args []string) error {
+	switch {
+	case len(args) == 0:
+		return errors.New("say what to ask for: girin ctl status")
+	case args[0] != "status":
+		if sig := signals[args[0]]; sig != "" {
+			return fmt.Errorf("there is no %q: the server takes signals for that (kill -%s PID). girin ctl status asks what it does", args[0], sig)
+		}
+		return fmt.Errorf("there is no %q, only: girin ctl status", args[0])
+	case len(args) > 1:
+		return fmt.Errorf("unexpected argument %q", args[1])
+	}
+	return nil
+}
+
 func askStatus(env *program.Env, f ctlFlags) (control.Status, error) {
 	path, err := f.path(env)
 	if err != nil {
 		return control.Status{}, err
 	}
 	return control.Get(context.Background(), path)
-}
-
-// formatStatus shows a status as text.
-func formatStatus(s control.Status, now time.Time) string {
-	s = visible(s)
-	var b strings.Builder
-	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
-	q := s.Sched
-	fmt.Fprintf(&b, "%s: %d connections, %d requests in flight, %d kept back, %d threads ready\n",
-		strings.Join(s.Addresses, " "), s.Conns, q.InFlight, q.Held+q.Queued, q.Capacity)
-	if s.Class == "auto" {
-		fmt.Fprintf(&b, "computing %d of %d at once\n", q.Computing, q.Slots)
-	}
-	if n := len(q.Waits); n > 0 {
-		fmt.Fprintf(&b, "time in the queue, last %d: p50 %s, p95 %s, longest %s\n", n, ms(q.Waits[n/2]), ms(q.Waits[n*95/100]), ms(q.Waits[n-1]))
-	}
-	formatWorkers(&b, s)
-	formatRoutes(&b, s)
-	for i, d := range s.Decisions {
-		if i == 0 {
-			b.WriteString("\nlast decisions\n")
-		}
-		fmt.Fprintf(&b, "  %6s ago  %s\n", now.Sub(d.Time).Round(time.Second), d.Text)
-	}
-	return b.String()
-}
-
-func formatWorkers(b *strings.Builder, s control.Status) {
-	b.WriteByte('\n')
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "worker\treads\tbusy\toldest requests")
-	for _, w := range s.Sched.Workers {
-		fmt.Fprintf(t, "%d\t%s\t%d of %d\t%s\n", w.PID, w.Lane, len(w.Running), w.Slots, oldest(w.Running, 3))
-	}
-	t.Flush()
-}
-
-func formatRoutes(b *strings.Builder, s control.Status) {
-	if len(s.Sched.Routes) == 0 {
-		return
-	}
-	b.WriteByte('\n')
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "route\tcount\tkind\tservice p50\tp95\tcpu p50\tp95\tat once\tkept back")
-	for i, r := range s.Sched.Routes {
-		if i == shownRoutes {
-			fmt.Fprintf(t, "and %d more\n", len(s.Sched.Routes)-i)
-			break
-		}
-		limit := ""
-		if r.Kind == "waiting" && s.Class == "auto" {
-			limit = fmt.Sprintf("%d of %d", r.Active, r.Limit)
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Name, r.Count, r.Kind,
-			ms(r.ServiceP50), ms(r.ServiceP95), ms(r.CPUP50), ms(r.CPUP95), limit, r.Pending)
-	}
-	t.Flush()
-}
-
-const shownRoutes = 20
-
-// visible returns a status whose names are safe to show: a route's holds what a
-// client sent, which could be a terminal's escape sequences, or a whole line.
-func visible(s control.Status) control.Status {
-	s.App = printable(s.App)
-	s.Sched.Routes = slices.Clone(s.Sched.Routes)
-	for i := range s.Sched.Routes {
-		s.Sched.Routes[i].Name = printable(s.Sched.Routes[i].Name)
-	}
-	s.Sched.Workers = slices.Clone(s.Sched.Workers)
-	for i, w := range s.Sched.Workers {
-		s.Sched.Workers[i].Running = slices.Clone(w.Running)
-		for j := range w.Running {
-			s.Sched.Workers[i].Running[j].Route = printable(w.Running[j].Route)
-		}
-	}
-	s.Decisions = slices.Clone(s.Decisions)
-	for i := range s.Decisions {
-		s.Decisions[i].Text = printable(s.Decisions[i].Text)
-	}
-	return s
-}
-
-// shownName is how many characters of a name are shown.
-const shownName = 120
-
-func printable(text string) string {
-	n := 0
-	return strings.Map(func(r rune) rune {
-		n++
-		switch {
-		case n == shownName:
-			return '…'
-		case n > shownName:
-			return -1
-		case !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// ms shows a duration in milliseconds, as the reports do.
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
-
-// oldest names the n requests that have run longest.
-func oldest(running []sched.Running, n int) string {
-	running = slices.SortedFunc(slices.Values(running), func(x, y sched.Running) int { return cmp.Compare(y.Age, x.Age) })
-	var names []string
-	for i, r := range running {
-		if i == n {
-			names = append(names, "...")
-			break
-		}
-		names = append(names, fmt.Sprintf("%s %s", r.Route, ms(r.Age)))
-	}
-	return strings.Join(names, ", ")
 }

@@ -39,8 +39,10 @@ type Status struct {
 
 // Decision is something that auto did, and why.
 type Decision struct {
-	Time time.Time `json:"time"`
-	Text string    `json:"text"`
+	Time  time.Time `json:"time"`
+	Text  string    `json:"text"`
+	Count int       `json:"count"` // of those that differ from it in their numbers alone; it is the latest
+	First time.Time `json:"first"` // when the first of them was made
 }
 
 // Dir is the directory of control sockets: the user's own, never a shared one
@@ -171,33 +173,6 @@ func answers(path string) bool {
 func sockets(dir string) []string {
 	paths, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
 	return paths
-}
-
-// Find returns the control socket of the server with that process id, or for 0 of
-// the one server that runs. With several, or none, it says so. dir may be "".
-func Find(dir string, pid int) (string, error) {
-	if pid != 0 {
-		for _, name := range []string{abstractName(dir, pid), abstractName("", pid)} {
-			if answers(name) {
-				return name, nil
-			}
-		}
-		return Path(dir, pid), nil
-	}
-	var alive, pids []string
-	for _, path := range append(sockets(dir), abstract(dir)...) {
-		if answers(path) {
-			alive = append(alive, path)
-			pids = append(pids, strings.TrimSuffix(filepath.Base(path), ".sock"))
-		}
-	}
-	switch len(alive) {
-	case 0:
-		return "", fmt.Errorf("no girin server of this user runs (none has a socket in %s, nor one without a path)", dir)
-	case 1:
-		return alive[0], nil
-	}
-	return "", fmt.Errorf("several servers run; choose one with --pid: %s", strings.Join(pids, ", "))
 }
 
 // trusted refuses an answer from somebody else's process. A path is in a directory

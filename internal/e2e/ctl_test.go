@@ -55,7 +55,7 @@ func TestARunningServerTellsWhatItDoes(t *testing.T) {
 	if _, fault, code := ctl(t, dir, "ctl", "status"); code != 1 || !strings.Contains(fault, "--pid") || !strings.Contains(fault, fmt.Sprint(pid)) {
 		t.Errorf("two servers: exit %d, %s", code, fault)
 	}
-	for _, choice := range [][]string{{"--pid", fmt.Sprint(pid)}, {"--socket", path}} {
+	for _, choice := range [][]string{{"--pid", fmt.Sprint(pid)}, {"--socket", path}, {"--bind", first.addr}} {
 		if out, fault, code := ctl(t, dir, append([]string{"ctl", "status"}, choice...)...); code != 0 || !strings.Contains(out, fmt.Sprintf("pid %d,", pid)) {
 			t.Errorf("%v: exit %d\n%s%s", choice, code, out, fault)
 		}
@@ -66,7 +66,7 @@ func TestARunningServerTellsWhatItDoes(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.sock")); len(left) != 1 {
 		t.Errorf("sockets: %v", left)
 	}
-	if _, fault, code := ctl(t, dir, "ctl", "status", "--pid", "1"); code != 1 || !strings.Contains(fault, "1.sock") {
+	if _, fault, code := ctl(t, dir, "ctl", "status", "--pid", "1"); code != 1 || !strings.Contains(fault, "no girin server of this user has pid 1\n") || !strings.Contains(fault, first.addr) {
 		t.Errorf("a server that is none: exit %d, %s", code, fault)
 	}
 }

@@ -3,13 +3,10 @@ package serve
 import (
 	"fmt"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
 
 	"girin/internal/cgroup"
 	"girin/internal/config"
-	"girin/internal/control"
 	"girin/internal/sched"
 )
 
@@ -98,29 +95,6 @@ func (s *server) reloadTo(c *config.Config) int {
 // decided notes a decision for the log and for whoever asks.
 func (s *server) decided(text string) {
 	s.log.Debugf("auto: %s", text)
-	s.decisions.add(text)
+	s.decisions.add(text, time.Now())
 	s.metrics.Decided()
-}
-
-// decisions are the last ones.
-type decisions struct {
-	mu   sync.Mutex
-	last []control.Decision // guarded by mu
-}
-
-const keptDecisions = 20
-
-func (d *decisions) add(text string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.last) == keptDecisions {
-		d.last = slices.Delete(d.last, 0, 1)
-	}
-	d.last = append(d.last, control.Decision{Time: time.Now(), Text: text})
-}
-
-func (d *decisions) list() []control.Decision {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.last)
 }

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"girin/internal/control"
+	"girin/internal/sched"
+)
+
+// formatStatus shows a status as text.
+func formatStatus(s control.Status, now time.Time) string {
+	s = visible(s)
+	var b strings.Builder
+	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
+	q := s.Sched
+	runs, kept := inPlace(q)
+	fmt.Fprintf(&b, "%s: %d connections, %d requests: %d kept back, %d in the queue, %d run; %d threads\n",
+		strings.Join(s.Addresses, " "), s.Conns, max(q.InFlight, runs+kept), kept, max(q.InFlight-runs-kept, 0), runs, q.Capacity)
+	if s.Class == "auto" {
+		fmt.Fprintf(&b, "computing %d of %d at once\n", q.Computing, q.Slots)
+	}
+	if n := len(q.Waits); n > 0 {
+		fmt.Fprintf(&b, "time in the queue, last %d: p50 %s, p95 %s, longest %s\n", n, ms(q.Waits[n/2]), ms(q.Waits[n*95/100]), ms(q.Waits[n-1]))
+	}
+	formatWorkers(&b, s)
+	formatRoutes(&b, s)
+	for i, d := range s.Decisions {
+		if i == 0 {
+			b.WriteString("\nlast decisions\n")
+		}
+		often := ""
+		if d.Count > 1 {
+			often = fmt.Sprintf(" (one of %d like it in %v)", d.Count, d.Time.Sub(d.First).Round(time.Second))
+		}
+		fmt.Fprintf(&b, "  %6s ago  %s%s\n", now.Sub(d.Time).Round(time.Second), d.Text, often)
+	}
+	return b.String()
+}
+
+// inPlace counts the requests that threads run, and those that are kept back.
+func inPlace(q sched.Status) (runs, kept int) {
+	for _, w := range q.Workers {
+		runs += len(w.Running)
+	}
+	return runs, q.Held + q.Queued
+}
+
+func formatWorkers(b *strings.Builder, s control.Status) {
+	b.WriteByte('\n')
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "worker\treads\tbusy\toldest requests")
+	for _, w := range s.Sched.Workers {
+		fmt.Fprintf(t, "%d\t%s\t%d of %d\t%s\n", w.PID, w.Lane, len(w.Running), w.Slots, oldest(w.Running, 3))
+	}
+	t.Flush()
+}
+
+func formatRoutes(b *strings.Builder, s control.Status) {
+	if len(s.Sched.Routes) == 0 {
+		return
+	}
+	b.WriteByte('\n')
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "route\tcount\tfailed\ttotal\tservice p50\tp95\tqueue p50\tp95\tcpu p50\tp95\tkind\tat once\tkept back")
+	for i, r := range s.Sched.Routes {
+		if i == shownRoutes {
+			fmt.Fprintf(t, "and %d more\n", len(s.Sched.Routes)-i)
+			break
+		}
+		limit := "-"
+		if r.Kind == "waiting" && s.Class == "auto" {
+			limit = fmt.Sprintf("%d of %d", r.Active, r.Limit)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Name, r.Count, r.Failed, seconds(r.Total),
+			ms(r.ServiceP50), ms(r.ServiceP95), ms(r.QueueP50), ms(r.QueueP95), measured(r.CPUP50), measured(r.CPUP95), r.Kind, limit, r.Pending)
+	}
+	t.Flush()
+}
+
+const shownRoutes = 20
+
+// visible returns a status whose names are safe to show: a route's holds what a
+// client sent, which could be a terminal's escape sequences, or a whole line.
+func visible(s control.Status) control.Status {
+	s.App = printable(s.App)
+	s.Sched.Routes = slices.Clone(s.Sched.Routes)
+	for i := range s.Sched.Routes {
+		s.Sched.Routes[i].Name = printable(s.Sched.Routes[i].Name)
+	}
+	s.Sched.Workers = slices.Clone(s.Sched.Workers)
+	for i, w := range s.Sched.Workers {
+		s.Sched.Workers[i].Running = slices.Clone(w.Running)
+		for j := range w.Running {
+			s.Sched.Workers[i].Running[j].Route = printable(w.Running[j].Route)
+		}
+	}
+	s.Decisions = slices.Clone(s.Decisions)
+	for i := range s.Decisions {
+		s.Decisions[i].Text = printable(s.Decisions[i].Text)
+	}
+	return s
+}
+
+// shownName is how many characters of a name are shown.
+const shownName = 120
+
+func printable(text string) string {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		n++
+		switch {
+		case n == shownName:
+			return '…'
+		case n > shownName:
+			return -1
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// ms shows a duration in milliseconds, as the reports do.
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
+
+// measured is a time that nothing can have taken none of: 0 is not measured.
+func measured(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return ms(d)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// oldest names the n requests that have run longest.
+func oldest(running []sched.Running, n int) string {
+	running = slices.SortedFunc(slices.Values(running), func(x, y sched.Running) int { return cmp.Compare(y.Age, x.Age) })
+	var names []string
+	for i, r := range running {
+		if i == n {
+			names = append(names, "...")
+			break
+		}
+		names = append(names, fmt.Sprintf("%s %s", r.Route, ms(r.Age)))
+	}
+	return strings.Join(names, ", ")
+}
