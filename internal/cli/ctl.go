@@ -34,7 +34,8 @@ route:   count       requests that have ended, whoever answered them
          service     time from when a thread began a request to its answer, of the last 32
          queue       time from when a request came to when a thread began it, of samples
          cpu         CPU time of its thread; - if that was not measured
-         kind        light; waiting: it takes long and needs little CPU; computing: 5 ms of it or more
+         kind        light; waiting: it takes long and needs little CPU; computing: 5 ms of it or more;
+                     - if its CPU time was not measured
          at once     under auto: waiting requests given to workers, of how many may be
          kept back   how many of its requests are kept back now
 

@@ -20,7 +20,7 @@ func formatStatus(s control.Status, now time.Time) string {
 	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
 	q := s.Sched
 	runs, kept := inPlace(q)
-	fmt.Fprintf(&b, "%s: %d connections, %d requests: %d kept back, %d in the queue, %d run; %d threads\n",
+	fmt.Fprintf(&b, "%s: %d connections, %d requests: %d kept back, %d in the queue, %d run of at most %d\n",
 		strings.Join(s.Addresses, " "), s.Conns, max(q.InFlight, runs+kept), kept, max(q.InFlight-runs-kept, 0), runs, q.Capacity)
 	if s.Class == "auto" {
 		fmt.Fprintf(&b, "computing %d of %d at once\n", q.Computing, q.Slots)
@@ -36,7 +36,7 @@ func formatStatus(s control.Status, now time.Time) string {
 		}
 		often := ""
 		if d.Count > 1 {
-			often = fmt.Sprintf(" (one of %d like it in %v)", d.Count, d.Time.Sub(d.First).Round(time.Second))
+			often = fmt.Sprintf(" (one of %d like it in %v)", d.Count, d.Time.Sub(d.First).Round(time.Second/10))
 		}
 		fmt.Fprintf(&b, "  %6s ago  %s%s\n", now.Sub(d.Time).Round(time.Second), d.Text, often)
 	}
@@ -73,12 +73,15 @@ func formatRoutes(b *strings.Builder, s control.Status) {
 			fmt.Fprintf(t, "and %d more\n", len(s.Sched.Routes)-i)
 			break
 		}
-		limit := "-"
+		limit, kind := "-", r.Kind
+		if kind == "waiting" && r.CPUP50 == 0 { // it may as well compute
+			kind = "-"
+		}
 		if r.Kind == "waiting" && s.Class == "auto" {
 			limit = fmt.Sprintf("%d of %d", r.Active, r.Limit)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Name, r.Count, r.Failed, seconds(r.Total),
-			ms(r.ServiceP50), ms(r.ServiceP95), ms(r.QueueP50), ms(r.QueueP95), measured(r.CPUP50), measured(r.CPUP95), r.Kind, limit, r.Pending)
+			measured(r.ServiceP50), measured(r.ServiceP95), ms(r.QueueP50), ms(r.QueueP95), measured(r.CPUP50), measured(r.CPUP95), kind, limit, r.Pending)
 	}
 	t.Flush()
 }

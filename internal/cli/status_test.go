@@ -74,7 +74,7 @@ func TestWhatIsNotMeasuredIsShownAsSuch(t *testing.T) {
 	s := aStatus()
 	s.Class, s.Sched.Routes[0].CPUP50 = "gevent", 0
 	got := lineOf(t, formatStatus(s, time.Now()), "route", "GET /sleep/*")
-	if got["cpu p50"] != "- " || got["at once"] != "- " {
+	if got["cpu p50"] != "- " || got["at once"] != "- " || got["kind"] != "- " {
 		t.Errorf("%q", got)
 	}
 }
@@ -83,7 +83,7 @@ func TestWhatIsNotMeasuredIsShownAsSuch(t *testing.T) {
 func TestThePlacesOfRequestsAddUp(t *testing.T) {
 	s := aStatus()
 	s.Sched.InFlight, s.Sched.Queued, s.Sched.Held = 12, 5, 1
-	if text := formatStatus(s, time.Now()); !strings.Contains(text, "12 requests: 6 kept back, 3 in the queue, 3 run; 384 threads") {
+	if text := formatStatus(s, time.Now()); !strings.Contains(text, "12 requests: 6 kept back, 3 in the queue, 3 run of at most 384") {
 		t.Error(text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"girin/internal/metrics"
 	"girin/internal/wire"
 )
 
@@ -36,7 +37,7 @@ type routes struct {
 
 	mu       sync.Mutex
 	children map[uint64]int // guarded by mu: how many proven routes a parent has here
-	gone     Sums           // guarded by mu: of the routes that have left
+	gone     metrics.Sums   // guarded by mu: of the routes that have left
 }
 
 type routeSet struct {
@@ -158,7 +159,7 @@ func (t *routes) removeLocked(set *routeSet, i int) {
 	r := set.routes[i].Load()
 	set.hashes[i].Store(0)
 	set.routes[i].Store(nil)
-	t.gone.add(r.sums.now())
+	t.gone.Add(r.sums.now())
 	if !r.proven.Load() {
 		return
 	}

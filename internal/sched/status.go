@@ -29,10 +29,16 @@ type Status struct {
 // WorkerStatus is what one worker does.
 type WorkerStatus struct {
 	PID     int       `json:"pid"`
-	Lane    string    `json:"lane"` // all, main, compute
+	Lane    string    `json:"lane"` // all, main, compute, or why it reads none
 	Slots   int       `json:"slots"`
 	Running []Running `json:"running"`
 }
+
+// Why a worker reads no lane.
+const (
+	Draining   = "none, it drains"
+	StandingBy = "none, it stands by"
+)
 
 // Running is one request that a thread runs.
 type Running struct {
@@ -93,7 +99,7 @@ func (q *Queue) Status() Status {
 func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 	s := WorkerStatus{PID: w.PID(), Lane: q.laneOf(w), Slots: w.Slots()}
 	if !reads {
-		s.Lane = "none, it drains"
+		s.Lane = Draining
 	}
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
@@ -116,7 +122,7 @@ func (q *Queue) laneOf(w Worker) string {
 	}
 	switch a.reads(w) {
 	case 0:
-		return "none, it stands by"
+		return StandingBy
 	case mainLane:
 		return "main"
 	case computeLane:

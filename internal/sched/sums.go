@@ -3,33 +3,19 @@ package sched
 import (
 	"sync/atomic"
 	"time"
+
+	"girin/internal/metrics"
 )
 
-// Sums are what a route's requests came to since the server began, or since it met
-// the route.
-type Sums struct {
-	Requests int64 // that have ended, whoever answered them
-	Failed   int64 // of those, with a 5xx, the server's own 502 and 504 too
-	Service  time.Duration
-	Queue    time.Duration // until a thread began them
-}
-
-func (s *Sums) add(o Sums) {
-	s.Requests += o.Requests
-	s.Failed += o.Failed
-	s.Service += o.Service
-	s.Queue += o.Queue
-}
-
-// sums are Sums while requests end. They lie beside what each answer writes anyhow,
+// sums are metrics.Sums while requests end. They lie beside what each answer writes anyhow,
 // so that they cost no cache line more.
 type sums struct {
 	requests, failed atomic.Int64
 	service, queue   atomic.Int64 // us
 }
 
-func (s *sums) now() Sums {
-	return Sums{
+func (s *sums) now() metrics.Sums {
+	return metrics.Sums{
 		Requests: s.requests.Load(), Failed: s.failed.Load(),
 		Service: time.Duration(s.service.Load()) * time.Microsecond, Queue: time.Duration(s.queue.Load()) * time.Microsecond,
 	}
@@ -55,21 +41,15 @@ func (s *sums) unanswered(c *Call) {
 	}
 }
 
-// RouteSums are the sums of one route.
-type RouteSums struct {
-	Name string
-	Sums
-}
-
 // Sums tells what each known route's requests came to, and those of all others
 // together. The two add up to all requests, also when routes come and go; only what
 // still runs when its route leaves is in neither.
-func (q *Queue) Sums() (known []RouteSums, others Sums) {
+func (q *Queue) Sums() (known []metrics.Route, others metrics.Sums) {
 	t := &q.routes
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.visit(func(r *Route) { known = append(known, RouteSums{r.name, r.sums.now()}) })
+	t.visit(func(r *Route) { known = append(known, metrics.Route{Name: r.name, Sums: r.sums.now()}) })
 	others = t.gone
-	others.add(t.other.sums.now())
+	others.Add(t.other.sums.now())
 	return known, others
 }

@@ -5,11 +5,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"girin/internal/metrics"
 	"girin/internal/wire"
 )
 
 // sumsOf finds a route's sums, and what its status says.
-func (b *bench) sumsOf(t *testing.T, name string) (Sums, RouteStatus) {
+func (b *bench) sumsOf(t *testing.T, name string) (metrics.Sums, RouteStatus) {
 	t.Helper()
 	known, _ := b.Sums()
 	for _, r := range known {
@@ -22,7 +23,7 @@ func (b *bench) sumsOf(t *testing.T, name string) (Sums, RouteStatus) {
 		}
 	}
 	t.Fatalf("%q is not known", name)
-	return Sums{}, RouteStatus{}
+	return metrics.Sums{}, RouteStatus{}
 }
 
 // A request that the application never answered counts, once, and as failed;
@@ -84,9 +85,9 @@ func TestSumsAddUpWhenRoutesLeave(t *testing.T) {
 	}
 	known, all := q.Sums()
 	for _, r := range known {
-		all.add(r.Sums)
+		all.Add(r.Sums)
 	}
-	if len(known) >= posts || all != (Sums{Requests: posts, Service: posts * 100 * time.Microsecond, Queue: posts * time.Millisecond}) {
+	if len(known) >= posts || all != (metrics.Sums{Requests: posts, Service: posts * 100 * time.Microsecond, Queue: posts * time.Millisecond}) {
 		t.Errorf("%d routes, %+v", len(known), all)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"girin/internal/metrics"
 	"girin/internal/metrics/scrape"
 	"girin/internal/program"
+	"girin/internal/sched"
 	"girin/internal/worker"
 )
 
@@ -42,7 +43,7 @@ func (s *server) serveMetrics() (stop func(), err error) {
 		return func() {}, nil
 	}
 	web := &http.Server{
-		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges}),
+		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Class: s.cfg.WorkerClass, Server: s.metrics, Gauges: s.gauges, Routes: s.queue.Sums}),
 		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))
@@ -62,6 +63,14 @@ func (s *server) gauges() scrape.Gauges {
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)
+		switch w.Lane {
+		case sched.Draining:
+			g.Draining++
+		case sched.StandingBy:
+			g.StandingBy++
+		default:
+			g.Serving++
+		}
 	}
 	return g
 }

@@ -4,6 +4,7 @@ package scrape
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,6 +19,9 @@ type Gauges struct {
 	Running     int // of those, how many the application runs
 	Connections int
 	Workers     int // that are ready
+	Serving     int // of those, how many take requests
+	StandingBy  int // of those, how many the class auto keeps for when it needs them
+	Draining    int // of those, how many end when their requests have
 	Slots       int // requests that they run at once
 	Computing   int // requests that the class auto lets compute now
 	Arena       int // bytes of memory that workers read requests from
@@ -27,15 +31,17 @@ type Gauges struct {
 // Config of a Handler.
 type Config struct {
 	Version string
+	Class   string // of the workers
 	Server  *metrics.Server
 	Gauges  func() Gauges
+	Routes  func() (known []metrics.Route, others metrics.Sums)
 }
 
 // Handler answers GET /metrics.
 func Handler(c Config) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		collector{c}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector{c, new(labels)}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -43,7 +49,10 @@ func Handler(c Config) http.Handler {
 }
 
 // collector reads the counters anew for each scrape.
-type collector struct{ Config }
+type collector struct {
+	Config
+	labels *labels
+}
 
 // Describe declares nothing: the metrics are those that Collect sends.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
@@ -53,7 +62,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter(out)
 	n, g := c.Server.Snapshot(), c.Gauges()
 
-	e.gauge("girin_info", "Always 1; the label is the version.", 1, "version", c.Version)
+	e.gauge("girin_info", "Always 1; the labels are the version and the class of the workers.", 1, "version", c.Version, "class", c.Class)
 	for class, name := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		if class != 1 {
 			e.counter("girin_responses_total", "Responses that have ended, by the class of their status; none: the client left before.", n.Responses[class], "status", name)
@@ -70,6 +79,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("girin_connections", "Open connections.", g.Connections)
 	e.counter("girin_connections_total", "Connections so far.", n.Connections)
 	e.gauge("girin_workers", "Workers that are ready.", g.Workers)
+	for state, n := range map[string]int{"serving": g.Serving, "standby": g.StandingBy, "draining": g.Draining} {
+		e.gauge("girin_workers_by_state", "Workers that are ready: those that take requests, that stand by (class auto), and that end when their requests have.", n, "state", state)
+	}
 	e.gauge("girin_slots", "How many requests those workers run at once.", g.Slots)
 	e.gauge("girin_slots_busy", "How many requests run.", g.Running)
 	e.counter("girin_workers_started_total", "Workers that were started.", n.Started)
@@ -79,6 +91,17 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for how, name := range []string{metrics.Finished: "finished", metrics.Failed: "failed", metrics.Killed: "killed"} {
 		e.counter("girin_workers_ended_total", "Workers that have ended: with exit code 0, with another one, or by a signal.", n.Ended[how], "how", name)
 	}
+	for _, r := range c.labels.scrape(c.Routes()) {
+		e.route(r)
+	}
+}
+
+// route emits what one route's requests came to.
+func (e emitter) route(r metrics.Route) {
+	e.counter("girin_route_requests_total", "Requests that have ended, by route: those that took most time, and all others.", r.Requests, "route", r.Name)
+	e.counter("girin_route_failed_total", "Requests that ended with a 5xx, the server's own 502 and 504 too.", r.Failed, "route", r.Name)
+	e.seconds("girin_route_service_seconds_total", "Time that the application took for requests.", r.Service, "route", r.Name)
+	e.seconds("girin_route_queue_seconds_total", "Time that requests waited for a thread of the application.", r.Queue, "route", r.Name)
 }
 
 // emitter makes metrics. Labels are names and values in turn.
@@ -90,6 +113,10 @@ func (e emitter) gauge(name, help string, value int, labels ...string) {
 
 func (e emitter) counter(name, help string, value int64, labels ...string) {
 	e.send(prometheus.CounterValue, name, help, float64(value), labels)
+}
+
+func (e emitter) seconds(name, help string, value time.Duration, labels ...string) {
+	e.send(prometheus.CounterValue, name, help, value.Seconds(), labels)
 }
 
 func (e emitter) send(kind prometheus.ValueType, name, help string, value float64, labels []string) {
