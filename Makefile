@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz wheels release release-test cross deb-packages clean
+.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz wheels release release-test docs cross deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -79,6 +79,9 @@ release: build/tools/.made ## the wheels, and archives, Linux packages and SHA25
 release-test: release $(VENV)/.test ## build the release once more in another folder, compare, check, install and run it (30 minutes)
 	@scripts/install-debs release
 	scripts/release-test $(abspath $(VENV))
+
+docs: build/tools/.made ## build the documentation as a site into build/site; a broken link is an error
+	build/tools/bin/zensical build --strict
 
 cross: ## build and vet for every platform
 	@scripts/need-go

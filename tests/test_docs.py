@@ -1,0 +1,39 @@
+"""Command lines that the documents promise: each is accepted, with the settings that it names."""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GIRIN = os.environ.get("GIRIN", str(ROOT / "bin" / "girin"))
+
+
+def promised() -> list[str]:
+    """The code of every table's last column that begins with girin."""
+    page = (ROOT / "docs" / "from-gunicorn.md").read_text()
+    cells = [line.rstrip("| \n").rpartition("|")[2] for line in page.splitlines() if line.startswith("|")]
+    return [command for cell in cells for command in re.findall(r"`(girin .*?)`", cell)]
+
+
+def test_the_page_promises_some() -> None:
+    assert len(promised()) >= 20
+
+
+@pytest.mark.parametrize("command", promised())
+def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path: Path) -> None:
+    for name, source in {"app.py": "def app(environ, start_response): pass\n", "wsgi.py": "def application(environ, start_response): pass\n",
+                         "conf.py": "workers = 2\n"}.items():
+        (tmp_path / name).write_text(source)
+    if ".pem" in command:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "k.pem", "-out", "c.pem"],
+                       cwd=tmp_path, check=True, capture_output=True)
+    words = [w.replace("/srv/app", str(tmp_path)).replace("/srv/venv/bin/python", sys.executable) for w in shlex.split(command)]
+    said = subprocess.run([GIRIN, *words[1:], "--check-config"], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "warning" not in said.stderr, said.stderr
