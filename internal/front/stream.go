@@ -161,7 +161,6 @@ func (st *stream) End() {
 		return
 	}
 	st.body.whole = true
-	st.addLength()
 	st.submit()
 }
 
@@ -170,11 +169,14 @@ func (st *stream) submit() {
 	c := st.h.c
 	c.mu.Lock()
 	st.uncountLocked()
-	if st.frames.Closed() {
+	if st.submitted || st.frames.Closed() {
 		c.mu.Unlock()
-		return // Gone has seen to it
+		return // the sweeper has refused it, or Gone has seen to it
 	}
-	st.submitted, st.awaits = true, awaitsAnswer
+	if st.awaits == awaitsBody {
+		st.addLength()
+	}
+	st.takenLocked()
 	st.reply.begin(&st.exchange)
 	c.mu.Unlock()
 	if err := st.srv.cfg.Queue.Submit(&st.call); err != nil {
@@ -184,6 +186,10 @@ func (st *stream) submit() {
 	}
 	st.body.spool = nil // the queue's, until no worker can ask for it
 }
+
+// takenLocked notes that nothing more is taken of the request: what the client may
+// still owe from here on is to read its answer.
+func (st *stream) takenLocked() { st.submitted, st.awaits = true, awaitsAnswer }
 
 // uncountLocked ends the counting of an environ that waits.
 func (st *stream) uncountLocked() {
@@ -213,7 +219,7 @@ func (st *stream) own(status int, contentType string, body []byte) {
 	st.reply.record.keep(&st.exchange)
 	st.h.c.mu.Lock()
 	defer st.h.c.mu.Unlock()
-	st.submitted = true
+	st.takenLocked()
 	st.verdict = errAnswered
 	st.ownNowLocked(status, contentType, body)
 }
@@ -238,7 +244,7 @@ func (st *stream) refuseLocked(verdict *http1.Error) {
 	if st.submitted || st.frames.Closed() {
 		return
 	}
-	st.submitted = true
+	st.takenLocked()
 	st.uncountLocked()
 	st.refused(verdict.Status, verdict.Reason)
 	if !verdict.Malformed {

@@ -159,3 +159,64 @@ func TestHTTP2APausedStream(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// A request whose body took too long is refused once: its client may send the rest
+// while it has not read the answer.
+func TestHTTP2ABodyThatEndsAfterItsDeadline(t *testing.T) {
+	s, _ := serveHTTP2App(t, answerEnviron, hurried)
+	for name, fields := range map[string][]string{
+		"a length":  {":method", "POST", "content-length", "10"},
+		"no length": {":method", "POST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := s.dialHTTP2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			h.send(1, false, fields...)
+			if err := h.framer.WriteData(1, false, make([]byte, 9)); err != nil {
+				t.Fatal(err)
+			}
+			h.wantHead(t, 1, ":status", "408")
+			if err := h.framer.WriteData(1, true, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 16}); err != nil {
+				t.Fatal(err)
+			}
+			h.data(t, 1, len(errSlowBody.Reason)+1)
+			h.still(t, 3)
+		})
+	}
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	if s.app.begun != 2 {
+		t.Errorf("%d requests came to the application; of those that were refused none shall", s.app.begun)
+	}
+	if log := s.log.String(); strings.Contains(log, "panic") {
+		t.Error(log)
+	}
+}
+
+// An answer of the front's own may wait for its client as long as any other: it
+// does not end the connection.
+func TestHTTP2AnAnswerOfItsOwnWaits(t *testing.T) {
+	s, _ := serveHTTP2App(t, answerEnviron, hurried, func(c *Config) { c.HealthPath = "/health" })
+	for name, fields := range map[string][]string{
+		"refused": {":method", "POST", "content-length", "9999999"},
+		"health":  {":path", "/health"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := s.dialHTTP2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			h.send(1, true, ":method", "HEAD") // so that the connection has begun
+			h.wantHead(t, 1, ":status", "200")
+			h.send(3, name == "health", fields...)
+			time.Sleep(2 * headLimit / hurry)
+			if err := h.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 16}); err != nil {
+				t.Fatal(err)
+			}
+			h.data(t, 3, 3)
+			if name == "refused" {
+				h.wantReset(t, 3, http2.ErrCodeNo) // the body is not wanted
+			}
+			h.still(t, 5)
+		})
+	}
+}
