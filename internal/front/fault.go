@@ -59,12 +59,21 @@ func (c *conn) answer(status, contentType string, body []byte) bool {
 	}
 	c.in.consumed()
 	code, _ := http1.StatusCode(status)
+	if c.own(code, contentType, body) {
+		c.linger()
+		return false
+	}
+	return true
+}
+
+// own gives a response of the front's own, and reports whether it is the last.
+func (c *conn) own(status int, contentType string, body []byte) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reply.begin(&c.exchange)
-	last := c.reply.last
-	c.ownLocked(code, contentType, body)
-	return !last
+	last = c.reply.last
+	c.ownLocked(status, contentType, body)
+	return last
 }
 
 // skipBody reads the request's body to its end, and keeps nothing of it.

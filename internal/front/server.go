@@ -2,8 +2,10 @@ package front
 
 import (
 	"context"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -240,17 +242,24 @@ func (s *Server) tellEmptyLocked() {
 	}
 }
 
+// closeAll closes all that is left. Connections are locked one by one, without the
+// server's lock: who holds a connection's may be about to take a descriptor.
 func (s *Server) closeAll() {
+	for _, c := range s.lastConns() {
+		c.closeSoon()
+		c.abandon()
+	}
+}
+
+// lastConns closes the listeners and returns the connections, after which none comes.
+func (s *Server) lastConns() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for c := range s.conns {
-		c.closeSoon()
-		c.abandon()
-	}
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 // allStreams are the connections of HTTP/2.
