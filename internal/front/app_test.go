@@ -45,7 +45,8 @@ type appCall struct {
 	pairs   int // how many the environ block had
 	body    []byte
 	fetched chan []byte
-	granted chan uint32 // credit, or wire.Cancelled
+	pipe    chan *os.File // a streamed body, if it has one
+	granted chan uint32   // credit, or wire.Cancelled
 }
 
 const slots = 1000
@@ -105,6 +106,14 @@ func (a *app) SendBody(id uint64, f *os.File, length int64) {
 	a.mu.Lock()
 	c := a.running[id]
 	a.mu.Unlock()
+	if c.pipe != nil {
+		fd, err := syscall.Dup(int(f.Fd()))
+		if err != nil {
+			panic(err)
+		}
+		c.pipe <- os.NewFile(uintptr(fd), "stream")
+		return
+	}
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, length))
 	if err != nil {
 		b = []byte(err.Error())
@@ -122,6 +131,9 @@ func (a *app) begin(packet []byte) {
 		rest = a.memory[head.At:][:head.Environ+head.Body]
 	}
 	c := &appCall{app: a, id: head.ID, fetched: make(chan []byte, 1), granted: make(chan uint32, 100)}
+	if head.Flags&wire.Streamed != 0 {
+		c.pipe = make(chan *os.File, 1)
+	}
 	c.environ, c.pairs = decodeEnviron(head.Form, rest[:head.Environ])
 	c.body = bytes.Clone(rest[head.Environ:])
 	a.mu.Lock()

@@ -31,3 +31,7 @@ func wasReset(fd uintptr) bool {
 	fault, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	return err == nil && fault != 0
 }
+
+// hasLeft is wasReset: that the other end sends no more cannot be seen here before all
+// that it has sent was read.
+func hasLeft(fd uintptr) bool { return wasReset(fd) }

@@ -19,6 +19,7 @@ import (
 type bodyPipe struct {
 	srv  *Server
 	r, w *os.File
+	told func() // called when it is awaited no longer
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -37,7 +38,7 @@ const (
 // pipeEnds is how many descriptors a pipe takes.
 const pipeEnds = 2
 
-func (s *Server) newBodyPipe() (*bodyPipe, error) {
+func (s *Server) newBodyPipe(told func()) (*bodyPipe, error) {
 	if s.filesFull() {
 		return nil, sched.ErrNoDescriptor
 	}
@@ -46,7 +47,7 @@ func (s *Server) newBodyPipe() (*bodyPipe, error) {
 		return nil, err
 	}
 	s.held.Add(pipeEnds)
-	p := &bodyPipe{srv: s, r: r, w: w}
+	p := &bodyPipe{srv: s, r: r, w: w, told: told}
 	p.changed.L = &p.mu
 	return p, nil
 }
@@ -55,10 +56,7 @@ func (s *Server) newBodyPipe() (*bodyPipe, error) {
 func (p *bodyPipe) OS() *os.File {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stage == pipeAwaited {
-		p.stage = pipeOpen
-		p.changed.Broadcast()
-	}
+	p.enterLocked(pipeOpen)
 	return p.r
 }
 
@@ -67,12 +65,28 @@ func (p *bodyPipe) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stage != pipeClosed {
-		p.stage = pipeClosed
+		p.enterLocked(pipeClosed)
 		p.r.Close()
 		p.w.Close()
 		p.srv.held.Add(-pipeEnds)
-		p.changed.Broadcast()
 	}
+}
+
+// enterLocked enters a stage, open only once.
+func (p *bodyPipe) enterLocked(to pipeStage) {
+	was := p.stage
+	p.stage = max(was, to)
+	if was == pipeAwaited {
+		p.changed.Broadcast()
+		p.told()
+	}
+}
+
+// awaited reports whether the application may still begin to read.
+func (p *bodyPipe) awaited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stage == pipeAwaited
 }
 
 // awaitReader waits until the application reads; false: it never will.
@@ -83,6 +97,34 @@ func (p *bodyPipe) awaitReader() bool {
 		p.changed.Wait()
 	}
 	return p.stage == pipeOpen
+}
+
+// awaitReader waits until the application reads; false: it never will. Nothing is
+// read of the client meanwhile, but that it leaves is noticed: it may wait for long,
+// and what nobody waits for takes no place in the queue.
+func (c *conn) awaitReader(p *bodyPipe) bool {
+	for watch := hasLeft; c.raw != nil && p.awaited(); {
+		err := c.raw.Read(watch)
+		_ = c.nc.SetReadDeadline(noDeadline)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded): // told, or nudged by the sweeper
+		case err == nil && !c.resetNow():
+			// It has closed its sending side: see halfClosed.
+			watch = wasReset
+			stop := c.srv.afterHalfClose(func() { c.srv.cfg.Queue.CancelQueued(&c.call) })
+			defer stop()
+		default:
+			c.lost() // with which the pipe will be closed
+			return p.awaitReader()
+		}
+	}
+	return p.awaitReader()
+}
+
+// resetNow reports whether the connection was reset.
+func (c *conn) resetNow() (reset bool) {
+	err := c.raw.Control(func(fd uintptr) { reset = wasReset(fd) })
+	return err != nil || reset
 }
 
 // finish says that all of the body is in the pipe.
@@ -116,7 +158,7 @@ func (c *conn) submitStreamed() bool {
 	if limit := c.srv.cfg.MaxBody; limit > 0 && c.req.ContentLength > limit {
 		return c.refuse(errTooLarge)
 	}
-	pipe, err := c.srv.newBodyPipe()
+	pipe, err := c.srv.newBodyPipe(func() { _ = c.nc.SetReadDeadline(longAgo) })
 	if err != nil {
 		return c.refuse(errNoFile)
 	}
@@ -126,7 +168,7 @@ func (c *conn) submitStreamed() bool {
 	if !c.submit() {
 		pipe.Close()
 	}
-	if !pipe.awaitReader() {
+	if !c.awaitReader(pipe) {
 		return c.leaveBody()
 	}
 	if c.req.Expect100 && c.in.empty() {
@@ -150,7 +192,7 @@ func (c *conn) passBody(pipe *bodyPipe) bool {
 		if done {
 			c.body.pending.Store(false) // before the application can have it all
 		}
-		if _, err := pipe.w.Write(data); err != nil && !done {
+		if err := c.feed(pipe, data); err != nil && !done {
 			return c.leaveBody()
 		}
 		c.srv.cfg.Queue.Fed(&c.call)
@@ -163,6 +205,22 @@ func (c *conn) passBody(pipe *bodyPipe) bool {
 			return verdict != nil && c.refuseRunning(verdict)
 		}
 	}
+}
+
+// feed waits until the application has room for what came. That time is not the
+// client's.
+func (c *conn) feed(pipe *bodyPipe, data []byte) error {
+	began := c.srv.had.now()
+	_, err := pipe.w.Write(data)
+	if err != nil || c.srv.had.now()-began < int64(c.srv.times.sweep) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reply.running {
+		c.stage.enter(stageBody)
+	}
+	return nil
 }
 
 // bodyPassed notes that the whole request was read.
