@@ -7,18 +7,9 @@ import "golang.org/x/sys/unix"
 // fionread is FIONREAD of the BSDs.
 const fionread = 0x4004667f
 
-// unreadBytes is how many bytes of a socket wait to be read, unsent how many
-// were written that its other end has not acknowledged.
+// unreadBytes is how many bytes of a socket wait to be read.
 func unreadBytes(fd int) int {
 	n, err := unix.IoctlGetInt(fd, fionread)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func unsent(fd int) int {
-	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NWRITE)
 	if err != nil {
 		return 0
 	}

@@ -22,7 +22,7 @@ func descriptorLimit() uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 1024
 	}
-	return limit.Cur
+	return uint64(limit.Cur) // signed on FreeBSD
 }
 
 // Descriptors that are kept free of connections.

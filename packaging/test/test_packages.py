@@ -61,7 +61,7 @@ def test_fish_and_zsh_take_their_completions(installed: Path) -> None:
 
 def test_a_page_and_completions_are_in_the_archives(dist: Path) -> None:
     assert shutil.which("tar")
-    for archive in dist.glob("girin-*-linux-*.tar.gz"):
+    for archive in dist.glob("girin_*_linux_*.tar.gz"):
         with tarfile.open(archive) as held:
             names = {n.partition("/")[2] for n in held.getnames()}
         assert {"girin", "girin.1", "completions/girin.bash", "LICENSE", "THIRD_PARTY_NOTICES", "girin.cdx.json"} <= names
