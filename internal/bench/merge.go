@@ -2,6 +2,8 @@ package bench
 
 import (
 	"cmp"
+	"fmt"
+	"hash/fnv"
 	"runtime"
 	"slices"
 )
@@ -23,7 +25,8 @@ func (r *run) result(m *monitor) *Result {
 		headers:            r.opts.CaptureHeaders,
 	}
 	all := r.mergeRecorders(res)
-	r.mergeSamples(res, all.tallies)
+	res.beyond = all.tallies
+	res.describeSamples(res.samples, all.tallies)
 	r.countTargets(res, all)
 	r.describeServer(res, all)
 	end := all.last
@@ -37,6 +40,7 @@ func (r *run) result(m *monitor) *Result {
 	}
 	res.Client = Client{CPUS: m.cpu.Seconds(), Cores: runtime.GOMAXPROCS(0)}
 	res.Client.CPUShare = res.Client.CPUS / m.lastAt.Seconds() / float64(res.Client.Cores)
+	res.Runs = []RunFigures{figuresOf(res)}
 	res.doubt()
 	return res
 }
@@ -186,14 +190,15 @@ func (r *recorder) merge(o *recorder) {
 // fraction of the time of sorting, and of latency alone every digit is kept.
 const exactPhases = 20_000
 
-// mergeSamples computes every distribution.
-func (r *run) mergeSamples(res *Result, beyond *tallies) {
+// describeSamples computes every distribution. beyond is nil if samples are all there were; what it lacks of them is added.
+func (res *Result) describeSamples(samples []sample, beyond *tallies) {
+	open := res.open()
 	of := func(m metric) Distribution {
 		phases := beyond
-		if phases == nil && len(res.samples) > exactPhases {
+		if phases == nil && len(samples) > exactPhases {
 			phases = new(tallies)
 		}
-		return newSeries(m, res.samples, phases, r.open).distribution()
+		return newSeries(m, samples, phases, open).distribution()
 	}
 	some := func(m metric) *Distribution {
 		if d := of(m); d.Count > 0 {
@@ -201,43 +206,70 @@ func (r *run) mergeSamples(res *Result, beyond *tallies) {
 		}
 		return nil
 	}
-	res.latency = newSeries(mLatency, res.samples, beyond, r.open)
+	res.latency = newSeries(mLatency, samples, beyond, open)
 	res.Latency = res.latency.distribution()
 	res.Histogram = res.latency.bins()
 	res.Phases = Phases{Connect: of(mConnect), Processing: of(mProcessing), Waiting: of(mWaiting),
 		Queue: some(mQueue), App: some(mApp), Network: some(mNetwork)}
 	res.Load.ServerTiming = res.Phases.App != nil
-	res.Batches = batches(res.samples, r.open)
+	res.Batches = batches(res.samples, open)
 	res.Samples = Samples{Kept: int64(len(res.samples)), Complete: beyond == nil}
-	if r.open {
-		res.Schedule = &Schedule{Lag: of(mLag), Backlog: of(mBacklog), Connections: len(r.clients)}
+	if open {
+		res.Schedule = &Schedule{Lag: of(mLag), Backlog: of(mBacklog), Connections: res.Load.Clients}
 	}
+}
+
+func (res *Result) open() bool { return res.Load.Mode == "open" }
+
+// targets lists what is asked, without what became of it.
+func (r *run) targets() (list []TargetCount) {
+	for _, q := range r.reqs {
+		t := TargetCount{Method: q.Method, URL: q.url.Redacted(), Weight: q.Weight, BodyBytes: len(q.Body)}
+		if len(q.Body) > 0 {
+			t.BodySum = fmt.Sprintf("%016x", fnvOf(q.Body))
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+func fnvOf(b []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(b)
+	return h.Sum64()
 }
 
 // countTargets fills in what became of each target, and whether its responses were all alike.
 func (r *run) countTargets(res *Result, all *recorder) {
-	perTarget := make([]series, len(r.reqs))
-	if len(r.reqs) == 1 {
-		perTarget[0] = res.latency
-	} else {
-		for i := range res.samples {
-			if s := &res.samples[i]; s.kind == Succeeded {
-				v, _ := mLatency.of(s, r.open)
-				perTarget[s.target].values = append(perTarget[s.target].values, v)
-			}
-		}
-	}
-	for i, q := range r.reqs {
-		t, s := all.targets[i], perTarget[i]
-		slices.Sort(s.values)
-		d := s.distribution()
-		res.Targets = append(res.Targets, TargetCount{Method: q.Method, URL: q.url.Redacted(), Weight: q.Weight, BodyBytes: len(q.Body),
-			OK: t.ok, Failed: t.failed, MeanMS: d.MeanMS, P50MS: d.MedianMS, P99MS: ms(s.quantile(0.99))})
+	res.Targets = r.targets()
+	for i, t := range all.targets {
+		res.Targets[i].OK, res.Targets[i].Failed = t.ok, t.failed
 		res.Requests.OK += t.ok
 		res.Requests.Failed += t.failed
 		res.Content.add(t.content, i == 0)
 	}
 	res.Requests.Done = res.Requests.OK + res.Requests.Failed
+	res.describeTargets()
+}
+
+// describeTargets fills in the latency of each target.
+func (res *Result) describeTargets() {
+	perTarget := make([]series, len(res.Targets))
+	if len(res.Targets) == 1 {
+		perTarget[0] = res.latency
+	} else {
+		for i := range res.samples {
+			if s := &res.samples[i]; s.kind == Succeeded {
+				v, _ := mLatency.of(s, res.open())
+				perTarget[s.target].values = append(perTarget[s.target].values, v)
+			}
+		}
+	}
+	for i, s := range perTarget {
+		slices.Sort(s.values)
+		d, t := s.distribution(), &res.Targets[i]
+		t.MeanMS, t.P50MS, t.P99MS = d.MeanMS, d.MedianMS, ms(s.quantile(0.99))
+	}
 }
 
 func (c *Content) add(t content, first bool) {

@@ -27,6 +27,8 @@ type Options struct {
 	Requests int64
 	// Duration ends the run after so long: no request is begun or scheduled later. Zero means no limit.
 	Duration time.Duration
+	// Warmup makes the same load for so long before, and forgets what came of it. Zero means none.
+	Warmup time.Duration
 	// NoKeepAlive opens a connection for each request.
 	NoKeepAlive bool
 
@@ -77,7 +79,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("requests: %d is negative", o.Requests)
 	case o.Requests == 0 && o.Duration <= 0:
 		return o, errors.New("neither a number of requests nor a duration is given")
-	case o.Duration < 0 || o.Timeout < 0:
+	case o.Duration < 0 || o.Timeout < 0 || o.Warmup < 0:
 		return o, errors.New("durations must not be negative")
 	case o.MaxSamples < 0:
 		return o, fmt.Errorf("samples: %d is negative", o.MaxSamples)

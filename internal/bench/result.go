@@ -46,6 +46,11 @@ type Result struct {
 	// Schedule is how well the open loop kept its schedule; absent in the closed loop.
 	Schedule *Schedule `json:"schedule,omitempty"`
 
+	// Runs are the runs that were made, one unless --runs asked for more; then the figures above are of all of them, and
+	// Intervals say how far they differ.
+	Runs      []RunFigures `json:"runs,omitempty"`
+	Intervals []Interval   `json:"intervals,omitempty"`
+
 	Histogram []Bin    `json:"histogram"`
 	Timeline  []Slice  `json:"timeline"`
 	Batches   []Batch  `json:"batches"`
@@ -61,6 +66,7 @@ type Result struct {
 	captured map[int][]string
 	headers  []string // that were captured
 	latency  series
+	beyond   *tallies // nil if samples are complete; else all values, those of samples too
 }
 
 // Load is what the run was asked to do.
@@ -87,6 +93,7 @@ type TargetCount struct {
 	URL       string  `json:"url"`
 	Weight    int     `json:"weight"`
 	BodyBytes int     `json:"body_bytes"`
+	BodySum   string  `json:"body_sum,omitempty"` // FNV-1a of the body, to tell bodies apart
 	OK        int64   `json:"ok"`
 	Failed    int64   `json:"failed"`
 	MeanMS    float64 `json:"mean_ms"`
@@ -192,8 +199,7 @@ type Slice struct {
 	MaxMS  float64 `json:"max_ms"`
 }
 
-// Batch is a run of consecutive successes, about 30 in a run. --against compares batches, not requests: neighbouring requests
-// are not independent, which would make any difference look certain.
+// Batch is some consecutive successes, about a thirtieth of the run: how steady the run was.
 type Batch struct {
 	Count    int64   `json:"count"`
 	MedianMS float64 `json:"median_ms"`
@@ -257,17 +263,26 @@ type SLOClause struct {
 	Reason  string  `json:"reason,omitempty"`
 }
 
-// Against is the verdict of --against.
+// Against is the verdict of --against: Worse if one figure is, else Better if one is, else Same if all are, else Undecided.
 type Against struct {
-	Baseline string  `json:"baseline"`
-	Verdict  Verdict `json:"verdict"` // better, worse, same or undecided
-	P        float64 `json:"p"`       // Mann-Whitney, two-sided
-	// Change is the Hodges-Lehmann estimate of new latency over old, less 1, with its 95 % interval.
+	Baseline string          `json:"baseline"`
+	Verdict  Verdict         `json:"verdict"`
+	OldRuns  int             `json:"old_runs"`
+	NewRuns  int             `json:"new_runs"`
+	Figures  []FigureAgainst `json:"figures"`
+	Margin   float64         `json:"margin"` // smaller changes do not count
+	Reason   string          `json:"reason,omitempty"`
+}
+
+// FigureAgainst compares one figure of the runs.
+type FigureAgainst struct {
+	Figure  string  `json:"figure"` // "rate", "p50_ms", "p99_ms" or "errors"
+	Verdict Verdict `json:"verdict"`
+	Old     float64 `json:"old"` // means over the runs: geometric, but of errors
+	New     float64 `json:"new"`
+	// Change is new over old, less 1; of errors it is new less old. The four intervals hold together with 95 % confidence.
 	Change     float64 `json:"change"`
 	ChangeLow  float64 `json:"change_low"`
 	ChangeHigh float64 `json:"change_high"`
-	Margin     float64 `json:"margin"` // changes smaller than this do not count
-	OldMS      float64 `json:"old_ms"` // medians
-	NewMS      float64 `json:"new_ms"`
 	Reason     string  `json:"reason,omitempty"`
 }

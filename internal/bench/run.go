@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"net"
@@ -53,6 +54,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, &OptionError{err}
 	}
+	if o.Warmup > 0 {
+		if err := warmUp(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	r.ctx = ctx
@@ -72,6 +78,21 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	go func() { r.wg.Wait(); close(done) }()
 	m.watch(ctx, done)
 	return r.result(m), nil
+}
+
+// warmUp makes the load for Options.Warmup; of a rate that changes, at what it begins with.
+func warmUp(ctx context.Context, o Options) error {
+	o.Duration, o.Warmup, o.Requests, o.MaxSamples = o.Warmup, 0, 0, chunkLen
+	if o.Rate.open() {
+		o.Rate.From = max(o.Rate.From, 1)
+		o.Rate.To = o.Rate.From
+	}
+	o.Seed ^= 0x7761726d // not the arrivals that are measured
+	res, err := Run(ctx, o)
+	if err == nil && res.Partial {
+		err = fmt.Errorf("the warm-up ended early: %s", res.PartialReason)
+	}
+	return err
 }
 
 // newRun checks the options and makes everything ready but connections.

@@ -185,30 +185,6 @@ func noisy(n int, centre float64, seed uint64) []float64 {
 	return out
 }
 
-func TestAgainst(t *testing.T) {
-	base := resultOf(0, noisy(1000, 100, 1)...)
-	for _, tt := range []struct {
-		name string
-		now  *Result
-		want Verdict
-	}{
-		{"same", resultOf(0, noisy(1000, 100, 2)...), Same},
-		{"a little slower", resultOf(0, noisy(1000, 102, 3)...), Same},
-		{"slower", resultOf(0, noisy(1000, 120, 4)...), Worse},
-		{"faster", resultOf(0, noisy(1000, 80, 5)...), Better},
-		{"few", resultOf(0, noisy(5, 200, 6)...), Undecided},
-		{"on the margin", resultOf(0, noisy(20, 105, 7)...), Undecided},
-	} {
-		Guard{Baseline: base, BaselineName: "b", Margin: DefaultMargin}.Judge(tt.now)
-		if got := tt.now.Against; got.Verdict != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got.describe(), tt.want)
-		}
-		if tt.now.Verdict() == Holds != (tt.want == Same || tt.want == Better) {
-			t.Errorf("%s: verdict %s", tt.name, tt.now.Verdict())
-		}
-	}
-}
-
 func TestDoubtsOfFigures(t *testing.T) {
 	skewed := resultOf(0, append(repeat(400, 1), repeat(20, 500)...)...)
 	skewed.doubt()

@@ -43,8 +43,10 @@ type benchFlags struct {
 	expect                 string
 	cpus                   int
 	quiet                  bool
-	slo, against           string
+	slo                    string
+	against                []string
 	margin                 float64
+	runs                   int
 	outputs                [len(benchFormats)]string
 }
 
@@ -92,8 +94,10 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 		fs.Lookup(format.name).NoOptDefVal = "-"
 	}
 	fs.StringVar(&f.slo, "slo", "", "say whether `CLAUSES` hold, such as 'p99<200ms,errors<0.1%'; sets the exit status")
-	fs.StringVar(&f.against, "against", "", "compare latencies with `FILE`, a result that --json wrote; sets the exit status")
-	fs.Float64Var(&f.margin, "margin", bench.DefaultMargin, "with --against, changes of the median below this `FRACTION` do not count")
+	fs.StringSliceVar(&f.against, "against", nil, "compare with `FILE`, a result that --json wrote; several for several runs; sets the exit status")
+	fs.Float64Var(&f.margin, "margin", bench.DefaultMargin, "with --against, changes below this `FRACTION` do not count")
+	fs.IntVar(&f.runs, "runs", 1, "make the run `N` times, and say how far the runs differ")
+	fs.Var((*period)(&o.Warmup), "warmup", "make the load for this `TIME` before, without counting it")
 	fs.IntVar(&f.cpus, "cpus", 0, "`N` cores that the client may use (default half of the machine's)")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	f.addABFlags(o, fs)
@@ -170,7 +174,10 @@ func runBench(env *program.Env, args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	res, err := bench.Run(ctx, o)
+	if err := guard.Check(o); err != nil {
+		return benchError(env, benchUsage, err)
+	}
+	res, err := bench.RunTimes(ctx, o, f.runs)
 	if err != nil {
 		status := benchFails
 		if errors.As(err, new(*bench.OptionError)) {
@@ -221,7 +228,7 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 	if o.Requests == 0 && !fs.Changed("requests") && !fs.Changed("duration") && !fs.Changed("timelimit") {
 		o.Duration = 10 * time.Second
 	}
-	for _, name := range []string{"requests", "clients", "duration", "timelimit", "timeout", "cpus"} {
+	for _, name := range []string{"requests", "clients", "duration", "timelimit", "timeout", "cpus", "runs", "warmup"} {
 		if v := fs.Lookup(name).Value.String(); fs.Changed(name) && (v == "0" || strings.HasPrefix(v, "-")) {
 			return guard, fmt.Errorf("--%s: %s is not above zero", name, v)
 		}
@@ -374,12 +381,17 @@ func (f *benchFlags) guard() (g bench.Guard, err error) {
 			return g, fmt.Errorf("--slo: %w", err)
 		}
 	}
-	if f.against != "" {
-		if g.Baseline, err = bench.ReadResult(f.against); err != nil {
+	for _, path := range f.against {
+		res, err := bench.ReadResult(path)
+		if err != nil {
 			return g, fmt.Errorf("--against: %w", err)
 		}
+		g.Baseline = append(g.Baseline, res)
 	}
-	g.BaselineName, g.Margin = f.against, f.margin
+	if f.margin < 0 {
+		return g, fmt.Errorf("--margin: %g is below zero", f.margin)
+	}
+	g.BaselineName, g.Margin = strings.Join(f.against, ", "), f.margin
 	return g, nil
 }
 

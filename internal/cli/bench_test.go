@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestBenchScripts runs testdata/bench/*.txtar against a server: $URL is its root, $SOCK a Unix socket of the same, $REFUSED
-// an address where nobody listens.
+// TestBenchScripts runs testdata/bench/*.txtar against a server: $URL is its root, $SOCK a Unix socket of the same, $URL2 a
+// slow one, $REFUSED an address where nobody listens.
 func TestBenchScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/bench",
@@ -53,9 +53,19 @@ func setUpBench(env *testscript.Env) error {
 	closed.Close()
 	env.Setenv("SOCK", dir+"/s")
 	env.Setenv("SOCKURL", "http+unix://"+strings.ReplaceAll(dir+"/s", "/", "%2F"))
+	slow, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
 	handler := benchHandler()
-	for _, l := range []net.Listener{tcp, unix} {
+	for _, l := range []net.Listener{tcp, unix, slow} {
 		s := httptest.NewUnstartedServer(handler)
+		if l == slow {
+			s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(30 * time.Millisecond) // slower than the other, which is the difference under test
+				handler.ServeHTTP(w, r)
+			})
+		}
 		s.Listener.Close()
 		s.Listener = l
 		s.Start()
@@ -63,6 +73,7 @@ func setUpBench(env *testscript.Env) error {
 	}
 	env.Defer(func() { os.RemoveAll(dir) })
 	env.Setenv("URL", "http://"+tcp.Addr().String())
+	env.Setenv("URL2", "http://"+slow.Addr().String())
 	return nil
 }
 
