@@ -12,13 +12,13 @@ most one turn of the loop.
 from __future__ import annotations
 
 import os
-import traceback
 from collections import deque
 from time import monotonic_ns
 
 from . import wire
 from .runner import Runner
 from .slot import Slot
+from .stacks import age, app_stack, merged
 
 READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that workers share them
 
@@ -141,14 +141,22 @@ class Greenlets(Runner):
         self.call(self._watch)
 
     def describe(self, id: int) -> str:
-        """The stack of a request's greenlet, then gevent's own report."""
-        text = ""
-        for slot in self.slots:
-            if id and self._worker.page[slot.cell] == id and slot.greenlet is not None:
-                frame = slot.greenlet.gr_frame  # None: it is what the main thread runs
-                if frame is not None:
-                    text = f"Greenlet of request {id}:\n" + "".join(traceback.format_stack(frame))
-        return text + "\n".join(self._gevent.util.format_run_info(thread_stacks=False))
+        """The stacks of the greenlets, that of request id first, and those that the app has begun itself last."""
+        worker, first, others = self._worker, [], []
+        ours = {slot.greenlet: slot for slot in self.slots if slot.greenlet is not None}
+        for greenlet, slot in ours.items():
+            current, frame = worker.page[slot.cell], greenlet.gr_frame  # no frame: it is what the main thread runs
+            if current and frame is not None:
+                title = f"Greenlet of request {current}, running for {age(worker, slot):.3f} s"
+                (first if current == id else others).append((title, app_stack(frame)))
+        trees = list(self._gevent.util.GreenletTree.forest())
+        while trees:
+            tree = trees.pop()
+            trees += tree.child_trees
+            frame = getattr(tree.greenlet, "gr_frame", None)
+            if frame is not None and tree.greenlet not in ours:
+                others.append((f"Greenlet {getattr(tree.greenlet, 'name', '')}", app_stack(frame)))
+        return "\n".join(merged(first) + merged([part for part in others if part[1]]))
 
     # In the loop.
 

@@ -362,9 +362,14 @@ def test_stacks(start, cls):
     worker = start(
         """
         import time
+        import threading
         def stuck_here():
             time.sleep(60)
+        def of_the_app():
+            time.sleep(61)
         def app(environ, start_response):
+            for i in range(20):
+                threading.Thread(target=of_the_app, daemon=True).start()
             stuck_here()
         """,
         cls=cls,
@@ -373,11 +378,15 @@ def test_stacks(start, cls):
     id = worker.send()
     master.until(lambda: worker.running())
     worker.sync()
+    time.sleep(0.2)  # until the app's threads are where they stay
     worker.tell(master.DUMP, 0, id)
     _, _, about, payload, _ = worker.message(master.STACKS)
     text = payload.decode()
     assert about == id
-    assert "stuck_here" in text.partition("\n\n")[0]
-    assert "time.sleep(60)" in text
+    first, *others = text.split("\n\n")
+    assert f"request {id}, running for " in first and "in stuck_here" in first and "time.sleep(60)" in first
+    assert "<girin>" not in text and "_bootstrap" not in text
+    assert text.count("in of_the_app") == 1 and "; and 12 more:" in text
+    assert cls != "gthread" or others[-1].startswith("Idle: MainThread; girin-")
     os.kill(worker.pid, worker.ready["dump_signal"])
     master.until(lambda: "most recent call first" in worker.stderr())
