@@ -101,6 +101,15 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 	if !reads {
 		s.Lane = Draining
 	}
+	s.Running = q.runningOf(w, now)
+	return s
+}
+
+// Running tells what a worker runs; of one that has ended, what ended with it, until
+// Died is told of it.
+func (q *Queue) Running(w Worker) []Running { return q.runningOf(w, q.cfg.Clock()) }
+
+func (q *Queue) runningOf(w Worker, now int64) (list []Running) {
 	for i := range w.Slots() {
 		id, began := w.Slot(i)
 		if id == 0 {
@@ -110,9 +119,9 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 		if c := q.find(id); c != nil {
 			r.Route = c.route.Load().Name()
 		}
-		s.Running = append(s.Running, r)
+		list = append(list, r)
 	}
-	return s
+	return list
 }
 
 func (q *Queue) laneOf(w Worker) string {

@@ -1,11 +1,15 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"girin/internal/sched"
 	"girin/internal/worker"
 )
 
@@ -22,6 +26,7 @@ func (s *Supervisor) ended(m *member) {
 			break
 		}
 	}
+	ran := s.cfg.Queue.Running(m.w)
 	s.cfg.Queue.Died(m.w)
 	if s.cfg.Ended != nil {
 		s.cfg.Ended(m.w)
@@ -31,11 +36,42 @@ func (s *Supervisor) ended(m *member) {
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
 	case was == serving && m.known:
 	case was == serving:
-		s.cfg.Log.Errorf("Worker (pid:%d) %s", m.w.PID(), s.howItEnded(m.w))
+		s.cfg.Log.Errorf("Worker (pid:%d) %s%s", m.w.PID(), s.howItEnded(m.w), withIt(ran))
 		s.crashed(time.Since(m.since))
 	default:
 		s.failed(m.gen, s.bootErrorOf(m))
 	}
+}
+
+// namedMost is how many requests a line names.
+const namedMost = 5
+
+// withIt names the requests that ended with a worker, the oldest first: one of them may
+// be why.
+func withIt(ran []sched.Running) string {
+	switch len(ran) {
+	case 0:
+		return "; it ran no request"
+	case 1:
+		return "; with it ended " + named(ran[0])
+	}
+	slices.SortFunc(ran, func(x, y sched.Running) int { return cmp.Compare(y.Age, x.Age) })
+	var names []string
+	for i, r := range ran {
+		if i == namedMost {
+			names = append(names, fmt.Sprintf("and %d more", len(ran)-i))
+			break
+		}
+		names = append(names, named(r))
+	}
+	return fmt.Sprintf("; with it ended %d requests: %s", len(ran), strings.Join(names, ", "))
+}
+
+func named(r sched.Running) string {
+	if r.Route == "" {
+		return "a request that nobody waited for"
+	}
+	return fmt.Sprintf("%s, which ran %.1f s", r.Route, r.Age.Seconds())
 }
 
 // howItEnded names what ended a process.

@@ -61,6 +61,7 @@ func TestACallThatAKilledWorkerRanFails(t *testing.T) {
 	if o := r.answered(ended); !errors.Is(o.cause, sched.ErrWorkerDied) {
 		t.Errorf("it ended with %v", o.cause)
 	}
+	r.logged(1, "; with it ended GET /, which ran ")
 }
 
 // waitBusy waits until a worker has noted a request. The page has no signal:
