@@ -283,7 +283,7 @@ func (c *Content) add(t content, first bool) {
 }
 
 func (r *run) describeServer(res *Result, all *recorder) {
-	res.Server = Server{Software: all.server, Hostname: r.site.host, Port: r.site.port, Path: r.reqs[0].url.RequestURI(),
+	res.Server = Server{Software: Printable(all.server), Hostname: r.site.host, Port: r.site.port, Path: r.reqs[0].url.RequestURI(),
 		DocumentLength: all.targets[0].content.length}
 	if r.opts.UnixSocket != "" {
 		res.Server.Hostname = r.opts.UnixSocket

@@ -191,7 +191,7 @@ func (r *recorder) capture(values []string) {
 // example keeps the first message of a kind.
 func (r *recorder) example(kind ErrorKind, text string) {
 	if r.examples[kind] == "" {
-		r.examples[kind] = text
+		r.examples[kind] = Printable(text)
 	}
 }
 

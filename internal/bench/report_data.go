@@ -79,7 +79,9 @@ func (res *Result) csvRow(row []string, i int) {
 	if s.flags&timed != 0 {
 		row[11], row[12] = strconv.FormatFloat(float64(s.queueMS), 'f', -1, 32), strconv.FormatFloat(float64(s.appMS), 'f', -1, 32)
 	}
-	copy(row[13:], res.captured[i])
+	for k, v := range res.captured[i] {
+		row[13+k] = Printable(v)
+	}
 }
 
 // stamp writes nanoseconds as milliseconds with all digits that a clock has.

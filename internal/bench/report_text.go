@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -14,12 +14,13 @@ import (
 // WriteText writes the report: first ab's lines with ab's names, order and rounding, so that what reads ab's output reads
 // this, then what ab does not say.
 func (res *Result) WriteText(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	res.writeSummary(b)
-	res.writeTimes(b)
-	res.writeShares(b)
-	res.writeBeyond(b)
-	return b.Flush()
+	var b bytes.Buffer // whole, so that no character is cut in two on its way through the filter
+	res.writeSummary(&b)
+	res.writeTimes(&b)
+	res.writeShares(&b)
+	res.writeBeyond(&b)
+	_, err := io.WriteString(w, Printable(b.String()))
+	return err
 }
 
 func line(w io.Writer, name, format string, args ...any) {

@@ -134,7 +134,7 @@ func (p *period) Set(text string) error {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%q is not a length of time such as 10s", text)
+		return fmt.Errorf("%q is not a length of time such as 10s (ab's, wrk's, hey's and oha's flags of that letter may mean something else)", text)
 	}
 	*p = period(d)
 	return nil
@@ -155,10 +155,16 @@ func runBench(env *program.Env, args []string) int {
 	var f benchFlags
 	fs := benchFlagSet(&o, &f)
 	fs.SetOutput(io.Discard)
-	if err := fs.Parse(args); errors.Is(err, pflag.ErrHelp) {
+	if hint := singleDash(args, fs); hint != "" {
+		return benchError(env, benchUsage, errors.New(hint))
+	}
+	if err := fs.Parse(joinOutputs(args)); errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprint(env.Stdout, benchUsageText, fs.FlagUsages())
 		return benchHolds
 	} else if err != nil {
+		if hint := foreignHint(args, fs); hint != "" {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
 		return benchError(env, benchUsage, err)
 	}
 	guard, err := f.apply(&o, fs, env.Stdin)
@@ -190,13 +196,13 @@ func runBench(env *program.Env, args []string) int {
 		return benchError(env, benchFails, err)
 	}
 	for _, d := range res.Doubts {
-		fmt.Fprintf(env.Stderr, "doubt: %s\n", d.Text)
+		fmt.Fprintf(env.Stderr, "doubt: %s\n", bench.Printable(d.Text))
 	}
 	return benchStatus(res)
 }
 
 func benchError(env *program.Env, status int, err error) int {
-	fmt.Fprintf(env.Stderr, "girin bench: %v\n", err)
+	fmt.Fprintf(env.Stderr, "girin bench: %s\n", bench.Printable(err.Error()))
 	if status == benchUsage {
 		fmt.Fprintln(env.Stderr, "girin bench --help lists the flags")
 	}
@@ -245,7 +251,7 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 		return guard, err
 	}
 	if n := countOf(f.outputs[:], "-"); n > 1 {
-		return guard, fmt.Errorf("%d formats are to go to standard output: name a file, such as --json=out.json", n)
+		return guard, fmt.Errorf("%d formats are to go to standard output: name a file, such as --json out.json", n)
 	}
 	return f.guard()
 }
@@ -310,6 +316,9 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 		lines = append(lines, more...)
 	}
 	for _, l := range lines {
+		if _, err := strconv.Atoi(l); err == nil {
+			return fmt.Errorf("%q is not a URL, and the flag before it takes no value; what hey and oha have -q for is --rate", l)
+		}
 		t, socket, err := bench.ParseTarget(l, common)
 		if err != nil {
 			return err
@@ -339,6 +348,9 @@ func (f *benchFlags) fields() (list []bench.Field, err error) {
 		list = append(list, field)
 	}
 	if f.user != "" {
+		if !strings.Contains(f.user, ":") {
+			return nil, fmt.Errorf("--user: %q is not USER:PASSWORD; what ab has -u FILE for is --method PUT --body-file FILE", f.user)
+		}
 		list = append(list, bench.BasicAuth(f.user))
 	}
 	return list, nil

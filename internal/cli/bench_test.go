@@ -73,6 +73,7 @@ func setUpBench(env *testscript.Env) error {
 	}
 	env.Defer(func() { os.RemoveAll(dir) })
 	env.Setenv("URL", "http://"+tcp.Addr().String())
+	env.Setenv("HOST", tcp.Addr().String())
 	env.Setenv("URL2", "http://"+slow.Addr().String())
 	return nil
 }
@@ -85,6 +86,14 @@ func benchHandler() http.Handler {
 		fmt.Fprint(w, "slept")
 	})
 	mux.HandleFunc("/busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	mux.HandleFunc("/evil", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", "evil\x1b[2J\x9b")
+		w.Header().Set("X-Evil", "red\x1b[31m")
+	})
+	mux.HandleFunc("/evil/redirect", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "\x1b[2J://")
+		w.WriteHeader(http.StatusFound)
+	})
 	mux.HandleFunc("/show", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Show", fmt.Sprint(r.Method, " ", r.ContentLength, " ", r.Header.Get("X-Test")))
 		user, password, _ := r.BasicAuth()

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// joinOutputs writes "--json FILE" as "--json=FILE". The flags of formats need no value, so pflag would leave the file among
+// the URLs.
+func joinOutputs(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			return append(out, args[i:]...)
+		}
+		isFormat := slices.ContainsFunc(benchFormats[:], func(f benchFormat) bool { return args[i] == "--"+f.name })
+		if isFormat && i+1 < len(args) && isFileName(args[i+1]) {
+			out = append(out, args[i]+"="+args[i+1])
+			i++
+			continue
+		}
+		out = append(out, args[i])
+	}
+	return out
+}
+
+var (
+	notAFile     = regexp.MustCompile(`://|^localhost\b|^[^/]*:[0-9]+(/|$)|^[0-9]+=|^[A-Z]+ `)
+	fileEnding   = regexp.MustCompile(`(?i)\.(json|csv|hdr|hgrm|html?|txt|log)$`)
+	relativePath = regexp.MustCompile(`^\.{0,2}/`)
+)
+
+// isFileName reports whether an argument after a format's flag names its file and not a URL, which may lack its scheme.
+func isFileName(arg string) bool {
+	switch {
+	case arg == "-" || fileEnding.MatchString(arg) && !notAFile.MatchString(arg):
+		return true
+	case arg == "" || arg[0] == '-' || notAFile.MatchString(arg):
+		return false
+	case relativePath.MatchString(arg) || !strings.ContainsAny(arg, "./"):
+		return true
+	}
+	stat, err := os.Stat(filepath.Dir(arg))
+	return err == nil && stat.IsDir() && strings.Contains(arg, "/")
+}
+
+// foreignFlags are flags that people know from ab, wrk, wrk2, hey, oha and vegeta, and what has their place here.
+var foreignFlags = map[string]string{
+	"-e": "--csv FILE (a line per request) or --hdr FILE (percentiles), for ab's -e",
+	"-g": "--csv FILE, for ab's -g",
+	"-w": "--html FILE, for ab's -w",
+	"-X": "no proxy: bench speaks to the server itself", "-P": "no proxy: bench speaks to the server itself",
+	"-z": "-d TIME, for hey's and oha's -z", "-a": "--user USER:PASSWORD, for hey's and oha's -a",
+	"-D": "--body-file FILE, for hey's and oha's -D", "-o": "--json FILE, --csv FILE or --html FILE",
+	"-U": "--header 'User-Agent: ...', for hey's -U", "-R": "--rate R, for wrk2's -R", "-L": "nothing: latencies are always reported",
+	"-b": "nothing: buffers are the system's", "-x": "no proxy: bench speaks to the server itself", "-v": "--csv FILE, which has each request",
+	"-V": "girin --version", "-S": "nothing: mean and median are both reported",
+
+	"--latency": "nothing: latencies are always reported", "--threads": "--cpus N", "--connections": "--clients N",
+	"--script": "--urls FILE", "--no-tui": "--quiet", "--output": "--json FILE, --csv FILE or --html FILE",
+	"--output-format": "--json or --csv", "--disable-keepalive": "--no-keepalive", "--disable-compression": "nothing: none is asked for",
+	"--disable-redirects": "nothing: redirects are followed only with --follow", "--redirects": "--follow", "--qps": "--rate R",
+	"--query-per-second": "--rate R", "--basic-auth": "--user USER:PASSWORD", "--unix-socket": "--unix PATH",
+	"--urls-from-file": "--urls FILE", "--targets": "--urls FILE", "--workers": "--clients N", "--max-workers": "--clients N",
+	"--http-version": "--http2", "--h2": "--http2", "--h2c": "--http2 with an http URL", "--host": "--header 'Host: NAME'",
+	"--name": "--json FILE", "--lazy": "nothing: targets are read before the run", "--accept": "--header 'Accept: ...'",
+	"--concurrency": "--clients N", "--time": "--duration TIME", "--reps": "--requests N", "--data": "--body TEXT",
+	"--latency-correction": "--rate R, whose latencies count from when requests were due", "--vus": "--clients N", "--iterations": "--requests N",
+}
+
+// foreignHint says what has the place of a flag of another tool; empty if nothing is known.
+func foreignHint(args []string, fs *pflag.FlagSet) string {
+	for _, arg := range args {
+		if arg == "--" || !strings.HasPrefix(arg, "-") || arg == "-" {
+			continue
+		}
+		name, _, _ := strings.Cut(arg, "=")
+		bare := strings.TrimLeft(name, "-")
+		known := fs.Lookup(bare) != nil
+		long := len(bare) > 1
+		switch {
+		case long && !strings.HasPrefix(name, "--") && known: // Go's flags have one dash
+			return fmt.Sprintf("%s: did you mean --%s?", name, bare)
+		case long && !known:
+			if hint := foreignFlags["--"+bare]; hint != "" {
+				return fmt.Sprintf("%s: did you mean %s?", name, hint)
+			}
+		}
+		if short := name[:min(2, len(name))]; short != "--" && fs.ShorthandLookup(short[1:]) == nil {
+			if hint := foreignFlags[short]; hint != "" {
+				return fmt.Sprintf("%s: did you mean %s?", short, hint)
+			}
+		}
+	}
+	return ""
+}
+
+// singleDash finds a long name behind one dash, which pflag would read as letters: "-host" as -h, help.
+func singleDash(args []string, fs *pflag.FlagSet) string {
+	for _, arg := range args {
+		name, _, _ := strings.Cut(arg, "=")
+		bare, ok := strings.CutPrefix(name, "-")
+		if arg == "--" {
+			return ""
+		}
+		if !ok || len(bare) < 2 || bare[0] == '-' {
+			continue
+		}
+		if fs.Lookup(bare) != nil || foreignFlags["--"+bare] != "" {
+			return foreignHint([]string{arg}, fs)
+		}
+	}
+	return ""
+}
