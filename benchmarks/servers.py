@@ -159,14 +159,14 @@ def launch(server: Server, app: str, cwd: Path, port: int, log, env: dict[str, s
 
 
 @contextlib.contextmanager
-def running(server: Server, app: str, cwd: Path = EXAMPLES, env: dict[str, str] | None = None, within: float = 30):
-    """The server with the app, from its first answer to / (of any status) on."""
+def running(server: Server, app: str, cwd: Path = EXAMPLES, env: dict[str, str] | None = None, within: float = 30, answers=None):
+    """The server with the app, from its first answer to / (of any status) on; answers(run, within) waits for that."""
     with tempfile.NamedTemporaryFile(prefix="server-", suffix=".log") as log:
         port = free_port()
         process = launch(server, app, cwd, port, log, env)
         run = Running(server, port, process, Path(log.name))
         try:
-            await_answer(run, within)
+            (answers or await_answer)(run, within)
             yield run
         finally:
             end(process)

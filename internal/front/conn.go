@@ -359,7 +359,9 @@ func (c *conn) halfClosed() {
 	c.halfShut = true
 	running := c.reply.running
 	c.mu.Unlock()
-	if running {
+	if running && c.call.Task() {
+		defer c.watchSilence()()
+	} else if running {
 		stop := c.srv.afterHalfClose(func() { c.srv.cfg.Queue.CancelQueued(&c.call) })
 		defer stop()
 	}

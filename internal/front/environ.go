@@ -245,7 +245,7 @@ func joinAll(fields []http1.Field) (joined []http1.Field) {
 // addLength tells the length of a body that came in chunks: it is known now,
 // and the coding is undone (RFC 9112 section 7.1.3).
 func (x *exchange) addLength() {
-	if !x.req.Chunked || x.call.Form == wire.ASGIJoined || x.call.Form == wire.ASGILengths {
+	if !x.req.Chunked || x.call.Task() {
 		return
 	}
 	n := int64(len(x.call.Body))

@@ -64,6 +64,9 @@ type Call struct {
 	cause     error // guarded by Queue.mu: why nobody waits for it
 }
 
+// Task reports whether the call is for an event loop, which can end what it has begun.
+func (c *Call) Task() bool { return c.Form == wire.ASGIJoined || c.Form == wire.ASGILengths }
+
 // Submitted is when the call was submitted, ns of CLOCK_MONOTONIC.
 func (c *Call) Submitted() int64 { return c.submitted }
 

@@ -49,7 +49,11 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 	if s.from.begun() {
 		owner = *c.owner.Load()
 	}
+	task := c.Task()
 	q.mu.Unlock()
+	if owner == nil && s.from == placed && task {
+		owner = q.runs(id)
+	}
 	if s.to == recalled {
 		q.keeper.wake()
 	}
@@ -57,6 +61,18 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 		owner.Grant(id, wire.Cancelled)
 	}
 	return s
+}
+
+// runs is the worker that runs a call of which it has sent nothing yet; nil: nobody has
+// begun it, and who reads it will see the flag. A task can end before its answer begins,
+// which a thread cannot.
+func (q *Queue) runs(id uint64) (runner Worker) {
+	q.slots(func(w Worker, of, _ uint64) {
+		if of == id {
+			runner = w
+		}
+	})
+	return runner
 }
 
 // fail ends a call without the application, by an event that leads to idle.

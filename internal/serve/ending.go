@@ -69,11 +69,17 @@ func (s *server) drain() {
 	s.leave()
 	grace := s.cfg.GracefulTimeout
 	s.ending.by.Store(time.Now().Add(grace).UnixNano())
-	ctx, cancel := context.WithTimeout(s.ending.quick, grace)
+	forClients := grace
+	if s.spoken.asgi() {
+		forClients = grace * 2 / 3 // an event loop can end what it runs, and needs time for that and the app's shutdown
+	}
+	ctx, cancel := context.WithTimeout(s.ending.quick, forClients)
 	defer cancel()
 	if err := s.front.Shutdown(ctx); err != nil && s.ending.quick.Err() == nil {
-		s.log.Warningf("Some requests did not finish within %v", grace)
-		s.workers.Kill()
+		s.log.Warningf("Some requests did not finish within %v", forClients)
+		if !s.spoken.asgi() {
+			s.workers.Kill()
+		}
 	}
 	s.ending.hasten()
 }

@@ -113,11 +113,11 @@ func (s *Supervisor) stop() {
 func (s *Supervisor) drain(m *member) {
 	m.state = draining
 	s.cfg.Queue.Detach(m.w)
-	m.w.Drain()
 	grace := s.cfg.Grace
 	if s.stopping {
 		grace = s.stopGrace()
 	}
+	m.w.Drain(grace)
 	s.killIn(m, grace)
 }
 

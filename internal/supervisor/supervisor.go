@@ -216,7 +216,7 @@ func (s *Supervisor) windUp() {
 	s.launching.giveUp()
 	s.gen.close()
 	for _, m := range s.members {
-		m.w.Drain()
+		m.w.Drain(s.stopGrace())
 	}
 	late := time.NewTimer(s.stopGrace())
 	defer late.Stop()

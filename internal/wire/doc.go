@@ -106,7 +106,8 @@
 //	            the flag table, it was cancelled
 //	 3 Promote  a busy leader sends what it has finished and gives up
 //	            leadership
-//	 4 Drain    stop reading the lanes; finish what runs; end with exit code 0
+//	 4 Drain    stop reading the lanes; finish what runs; end with exit code 0,
+//	            within n milliseconds (0: the setting graceful_timeout)
 //	 5 Body     the spooled body of id: one descriptor; payload u64 length
 //	 6 Ping     answer with Pong n
 //	 7 Dump     answer with Stacks: id's stack first (0: no one's), then all

@@ -130,8 +130,11 @@ func (w *Worker) Select(lanes uint32) {
 	w.outbox.raise(tellLanes, func() { w.outbox.lanes = lanes })
 }
 
-// Drain makes the worker stop reading, finish what it runs, and end.
-func (w *Worker) Drain() { w.outbox.raise(tellDrain, nil) }
+// Drain makes the worker stop reading, finish what it runs, and end, within some time if
+// it can end what it runs.
+func (w *Worker) Drain(within time.Duration) {
+	w.outbox.raise(tellDrain, func() { w.outbox.within = uint32(max(within.Milliseconds(), 1)) })
+}
 
 // Dump makes the worker tell its stacks, that of the request id first. If
 // Python does not answer soon, because something holds its lock, faulthandler

@@ -18,6 +18,7 @@ type outbox struct {
 	mu       sync.Mutex
 	due      level            // guarded by mu
 	lanes    uint32           // guarded by mu: which ones to read
+	within   uint32           // guarded by mu: ms that it has to end in
 	dump     uint64           // guarded by mu: whose stack comes first
 	requests map[uint64]entry // guarded by mu
 	order    []uint64         // guarded by mu: their ids
@@ -131,7 +132,7 @@ func (o *outbox) levelLocked(what level) wire.Control {
 	case tellDump:
 		return wire.Control{Op: wire.Dump, ID: o.dump}
 	}
-	return wire.Control{Op: wire.Drain}
+	return wire.Control{Op: wire.Drain, N: o.within}
 }
 
 // take takes the first message of an entry, and reports whether another follows.

@@ -37,7 +37,7 @@ func TestAWorkerServesAndDrains(t *testing.T) {
 	if w.Answered() != 1 {
 		t.Errorf("answered %d", w.Answered())
 	}
-	w.Drain()
+	w.Drain(time.Second)
 	r.wait(w.Done(), "the end")
 	if err := w.Process().Err(); err != nil || r.faulted() != 0 {
 		t.Errorf("it ended with %v; faults %v", err, r.faults)
@@ -213,7 +213,7 @@ func TestWhatAWorkerIsTold(t *testing.T) {
 	w.SendBody(8, closed, 7) // nobody waits for its request any more: that is what is told
 	w.SendBody(7, body, 7)
 	w.Select(3)
-	w.Drain()
+	w.Drain(time.Second)
 	want := map[string]int{
 		fmt.Sprint(wire.Promote, " "): 1, fmt.Sprint(wire.Credit, " "): 2, fmt.Sprint(wire.Dump, " "): 1,
 		fmt.Sprint(wire.Body, " \x07\x00\x00\x00\x00\x00\x00\x00spooled"): 1,

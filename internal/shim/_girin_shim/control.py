@@ -123,6 +123,7 @@ class Control:
         elif op == wire.PROMOTE:
             runner.promote()
         elif op == wire.DRAIN:
+            worker.time_to_end = n / 1000 or worker.time_to_end
             runner.drain()
         elif op == wire.BODY_FILE:
             if fd < 0 or len(payload) != wire.BODY.size:

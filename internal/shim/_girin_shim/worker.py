@@ -29,6 +29,7 @@ class Worker:
         self.heads = Heads()
         self.exchanges: dict = {}  # by id: those that may wait for the control thread
         self.forked: list[int] = []  # not empty in a child that the app forked
+        self.time_to_end: float = settings.graceful_timeout  # s, once it drains
         self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
         self.response = ResponseSocket()
         self.page = state_page(wire.PAGE_FD, settings.slots)

@@ -7,7 +7,8 @@ All of it runs on the loop's thread. States:
     ENDED    a final frame is out: whatever the app does now reaches nobody
 
 The head is kept until the first part of the body comes, as the specification
-allows, so that an answer that is whole goes as one frame.
+allows, so that an answer that is whole goes as one frame; but not for long (see
+waiting.Heads): who opens a stream of events wants to know that it is open.
 """
 from __future__ import annotations
 
@@ -69,6 +70,8 @@ class Exchange:
             piece = await self._read()
             if piece is not None:
                 return {"type": "http.request", "body": piece, "more_body": not self.complete}
+        if self.gone or self.state == ENDED:
+            await asyncio.sleep(0)  # an app that asks again and again must not keep the loop from others
         while not self.gone and self.state != ENDED:
             await self._wait()
         return {"type": "http.disconnect"}
@@ -79,6 +82,7 @@ class Exchange:
         if self.gone:
             if self.runner.raises_disconnect:
                 raise Disconnected("the client has left")
+            await asyncio.sleep(0)  # an endless stream must not keep the loop from others, nor from its own end
             return
         if kind == "http.response.body":
             await self._send_body(message.get("body", b""), message.get("more_body", False))
@@ -106,6 +110,7 @@ class Exchange:
             if bytes(name).lower() != b"transfer-encoding":  # the server's business (specification of HTTP)
                 fields.append((bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")))
         self.head = self.runner.heads.encode(_REASONS.get(status) or f"{status} ", fields)
+        self.runner.keep_head(self)
 
     async def _send_body(self, body, more: bool) -> None:
         head = self._need_head()
@@ -173,6 +178,11 @@ class Exchange:
         if self.state == NOTHING:
             self._emit(wire.RESPONSE, 0, head, b"")
             self.state = STARTED
+
+    def release_head(self) -> None:
+        """Nothing has followed the head for a while: it goes out alone."""
+        if self.state == NOTHING and not self.gone:
+            self._begin(self.head)
 
     def _short(self, head: Head, length: int) -> None:
         self.fail()
@@ -265,7 +275,7 @@ class Exchange:
         self.fail()
 
     def excuses(self, error: BaseException) -> bool:
-        """Is this only how an app ends whose client has left?"""
+        """Is this only how an app ends whose client has left, or was given up?"""
         return self.gone and isinstance(error, (Disconnected, asyncio.CancelledError))
 
     def drop(self) -> None:

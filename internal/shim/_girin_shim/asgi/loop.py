@@ -24,7 +24,11 @@ from .lifespan import Lifespan
 from .scope import Scopes, from_environ, joined, with_lengths
 from .selector import LaneSelector
 from .socket import Socket
+from .waiting import WaitingHeads
 
+# Of --graceful-timeout: what is kept for the end of the process, and before it for the app's shutdown.
+TO_END, FOR_SHUTDOWN = 0.1, 0.2
+SHUTDOWN_LEAST = 0.5  # s
 READ_AT_ONCE = 64  # quick packets per turn; of others one, so that workers share them
 
 
@@ -47,7 +51,10 @@ class Loop:
         self._out: list[bytes] = []
         self._flushing = False
         self._watched: tuple[int, ...] = ()
+        self._heads = WaitingHeads(self.loop)
+        self.keep_head = self._heads.add
         self._draining = False
+        self._ends = 0.0  # while draining: when the time to end in is over, by the loop's clock
         self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
         self._app = None
         self._lifespan: Lifespan | None = None
@@ -84,7 +91,8 @@ class Loop:
         self.loop.close()
 
     async def _shutdown(self) -> None:
-        await self._lifespan.shutdown(self._settings.graceful_timeout)
+        left = self._ends - self.loop.time() if self._draining else self._settings.graceful_timeout
+        await self._lifespan.shutdown(max(left, SHUTDOWN_LEAST))
         await self.loop.shutdown_asyncgens()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
@@ -125,11 +133,22 @@ class Loop:
     # In the loop: what comes.
 
     def _begin_drain(self) -> None:
+        if self._draining:
+            return
         self._draining = True
+        limit = self._worker.time_to_end
+        self._ends = self.loop.time() + limit * (1 - TO_END)
+        self.loop.call_later(limit * (1 - TO_END - FOR_SHUTDOWN), self._cancel_all)
         for exchange in list(self._exchanges.values()):
             if isinstance(exchange, Socket):
                 exchange.close_soon()
         self._watch()
+
+    def _cancel_all(self) -> None:
+        """The time of those that run is over; the app's shutdown needs the rest."""
+        for exchange in self._exchanges.values():
+            if exchange.task is not None:
+                exchange.task.cancel()
 
     def _watch(self) -> None:
         """Watches the lanes that are to be read, if there is room for what comes."""
