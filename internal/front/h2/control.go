@@ -50,6 +50,7 @@ func (c *Conn) takeSettings(f *http2.SettingsFrame) *Error {
 		}
 	}
 	_ = c.control.framer.WriteSettingsAck()
+	c.pump() // behind it: until it comes a client may count by its old windows
 	return nil
 }
 
@@ -75,7 +76,8 @@ func (c *Conn) takeSetting(s http2.Setting) *Error {
 const dataMost = 16384
 
 // moveWindows takes a new size of windows. It counts for open streams as well,
-// whose windows may become negative (RFC 9113 section 6.9.2).
+// whose windows may become negative (RFC 9113 section 6.9.2). What fits in then is
+// sent by pump.
 func (c *Conn) moveWindows(size int64) *Error {
 	by := size - c.streamStart
 	c.streamStart = size
@@ -88,7 +90,6 @@ func (c *Conn) moveWindows(size int64) *Error {
 		}
 		s.enlist()
 	}
-	c.pump()
 	return nil
 }
 

@@ -58,6 +58,38 @@ func TestWindowsOfStreams(t *testing.T) {
 	})
 }
 
+// A client may count by its old windows until its settings are acknowledged
+// (RFC 9113 section 6.5.3): httpx's does.
+func TestSettingsAreAcknowledgedBeforeTheyAreUsed(t *testing.T) {
+	r := &rig{end: func(k *call) { k.answer(200, strings.Repeat("x", 1000)) }}
+	h := serve(t, r).begin(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
+	h.request(1, true)
+	h.wantHeadAnd(1, 10)
+	h.must(0, h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100}))
+	_ = h.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for acknowledged := false; ; {
+		f, err := h.ReadFrame()
+		h.must(0, err)
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			acknowledged = acknowledged || f.IsAck()
+		case *http2.DataFrame:
+			if !acknowledged {
+				t.Errorf("%d bytes came before the acknowledgement", f.Length)
+			}
+			return
+		}
+	}
+}
+
+// wantHeadAnd reads an answer's head and the first bytes of its body.
+func (h *client) wantHeadAnd(id uint32, n int) {
+	h.t.Helper()
+	h.next()
+	h.wantData(id, n, false)
+	h.settle() // the first acknowledgement has come
+}
+
 func TestWindowOfTheConnection(t *testing.T) {
 	r := &rig{end: func(k *call) { k.answer(200, strings.Repeat("x", 40000)) }}
 	h := serve(t, r).begin()
