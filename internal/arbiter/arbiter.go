@@ -147,6 +147,20 @@ func (a *Arbiter) wait(ctx context.Context, do func() error) error {
 	}
 }
 
+// ask is wait for a job that has a result. With an error there is none: the job may
+// still be at it.
+func ask[T any](ctx context.Context, a *Arbiter, do func() (T, error)) (T, error) {
+	var result, none T
+	err := a.wait(ctx, func() (err error) {
+		result, err = do()
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
 // run does the jobs, one after the other, and starts the process anew when it has ended.
 func (a *Arbiter) run() {
 	defer close(a.done)

@@ -50,18 +50,17 @@ type User struct {
 // Load runs the file and returns its settings by name, each as [sort, value],
 // and the names of other plain variables. It is not in effect before Configure.
 func (a *Arbiter) Load(ctx context.Context, f File) (values json.RawMessage, others []string, err error) {
-	var said answer
-	err = a.wait(ctx, func() error {
+	said, err := ask(ctx, a, func() (answer, error) {
 		p, err := a.interpreter(f.Python, f.Dir)
 		if err != nil {
-			return err
+			return answer{}, err
 		}
 		a.loads++
-		said, err = a.load(p, f, ctx.Done())
+		said, err := a.load(p, f, ctx.Done())
 		if err != nil {
 			a.dropDead(p)
 		}
-		return err
+		return said, err
 	})
 	return said.Values, said.Others, err
 }
@@ -124,20 +123,20 @@ func (a *Arbiter) dropDead(p *process) {
 
 // Configure makes the settings take effect that the last run of the file has led to.
 func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (serial int, err error) {
-	err = a.wait(ctx, func() error {
+	return ask(ctx, a, func() (int, error) {
 		p, err := a.interpreter(s.Python, s.Dir)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if f.Location != "" && p.ran != a.loads { // it ran in another interpreter
 			if _, err := a.load(p, f, ctx.Done()); err != nil {
 				a.dropDead(p)
-				return err
+				return 0, err
 			}
 		}
 		if err := a.configure(p, &s, a.serial+1); err != nil {
 			a.dropDead(p)
-			return err
+			return 0, err
 		}
 		if p == a.next {
 			a.process.close(closeLimit, a.closing)
@@ -145,10 +144,8 @@ func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (serial int, e
 		}
 		a.serial++
 		a.setup, a.loaded = &s, f
-		serial = a.serial
-		return nil
+		return a.serial, nil
 	})
-	return serial, err
 }
 
 func (a *Arbiter) configure(p *process, s *Setup, serial int) error {

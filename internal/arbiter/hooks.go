@@ -106,28 +106,24 @@ func (a *Arbiter) Templates(serial int) *Origin { return &Origin{a, serial, "tem
 // Fork makes a child of this process that inherits the files.
 func (o *Origin) Fork(ctx context.Context, age int, _ []byte, files []*os.File) (pid int, err error) {
 	a := o.arbiter
-	err = a.wait(ctx, func() error {
+	return ask(ctx, a, func() (int, error) {
 		if ctx.Err() != nil {
-			return context.Cause(ctx) // nobody would know of it
+			return 0, context.Cause(ctx) // nobody would know of it
 		}
 		if err := a.ready(); err != nil {
-			return err
+			return 0, err
 		}
 		message := map[string]any{"op": "fork", "role": o.role, "serial": o.serial, "age": age}
 		said, err := a.process.exchange(message, files, limits{patience: a.cfg.Patience, giveUp: a.closing})
-		pid = said.Forked
-		return err
+		return said.Forked, err
 	})
-	return pid, err
 }
 
 // PreFork runs the hook before a worker is forked. With carry it returns what the hook has
 // done to the worker and to the environment, for Fork of a template.
 func (a *Arbiter) PreFork(ctx context.Context, age int, carry bool) (carried json.RawMessage, err error) {
-	err = a.wait(ctx, func() error {
+	return ask(ctx, a, func() (json.RawMessage, error) {
 		said, err := a.runHook(Event{Hook: "pre_fork", Age: age}, carry)
-		carried = said.Carried
-		return err
+		return said.Carried, err
 	})
-	return carried, err
 }
