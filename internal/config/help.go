@@ -67,19 +67,15 @@ func helpRow(b *strings.Builder, o *Option) {
 
 // defaultText is the default as a user would write it, "" where Doc says all.
 func (o *Option) defaultText() string {
+	if o.DefaultText != "" {
+		return o.DefaultText
+	}
 	switch v := o.Default.(type) {
 	case nil, bool:
 		return ""
 	case []string:
 		return strings.Join(v, ",")
-	case int64:
-		if o.Key == "workers" || o.Key == "threads" {
-			return "" // depends; see Doc of workers
-		}
 	case string:
-		if o.Key == "worker_class" {
-			return ""
-		}
 		return v
 	}
 	return python(o.Default)

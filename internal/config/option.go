@@ -15,6 +15,7 @@ type Option struct {
 	Else          string            // what any other value of Choices counts as, with a warning; "": it is an error
 	OptionalValue string            // what the flag means without a value; "" if it needs one
 	Default       any               // in the form that Kind.parse returns; nil is None
+	DefaultText   string            // the default as people are told it, where Default alone misleads
 	Env           string            // environment variable that stands in for the default
 	Own           bool              // Girin's own, unknown to gunicorn
 	Status        Status

@@ -65,7 +65,10 @@ func settingEntry(b *strings.Builder, o *Option) {
 	if o.Env != "" {
 		facts = append(facts, "`$"+o.Env+"`")
 	}
-	if o.Default != nil && o.Kind != Hook {
+	switch {
+	case o.DefaultText != "":
+		facts = append(facts, "default "+o.DefaultText)
+	case o.Default != nil && o.Kind != Hook:
 		facts = append(facts, "default `"+python(o.Default)+"`")
 	}
 	if len(o.Choices) > 0 {

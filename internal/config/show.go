@@ -35,6 +35,10 @@ func (c *Config) shown(key string) any {
 		return c.GID
 	case "worker_class":
 		return c.WorkerClass
+	case "workers", "threads":
+		if c.WorkerClass == "auto" {
+			return c.shownAuto(key)
+		}
 	}
 	return c.resolved[key].value
 }

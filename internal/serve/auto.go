@@ -12,7 +12,6 @@ import (
 
 // What auto starts from, and never exceeds unless it is told to.
 const (
-	autoThreads        = 128 // of a worker
 	autoWaiting        = 256 // requests that wait at once, in all workers
 	autoSwitchInterval = 0.5 // ms; Python's own is 5
 )
@@ -31,12 +30,9 @@ func sizesOf(c *config.Config) sizes {
 	if c.WorkerClass != "auto" {
 		return p
 	}
-	if p.most == 0 {
-		p.most = 2*p.cores + 1
-	}
-	p.workers = min(p.cores+1, p.most) // one stands by for when requests compute
+	p.workers, p.most = c.AutoWorkers(p.cores)
 	if p.waiting = p.threads * p.most; p.threads == 0 {
-		p.threads, p.waiting = autoThreads, autoWaiting
+		p.threads, p.waiting = config.AutoThreads, autoWaiting
 	}
 	return p
 }
