@@ -100,6 +100,13 @@ type Config struct {
 	Lifespan        string // auto, on or off
 	DisconnectGrace int    // s
 
+	// WebSocket.
+	MaxMessage                int64 // bytes; 0: no limit
+	PingInterval, PingTimeout time.Duration
+	WSMaxQueue                int64 // bytes
+	WSDrain                   time.Duration
+	WSDeflate                 bool
+
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit
 

@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // hookOptions are the functions that a configuration file may define. Config.Hooks names those
 // that it does.
@@ -100,9 +103,24 @@ func asgiOptions() []Option {
 		{Key: "asgi_disconnect_grace_period", Flag: "asgi-disconnect-grace-period", Kind: Int, Meta: "SECONDS", Default: int64(3), check: atLeast(0),
 			Doc:   "How long an ASGI application may go on after its client has left; then its task is cancelled.",
 			field: func(c *Config) any { return &c.DisconnectGrace }},
-		{Key: "websocket_max_message_size", Flag: "websocket-max-message-size", Kind: Int, Meta: "BYTES", Default: int64(16 << 20), Status: NotApplicable,
-			Instead: "it is for WebSockets, which are not served",
-			Doc:     "The largest WebSocket message."},
+		{Key: "websocket_max_message_size", Flag: "websocket-max-message-size", Kind: Int, Meta: "BYTES", Default: int64(16 << 20), check: atLeast(0),
+			Doc:   "The largest WebSocket message, inflated; a client that sends a larger one is closed with 1009. 0 is no limit.",
+			field: func(c *Config) any { return &c.MaxMessage }},
+		{Key: "ws_ping_interval", Flag: "ws-ping-interval", Kind: Seconds, Meta: "SECONDS", Default: 20 * time.Second, Own: true,
+			Doc:   "After how long without a byte of a WebSocket's client the server asks whether it is there. 0 never does.",
+			field: func(c *Config) any { return &c.PingInterval }},
+		{Key: "ws_ping_timeout", Flag: "ws-ping-timeout", Kind: Seconds, Meta: "SECONDS", Default: 20 * time.Second, Own: true,
+			Doc:   "How long an answer to that may take; then the WebSocket is closed. The application takes no part in it: one that computes loses no client. 0 waits for ever.",
+			field: func(c *Config) any { return &c.PingTimeout }},
+		{Key: "ws_max_queue", Flag: "ws-max-queue", Kind: Size, Meta: "BYTES", Default: int64(64 << 10), Own: true, check: atLeast(1),
+			Doc:   "How much a WebSocket's client may have sent that the application has not received; then no more is read of it, so that TCP makes it wait. Each message counts 256 bytes more than it has. K, M and G may follow the number.",
+			field: func(c *Config) any { return &c.WSMaxQueue }},
+		{Key: "ws_drain", Flag: "ws-drain", Kind: Seconds, Meta: "SECONDS", Default: 2 * time.Second, Own: true,
+			Doc:   "Over how long the WebSockets of a worker that is replaced, or of a server that stops, are closed (1012), so that not all clients come back at once.",
+			field: func(c *Config) any { return &c.WSDrain }},
+		{Key: "ws_per_message_deflate", Flag: "no-ws-per-message-deflate", Kind: Off, Default: true, Own: true,
+			Doc:   "Compress no WebSocket message, also where the client offers it.",
+			field: func(c *Config) any { return &c.WSDeflate }},
 		{Key: "root_path", Flag: "root-path", Kind: String, Meta: "PATH", Default: "",
 			Doc:   "Where an ASGI application is mounted: its root_path, which is put before paths that do not begin with it. A WSGI application's mount point is the environment variable SCRIPT_NAME.",
 			field: func(c *Config) any { return &c.RootPath }},

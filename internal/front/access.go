@@ -62,6 +62,10 @@ const statusLeft = 499
 
 // ended counts and logs the response that has ended. It needs mu.
 func (x *exchange) ended() {
+	if x.reply.upgraded {
+		x.logAccess() // its beginning was counted
+		return
+	}
 	if x.reply.status == 0 {
 		x.reply.status = statusLeft
 	}

@@ -124,7 +124,7 @@ func TestAnInterimResponseIsNotTheResponse(t *testing.T) {
 			t.Fatalf("got %q", line)
 		}
 		c.readLine()
-		c.sendSlowly(200_000, 3*newTimes(hurry).linger+newTimes(hurry).body)
+		c.sendSlowly(200_000, 3*newTimes(hurry, SocketOptions{}).linger+newTimes(hurry, SocketOptions{}).body)
 		if res, body := c.response("POST"); res.StatusCode != 201 || body != "done" {
 			t.Errorf("answered %v, %q", res, body)
 		}

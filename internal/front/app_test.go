@@ -81,11 +81,13 @@ func (a *app) Alloc(n int) ([]byte, int, bool) {
 	return a.memory[at:a.used], at, a.used <= len(a.memory)
 }
 
-func (a *app) PID() int               { return 1 }
-func (a *app) Slots() int             { return slots }
-func (a *app) Slot(int) (_, _ uint64) { return 0, 0 }
-func (a *app) Promote()               {}
-func (a *app) Dump(uint64)            {}
+func (a *app) PID() int                 { return 1 }
+func (a *app) Slots() int               { return slots }
+func (a *app) Slot(int) (_, _ uint64)   { return 0, 0 }
+func (a *app) Promote()                 {}
+func (a *app) Dump(uint64)              {}
+func (a *app) Say(wire.Inbound, []byte) {}
+func (a *app) Flush()                   {}
 func (a *app) Grant(id uint64, n uint32) {
 	a.mu.Lock()
 	c := a.running[id]

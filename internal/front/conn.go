@@ -32,6 +32,7 @@ type conn struct {
 	stage stage // what the sweeper times
 
 	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
+	socket  *webSocket              // guarded by mu: the WebSocket that it asks for or has become; nil: none
 
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true
@@ -127,6 +128,9 @@ func (c *conn) next() bool {
 	if c.srv.cfg.Queue.Full() {
 		return c.refuse(errOverload)
 	}
+	if c.asksForSocket() {
+		return c.serveSocket()
+	}
 	if verdict := c.makeEnviron(); verdict != nil {
 		return c.refuse(verdict)
 	}
@@ -155,7 +159,7 @@ func (c *conn) simple() bool {
 	if verdict != nil || n != len(c.in.unread()) || c.req.ContentLength != 0 {
 		return false
 	}
-	if c.srv.isCheck(c.req.Path) {
+	if c.srv.isCheck(c.req.Path) || c.asksForSocket() {
 		return false
 	}
 	c.isHead = string(c.req.Method) == "HEAD"
@@ -447,6 +451,9 @@ func (c *conn) Frame(f *wire.Frame, head, body []byte) {
 	if c.reply.running {
 		injectFault(faultInAnswer, &c.exchange)
 	}
+	if c.socket != nil && c.socket.frameLocked(f, head, body) {
+		return
+	}
 	c.frameLocked(f, head, body)
 }
 
@@ -461,6 +468,9 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 func (c *conn) Fail(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.socket != nil && c.socket.failLocked(cause) {
+		return
+	}
 	c.failLocked(cause)
 }
 

@@ -41,6 +41,8 @@ func (e *echo) Slots() int                            { return 1 }
 func (e *echo) Slot(int) (id, began uint64)           { return 0, 0 }
 func (e *echo) Promote()                              {}
 func (e *echo) Dump(uint64)                           {}
+func (e *echo) Say(wire.Inbound, []byte)              {}
+func (e *echo) Flush()                                {}
 func (e *echo) SendBody(uint64, *os.File, int64)      {}
 func (e *echo) Used() int64                           { return 0 }
 func (e *echo) Blocks() int                           { return 0 }

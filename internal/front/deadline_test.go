@@ -50,7 +50,7 @@ type stand struct {
 }
 
 func TestWhatStandsStillEndsInTime(t *testing.T) {
-	limits := newTimes(hurry)
+	limits := newTimes(hurry, SocketOptions{})
 	post := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
 	sends := func(text string) func(*client) { return func(c *client) { c.send(text) } }
 	stands := map[string]stand{
@@ -112,7 +112,7 @@ func TestWhatStandsStillEndsInTime(t *testing.T) {
 // A client that moves is not ended, however slow it is, and gets what it asked
 // for. What was slow before has no part in what follows.
 func TestWhatMovesGoesOn(t *testing.T) {
-	limits := newTimes(hurry)
+	limits := newTimes(hurry, SocketOptions{})
 	const get, size = " HTTP/1.1\r\nHost: x\r\n\r\n", 2 << 20
 	moves := map[string]move{
 		"head": {"GET / HT", func(c *client) { // within its limit, which is not prolonged
@@ -186,7 +186,7 @@ func patterned(t *testing.T) func(*appCall) {
 	return func(c *appCall) {
 		switch path := c.environ["PATH_INFO"]; path {
 		case "/slow":
-			time.Sleep(long * newTimes(hurry).head)
+			time.Sleep(long * newTimes(hurry, SocketOptions{}).head)
 			c.answer("200 OK", "late")
 		case "/length":
 			c.answer("200 OK", fmt.Sprint(len(c.body)))

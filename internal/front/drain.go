@@ -66,6 +66,9 @@ func (c *conn) drainedLocked() {
 	if h := c.streams.Load(); h != nil {
 		h.drainedLocked()
 	}
+	if c.socket != nil {
+		c.socket.drainedLocked()
+	}
 	c.changedLocked()
 }
 

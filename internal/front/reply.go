@@ -13,14 +13,15 @@ type reply struct {
 	whole   bool // the request was read to its end
 	minor   int  // of the request's version
 
-	status  int
-	noBody  bool
-	chunked bool  // of HTTP/1.1: its transport frames it
-	remain  int64 // body bytes still to come; -1: no length is declared
-	file    int64 // length of the file that is the body; 0: there is none
-	got     int64 // body bytes that came from the worker
-	granted int64 // of those, how many the worker may send again
-	sent    int64 // body bytes that went to the client
+	status   int
+	noBody   bool
+	upgraded bool  // it became a WebSocket; status is then the code that it ended with
+	chunked  bool  // of HTTP/1.1: its transport frames it
+	remain   int64 // body bytes still to come; -1: no length is declared
+	file     int64 // length of the file that is the body; 0: there is none
+	got      int64 // body bytes that came from the worker
+	granted  int64 // of those, how many the worker may send again
+	sent     int64 // body bytes that went to the client
 
 	record   record
 	sentHead []byte        // the fields that the application gave, for a record

@@ -38,8 +38,9 @@ type Config struct {
 	Proxy         ProxyProtocol
 	TLS           *TLS // nil: cleartext
 	HTTP2         HTTP2Options
-	Rests         bool        // whoever brings answers calls Rest
-	ScriptName    string      // the mount point, or ""
+	Rests         bool   // whoever brings answers calls Rest
+	ScriptName    string // the mount point, or ""
+	Sockets       SocketOptions
 	Stream        pattern.Set // whose bodies come while the application runs; under ASGI all do
 	Access        *logs.AccessLog
 	Metrics       *metrics.Server // nil: nothing is counted
@@ -67,6 +68,8 @@ type Server struct {
 	queued   atomic.Int64           // response bytes that wait for slow clients
 	heads    atomic.Int64           // bytes of buffers that hold large heads
 	inlined  atomic.Int64           // bytes of bodies that are read into memory
+	opened   atomic.Uint32          // counts WebSockets
+	messages atomic.Int64           // bytes of WebSockets' messages that are not whole, or that no application has received
 
 	mu         sync.Mutex
 	conns      map[*conn]struct{} // guarded by mu
@@ -103,7 +106,7 @@ type listener struct {
 
 // New returns a server; Serve and Start launch it.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
 	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()

@@ -22,6 +22,8 @@ import (
 //	idle       the next request                      keep-alive
 //	linger     the client's end of the connection    times.linger
 //	streams    (HTTP/2) whatever comes               its own deadlines
+//	socket     (WebSocket) whatever comes            pings: see judgeSocket
+//	closing    (WebSocket) the client's close frame  times.closing
 //
 // The sweeper ends a stage by making its read fail. It says for which change
 // it did, so that a stage which began in the very moment is not ended.
@@ -45,6 +47,8 @@ const (
 	stageIdle
 	stageLinger
 	stageStreams
+	stageSocket
+	stageClosing
 
 	stageBits = 4
 )

@@ -33,6 +33,9 @@ func (s *Server) sweepConns(now int64) (all []*streams) {
 	for c := range s.conns {
 		s.judgeReading(c, now)
 		s.judgeWriting(c, now)
+		if c.stage.now() == stageSocket {
+			s.judgeSocket(c, now)
+		}
 		if h := c.streams.Load(); h != nil {
 			all = append(all, h)
 		}

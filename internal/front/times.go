@@ -17,21 +17,23 @@ const (
 
 	sweepEvery     = 250 * time.Millisecond
 	halfCloseGrace = 200 * time.Millisecond
-	farewellAfter  = time.Second // of HTTP/2: between the first and the last farewell
+	closingLimit   = 5 * time.Second // of a WebSocket: for its client's close frame
+	farewellAfter  = time.Second     // of HTTP/2: between the first and the last farewell
 )
 
 // times are the limits of a server. Tests shorten all of them by one factor.
 type times struct {
 	head, proxy, handshake, linger, drain, body, bodySecond,
-	write, sweep, halfClose, farewell time.Duration
+	write, sweep, halfClose, farewell, closing, ping, pong, leave time.Duration
 }
 
-func newTimes(hurry int) times {
+func newTimes(hurry int, o SocketOptions) times {
 	by := time.Duration(max(hurry, 1))
 	return times{
 		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
 		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
+		closing: closingLimit / by, ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
 	}
 }
 
@@ -56,6 +58,8 @@ func (s *Server) limitOf(c *conn) time.Duration {
 		return t.body + time.Duration(c.body.came.Load())*t.bodySecond/bodyRate
 	case stageLinger:
 		return t.linger
+	case stageClosing:
+		return t.closing
 	}
 	return 0
 }

@@ -159,6 +159,9 @@ func (x *exchange) ownLocked(status int, contentType string, body []byte) {
 	b := x.to.appendStatus(buf[:0], status, append(line, http1.StatusText(status)...))
 	b = x.to.appendServer(b)
 	b = x.to.appendDate(b)
+	if status == errSocketVersion.Status {
+		b = x.to.appendField(b, []byte("Sec-WebSocket-Version"), []byte("13"), http1.KindOther)
+	}
 	if status == 503 {
 		b = x.to.appendField(b, []byte("Retry-After"), []byte("1"), http1.KindOther)
 	}

@@ -77,6 +77,8 @@ func (r *Request) known(f *Field) *Error {
 		r.connection(f.Value)
 	case KindExpect:
 		return r.expect(f.Value)
+	case KindUpgrade:
+		r.Upgrades = true
 	case KindContentType:
 		if r.has.contentType {
 			return errTypeRepeated

@@ -28,6 +28,7 @@ type Request struct {
 	// Expect100 is set if the client waits for 100 Continue before it sends a
 	// body. It is not where there is no body, nor in HTTP/1.0.
 	Expect100 bool
+	Upgrades  bool // there is an Upgrade field
 
 	// Of the reading: where the current line begins, how far its end was
 	// sought, how many field lines there were, whether an earlier call had

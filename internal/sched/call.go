@@ -24,6 +24,8 @@ type Call struct {
 	// Streamed says that Spool is a pipe, by which the body comes while the
 	// application runs. Length is then what the client declared, or 0.
 	Streamed bool
+	// Upgrade says that it asks for a WebSocket.
+	Upgrade bool
 	// Since is when its client began to wait, if a proxy told so, in ns of
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.
@@ -50,6 +52,7 @@ type Call struct {
 	// given back: with a whole window of them the worker waits for the client.
 	unacknowledged atomic.Int64
 	trusted        atomic.Bool // to be quick; the watcher checks once
+	upgraded       atomic.Bool // Upgrade
 
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
@@ -62,6 +65,8 @@ type Call struct {
 	submitted int64 // ns
 	spool     Spool // Spool, of the request in flight; guarded by Queue.mu once nobody waits
 	cause     error // guarded by Queue.mu: why nobody waits for it
+	gone      Gone  // guarded by Queue.mu: what the application of a WebSocket is told then
+	parts     int64 // bytes of a WebSocket's message whose first part came; of the goroutine that reads its worker
 }
 
 // Task reports whether the call is for an event loop, which can end what it has begun.
@@ -115,6 +120,8 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 		ID: id, Environ: uint32(len(environ)), Body: uint32(len(c.Body)),
 	}
 	switch {
+	case c.Upgrade:
+		head.Flags |= wire.Upgrade
 	case c.Streamed:
 		head.Flags |= wire.Streamed
 	case c.Spool != nil:

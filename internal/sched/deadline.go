@@ -117,7 +117,8 @@ func (q *Queue) tooLate(c *Call) bool {
 
 // progress is when the call last did something its timeout should be counted
 // from: before the head when it began, or a part of its body last came; after it
-// the last block, and now while the worker waits for the client.
+// the last block, and now while the worker waits for the client. A WebSocket that is
+// open may be silent for as long as it likes.
 func (c *Call) progress(began int64) (since int64, started bool) {
 	last := c.moved.Load()
 	if last == 0 {
@@ -126,7 +127,7 @@ func (c *Call) progress(began int64) (since int64, started bool) {
 		}
 		return max(began, c.fed.Load()), false
 	}
-	if c.unacknowledged.Load() >= int64(c.window.Load()) {
+	if c.unacknowledged.Load() >= int64(c.window.Load()) || c.upgraded.Load() && stateOf(c.life.Load()) == answering {
 		return 1<<63 - 1, true
 	}
 	return last, true

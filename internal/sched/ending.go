@@ -49,7 +49,10 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 	if s.from.begun() {
 		owner = *c.owner.Load()
 	}
-	task := c.Task()
+	task, upgraded, gone := c.Task(), c.upgraded.Load(), c.gone
+	if upgraded {
+		c.moved.Store(q.cfg.Clock()) // its application has its time to end from now on
+	}
 	q.mu.Unlock()
 	if owner == nil && s.from == placed && task {
 		owner = q.runs(id)
@@ -57,7 +60,11 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 	if s.to == recalled {
 		q.keeper.wake()
 	}
-	if owner != nil {
+	switch {
+	case owner == nil:
+	case upgraded:
+		gone.tell(owner, id)
+	default:
 		owner.Grant(id, wire.Cancelled)
 	}
 	return s

@@ -178,6 +178,7 @@ type fakeWorker struct {
 	slots    [][2]uint64
 	promoted []time.Time
 	grants   []grant
+	said     []said
 	bodies   []uint64
 }
 
@@ -230,6 +231,20 @@ func (w *fakeWorker) SendBody(id uint64, _ *os.File, _ int64) {
 }
 
 func (w *fakeWorker) Dump(uint64) {}
+
+func (w *fakeWorker) Say(f wire.Inbound, data []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said = append(w.said, said{f, string(data)})
+}
+
+func (w *fakeWorker) Flush() {}
+
+// said is what a fakeWorker was told of a WebSocket.
+type said struct {
+	f    wire.Inbound
+	data string
+}
 
 // fakeAnswer notes what becomes of a call.
 type fakeAnswer struct {

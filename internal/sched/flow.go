@@ -17,9 +17,12 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) error {
 	if c == nil {
 		return err
 	}
+	if f.Kind >= wire.Accept && !c.upgraded.Load() {
+		return errNoSocket
+	}
 	switch e {
 	case whole, last:
-		if err := c.fits(len(body)); err != nil {
+		if err := c.fits(f, len(body)); err != nil {
 			return err
 		}
 		if s := q.finish(c, w, f, e, head); s.done && !s.from.told() {
@@ -50,6 +53,10 @@ func eventOf(f *wire.Frame) event {
 			return whole
 		}
 		return head
+	case wire.Accept:
+		return head
+	case wire.Taken:
+		return took
 	}
 	if final {
 		return last
@@ -61,6 +68,7 @@ var (
 	errNotIts   = errors.New("it answers a request that it does not have")
 	errWindow   = errors.New("it sends more of a response than it was granted")
 	errNoBody   = errors.New("it asks for a request body that is not in a file")
+	errNoSocket = errors.New("it speaks of a WebSocket where none was asked for")
 	errTwice    = errors.New("it asks for a request body twice")
 	errOtherOne = errors.New("it answers a request that another worker has begun to answer")
 )
@@ -90,9 +98,21 @@ func (q *Queue) expected(w Worker, id uint64, e event) (*Call, error) {
 	return c, nil
 }
 
-// fits checks body bytes against the window.
-func (c *Call) fits(n int) error {
-	if n > 0 && c.unacknowledged.Load()+int64(n) > int64(c.window.Load()) {
+// fits checks body bytes against the window. A message of a WebSocket fits while
+// anything is left of it, so that one which is larger can be sent at all.
+func (c *Call) fits(f *wire.Frame, n int) error {
+	left := int64(c.window.Load()) - c.unacknowledged.Load()
+	switch {
+	case f.Kind == wire.Close, f.Kind == wire.Taken:
+		return nil
+	case f.Kind == wire.Text, f.Kind == wire.Binary:
+		if n > 0 && left <= 0 {
+			return errWindow
+		}
+		c.parts = int64(f.Body) - int64(n)
+	case c.parts > 0:
+		c.parts -= int64(n)
+	case n > 0 && int64(n) > left:
 		return errWindow
 	}
 	return nil
@@ -100,7 +120,7 @@ func (c *Call) fits(n int) error {
 
 // goOn takes a frame that is not the last.
 func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []byte) error {
-	if err := c.fits(len(body)); err != nil {
+	if err := c.fits(f, len(body)); err != nil {
 		return err
 	}
 	if c.owner.Load() == nil {
@@ -117,6 +137,8 @@ func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []by
 	switch {
 	case !s.done:
 		return nil
+	case !s.to.waited() && c.upgraded.Load():
+		return nil // who abandoned it has told (see tellGone)
 	case !s.to.waited():
 		w.Grant(f.ID, wire.Cancelled) // it may have looked at the flag before that was set
 		return nil

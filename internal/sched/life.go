@@ -66,11 +66,12 @@ const (
 	place                // it goes to the lane
 	unplace              // the lane had no room
 	early                // frames, by what they are: Early
+	took                 // Taken
 	fetch                // Fetch
-	head                 // Response, and more follows
-	more                 // Block, and more follows
+	head                 // Response, and more follows; Accept
+	more                 // Block, and more follows; Text, Binary
 	whole                // Response, Final
-	last                 // Block, Final
+	last                 // Block, Final; Close
 	dropped              // Dropped
 	failed               // Failed
 	cancel               // its client has gone
@@ -86,7 +87,7 @@ const (
 
 func (e event) String() string {
 	return [events]string{
-		"keep", "place", "unplace", "early", "fetch", "head", "more", "whole", "last", "dropped", "failed",
+		"keep", "place", "unplace", "early", "took", "fetch", "head", "more", "whole", "last", "dropped", "failed",
 		"cancel", "recall", "expire", "lose", "perish", "discard", "reclaim", "stop",
 	}[e]
 }
@@ -118,7 +119,7 @@ var rows = [states]map[event]state{
 		cancel: left, recall: naught, expire: overdue, lose: naught, perish: idle, stop: idle,
 	},
 	answering: {
-		early: naught, more: answering, last: idle, failed: idle,
+		early: naught, took: answering, more: answering, last: idle, failed: idle,
 		cancel: left, recall: naught, expire: overdue, lose: naught, perish: idle, stop: idle,
 	},
 	withdrawn: {
@@ -126,16 +127,16 @@ var rows = [states]map[event]state{
 		cancel: naught, recall: naught, expire: overdue, lose: lost, perish: idle, stop: idle,
 	},
 	left: {
-		early: left, fetch: left, head: left, more: left, whole: idle, last: idle, dropped: idle, failed: idle,
+		early: left, took: left, fetch: left, head: left, more: left, whole: idle, last: idle, dropped: idle, failed: idle,
 		cancel: naught, recall: naught, expire: overdue, lose: naught, perish: idle, stop: idle,
 	},
 	overdue: {
-		unplace: idle, early: overdue, fetch: overdue, head: overdue, more: overdue, whole: idle, last: idle,
+		unplace: idle, early: overdue, took: overdue, fetch: overdue, head: overdue, more: overdue, whole: idle, last: idle,
 		dropped: idle, failed: idle,
 		cancel: naught, recall: naught, expire: naught, lose: lost, perish: idle, stop: idle,
 	},
 	lost: {
-		unplace: idle, early: lost, fetch: lost, head: lost, more: lost, whole: idle, last: idle,
+		unplace: idle, early: lost, took: lost, fetch: lost, head: lost, more: lost, whole: idle, last: idle,
 		dropped: idle, failed: idle,
 		cancel: naught, recall: naught, expire: naught, lose: naught, perish: idle, reclaim: idle, stop: idle,
 	},

@@ -62,6 +62,10 @@ type Worker interface {
 	Grant(id uint64, n uint32)
 	SendBody(id uint64, f *os.File, length int64)
 	Dump(id uint64)
+	// Say hands over what came for a WebSocket; Flush sends all that was said.
+	// Neither waits.
+	Say(f wire.Inbound, data []byte)
+	Flush()
 }
 
 // Answer is told what becomes of a call. Its methods must not block: they run

@@ -11,6 +11,7 @@ import (
 type Status struct {
 	InFlight  int             `json:"in_flight"`          // calls that somebody waits for
 	Calls     int             `json:"calls"`              // calls that have not ended, waited for or not
+	Sockets   int             `json:"sockets"`            // WebSockets that are open
 	Cells     int             `json:"cells"`              // connections and streams that could submit one, and what of those that left still runs
 	Spools    int             `json:"spools"`             // request bodies in files that workers may ask for
 	Blocks    int             `json:"blocks"`             // of the arena
@@ -72,8 +73,11 @@ func (q *Queue) Status() Status {
 	keptOf := map[*Route]int{}
 	q.each(func(c *Call, _ uint64) {
 		s.Calls++
-		if stateOf(c.life.Load()) == kept {
+		switch state := stateOf(c.life.Load()); {
+		case state == kept:
 			keptOf[c.route.Load()]++
+		case state == answering && c.upgraded.Load():
+			s.Sockets++
 		}
 	})
 	s.Restarts = q.cfg.Guard.Restarts()

@@ -71,6 +71,9 @@ func (q *Queue) prepare(c *Call, window uint32) {
 	if trusted := c.flags&wire.Quick != 0; c.trusted.Load() != trusted {
 		c.trusted.Store(trusted)
 	}
+	if c.upgraded.Load() != c.Upgrade {
+		c.upgraded.Store(c.Upgrade)
+	}
 	set(&c.since, c.Since)
 	set(&c.moved, 0)
 	set(&c.fed, 0)

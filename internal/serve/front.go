@@ -30,7 +30,14 @@ func (s *server) frontConfig() front.Config {
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
-		Stream: streamed,
+		Stream: streamed, Sockets: socketOptions(c),
+	}
+}
+
+func socketOptions(c *config.Config) front.SocketOptions {
+	return front.SocketOptions{
+		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxMessage: int(c.MaxMessage), MaxQueue: int(c.WSMaxQueue),
+		Drain: c.WSDrain, Deflate: c.WSDeflate,
 	}
 }
 

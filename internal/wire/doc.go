@@ -10,7 +10,8 @@
 // # What a worker inherits
 //
 //	fd 3  control socket   SOCK_SEQPACKET, one message per packet, both ways
-//	fd 4  response socket  SOCK_STREAM, worker to master only
+//	fd 4  response socket  SOCK_STREAM: frames of answers to the master; to the worker
+//	                       what comes for the WebSockets that it has accepted
 //	fd 5  state page       memfd of this worker, mapped by it and the master
 //	fd 6  arena            memfd of the master, mapped by all workers
 //	fd 7  shim             memfd with the shim's sources
@@ -24,7 +25,8 @@
 // atomic, and one read returns exactly one packet. The 32-byte head:
 //
 //	 0  u8   form      1: environ as NUL-joined strings; 2: with lengths
-//	 1  u8   flags     Quick 1, Slow 2, InArena 4, Spooled 8, MeasureCPU 16
+//	 1  u8   flags     Quick 1, Slow 2, InArena 4, Spooled 8, MeasureCPU 16,
+//	                   Upgrade 32, Streamed 64
 //	 2  u8   base      index of the base environ (one per listener)
 //	 3  u8   reserved  zero
 //	 4  u32  window    body bytes that may be sent before credit is needed
@@ -70,6 +72,11 @@
 //	      5 Failed    the app failed: before the head the client gets a 500,
 //	                  after it the connection is cut
 //	      6 Fetch     the worker wants the spooled body
+//	      7 Accept    of a WebSocket: head block of the 101
+//	      8 Text      a whole message, UTF-8
+//	      9 Binary    a whole message
+//	     10 Close     the socket ends: u16 code, then at most 123 bytes of reason; Final
+//	     11 Taken     u32 n: the application has received messages that counted for n
 //
 // Head block: status NUL name NUL value NUL name NUL value ... without a last
 // NUL; 1 + 2*fields strings. Final: this is the last the client gets; the id
@@ -90,6 +97,33 @@
 // read or another worker has begun, is ended. Only an Early that comes too late is
 // left out. Who sends a frame that is not Final for a request that nobody waits for
 // gets a Credit that says so, and a Fetch is answered by that or by Body.
+//
+// # WebSocket
+//
+// A request with the flag Upgrade asks for one. It is accepted (Accept, then Text,
+// Binary and Taken, at last Close), or denied by an answer like any other. The
+// front speaks the protocol: no ping, fragment or mask comes here. A message may be
+// sent while any of the window is left, and may then be longer than that; Credit
+// comes as for bodies. Once it is accepted, frames come on the response socket,
+// a 20-byte head and then bytes:
+//
+//	 0  u64  id
+//	 8  u32  length    of the bytes
+//	12  u32  reserved
+//	16  u8   kind
+//	17  u8   reserved
+//	18  u16  code
+//
+//	kind  3 Text      a whole message, UTF-8
+//	      4 Binary    a whole message
+//	      5 Gone      the client has left or the server closes: code is that of the
+//	                  close frame (1005: it had none; 1006: there was none), the bytes
+//	                  are its reason. It is the last
+//
+// Each message counts for its length and MessageCost (256). The front reads no more
+// of a client when --ws-max-queue of that is not Taken. The frames of a
+// client that left before Accept are not sent; a Gone is, in place of Credit's word
+// that it was cancelled. After Gone the worker still ends the id, with Close.
 //
 // # Control messages
 //

@@ -8,7 +8,7 @@ import (
 )
 
 // Version of the protocol, compared in the handshake.
-const Version = 1
+const Version = 2
 
 // The descriptors that a worker inherits.
 const (
@@ -130,6 +130,19 @@ const (
 	Dropped
 	Failed
 	Fetch
+	// Of a WebSocket.
+	Accept
+	Text
+	Binary
+	Close
+	Taken
+)
+
+// Whole payloads of such frames, in bytes.
+const (
+	CloseCode  = 2   // the start of a Close
+	MaxClose   = 125 // RFC 6455 section 5.5
+	TakenBytes = 4
 )
 
 // FrameFlags of a response frame.
@@ -175,7 +188,7 @@ func ParseFrame(b []byte) (f Frame, err error) {
 		Kind: Kind(b[32]), Flags: FrameFlags(b[33]), Fields: le.Uint16(b[34:]),
 	}
 	switch {
-	case f.Kind < Response || f.Kind > Fetch:
+	case f.Kind < Response || f.Kind > Taken:
 		return f, errFrameKind
 	case f.Head > MaxHeadBlock || f.Body > MaxBlock:
 		return f, errFrameSize
@@ -198,6 +211,14 @@ func (f *Frame) formed() bool {
 		return f.Flags == 0 && f.Body == 0
 	case Fetch:
 		return f.Flags == 0 && f.Body == 0 && bare
+	case Accept:
+		return f.Flags == 0 && f.Body == 0 && f.Head > 0
+	case Text, Binary:
+		return f.Flags == 0 && bare
+	case Close:
+		return f.Flags == Final && bare && f.Body >= CloseCode && f.Body <= MaxClose
+	case Taken:
+		return f.Flags == 0 && bare && f.Body == TakenBytes
 	}
 	return f.Flags == Final && f.Body == 0 && bare // Dropped, Failed
 }

@@ -53,8 +53,8 @@ func (w *Worker) passBody(r *frameReader, f *wire.Frame, head []byte) error {
 		if left == 0 {
 			f.Flags |= final
 		}
-		if f.Flags&wire.Final != 0 {
-			w.answered.Add(1)
+		if f.Flags&wire.Final != 0 && f.Kind != wire.Close || f.Kind == wire.Accept {
+			w.answered.Add(1) // of a WebSocket its beginning counts: it may last for days
 		}
 		if err := w.cfg.Receiver.Frame(w, f, head, body); err != nil {
 			return err

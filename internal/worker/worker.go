@@ -48,6 +48,7 @@ type Settings struct {
 	Lifespan        string  `json:"lifespan,omitempty"`
 	DisconnectGrace float64 `json:"disconnect_grace,omitempty"` // s
 	GracefulTimeout float64 `json:"graceful_timeout,omitempty"` // s
+	WSDrain         float64 `json:"ws_drain,omitempty"`         // s
 
 	Age   int      `json:"age,omitempty"`   // counts a server's workers from 1
 	Hooks []string `json:"hooks,omitempty"` // those of the configuration file that run there
@@ -147,9 +148,10 @@ type Worker struct {
 	control  *net.UnixConn
 	response *net.UnixConn
 
-	dumps  atomic.Int32 // 1: stacks were asked for and have not come
-	silent atomic.Int32 // how often Ping was called since the last Pong
-	outbox *outbox
+	dumps   atomic.Int32 // 1: stacks were asked for and have not come
+	silent  atomic.Int32 // how often Ping was called since the last Pong
+	outbox  *outbox
+	inbound inbound
 
 	ready chan struct{} // closed when Ready or Broken came, or it died before
 	done  chan struct{} // closed when the process has ended and all it sent was passed on
@@ -206,6 +208,9 @@ func (w *Worker) start() (err error) {
 		defer shim.Close()
 		w.proc, err = w.cfg.begin(w.cfg.inherited(theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim))
 	}
+	if err == nil {
+		w.inbound.raw, err = w.response.SyscallConn()
+	}
 	if err != nil {
 		w.control.Close()
 		w.response.Close()
@@ -255,8 +260,9 @@ func (w *Worker) serve(hello []byte) {
 	_ = w.control.SetDeadline(soon)
 	readers.Wait()
 	w.settle(Facts{}, fmt.Errorf("it ended before it was ready: %w", exitError(w.proc)))
-	w.response.Close()
+	w.response.Close() // which ends the writing of what it was to be told
 	w.control.Close()
+	w.inbound.wait.Wait()
 	close(w.done)
 }
 

@@ -75,13 +75,17 @@ func (c *compressed) Write(b []byte) (int, error) {
 
 // deflated compresses a message by itself. No window lives on after it, on
 // either side, so that 10,000 idle connections hold none.
-func deflated(data []byte) *compressed {
+//
+// Of a message in pieces each is; all but the last keep the four bytes.
+func deflated(data []byte, last bool) *compressed {
 	c := compressors.Get().(*compressed)
 	c.b = c.b[:0]
 	// It cannot fail: c takes everything. Without an end it flushes, whose four
 	// bytes are left out.
 	_ = flate.StatelessDeflate(c, data, false, nil)
-	c.b = bytes.TrimSuffix(c.b, tail[:4])
+	if last {
+		c.b = bytes.TrimSuffix(c.b, tail[:4])
+	}
 	return c
 }
 

@@ -22,13 +22,45 @@ func AppendMasked(dst []byte, opcode Opcode, payload []byte, mask [4]byte) []byt
 // more than it saves.
 const compressFrom = 512
 
+// Piece is a part of a message that is sent: all of it, or a fragment.
+type Piece struct {
+	Opcode     Opcode // Continuation, unless it is the first
+	Last       bool
+	Compressed bool // all of the message is; the same for each piece
+}
+
+// Compresses reports whether a message of n bytes is worth compressing.
+func Compresses(n int) bool { return n >= compressFrom }
+
+// AppendHead appends the head of a frame whose payload has n bytes.
+func (p *Piece) AppendHead(dst []byte, n int) []byte {
+	first := byte(p.Opcode)
+	if p.Last {
+		first |= bitFinal
+	}
+	if p.Compressed && p.Opcode != Continuation {
+		first |= bitCompressed
+	}
+	return appendHead(dst, first, n, nil)
+}
+
+// Append appends the frame, and compresses data where the piece says so.
+func (p *Piece) Append(dst, data []byte) []byte {
+	if !p.Compressed {
+		return append(p.AppendHead(dst, len(data)), data...)
+	}
+	d := deflated(data, p.Last)
+	defer d.release()
+	return append(p.AppendHead(dst, len(d.b)), d.b...)
+}
+
 // AppendMessage appends a message, compressed if that was agreed on and makes it
 // smaller.
 func AppendMessage(dst []byte, opcode Opcode, data []byte, deflate bool) []byte {
-	if !deflate || len(data) < compressFrom {
+	if !deflate || !Compresses(len(data)) {
 		return AppendFrame(dst, opcode, data)
 	}
-	d := deflated(data)
+	d := deflated(data, true)
 	defer d.release()
 	if len(d.b) >= len(data) {
 		return AppendFrame(dst, opcode, data)

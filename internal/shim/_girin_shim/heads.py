@@ -19,6 +19,7 @@ _REMEMBERED = 1024  # names and statuses that were checked once
 _exactly = str.__str__  # of a str or a class derived from it, the plain str; TypeError of anything else
 
 EARLY_STATUS = "103 Early Hints"
+SWITCHING_STATUS = "101 Switching Protocols"
 
 
 class HeadError(ValueError):
@@ -60,7 +61,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._names: dict[str, bool] = {}  # checked name -> is it Content-Length
-        self._statuses: dict[str, bool] = {EARLY_STATUS: True}  # checked status -> bodiless
+        self._statuses: dict[str, bool] = {EARLY_STATUS: True, SWITCHING_STATUS: True}  # checked status -> bodiless
 
     def encode(self, status: str, headers: list[tuple[str, str]]) -> Head:
         names = self._names

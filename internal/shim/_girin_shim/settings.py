@@ -42,6 +42,7 @@ class Settings:
         self.asgi_spec: str = hello.get("asgi_spec") or "2.3"
         self.lifespan: str = hello.get("lifespan") or "auto"
         self.disconnect_grace = float(hello.get("disconnect_grace") or 0)  # s
+        self.ws_drain = float(hello.get("ws_drain") or 0)  # s
         self.graceful_timeout = float(hello.get("graceful_timeout") or 30)  # s
         self.accelerators: dict[str, int] = hello.get("accelerators") or {}
 

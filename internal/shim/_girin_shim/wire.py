@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-VERSION = 1
+VERSION = 2
 
 CONTROL_FD = 3
 RESPONSE_FD = 4
@@ -32,6 +32,8 @@ RESPONSE_HEAD = FRAME.size
 
 RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
 ACCEPT, TEXT_MESSAGE, BINARY_MESSAGE, CLOSE, TAKEN = 7, 8, 9, 10, 11
+MAX_CLOSE = 125  # bytes of a close frame
+MESSAGE_COST = 256  # what a message counts for beside its own bytes
 FINAL, WHOLE = 1, 2
 NOT_MEASURED = 0xFFFFFFFF
 MAX_MICROSECONDS = NOT_MEASURED - 1

@@ -1,6 +1,6 @@
-"""What the master sends on the response socket: frames to sockets that are open.
+"""What the master sends on the response socket: what comes for sockets that are open.
 
-A head of 20 bytes: id, length, n, kind, flags, code; then length bytes.
+A head of 20 bytes: id, length, reserved, kind, reserved, code; then length bytes.
 """
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 from struct import Struct
 
 HEAD = Struct("<QIIBBH")
-TEXT, BINARY, GONE, CREDIT = 3, 4, 5, 6
+TEXT, BINARY, GONE = 3, 4, 5
 
 _READ = 256 << 10
 
@@ -20,7 +20,8 @@ class Inbound:
     def __init__(self, fd: int, loop) -> None:
         self._socket = socket.socket(fileno=os.dup(fd))
         self._loop = loop
-        self._rest = b""
+        self._rest = bytearray()  # a frame that is not whole
+        self._whole = 0  # how many bytes it will have, once its head is there
 
     def read(self) -> None:
         try:
@@ -32,13 +33,22 @@ class Inbound:
         if not data:
             os._exit(1)  # the master is gone, and with it every client
         if self._rest:
-            data = self._rest + data
+            self._rest += data
+            if len(self._rest) < self._whole:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        self._cut(data)
+
+    def _cut(self, data: bytes) -> None:
         at, end = 0, len(data)
+        self._whole = 0
         while at + HEAD.size <= end:
-            id, length, n, kind, flags, code = HEAD.unpack_from(data, at)
+            id, length, _, kind, _, code = HEAD.unpack_from(data, at)
             if at + HEAD.size + length > end:
+                self._whole = HEAD.size + length
                 break
             at += HEAD.size
-            self._loop.incoming(kind, id, flags, code, n, data[at : at + length])
+            self._loop.incoming(kind, id, code, data[at : at + length])
             at += length
-        self._rest = data[at:]
+        self._rest += data[at:]

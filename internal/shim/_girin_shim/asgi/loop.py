@@ -53,7 +53,7 @@ class Loop:
         self._watched: tuple[int, ...] = ()
         self._heads = WaitingHeads(self.loop)
         self.keep_head = self._heads.add
-        self._draining = False
+        self.draining = False
         self._ends = 0.0  # while draining: when the time to end in is over, by the loop's clock
         self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
         self._app = None
@@ -91,7 +91,7 @@ class Loop:
         self.loop.close()
 
     async def _shutdown(self) -> None:
-        left = self._ends - self.loop.time() if self._draining else self._settings.graceful_timeout
+        left = self._ends - self.loop.time() if self.draining else self._settings.graceful_timeout
         await self._lifespan.shutdown(max(left, SHUTDOWN_LEAST))
         await self.loop.shutdown_asyncgens()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -133,15 +133,15 @@ class Loop:
     # In the loop: what comes.
 
     def _begin_drain(self) -> None:
-        if self._draining:
+        if self.draining:
             return
-        self._draining = True
+        self.draining = True
         limit = self._worker.time_to_end
         self._ends = self.loop.time() + limit * (1 - TO_END)
         self.loop.call_later(limit * (1 - TO_END - FOR_SHUTDOWN), self._cancel_all)
-        for exchange in list(self._exchanges.values()):
-            if isinstance(exchange, Socket):
-                exchange.close_soon()
+        sockets = [exchange for exchange in self._exchanges.values() if isinstance(exchange, Socket)]
+        for i, one in enumerate(sockets):  # not all clients shall come back at once
+            self.loop.call_later(min(self._settings.ws_drain, limit / 2) * i / len(sockets), one.close_soon)
         self._watch()
 
     def _cancel_all(self) -> None:
@@ -281,11 +281,11 @@ class Loop:
         else:
             exchange.body_came(fd)
 
-    def incoming(self, kind: int, id: int, flags: int, code: int, n: int, data: bytes) -> None:
+    def incoming(self, kind: int, id: int, code: int, data: bytes) -> None:
         """A frame of the master's on the response socket; see Inbound."""
         exchange = self._exchanges.get(id)
         if isinstance(exchange, Socket):
-            exchange.incoming(kind, code, n, data)
+            exchange.incoming(kind, code, data)
 
     # What exchanges ask for.
 

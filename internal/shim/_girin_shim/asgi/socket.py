@@ -12,13 +12,13 @@ from collections import deque
 from time import monotonic_ns
 
 from .. import wire
+from ..heads import SWITCHING_STATUS
 from .http import Disconnected, Exchange
-from .inbound import BINARY, CREDIT, GONE, TEXT
+from .inbound import BINARY, GONE, TEXT
 
 CONNECTING, DENYING, OPEN, CLOSED = 0, 1, 2, 3
 
 NO_STATUS, ABNORMAL, INTERNAL, RESTART = 1005, 1006, 1011, 1012
-SWITCHING = "101 Switching Protocols"
 
 
 class Socket:
@@ -84,13 +84,17 @@ class Socket:
             raise RuntimeError("the subprotocol is given by subprotocol, not by a header")
         if message.get("subprotocol"):
             fields.append(("Sec-WebSocket-Protocol", message["subprotocol"]))
-        head = self.runner.heads.encode(SWITCHING, fields)
+        head = self.runner.heads.encode(SWITCHING_STATUS, fields)
         self._emit(wire.ACCEPT, 0, b"", head)
         self.state = OPEN
+        if self.runner.draining:
+            self.runner.loop.call_soon(self.close_soon)
 
     async def _send(self, message: dict) -> None:
         text = message.get("text")
         data = text.encode() if text is not None else bytes(message.get("bytes") or b"")
+        if len(data) > wire.MAX_BLOCK:
+            raise ValueError(f"a message of {len(data)} bytes is too large: at most {wire.MAX_BLOCK} can be sent")
         while self._credit <= 0 and not self.gone:
             await self._wait()
         if self.gone:
@@ -99,7 +103,7 @@ class Socket:
         self._emit(wire.BINARY_MESSAGE if text is None else wire.TEXT_MESSAGE, 0, data)
 
     def _close(self, code: int, reason: str) -> None:
-        self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + reason.encode())
+        self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + _fitting(reason))
         self.state = CLOSED
         self._disconnected(code, reason)
 
@@ -125,13 +129,11 @@ class Socket:
 
     # What the runner tells.
 
-    def incoming(self, kind: int, code: int, n: int, data: bytes) -> None:
-        if kind == CREDIT:
-            self._credit += n
-        elif kind == GONE:
+    def incoming(self, kind: int, code: int, data: bytes) -> None:
+        if kind == GONE:
             self._client_left(code, data.decode("utf-8", "replace"))
         elif kind in (TEXT, BINARY) and self._end is None:
-            self._sizes.append(len(data))
+            self._sizes.append(len(data) + wire.MESSAGE_COST)
             if kind == TEXT:
                 self._messages.append({"type": "websocket.receive", "text": data.decode("utf-8", "replace")})
             else:
@@ -139,9 +141,12 @@ class Socket:
         self._wake()
 
     def grant(self, credit: int) -> None:
-        """Of a denial, which is an answer like others."""
+        """So much more of messages, or of a denial, may be sent."""
         if self._denial is not None:
             self._denial.grant(credit)
+            return
+        self._credit += credit
+        self._wake()
 
     def body_came(self, file: int) -> None:
         raise wire.ProtocolError("a socket has no body")
@@ -207,6 +212,11 @@ class Socket:
         block, fields = (head.block, head.fields) if head is not None else (b"", 0)
         frame = wire.FRAME.pack(self.id, self.began, 0, wire.NOT_MEASURED, len(block), len(data), kind, flags, fields)
         self.runner.put(frame, block, data)
+
+
+def _fitting(reason: str) -> bytes:
+    """As much of it as a close frame has room for (RFC 6455 section 5.5)."""
+    return reason.encode()[: wire.MAX_CLOSE - 2].decode(errors="ignore").encode()
 
 
 _WHEN = {CONNECTING: "before websocket.accept", DENYING: "after a denial has begun", OPEN: "on an open socket", CLOSED: "on a closed socket"}

@@ -1,0 +1,93 @@
+package front
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"girin/internal/http1"
+	"girin/internal/ws"
+)
+
+// SocketOptions are what a server allows WebSockets.
+type SocketOptions struct {
+	PingInterval time.Duration // after so long without a byte the client is asked; 0: never
+	PingTimeout  time.Duration // for an answer to that; 0: for ever
+	MaxMessage   int           // bytes; 0: no limit
+	MaxQueue     int           // bytes that the application has not received before no more is read
+	Drain        time.Duration // over which sockets are closed when the server stops
+	Deflate      bool
+}
+
+// asksForSocket reports whether the request would become a WebSocket. Who names no
+// Upgrade in Connection asks for nothing (RFC 9110 section 7.8).
+func (c *conn) asksForSocket() bool {
+	return c.req.Upgrades && c.srv.asgi.Load() &&
+		listHas(c.req.Fields, http1.KindUpgrade, "websocket") && listHas(c.req.Fields, http1.KindConnection, "upgrade")
+}
+
+// listHas reports whether fields of a kind, which are lists, have a token.
+func listHas(fields []http1.Field, kind http1.Kind, token string) bool {
+	for i := range fields {
+		if fields[i].Kind != kind {
+			continue
+		}
+		for part := range bytes.SplitSeq(fields[i].Value, []byte(",")) {
+			if strings.EqualFold(string(bytes.TrimSpace(part)), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var (
+	errSocketVersion = &http1.Error{Status: 426, Reason: "the version of WebSocket must be 13"}
+	errSocketMethod  = &http1.Error{Status: 400, Reason: "a WebSocket begins with GET of HTTP/1.1 without a body"}
+	errSocketKey     = &http1.Error{Status: 400, Reason: "Sec-WebSocket-Key is not one value of 16 bytes"}
+)
+
+// newSocket checks a handshake (RFC 6455 section 4.2.1).
+func (c *conn) newSocket() (*webSocket, *http1.Error) {
+	req := &c.req
+	if string(req.Method) != "GET" || req.Minor == 0 || req.ContentLength != 0 || req.Chunked {
+		return nil, errSocketMethod
+	}
+	keys, version, extensions := 0, "", ""
+	s := &webSocket{c: c, share: c.srv.opened.Add(1)}
+	for i := range req.Fields {
+		f := &req.Fields[i]
+		switch strings.ToLower(string(f.Name)) {
+		case "sec-websocket-version":
+			version = string(f.Value)
+		case "sec-websocket-key":
+			if keys++; !ws.ValidKey(string(f.Value)) {
+				return nil, errSocketKey
+			}
+			s.accept = ws.Accept(string(f.Value))
+		case "sec-websocket-extensions":
+			extensions += "," + string(f.Value)
+		}
+	}
+	switch {
+	case version != "13":
+		return nil, errSocketVersion
+	case keys != 1:
+		return nil, errSocketKey
+	}
+	s.deflate = c.srv.cfg.Sockets.Deflate && ws.OffersDeflate(extensions)
+	s.reader.Deflate, s.reader.MaxBytes = s.deflate, c.srv.cfg.Sockets.MaxMessage
+	return s, nil
+}
+
+// appendHandshake appends the head that accepts a handshake, without the
+// application's fields.
+func (s *webSocket) appendHandshake(b []byte) []byte {
+	b = http1.AppendStatusLine(b, 1, []byte("101 Switching Protocols"))
+	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = append(append(b, s.accept...), crlf...)
+	if s.deflate {
+		b = append(b, "Sec-WebSocket-Extensions: "+ws.Deflate+"\r\n"...)
+	}
+	return b
+}

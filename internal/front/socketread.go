@@ -1,0 +1,234 @@
+package front
+
+import (
+	"errors"
+
+	"girin/internal/sched"
+	"girin/internal/wire"
+	"girin/internal/ws"
+)
+
+// messagesMost is what messages of all WebSockets may take of memory together, those
+// that are not whole and those that no application has received.
+const messagesMost = 512 << 20
+
+var errMessages = &ws.Error{Code: 1013, Reason: "too many large messages at once"}
+
+// serveSocket serves a request for a WebSocket. It reports whether another request
+// may follow: only if the application has denied this one.
+func (c *conn) serveSocket() bool {
+	s, verdict := c.newSocket()
+	if verdict == nil {
+		verdict = c.makeEnviron()
+	}
+	if verdict != nil {
+		return c.refuse(verdict)
+	}
+	c.reply.record.keep(&c.exchange)
+	c.body.discard(c.srv)
+	c.body.whole = true
+	c.setSocket(s)
+	c.call.Upgrade = true
+	defer func() { c.call.Upgrade = false }()
+	if !c.submit() {
+		c.setSocket(nil)
+		return true
+	}
+	there := c.awaitAccept(s)
+	if c.denied(s) {
+		return there
+	}
+	if there {
+		c.srv.cfg.Queue.Opened(&c.call)
+		c.readMessages(s)
+	}
+	return c.leaveSocket(s)
+}
+
+func (c *conn) setSocket(s *webSocket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.socket = s
+}
+
+// denied forgets a socket that the application has answered otherwise, and reports
+// whether it was.
+func (c *conn) denied(s *webSocket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.state != socketAsked || c.reply.running {
+		return false
+	}
+	c.socket = nil
+	return true
+}
+
+// awaitAccept waits until the application has answered. What a client sends before
+// that is read only as far as a head may be large. It reports false if it has gone.
+func (c *conn) awaitAccept(s *webSocket) bool {
+	for c.asking(s, len(c.in.unread()) >= smallInput) {
+		if err := c.unlessNudged(c.in.fill()); err != nil {
+			return !c.asking(s, false) && c.came(err)
+		}
+	}
+	return true
+}
+
+// asking reports whether the application has not answered; with wait it waits for
+// that.
+func (c *conn) asking(s *webSocket, wait bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for wait && s.state == socketAsked && c.reply.running && !c.dead {
+		c.changed.Wait()
+	}
+	return s.state == socketAsked && c.reply.running && !c.dead
+}
+
+// readMessages reads until the socket is over.
+func (c *conn) readMessages(s *webSocket) {
+	for {
+		more, err := s.take()
+		if s.account(); err == nil && c.srv.messages.Load() > messagesMost && s.held > 0 {
+			err = errMessages
+		}
+		if err != nil {
+			c.breakOff(s, err)
+			return
+		}
+		if !more {
+			return
+		}
+		c.srv.cfg.Queue.Flush(&c.call)
+		if !s.awaitRoom() {
+			return
+		}
+		if len(c.in.buf) == smallInput && c.in.w == smallInput && s.reader.InMessage() {
+			c.in.grow(largeInput)
+		}
+		if c.unlessNudged(c.in.fill()) != nil {
+			return
+		}
+		s.heard.Add(1)
+	}
+}
+
+// take takes the messages that were read, and reports false after the client's close
+// frame.
+func (s *webSocket) take() (more bool, err error) {
+	in := &s.c.in
+	for !in.empty() {
+		n, m, err := s.reader.Next(in.unread())
+		in.take(n)
+		if err != nil {
+			return false, err
+		}
+		switch m.Opcode {
+		case ws.Text, ws.Binary:
+			s.came(m)
+		case ws.Ping:
+			s.pinged(m.Data)
+		case ws.Close:
+			s.clientClosed(m)
+			in.consumed()
+			return false, nil
+		}
+		if in.consumed(); n == 0 {
+			break // the rest of a frame's head must come
+		}
+	}
+	return true, nil
+}
+
+// came hands a message to the application. What comes after the server's close frame
+// reaches nobody.
+func (s *webSocket) came(m ws.Message) {
+	kind := wire.BinaryCame
+	if m.Opcode == ws.Text {
+		kind = wire.TextCame
+	}
+	n := int64(len(m.Data)) + wire.MessageCost
+	s.unread.Add(n)
+	s.c.srv.messages.Add(n)
+	s.c.srv.cfg.Queue.Say(&s.c.call, kind, m.Data)
+	if !s.hasRoom() {
+		s.c.srv.cfg.Queue.Flush(&s.c.call)
+		s.awaitRoom()
+	}
+}
+
+// awaitRoom waits until the application has received enough of what came. It reports
+// false if nothing can be said or heard any more.
+func (s *webSocket) awaitRoom() bool {
+	if s.hasRoom() {
+		return true
+	}
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.paused.Store(true)
+	for !s.hasRoom() && s.state == socketOpen && !c.dead {
+		c.changed.Wait()
+	}
+	s.paused.Store(false)
+	return !c.dead
+}
+
+func (s *webSocket) pinged(payload []byte) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.pongLocked(payload)
+}
+
+// clientClosed answers the client's close frame, unless it is itself the answer.
+func (s *webSocket) clientClosed(m ws.Message) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.state == socketOpen {
+		s.shutLocked(m.Code, "", sched.Gone{Code: uint16(m.Code), Reason: m.Reason})
+	}
+	s.overLocked()
+}
+
+// breakOff ends a socket whose client has broken the rules.
+func (c *conn) breakOff(s *webSocket, err error) {
+	why := (*ws.Error)(nil)
+	if !errors.As(err, &why) {
+		why = &ws.Error{Code: ws.CodeInternal}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.state == socketOpen {
+		s.shutLocked(why.Code, why.Reason, sched.Gone{Code: uint16(why.Code), Reason: why.Reason})
+	}
+	s.overLocked()
+}
+
+// account counts what the reader holds of a message.
+func (s *webSocket) account() {
+	if now := int64(s.reader.Holds()); now != s.held {
+		s.c.srv.messages.Add(now - s.held)
+		s.held = now
+	}
+}
+
+// leaveSocket ends the connection of a socket, after what is still to be written. It
+// returns false, for its callers to return.
+func (c *conn) leaveSocket(s *webSocket) bool {
+	c.srv.messages.Add(-s.held - s.unread.Swap(0))
+	s.held = 0
+	c.mu.Lock()
+	if s.state != socketOver {
+		c.srv.cfg.Queue.Leave(&c.call, sched.Gone{Code: ws.CodeAbnormal})
+		if c.reply.upgraded {
+			c.reply.status = ws.CodeAbnormal
+		}
+		c.dieLocked()
+		s.overLocked()
+	}
+	c.mu.Unlock()
+	c.waitOutput()
+	c.linger()
+	return false
+}

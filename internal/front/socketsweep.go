@@ -1,0 +1,68 @@
+package front
+
+import (
+	"girin/internal/sched"
+	"girin/internal/ws"
+)
+
+// pulse is what the sweeper knows of a WebSocket's client.
+type pulse struct {
+	heard  uint32 // at the last look
+	since  int64  // when something was heard last
+	pinged int64  // when it was asked since then; 0: it was not
+}
+
+// judgeSocket asks a client of which nothing is heard whether it is there, and ends
+// the socket if it does not answer. While the server stops, each is closed at a
+// moment of its own, so that not all come back at once.
+func (s *Server) judgeSocket(c *conn, now int64) {
+	k := c.socket
+	if s.drainBegan != 0 && now-s.drainBegan >= s.moment(k) {
+		c.shut(ws.CodeRestart, "", sched.Gone{Code: ws.CodeRestart})
+		return
+	}
+	p := &k.pulse
+	if heard := k.heard.Load(); p.since == 0 || heard != p.heard || k.paused.Load() {
+		p.heard, p.since, p.pinged = heard, now, 0
+		return
+	}
+	switch {
+	case s.times.ping == 0:
+	case p.pinged == 0 && now-p.since >= int64(s.times.ping) && c.ping():
+		p.pinged = now
+	case p.pinged != 0 && s.times.pong > 0 && now-p.pinged >= int64(s.times.pong):
+		c.shut(ws.CodeInternal, "no answer to a ping", sched.Gone{Code: ws.CodeAbnormal})
+	}
+}
+
+// moment is when within the time to leave a socket is closed.
+func (s *Server) moment(k *webSocket) int64 {
+	const shares = 64
+	return int64(s.times.leave) * int64(k.share%shares) / shares
+}
+
+// shut closes an open socket, unless whoever holds the lock may just do so: then the
+// next look is soon enough.
+func (c *conn) shut(code int, reason string, why sched.Gone) {
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if c.socket != nil && c.socket.state == socketOpen {
+		c.socket.shutLocked(code, reason, why)
+	}
+}
+
+// ping sends a ping. It reports false if that must wait: while the client does not
+// read what there is, its time for that counts.
+func (c *conn) ping() bool {
+	if !c.mu.TryLock() {
+		return false
+	}
+	defer c.mu.Unlock()
+	if c.out.busy || c.socket == nil || c.socket.state != socketOpen {
+		return false
+	}
+	c.writeLocked(ws.AppendFrame(make([]byte, 0, 16), ws.Ping, nil), nil, nil)
+	return true
+}

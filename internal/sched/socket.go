@@ -1,0 +1,49 @@
+package sched
+
+import (
+	"girin/internal/wire"
+	"girin/internal/ws"
+)
+
+// Gone is what the application of a WebSocket is told when nobody is there any more:
+// the code of the close frame, or wire's 1005 and 1006, and its reason.
+type Gone struct {
+	Code   uint16
+	Reason string
+}
+
+func (g Gone) tell(w Worker, id uint64) {
+	if g.Code == 0 {
+		g.Code = ws.CodeAbnormal
+	}
+	w.Say(wire.Inbound{ID: id, Kind: wire.Gone, Code: g.Code}, []byte(g.Reason))
+	w.Flush()
+}
+
+// Leave is Cancel for a WebSocket: its application is told why.
+func (q *Queue) Leave(c *Call, why Gone) {
+	q.mu.Lock()
+	c.gone = why
+	q.mu.Unlock()
+	q.Cancel(c)
+}
+
+// Opened says that the connection of an accepted WebSocket has no use for its packet
+// any more: it may be open for days.
+func (q *Queue) Opened(c *Call) { c.packet = nil }
+
+// Say passes a message on to the application of an accepted WebSocket. It goes out
+// with Flush at the latest.
+func (q *Queue) Say(c *Call, kind wire.InboundKind, data []byte) {
+	word := c.life.Load()
+	if w := c.owner.Load(); w != nil && stateOf(word) == answering {
+		(*w).Say(wire.Inbound{ID: word & idMask, Kind: kind}, data)
+	}
+}
+
+// Flush sends what was said to the application of c.
+func (q *Queue) Flush(c *Call) {
+	if w := c.owner.Load(); w != nil {
+		(*w).Flush()
+	}
+}

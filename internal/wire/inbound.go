@@ -1,0 +1,40 @@
+package wire
+
+import "encoding/binary"
+
+// Inbound is the head of a frame that the master sends on the response socket: what
+// came for a WebSocket that a worker has accepted.
+type Inbound struct {
+	ID     uint64
+	Length uint32 // of the bytes that follow
+	Kind   InboundKind
+	Code   uint16 // of Gone
+}
+
+// InboundKind of such a frame.
+type InboundKind uint8
+
+// The kinds of inbound frames.
+const (
+	TextCame   InboundKind = 3
+	BinaryCame InboundKind = 4
+	Gone       InboundKind = 5
+)
+
+// InboundHead is the size of the head. MessageCost is what a message counts for beside
+// its own bytes, so that empty ones are bounded as well.
+const (
+	InboundHead = 20
+	MessageCost = 256
+)
+
+// Append appends the frame.
+func (f *Inbound) Append(dst, data []byte) []byte {
+	le := binary.LittleEndian
+	dst = le.AppendUint64(dst, f.ID)
+	dst = le.AppendUint32(dst, uint32(len(data)))
+	dst = le.AppendUint32(dst, 0)
+	dst = append(dst, byte(f.Kind), 0)
+	dst = le.AppendUint16(dst, f.Code)
+	return append(dst, data...)
+}
