@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import os
 from _thread import allocate_lock
+from select import POLLOUT, poll  # taken before gevent replaces it
 from socket import SocketType
 from time import sleep  # taken before gevent replaces it
 
@@ -44,11 +45,20 @@ class ResponseSocket:
     def _send(self, data) -> int:
         try:
             return self._socket.send(data)
+        except BlockingIOError:  # an event loop that reads here has made it non-blocking (uvloop)
+            self._await_room()
+            return 0
         except OSError as e:
             if e.errno not in SHORT_OF_MEMORY:
                 os._exit(1)  # the master is gone, and with it every client
         sleep(SHORT_WAIT)
         return 0
+
+    @staticmethod
+    def _await_room() -> None:
+        room = poll()
+        room.register(wire.RESPONSE_FD, POLLOUT)
+        room.poll()
 
     def close(self) -> None:
         """Closes the descriptor, in a forked child."""
