@@ -17,8 +17,8 @@ const (
 	maxReserved = 1 << 20
 )
 
-// inlinedMost is what bodies may take of memory together while they come, and
-// until they were answered; beyond it small ones go to a file as well.
+// inlinedMost is what bodies may take of memory together while they come, until
+// they are where workers see them; beyond it small ones go to a file as well.
 const inlinedMost = 64 << 20
 
 // body is a request's body as it is read.
@@ -46,6 +46,14 @@ func (b *body) discard(s *Server) {
 		b.spool.Close()
 		b.spool = nil
 	}
+	b.dropInline(s)
+	b.whole = false
+	b.came.Store(0)
+	b.pending.Store(false)
+}
+
+// dropInline gives back what is in memory, but for a little.
+func (b *body) dropInline(s *Server) {
 	if n := len(b.inline); n > 0 {
 		s.inlined.Add(-int64(n))
 	}
@@ -53,9 +61,13 @@ func (b *body) discard(s *Server) {
 	if cap(b.inline) > smallInput {
 		b.inline = nil
 	}
-	b.whole = false
-	b.came.Store(0)
-	b.pending.Store(false)
+}
+
+// handedOver forgets a body that the queue has taken: its bytes lie where workers see
+// them, and its file is the queue's until no worker can ask for it.
+func (x *exchange) handedOver() {
+	x.body.spool, x.call.Body = nil, nil
+	x.body.dropInline(x.srv)
 }
 
 // dropBody gives back what a body takes that will not be answered any more.

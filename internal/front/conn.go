@@ -194,7 +194,7 @@ func (c *conn) submit() bool {
 		c.srv.cfg.Queue.Unreserve(&c.call)
 		c.Fail(err)
 	} else {
-		c.body.spool = nil // the queue's, until no worker can ask for it
+		c.handedOver()
 	}
 	c.in.consumed()
 	return err == nil

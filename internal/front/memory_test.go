@@ -1,6 +1,7 @@
 package front
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,25 @@ func TestSmallBodiesGoToAFileWhereTheyTakeTooMuch(t *testing.T) {
 			t.Errorf("%d bytes still count", n)
 		}
 	}
+}
+
+// A connection that is idle holds nothing of the bodies that it has sent: a thousand
+// of them would have all others go to files.
+func TestAnIdleConnectionHoldsNoBody(t *testing.T) {
+	overEach(t, func(t *testing.T, o over) {
+		s := o.serve(t, func(c *appCall) { c.answer("200 OK", string(c.body)) })
+		body := strings.Repeat("b", 60_000)
+		c := o.connect(t, s)
+		for range 2 {
+			c.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body))
+			if _, got := c.response("POST"); got != body {
+				t.Errorf("%d bytes came back", len(got))
+			}
+			if n := s.inlined.Load(); n != 0 {
+				t.Errorf("it holds %d bytes", n)
+			}
+		}
+	})
 }
 
 // A spooled body takes a descriptor of those that connections may have: that of

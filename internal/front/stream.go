@@ -184,7 +184,7 @@ func (st *stream) submit() {
 		st.Fail(err)
 		return
 	}
-	st.body.spool = nil // the queue's, until no worker can ask for it
+	st.handedOver()
 }
 
 // takenLocked notes that nothing more is taken of the request: what the client may
