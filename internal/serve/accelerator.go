@@ -32,5 +32,5 @@ func (s *server) describePython(w *worker.Worker) string {
 	case !s.cfg.Accelerator:
 		return python + "shim in Python, as --no-accelerator says"
 	}
-	return python + "shim in Python; of the accelerator: " + facts.NoAccelerator
+	return python + "shim in Python: the faster one in C is off, because " + facts.NoAccelerator
 }

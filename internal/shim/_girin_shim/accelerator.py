@@ -34,9 +34,10 @@ def new_runner(worker) -> tuple:
 def _choose(settings) -> tuple[str, str]:
     offered = settings.accelerators
     if settings.worker_class not in CLASSES:
-        return "", f"the class {settings.worker_class} has none"
+        return "", f"there is none for the class {settings.worker_class}"
     if settings.request_hooks:
-        return "", "pre_request and post_request need the shim in Python"
+        hooks = settings.request_hooks
+        return "", f"{' and '.join(hooks)} {'are' if len(hooks) > 1 else 'is'} set"
     if settings.log_environ:
         return "", "access_log_format names variables that the application may set"
     if not offered:

@@ -54,9 +54,9 @@ class Settings:
         return self.threads if self.worker_class == "gthread" else 1
 
     @property
-    def request_hooks(self) -> bool:
-        """Must hooks be called for each request?"""
-        return "pre_request" in self.hooks or "post_request" in self.hooks
+    def request_hooks(self) -> list[str]:
+        """The hooks that must be called for each request."""
+        return [name for name in ("pre_request", "post_request") if name in self.hooks]
 
     @property
     def multithread(self) -> bool:

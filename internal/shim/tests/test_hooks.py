@@ -201,3 +201,8 @@ def test_a_hook_that_clears_alive_asks_for_another_worker(hooked, cls):
     worker.message(master.RETIRE)
     assert worker.get().status == "201 Created", "it serves until it is drained"
     assert worker.drain() == 0
+
+
+def test_the_master_is_told_which_hook_turns_the_c_code_off(hooked):
+    worker = hooked("def post_request(worker, req, environ, resp): pass")
+    assert worker.ready["accelerator"] == "" and worker.ready["no_accelerator"] == "post_request is set"
