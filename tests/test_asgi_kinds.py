@@ -9,6 +9,7 @@ import pytest
 
 import client
 import servers
+from servers import GIRIN
 from waiting import until
 
 APPS = Path(__file__).parent / "apps" / "asgi"
@@ -33,6 +34,8 @@ def test_each_class(options):
     with servers.running(girin(*options), "kinds:app", APPS) as run:
         assert client.get(run.port, "/").body.startswith(b"asgi / ")
         assert (LINE in run.output()) == (options != ["-k", "asgi"])
+        status = subprocess.run([GIRIN, "ctl", "status", "--pid", str(run.process.pid)], capture_output=True, text=True, check=True)
+        assert "class asgi" in status.stdout
 
 
 def test_a_loop_in_place_of_a_thread_runs_many_at_once():

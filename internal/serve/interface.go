@@ -67,6 +67,14 @@ func (s *server) serveASGI() (workers int) {
 	return workers
 }
 
+// class is what the workers are, as the application has turned out.
+func (s *server) class() string {
+	if s.spoken.asgi() {
+		return "asgi"
+	}
+	return s.cfg.WorkerClass
+}
+
 // mountOf is where the application is mounted.
 func (s *server) mountOf(f worker.Facts) string {
 	if f.ASGI() && s.cfg.RootPath != "" {

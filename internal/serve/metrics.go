@@ -43,7 +43,7 @@ func (s *server) serveMetrics() (stop func(), err error) {
 		return func() {}, nil
 	}
 	web := &http.Server{
-		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Class: s.cfg.WorkerClass, Server: s.metrics, Gauges: s.gauges, Routes: s.queue.Sums}),
+		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges, Routes: s.queue.Sums}),
 		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))
@@ -59,7 +59,7 @@ func (s *server) serveMetrics() (stop func(), err error) {
 
 func (s *server) gauges() scrape.Gauges {
 	status := s.queue.Status()
-	g := scrape.Gauges{InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena), Spools: status.Spools}
+	g := scrape.Gauges{Class: s.class(), InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena), Spools: status.Spools}
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)

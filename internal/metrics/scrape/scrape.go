@@ -15,8 +15,9 @@ import (
 
 // Gauges are what a server has at one moment.
 type Gauges struct {
-	InFlight    int // requests that were taken and not answered
-	Running     int // of those, how many the application runs
+	Class       string // of the workers
+	InFlight    int    // requests that were taken and not answered
+	Running     int    // of those, how many the application runs
 	Connections int
 	Workers     int // that are ready
 	Serving     int // of those, how many take requests
@@ -31,7 +32,6 @@ type Gauges struct {
 // Config of a Handler.
 type Config struct {
 	Version string
-	Class   string // of the workers
 	Server  *metrics.Server
 	Gauges  func() Gauges
 	Routes  func() (known []metrics.Route, others metrics.Sums)
@@ -62,7 +62,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter(out)
 	n, g := c.Server.Snapshot(), c.Gauges()
 
-	e.gauge("girin_info", "Always 1; the labels are the version and the class of the workers.", 1, "version", c.Version, "class", c.Class)
+	e.gauge("girin_info", "Always 1; the labels are the version and the class of the workers.", 1, "version", c.Version, "class", g.Class)
 	for class, name := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		if class != 1 {
 			e.counter("girin_responses_total", "Responses that have ended, by the class of their status; none: the client left before.", n.Responses[class], "status", name)

@@ -28,8 +28,8 @@ func TestScrape(t *testing.T) {
 	s.Served(2 * time.Minute)
 	s.Ended(metrics.Killed)
 	s.Decided()
-	handler := scrape.Handler(scrape.Config{Version: "9.9", Class: "auto", Server: s, Routes: routes, Gauges: func() scrape.Gauges {
-		return scrape.Gauges{InFlight: 5, Running: 3, Connections: 7, Workers: 2, Serving: 1, StandingBy: 1, Slots: 4, Computing: 2}
+	handler := scrape.Handler(scrape.Config{Version: "9.9", Server: s, Routes: routes, Gauges: func() scrape.Gauges {
+		return scrape.Gauges{Class: "auto", InFlight: 5, Running: 3, Connections: 7, Workers: 2, Serving: 1, StandingBy: 1, Slots: 4, Computing: 2}
 	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))

@@ -56,7 +56,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
         worker.hooks.post_worker_init(app)
         if serve_asgi(worker, app):
-            tag, reason = "", "the class asgi has none"
+            tag, reason = "", "there is none for the class asgi"
         elif settings.worker_class != "asgi":
             worker.app = worker.hooks.wrap(app)
             if settings.log_environ:
