@@ -137,8 +137,12 @@ func (s *webSocket) sendLocked(body []byte) {
 	c.grantLocked()
 }
 
-// takenLocked notes what the application has received.
+// takenLocked notes what the application has received. What it had not when the socket
+// was over does not count any more: see leaveSocket.
 func (s *webSocket) takenLocked(n int64) {
+	if s.state == socketOver {
+		return
+	}
 	s.unread.Add(-n)
 	s.c.srv.messages.Add(-n)
 	if s.paused.Load() && s.hasRoom() {

@@ -216,8 +216,6 @@ func (s *webSocket) account() {
 // leaveSocket ends the connection of a socket, after what is still to be written. It
 // returns false, for its callers to return.
 func (c *conn) leaveSocket(s *webSocket) bool {
-	c.srv.messages.Add(-s.held - s.unread.Swap(0))
-	s.held = 0
 	c.mu.Lock()
 	if s.state != socketOver {
 		c.srv.cfg.Queue.Leave(&c.call, sched.Gone{Code: ws.CodeAbnormal})
@@ -228,6 +226,8 @@ func (c *conn) leaveSocket(s *webSocket) bool {
 		s.overLocked()
 	}
 	c.mu.Unlock()
+	c.srv.messages.Add(-s.held - s.unread.Swap(0))
+	s.held = 0
 	c.waitOutput()
 	c.linger()
 	return false

@@ -1,0 +1,25 @@
+package front
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"girin/internal/wire"
+)
+
+// What an application receives when its socket is over was counted off with it: what
+// is counted of all sockets must not fall below what there is.
+func TestAMessageIsCountedOffOnce(t *testing.T) {
+	srv := &Server{}
+	c := &conn{exchange: exchange{srv: srv}}
+	for state, left := range map[socketState]int64{socketOpen: 0, socketClosing: 0, socketOver: wire.MessageCost} {
+		s := &webSocket{c: c, state: state}
+		s.unread.Store(wire.MessageCost)
+		srv.messages.Store(wire.MessageCost)
+		body := binary.LittleEndian.AppendUint32(nil, wire.MessageCost)
+		s.frameLocked(&wire.Frame{Kind: wire.Taken, Body: uint32(len(body))}, nil, body)
+		if counted := srv.messages.Load(); counted != left || s.unread.Load() != left {
+			t.Errorf("in state %d %d bytes are counted, %d of the socket; want %d", state, counted, s.unread.Load(), left)
+		}
+	}
+}
