@@ -96,6 +96,7 @@ type Config struct {
 
 	// ASGI.
 	RootPath        string
+	ASGISpec        string // 2.3 or 2.5
 	ASGILoop        string // auto, asyncio or uvloop
 	Lifespan        string // auto, on or off
 	DisconnectGrace int    // s

@@ -82,7 +82,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Unix: s.unixPaths(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
 		GCFreeze: c.GCFreeze, LogEnviron: s.logEnviron(c),
-		ASGILoop: c.ASGILoop, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(), WSDrain: min(c.WSDrain, c.GracefulTimeout/2).Seconds(),
+		ASGILoop: c.ASGILoop, ASGISpec: c.ASGISpec, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(), WSDrain: min(c.WSDrain, c.GracefulTimeout/2).Seconds(),
 	}
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval

@@ -44,6 +44,7 @@ type Settings struct {
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it
 
 	// Of the class asgi.
+	ASGISpec        string  `json:"asgi_spec,omitempty"`
 	ASGILoop        string  `json:"asgi_loop,omitempty"`
 	Lifespan        string  `json:"lifespan,omitempty"`
 	DisconnectGrace float64 `json:"disconnect_grace,omitempty"` // s
