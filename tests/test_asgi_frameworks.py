@@ -40,7 +40,7 @@ def test_a_stream(framework):
 
 def test_a_fault_is_a_500(framework):
     assert framework.get("/fails").status_code == 500
-    until(lambda: "a fault of the app" in framework.log())
+    assert framework.get("/").status_code == 200
 
 
 # What FastAPI's users do.

@@ -70,8 +70,6 @@ class Exchange:
             piece = await self._read()
             if piece is not None:
                 return {"type": "http.request", "body": piece, "more_body": not self.complete}
-        if self.gone or self.state == ENDED:
-            await asyncio.sleep(0)  # an app that asks again and again must not keep the loop from others
         while not self.gone and self.state != ENDED:
             await self._wait()
         return {"type": "http.disconnect"}

@@ -26,8 +26,9 @@ from .selector import LaneSelector
 from .socket import Socket
 from .waiting import WaitingHeads
 
-# Of --graceful-timeout: what is kept for the end of the process, and before it for the app's shutdown.
-TO_END, FOR_SHUTDOWN = 0.1, 0.2
+# Of the time to end in a quarter, and no more than so many seconds, is kept for the end of the
+# process, and as much before it for the app's shutdown.
+TO_END, FOR_SHUTDOWN = 2, 3
 SHUTDOWN_LEAST = 0.5  # s
 READ_AT_ONCE = 64  # quick packets per turn; of others one, so that workers share them
 
@@ -137,8 +138,9 @@ class Loop:
             return
         self.draining = True
         limit = self._worker.time_to_end
-        self._ends = self.loop.time() + limit * (1 - TO_END)
-        self.loop.call_later(limit * (1 - TO_END - FOR_SHUTDOWN), self._cancel_all)
+        limit -= min(limit / 4, TO_END)
+        self._ends = self.loop.time() + limit
+        self.loop.call_later(limit - min(limit / 3, FOR_SHUTDOWN), self._cancel_all)
         sockets = [exchange for exchange in self._exchanges.values() if isinstance(exchange, Socket)]
         for i, one in enumerate(sockets):  # not all clients shall come back at once
             self.loop.call_later(min(self._settings.ws_drain, limit / 2) * i / len(sockets), one.close_soon)
