@@ -75,9 +75,15 @@ def test_a_file(fastapi):
     assert fastapi.get("/file").content == (asgi_server.APPS / "frameworks.py").read_bytes()
 
 
-def test_a_middleware_that_runs_the_app_in_a_task(fastapi):
-    answer = fastapi.get("/stream")
-    assert answer.headers["x-marked"] == "yes" and answer.text.endswith("4\n")
+def test_a_middleware_that_runs_the_app_in_a_task():
+    with asgi_server.serving(app="frameworks:marked()") as served:
+        answer = served.get("/stream")
+        assert answer.headers["x-marked"] == "yes" and answer.text.endswith("4\n")
+        s = raw.connect(served.port)
+        s.sendall(raw.head("/endless"))
+        s.recv(1000)
+        s.close()
+        until(lambda: "endless ended" in served.seen(), 5)
 
 
 @pytest.mark.parametrize("path, begins, ends", [("/endless", None, "endless ended"), ("/watch", "watches", "disconnected")])

@@ -7,17 +7,8 @@ import time
 def fastapi():
     from fastapi import BackgroundTasks, FastAPI, Request
     from fastapi.responses import FileResponse, StreamingResponse
-    from starlette.middleware.base import BaseHTTPMiddleware
 
     app, seen = FastAPI(), []
-
-    class Marking(BaseHTTPMiddleware):  # which runs the app in a task of its own
-        async def dispatch(self, request, call_next):
-            response = await call_next(request)
-            response.headers["x-marked"] = "yes"
-            return response
-
-    app.add_middleware(Marking)
 
     @app.get("/")
     async def index():
@@ -87,6 +78,21 @@ def fastapi():
     async def tell():
         return seen
 
+    return app
+
+
+def marked():
+    """With a middleware that runs the app in a task of its own."""
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    class Marking(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            response = await call_next(request)
+            response.headers["x-marked"] = "yes"
+            return response
+
+    app = fastapi()
+    app.add_middleware(Marking)
     return app
 
 
