@@ -47,6 +47,7 @@ type benchFlags struct {
 	against                []string
 	margin                 float64
 	runs                   int
+	findRate               bool
 	outputs                [len(benchFormats)]string
 }
 
@@ -96,6 +97,7 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.StringVar(&f.slo, "slo", "", "say whether `CLAUSES` hold, such as 'p99<200ms,errors<0.1%'; sets the exit status")
 	fs.StringSliceVar(&f.against, "against", nil, "compare with `FILE`, a result that --json wrote; several for several runs; sets the exit status")
 	fs.Float64Var(&f.margin, "margin", bench.DefaultMargin, "with --against, changes below this `FRACTION` do not count")
+	fs.BoolVar(&f.findRate, "find-rate", false, "find the highest rate at which --slo holds; -d is the length of a probe (default 5s)")
 	fs.IntVar(&f.runs, "runs", 1, "make the run `N` times, and say how far the runs differ")
 	fs.Var((*period)(&o.Warmup), "warmup", "make the load for this `TIME` before, without counting it")
 	fs.IntVar(&f.cpus, "cpus", 0, "`N` cores that the client may use (default half of the machine's)")
@@ -175,11 +177,14 @@ func runBench(env *program.Env, args []string) int {
 		f.cpus = max(1, runtime.NumCPU()/2)
 	}
 	runtime.GOMAXPROCS(f.cpus)
-	if !f.quiet {
+	if !f.quiet && !f.findRate {
 		o.Progress = bench.LiveLine(env.Stderr)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if f.findRate {
+		return f.find(ctx, env, o, guard.SLO)
+	}
 	if err := guard.Check(o); err != nil {
 		return benchError(env, benchUsage, err)
 	}
@@ -231,7 +236,13 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 	if err := f.applyABFlags(fs); err != nil {
 		return guard, err
 	}
-	if o.Requests == 0 && !fs.Changed("requests") && !fs.Changed("duration") && !fs.Changed("timelimit") {
+	if err := f.checkFindRate(fs); err != nil {
+		return guard, err
+	}
+	if f.findRate && !fs.Changed("timeout") {
+		o.Timeout = 0 // the search finds one that fits the SLO
+	}
+	if o.Requests == 0 && !f.findRate && !fs.Changed("requests") && !fs.Changed("duration") && !fs.Changed("timelimit") {
 		o.Duration = 10 * time.Second
 	}
 	for _, name := range []string{"requests", "clients", "duration", "timelimit", "timeout", "cpus", "runs", "warmup"} {
@@ -285,7 +296,7 @@ func (f *benchFlags) applyRate(o *bench.Options, fs *pflag.FlagSet) (err error) 
 	}
 	o.Poisson = f.arrivals == "poisson"
 	if f.rate == "" {
-		if fs.Changed("arrivals") {
+		if fs.Changed("arrivals") && !f.findRate {
 			return errors.New("--arrivals needs --rate")
 		}
 		return nil

@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func mustSLO(t *testing.T, text string) SLOSpec {
+	spec, err := ParseSLO(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+// oneAtATime is a run against a server that takes 5 ms for a request and serves one after the other: 200 a second. Each
+// twentieth run is disturbed.
+func oneAtATime(runs *int) func(context.Context, Options) (*Result, error) {
+	return func(_ context.Context, o Options) (*Result, error) {
+		*runs++
+		if o.Requests == 1 {
+			return resultOf(0, 5), nil
+		}
+		if !o.Rate.open() {
+			return resultOf(0, repeat(int(200*o.Duration.Seconds())*10, 5)...), nil // resultOf says that it took 10 s
+		}
+		var latencies []float64
+		var failed int64
+		free := 0.0
+		arrivals := newSchedule(o)
+		c := cursor{arrivals, arrivals.first}
+		for i := int64(0); ; i++ {
+			at, ok := c.at(i)
+			if !ok {
+				break
+			}
+			due := ms(int64(at))
+			free = max(free, due) + 5
+			if *runs%20 == 0 {
+				free += 5
+			}
+			if free-due > ms(int64(o.Timeout)) {
+				failed++
+			} else {
+				latencies = append(latencies, free-due)
+			}
+		}
+		res := resultOf(failed, latencies...)
+		res.Rate.Offered, res.Rate.Achieved = o.Rate.From, o.Rate.From
+		return res, nil
+	}
+}
+
+// The server's capacity is known: with equal gaps it is the highest rate, with random ones requests queue before, and a tenth
+// wait for 60 ms at about 190 a second (M/D/1).
+func TestFindRate(t *testing.T) {
+	for _, tt := range []struct {
+		start     float64
+		poisson   bool
+		low, high float64
+	}{{0, false, 190, 205}, {20, false, 190, 205}, {5000, false, 190, 205}, {0, true, 165, 205}, {20, true, 165, 205}} {
+		runs := 0
+		f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Poisson: tt.poisson, Duration: 10 * time.Second},
+			SLO: mustSLO(t, "p90<60ms,errors<1%"), Start: tt.start, run: oneAtATime(&runs)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Rate < tt.low || f.Rate > tt.high || f.FailsAt <= f.Rate || f.FailsAt > 1.2*f.Rate || f.Verdict != Holds || len(f.Probes) > 25 {
+			t.Errorf("%+v: %s", tt, f.Sentence())
+			for _, p := range f.Probes {
+				t.Log(p.Line())
+			}
+		}
+		last := f.Probes[len(f.Probes)-1]
+		if !last.Confirms || !last.Held || last.Rate != f.Rate {
+			t.Errorf("%+v: the last probe is %+v", tt, last)
+		}
+	}
+}
+
+// A real server, of 50 requests a second.
+func TestFindRateOfARealServer(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		time.Sleep(20 * time.Millisecond) // the capacity under test
+	}))
+	defer s.Close()
+	f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: s.URL}}, Duration: time.Second},
+		SLO: mustSLO(t, "p50<300ms"), Start: 25, Precision: 0.5})
+	if err != nil || f.Rate < 12 || f.Rate > 75 || f.FailsAt <= f.Rate {
+		t.Errorf("%v: %s", err, f.Sentence())
+		for _, p := range f.Probes {
+			t.Log(p.Line())
+		}
+	}
+}
+
+func TestFindRateWhereThereIsNone(t *testing.T) {
+	t.Parallel()
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(30 * time.Millisecond) }))
+	defer slow.Close()
+	o := Options{Targets: []Target{{URL: slow.URL}}, Duration: 100 * time.Millisecond}
+	f, err := FindRate(t.Context(), RateSearch{Options: o, SLO: mustSLO(t, "p50<5ms"), Start: 10})
+	if err != nil || f.Verdict != Fails || f.Rate != 0 || len(f.Probes) != 1 || !strings.Contains(f.Sentence(), "even a single request") {
+		t.Errorf("%v %+v", err, f)
+	}
+	f, err = FindRate(t.Context(), RateSearch{Options: o, SLO: mustSLO(t, "p50<5s"), Start: 10, Max: 40})
+	if err != nil || f.Rate != 40 || f.FailsAt != 0 || !strings.Contains(f.Sentence(), "highest rate that was to be tried") {
+		t.Errorf("%v %+v", err, f)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f, err = FindRate(ctx, RateSearch{Options: o, SLO: mustSLO(t, "p50<5s"), Start: 10, Progress: func(RateProbe) { cancel() }})
+	if err != nil || f.Verdict != Undecided || len(f.Probes) != 1 || !strings.Contains(f.Sentence(), "ended early") {
+		t.Errorf("%v %+v", err, f)
+	}
+	failing := serve(t, always("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
+	if _, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: failing}}, Duration: 100 * time.Millisecond},
+		SLO: mustSLO(t, "p50<5s")}); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("a failing server: %v", err)
+	}
+	if _, err := FindRate(t.Context(), RateSearch{Options: o}); err == nil {
+		t.Error("no SLO, and no error")
+	}
+}
