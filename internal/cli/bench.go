@@ -80,7 +80,7 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.StringVar(&f.body, "body", "", "send this `TEXT` as the body")
 	fs.StringVarP(&f.bodyFile, "body-file", "p", "", "send this `FILE` as the body; - is standard input")
 	fs.StringVarP(&f.contentType, "content-type", "T", "", "`TYPE` of the body")
-	fs.StringVar(&f.urlsFile, "urls", "", "read URLs from a `FILE`, a line each: [WEIGHT=][METHOD ]URL")
+	fs.StringVar(&f.urlsFile, "urls", "", "read URLs from a `FILE`, a line each: [WEIGHT=][METHOD ]URL, and below it \"Name: value\" and @BODYFILE; - is standard input")
 	fs.StringVarP(&f.user, "user", "u", "", "basic authentication, `USER:PASSWORD`")
 	o.Timeout = 30 * time.Second
 	fs.VarP((*period)(&o.Timeout), "timeout", "s", "give up a request after this `TIME`")
@@ -318,27 +318,36 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 		return err
 	}
 	common.Method = f.method
-	lines := slices.Clone(args)
-	if f.urlsFile != "" {
-		more, err := readURLs(f.urlsFile)
-		if err != nil {
-			return fmt.Errorf("--urls: %w", err)
-		}
-		lines = append(lines, more...)
-	}
-	for _, l := range lines {
-		if _, err := strconv.Atoi(l); err == nil {
-			return fmt.Errorf("%q is not a URL, and the flag before it takes no value; what hey and oha have -q for is --rate", l)
-		}
-		t, socket, err := bench.ParseTarget(l, common)
-		if err != nil {
+	for _, l := range args {
+		if err := addTarget(o, l, common); err != nil {
 			return err
 		}
-		if socket != "" {
-			o.UnixSocket = socket
-		}
-		o.Targets = append(o.Targets, t)
 	}
+	if f.urlsFile == "" {
+		return nil
+	}
+	if f.urlsFile == "-" && f.bodyFile == "-" {
+		return errors.New("--urls and --body-file cannot both be standard input")
+	}
+	if err := readURLs(o, f.urlsFile, stdin, common); err != nil {
+		return fmt.Errorf("--urls: %w", err)
+	}
+	return nil
+}
+
+// addTarget adds the target of a line.
+func addTarget(o *bench.Options, line string, common bench.Target) error {
+	if _, err := strconv.Atoi(line); err == nil {
+		return fmt.Errorf("%q is not a URL, and the flag before it takes no value; what hey and oha have -q for is --rate", line)
+	}
+	t, socket, err := bench.ParseTarget(line, common)
+	if err != nil {
+		return err
+	}
+	if socket != "" {
+		o.UnixSocket = socket
+	}
+	o.Targets = append(o.Targets, t)
 	return nil
 }
 
@@ -381,20 +390,6 @@ func (f *benchFlags) readBody(stdin io.Reader) ([]byte, error) {
 		return b, nil
 	}
 	return []byte(f.body), nil
-}
-
-// readURLs reads a file of URLs; empty lines and those that begin with # are passed over.
-func readURLs(path string) (lines []string, err error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	for l := range strings.Lines(string(b)) {
-		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
-			lines = append(lines, l)
-		}
-	}
-	return lines, nil
 }
 
 // guard reads --slo and --against before the run, so that a mistake in them costs no time.
