@@ -75,8 +75,10 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 	case keys != 1:
 		return nil, errSocketKey
 	}
-	s.deflate = c.srv.cfg.Sockets.Deflate && ws.OffersDeflate(extensions)
-	s.reader.Deflate, s.reader.MaxBytes = s.deflate, c.srv.cfg.Sockets.MaxMessage
+	if c.srv.cfg.Sockets.Deflate {
+		s.deflate, s.window = ws.Negotiate(extensions)
+	}
+	s.reader.Deflate, s.reader.MaxBytes = s.window > 0, c.srv.cfg.Sockets.MaxMessage
 	return s, nil
 }
 
@@ -86,8 +88,8 @@ func (s *webSocket) appendHandshake(b []byte) []byte {
 	b = http1.AppendStatusLine(b, 1, []byte("101 Switching Protocols"))
 	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = append(append(b, s.accept...), crlf...)
-	if s.deflate {
-		b = append(b, "Sec-WebSocket-Extensions: "+ws.Deflate+"\r\n"...)
+	if s.window > 0 {
+		b = append(b, "Sec-WebSocket-Extensions: "+s.deflate+"\r\n"...)
 	}
 	return b
 }

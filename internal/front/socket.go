@@ -21,8 +21,9 @@ import (
 // and close frames are the front's: an application that computes loses no client.
 type webSocket struct {
 	c       *conn
-	accept  string // the answer to the client's key
-	deflate bool
+	accept  string    // the answer to the client's key
+	deflate string    // the answer to its offer of compression, or ""
+	window  int       // of that; 0: nothing is compressed
 	reader  ws.Reader // of the connection's goroutine
 	held    int64     // what of Server.messages is the reader's; of that goroutine
 
@@ -106,7 +107,7 @@ func (s *webSocket) acceptLocked(f *wire.Frame, head []byte) {
 // beginLocked begins a message of the application's. Of a large one the parts come
 // as the worker writes them, and go to the client as fragments.
 func (s *webSocket) beginLocked(f *wire.Frame) {
-	s.piece = ws.Piece{Opcode: ws.Binary, Compressed: s.deflate && ws.Compresses(int(f.Body))}
+	s.piece = ws.Piece{Opcode: ws.Binary, Window: s.window}
 	if f.Kind == wire.Text {
 		s.piece.Opcode = ws.Text
 	}
@@ -125,12 +126,9 @@ func (s *webSocket) sendLocked(body []byte) {
 	s.piece.Last = s.left == 0
 	buf := scratches.Get().(*scratch)
 	defer scratches.Put(buf)
-	switch {
-	case s.piece.Compressed && s.piece.Last && s.piece.Opcode != ws.Continuation:
-		c.writeLocked(ws.AppendMessage(buf[:0], s.piece.Opcode, body, true), nil, nil)
-	case s.piece.Compressed:
+	if s.window > 0 {
 		c.writeLocked(s.piece.Append(buf[:0], body), nil, nil)
-	default:
+	} else {
 		c.writeLocked(s.piece.AppendHead(buf[:0], len(body)), body, nil)
 	}
 	s.piece.Opcode = ws.Continuation

@@ -20,6 +20,16 @@ type golden struct {
 	Requests []*goldenRequest `json:"requests"`
 	Frames   []*goldenFrame   `json:"frames"`
 	Controls []*goldenControl `json:"controls"`
+	Inbound  []*goldenInbound `json:"inbound"`
+}
+
+type goldenInbound struct {
+	Name string      `json:"name"`
+	ID   uint64      `json:"id"`
+	Kind InboundKind `json:"kind"`
+	Code uint16      `json:"code"`
+	Data string      `json:"data"`
+	Hex  string      `json:"hex"`
 }
 
 type goldenRequest struct {
@@ -147,6 +157,10 @@ func TestGolden(t *testing.T) {
 	}
 	for _, c := range g.Controls {
 		check(c.Name, c.encode(), &c.Hex)
+	}
+	for _, in := range g.Inbound {
+		f := Inbound{ID: in.ID, Kind: in.Kind, Code: in.Code}
+		check(in.Name, f.Append(nil, latin1(in.Data)), &in.Hex)
 	}
 	if *update {
 		text, err := json.MarshalIndent(g, "", "  ")

@@ -73,16 +73,24 @@ func (c *compressed) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// deflated compresses a message by itself. No window lives on after it, on
-// either side, so that 10,000 idle connections hold none.
-//
-// Of a message in pieces each is; all but the last keep the four bytes.
-func deflated(data []byte, last bool) *compressed {
+// deflated compresses a message, or a piece of one, by itself. No window lives on
+// after it, on either side, so that 10,000 idle connections hold none. Nothing in it
+// refers back further than the window, as it is compressed in parts of that size.
+func deflated(data []byte, window int, last bool) *compressed {
 	c := compressors.Get().(*compressed)
 	c.b = c.b[:0]
-	// It cannot fail: c takes everything. Without an end it flushes, whose four
-	// bytes are left out.
-	_ = flate.StatelessDeflate(c, data, false, nil)
+	for {
+		part := data[:min(len(data), 1<<window)]
+		data = data[len(part):]
+		// It cannot fail: c takes everything. Without an end it flushes.
+		_ = flate.StatelessDeflate(c, part, false, nil)
+		if len(data) == 0 {
+			break
+		}
+	}
+	if len(c.b) == 0 { // it makes nothing of no bytes
+		c.b = append(append(c.b, 0), tail[:4]...)
+	}
 	if last {
 		c.b = bytes.TrimSuffix(c.b, tail[:4])
 	}

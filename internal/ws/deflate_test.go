@@ -74,8 +74,12 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 			for i := range data {
 				data[i] = "abcdefgh"[r.IntN(8)]
 			}
-			b := AppendMessage(nil, Binary, data, deflate)
-			if deflate && len(data) > 2000 && len(b) >= len(data) {
+			p := Piece{Opcode: Binary, Last: true}
+			if deflate {
+				p.Window = 8 + r.IntN(8)
+			}
+			b := p.Append(nil, data)
+			if p.Window == 15 && len(data) > 2000 && len(b) >= len(data) {
 				t.Fatalf("%d bytes became %d", len(data), len(b))
 			}
 			if b[0]&bitCompressed != 0 {
@@ -99,6 +103,24 @@ func checkInflates(t *testing.T, b, want []byte) {
 	got, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(b[n:]), bytes.NewReader(tail))))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("the standard library inflates %d bytes of %d: %v", len(got), len(want), err)
+	}
+}
+
+// A message in pieces, of which a client sees one; and what the answer says.
+func TestPiecesOfACompressedMessage(t *testing.T) {
+	answer, window := Negotiate("permessage-deflate; server_max_window_bits=9, permessage-deflate")
+	if want := "server_max_window_bits=9"; window != 9 || !strings.HasSuffix(answer, want) {
+		t.Fatalf("%q, %d", answer, window)
+	}
+	var b []byte
+	text := strings.Repeat("a message in pieces ", 300)
+	for i, opcode := range []Opcode{Text, Continuation, Continuation} {
+		p := Piece{Opcode: opcode, Last: i == 2, Window: window}
+		b = p.Append(b, []byte(text[i*2000:(i+1)*2000]))
+	}
+	got, err := readAll(&Reader{Client: true, Deflate: true}, b, 100)
+	if err != nil || len(got) != 1 || string(got[0].Data) != text {
+		t.Errorf("%v, %v", len(got), err)
 	}
 }
 
@@ -127,14 +149,16 @@ func TestHandshake(t *testing.T) {
 		"permessage-deflate; server_max_window_bits=10, permessage-deflate":         true,
 		"permessage-deflate; server_max_window_bits=15; server_no_context_takeover": true,
 		`permessage-deflate; server_max_window_bits="15"`:                           true,
-		"permessage-deflate; server_max_window_bits=10":                             false,
+		"permessage-deflate; server_max_window_bits=10":                             true,
+		"permessage-deflate; server_max_window_bits":                                false,
+		"permessage-deflate; server_max_window_bits=7":                              false,
 		"permessage-deflate; client_max_window_bits=16":                             false,
 		"permessage-deflate; unknown":                                               false,
 		"permessage-deflate; client_max_window_bits=10; client_max_window_bits=10":  false,
 		"permessage-deflate; server_no_context_takeover=1":                          false,
 		"": false,
 	} {
-		if OffersDeflate(offer) != want {
+		if _, window := Negotiate(offer); window > 0 != want {
 			t.Errorf("%q: %v", offer, !want)
 		}
 	}
@@ -148,6 +172,7 @@ func BenchmarkEcho(b *testing.B) {
 	for b.Loop() {
 		copy(in, message)
 		_, m, _ := r.Next(in)
-		out = AppendMessage(out[:0], m.Opcode, m.Data, true)
+		p := Piece{Opcode: m.Opcode, Last: true}
+		out = p.Append(out[:0], m.Data)
 	}
 }

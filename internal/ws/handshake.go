@@ -3,6 +3,7 @@ package ws
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"strconv"
 	"strings"
 )
 
@@ -21,62 +22,70 @@ func ValidKey(key string) bool {
 	return err == nil && len(b) == 16
 }
 
-// Deflate is what a server answers to an offer of permessage-deflate: both sides
-// forget their windows after each message.
-const Deflate = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+// fullWindow is the window of deflate if nothing else is agreed on, in bits.
+const fullWindow = 15
 
-// OffersDeflate reports whether the values of Sec-WebSocket-Extensions offer
-// permessage-deflate in a way that Deflate answers (RFC 7692 section 7.1). An
-// offer whose window for what the server sends is smaller than the usual is
-// declined: the compressor has one size.
-func OffersDeflate(extensions string) bool {
+// Negotiate answers the first offer of permessage-deflate that can be granted among
+// the values of Sec-WebSocket-Extensions (RFC 7692 section 7.1). Both sides forget
+// their windows after each message; window is, in bits, how far back what the server
+// sends may refer. 0: there is no such offer.
+func Negotiate(extensions string) (answer string, window int) {
 	for offer := range strings.SplitSeq(extensions, ",") {
 		name, params, _ := strings.Cut(offer, ";")
-		if strings.EqualFold(strings.TrimSpace(name), "permessage-deflate") && answerable(params) {
-			return true
+		if !strings.EqualFold(strings.TrimSpace(name), "permessage-deflate") {
+			continue
 		}
+		asked, ok := serverWindow(params)
+		if !ok {
+			continue
+		}
+		answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		if asked == 0 {
+			return answer, fullWindow
+		}
+		return answer + "; server_max_window_bits=" + strconv.Itoa(asked), asked
 	}
-	return false
+	return "", 0
 }
 
-// answerable reports whether each parameter is known, there once, and can be
-// granted.
-func answerable(params string) bool {
+// serverWindow returns the window that an offer asks for, 0 if it does not; not ok:
+// a parameter is not known, there twice, or cannot be granted.
+func serverWindow(params string) (window int, ok bool) {
+	if params == "" {
+		return 0, true
+	}
 	seen := map[string]bool{}
 	for param := range strings.SplitSeq(params, ";") {
 		name, value, has := strings.Cut(strings.TrimSpace(param), "=")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.Trim(strings.TrimSpace(value), `"`)
-		switch {
-		case name == "" && !has && params == "":
-			return true
-		case seen[name]:
-			return false
+		if seen[name] {
+			return 0, false
 		}
 		seen[name] = true
+		bits := windowBits(value)
 		switch name {
 		case "server_no_context_takeover", "client_no_context_takeover":
-			if has {
-				return false
-			}
+			ok = !has
 		case "client_max_window_bits":
-			if has && !windowBits(value) {
-				return false
-			}
+			ok = !has || bits > 0
 		case "server_max_window_bits":
-			if value != "15" {
-				return false
-			}
+			window, ok = bits, bits > 0
 		default:
-			return false
+			ok = false
+		}
+		if !ok {
+			return 0, false
 		}
 	}
-	return true
+	return window, true
 }
 
-func windowBits(value string) bool {
+// windowBits reads a window; 0: it is none.
+func windowBits(value string) int {
 	switch value {
 	case "8", "9", "10", "11", "12", "13", "14", "15":
-		return true
+		bits, _ := strconv.Atoi(value)
+		return bits
 	}
-	return false
+	return 0
 }

@@ -18,19 +18,12 @@ func AppendMasked(dst []byte, opcode Opcode, payload []byte, mask [4]byte) []byt
 	return dst
 }
 
-// compressFrom is from what size on a message is compressed: below it costs
-// more than it saves.
-const compressFrom = 512
-
 // Piece is a part of a message that is sent: all of it, or a fragment.
 type Piece struct {
-	Opcode     Opcode // Continuation, unless it is the first
-	Last       bool
-	Compressed bool // all of the message is; the same for each piece
+	Opcode Opcode // Continuation, unless it is the first
+	Last   bool
+	Window int // 0: it is not compressed; else bits, see Negotiate. The same for each piece
 }
-
-// Compresses reports whether a message of n bytes is worth compressing.
-func Compresses(n int) bool { return n >= compressFrom }
 
 // AppendHead appends the head of a frame whose payload has n bytes.
 func (p *Piece) AppendHead(dst []byte, n int) []byte {
@@ -38,34 +31,21 @@ func (p *Piece) AppendHead(dst []byte, n int) []byte {
 	if p.Last {
 		first |= bitFinal
 	}
-	if p.Compressed && p.Opcode != Continuation {
+	if p.Window > 0 && p.Opcode != Continuation {
 		first |= bitCompressed
 	}
 	return appendHead(dst, first, n, nil)
 }
 
-// Append appends the frame, and compresses data where the piece says so.
+// Append appends the frame, and compresses data where the piece says so: also what
+// becomes larger by that, since there are clients that expect no other.
 func (p *Piece) Append(dst, data []byte) []byte {
-	if !p.Compressed {
+	if p.Window == 0 {
 		return append(p.AppendHead(dst, len(data)), data...)
 	}
-	d := deflated(data, p.Last)
+	d := deflated(data, p.Window, p.Last)
 	defer d.release()
 	return append(p.AppendHead(dst, len(d.b)), d.b...)
-}
-
-// AppendMessage appends a message, compressed if that was agreed on and makes it
-// smaller.
-func AppendMessage(dst []byte, opcode Opcode, data []byte, deflate bool) []byte {
-	if !deflate || !Compresses(len(data)) {
-		return AppendFrame(dst, opcode, data)
-	}
-	d := deflated(data, true)
-	defer d.release()
-	if len(d.b) >= len(data) {
-		return AppendFrame(dst, opcode, data)
-	}
-	return append(appendHead(dst, bitFinal|bitCompressed|byte(opcode), len(d.b), nil), d.b...)
 }
 
 // AppendClose appends a close frame; code CodeNone: without a code. A reason that

@@ -78,3 +78,14 @@ async def flood(scope, receive, send):
 
 PATHS = {"/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_,
          "/think": think, "/deaf": deaf, "/flood": flood}
+
+
+async def echo_all(scope, receive, send):
+    """echo, and whatever a text says, it is echoed."""
+    if scope["type"] != "websocket":
+        await app(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
