@@ -111,7 +111,8 @@ func (c *client) rawStep(fd uintptr) bool {
 		case err == syscall.EINTR:
 			continue
 		case n <= 0 && c.poked:
-			c.poked = rawQuiet(fd) > time.Duration(c.run.now()-c.attempted)/2
+			// A reset answers what was sent, so it comes later than that and wakes by itself; an end may have come before.
+			c.poked = err == nil && rawQuiet(fd) > time.Duration(c.run.now()-c.attempted)/2
 		}
 		if c.received(n, err) {
 			if !c.finish() {
