@@ -114,13 +114,37 @@ func answerLarge(c *appCall) {
 	}
 }
 
-// Of a client that takes nothing at all the answer is given up.
+// Of a client that takes nothing at all the answer is given up, if the application
+// waits for it.
 func TestHTTP2AStalledClient(t *testing.T) {
-	s, _ := serveHTTP2App(t, answerLarge, hurried)
+	s, _ := serveHTTP2App(t, func(c *appCall) {
+		if c.environ["PATH_INFO"] == "/large" {
+			bigAnswer(c, 8<<20, testWindow)
+		} else {
+			c.answer("200 OK", "small")
+		}
+	}, hurried)
 	h := s.dialHTTP2(t)
 	h.get(1, "/large")
 	h.wantHead(t, 1, ":status", "200")
 	h.wantReset(t, 1, http2.ErrCodeCancel)
+	h.still(t, 3)
+}
+
+// An answer that is whole may be paused though it is the only one.
+func TestHTTP2AnAnswerIsPausedAlone(t *testing.T) {
+	s, _ := serveHTTP2App(t, answerLarge, hurried)
+	h := s.dialHTTP2(t)
+	h.get(1, "/large")
+	h.wantHead(t, 1, ":status", "200")
+	h.data(t, 1, 65535)
+	time.Sleep(4 * hurriedWrite)
+	for _, stream := range []uint32{0, 1} {
+		if err := h.framer.WriteWindowUpdate(stream, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.data(t, 1, 100_000-65535)
 	h.still(t, 3)
 }
 

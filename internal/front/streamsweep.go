@@ -14,12 +14,13 @@ import (
 //	         header block must come before anything else
 //	body     times.body, and more for what comes; then 408
 //	answer   the application's own deadline; then, where the client takes
-//	         nothing of it: times.write if it takes nothing of any other
-//	         either, else patience times as long; then a reset
+//	         nothing of it, patience times times.write; but times.write alone
+//	         if the application still has some to give, and the client takes
+//	         nothing of any other answer either; then a reset
 //
-// A client that takes some of one answer is not gone: browsers leave a video's
-// window shut while it is paused. nginx resets such a stream after its
-// send_timeout of 60 s; here it costs no thread, so it may wait.
+// Browsers leave a video's window shut while it is paused. nginx resets such a
+// stream after its send_timeout of 60 s; here one that is whole costs no thread, so
+// it may wait. A client that does not even read its socket is judgeWriting's.
 const patience = 10
 
 // seenStream is what the sweeper saw of a stream.
@@ -99,7 +100,11 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 			st.refuseLocked(errSlowBody)
 		}
 	case awaitsAnswer:
-		if age > int64(t.write)*patience || age > int64(t.write) && now-stalled > int64(t.write) {
+		limit := int64(t.write)
+		if !st.reply.running || now-stalled <= limit {
+			limit *= patience
+		}
+		if age > limit {
 			h.c.srv.cfg.Log.Debugf("client %s takes nothing of an answer", h.c.peer.name())
 			st.frames.Reset(codeCancel)
 			st.Gone()
