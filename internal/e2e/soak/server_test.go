@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,14 @@ type server struct {
 	log []string // guarded by mu: the last lines of its error log
 }
 
+// appFor is the app, in the form that the class runs.
+func appFor(args []string) string {
+	if slices.Contains(args, "asgi") {
+		return "soakasgi"
+	}
+	return "soakapp"
+}
+
 // start starts a server for soakapp and waits until all its workers are ready.
 func start(t *testing.T, args []string, secure bool) *server {
 	t.Helper()
@@ -55,7 +64,7 @@ func start(t *testing.T, args []string, secure bool) *server {
 		cert, key := certificate(t)
 		args = append(args, "--certfile", cert, "--keyfile", key, "--http-protocols", "h2,h1")
 	}
-	s.cmd = exec.Command(girin(t), append(args, "soakapp")...)
+	s.cmd = exec.Command(girin(t), append(args, appFor(args))...)
 	s.cmd.Env = append(os.Environ(), "GIRIN_RUNTIME_DIR="+t.TempDir(), "TMPDIR="+t.TempDir())
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StderrPipe()

@@ -22,6 +22,7 @@ var classes = map[string][]string{
 	"gevent":   {"-k", "gevent", "-w", "2", "--worker-connections", "16"},
 	"gaiohttp": {"-k", "gaiohttp", "-w", "2", "--threads", "4"},
 	"auto":     {"-w", "3", "-k", "auto"},
+	"asgi":     {"-k", "asgi", "-w", "2", "--worker-connections", "16"},
 }
 
 // duration is how long each of the classes is loaded.
