@@ -124,29 +124,6 @@ func TestShortTimeouts(t *testing.T) {
 	}
 }
 
-// What is too old when a connection gets free is not sent, and that connection goes on being used.
-func TestExpiredRequestsAreNotSent(t *testing.T) {
-	t.Parallel()
-	var connections, served atomic.Int64
-	url := serve(t, func(p *peer) {
-		connections.Add(1)
-		for p.request() != nil {
-			if served.Add(1) == 1 {
-				time.Sleep(400 * time.Millisecond) // a stall of the server
-			}
-			p.send(okResponse)
-		}
-	})
-	res := mustRun(t, url, Options{Rate: RateCurve{100, 100}, Duration: 600 * time.Millisecond, Clients: 1, Timeout: 450 * time.Millisecond})
-	if n := res.Requests; n.Done != 60 || n.OK != served.Load() || connections.Load() != 1 {
-		t.Errorf("%+v %v; the server saw %d requests on %d connections", n, res.Errors, served.Load(), connections.Load())
-	}
-	res = mustRun(t, url, Options{Rate: RateCurve{100, 100}, Duration: 200 * time.Millisecond, Clients: 1})
-	if res.Requests.OK != 20 {
-		t.Errorf("%+v", res.Requests)
-	}
-}
-
 func TestKeptAliveCountsRequests(t *testing.T) {
 	for _, tt := range []struct {
 		response string
