@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"time"
 
 	"girin/internal/sched"
 	"girin/internal/wire"
@@ -63,10 +64,10 @@ func (c *conn) denied(s *webSocket) bool {
 	return true
 }
 
-// awaitAccept waits until the application has answered. What a client sends before
-// that is read only as far as a head may be large. It reports false if it has gone.
+// awaitAccept waits until the application has answered. It reports false if the
+// client has gone. Of one that speaks before its turn that is not noticed: it waits.
 func (c *conn) awaitAccept(s *webSocket) bool {
-	for c.asking(s, len(c.in.unread()) >= smallInput) {
+	for c.asking(s, !c.in.empty()) {
 		if err := c.unlessNudged(c.in.fill()); err != nil {
 			return !c.asking(s, false) && c.came(err)
 		}
@@ -197,13 +198,35 @@ func (c *conn) breakOff(s *webSocket, err error) {
 	if !errors.As(err, &why) {
 		why = &ws.Error{Code: ws.CodeInternal}
 	}
+	c.srv.cfg.Queue.Flush(&c.call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.settleLocked()
 	if s.state == socketOpen {
 		s.shutLocked(why.Code, why.Reason, sched.Gone{Code: uint16(why.Code), Reason: why.Reason})
 	}
 	s.overLocked()
 }
+
+// settleLocked lets the application answer what came before its client broke the
+// rules, for a moment.
+func (s *webSocket) settleLocked() {
+	c, over := s.c, false
+	t := time.AfterFunc(settleLimit, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		over = true
+		c.changedLocked()
+	})
+	defer t.Stop()
+	s.paused.Store(true)
+	for s.unread.Load() > 0 && s.state == socketOpen && !c.dead && !over {
+		c.changed.Wait()
+	}
+	s.paused.Store(false)
+}
+
+const settleLimit = 50 * time.Millisecond
 
 // account counts what the reader holds of a message.
 func (s *webSocket) account() {

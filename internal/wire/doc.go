@@ -76,7 +76,8 @@
 //	      8 Text      a whole message, UTF-8
 //	      9 Binary    a whole message
 //	     10 Close     the socket ends: u16 code, then at most 123 bytes of reason; Final
-//	     11 Taken     u32 n: the application has received messages that counted for n
+//	     11 Taken     u32 n: the application has done with messages that counted for n: it
+//	                  asks for the next
 //
 // Head block: status NUL name NUL value NUL name NUL value ... without a last
 // NUL; 1 + 2*fields strings. Final: this is the last the client gets; the id

@@ -38,6 +38,7 @@ class Socket:
         self._connected = False  # websocket.connect was received
         self._messages: deque[dict] = deque()
         self._sizes: deque[int] = deque()
+        self._in_hand = 0  # what the messages count for that the app has, and the master does not know of
         self._credit = window
         self._waiters: set[asyncio.Future] = set()
         self._end: dict | None = None  # the websocket.disconnect
@@ -50,13 +51,15 @@ class Socket:
         if not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
+        if self._in_hand:  # told only now: what the app has sent because of it is on its way before
+            self._emit(wire.TAKEN, 0, self._in_hand.to_bytes(4, "little"))
+            self._in_hand = 0
         while not self._messages:
             if self._end is not None:
                 return dict(self._end)
             await self._wait()
         message = self._messages.popleft()
-        size = self._sizes.popleft()
-        self._emit(wire.TAKEN, 0, size.to_bytes(4, "little"))
+        self._in_hand += self._sizes.popleft()
         return message
 
     async def send(self, message: dict) -> None:
