@@ -102,6 +102,7 @@ func (s *webSocket) acceptLocked(f *wire.Frame, head []byte) {
 	c.logAccess()
 	r.record.on = on // it has a line for its end, too
 	c.releaseRequest()
+	c.changedLocked()
 }
 
 // beginLocked begins a message of the application's. Of a large one the parts come
