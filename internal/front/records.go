@@ -29,6 +29,7 @@ type records struct {
 	polled  bool // read only what is there: conn.raw waits
 	fd      uintptr
 	drained bool // the socket had no more since raw.Read called last
+	asked   bool // TLS has read the socket for this record, and has not all of it
 
 	mu     sync.Mutex
 	sealed []byte // guarded by mu: what TLS has written
@@ -59,11 +60,13 @@ func (r *records) Read(p []byte) (int, error) {
 	case !r.polled:
 		r.c.flush() // the handshake waits for an answer to what it has written
 		return r.Conn.Read(p)
-	case r.drained:
+	case r.drained && !r.asked:
 		return 0, errWouldBlock
 	}
+	// Within a record it is read until it has no more: its end may have come together
+	// with what was read, and the poller would not tell of it again.
 	n, errno := readSocket(r.fd, p)
-	r.drained = n < len(p)
+	r.drained, r.asked = n < len(p), true
 	switch {
 	case errno == syscall.EAGAIN:
 		return 0, errWouldBlock
@@ -157,7 +160,7 @@ func (c *conn) flush() {
 
 // readSealed reads what TLS has or the socket holds, without waiting.
 func (r *records) readSealed(fd uintptr, p []byte) (n int, err error) {
-	r.fd, r.polled = fd, true
+	r.fd, r.polled, r.asked = fd, true, false
 	n, err = r.c.tls.Read(p)
 	r.polled = false
 	r.c.flush()
