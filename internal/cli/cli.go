@@ -21,7 +21,7 @@ type command struct {
 // commands is the table, in the order of the help text.
 func commands() []command {
 	return []command{
-		{"serve", "serve a WSGI application; the word may be left out: girin app:app", runServe},
+		{"serve", "serve a Python application; the word may be left out: girin app:app", runServe},
 		{"bench", "load a server, and report what ab reports and what it hides", runBench},
 		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
 		{"ctl", "ask a running server what it does: girin ctl status", runCtl},

@@ -23,7 +23,8 @@ The server is found by its socket in /run/girin (root's servers), $XDG_RUNTIME_D
 
 A request that has come is in one of three places. It is kept back while its kind may not have
 more threads (class auto), or while so many wait for a thread that the queue is full. It is in
-the queue until a thread begins it. It runs until the application has answered it.
+the queue until a thread begins it. It runs until the application has answered it. Under auto a
+line tells how many of those that compute run, and how many of them may.
 
 worker:  reads       the queue that the worker takes requests from: all, or under auto main (light
                      and waiting requests), compute, or none while it stands by

@@ -22,7 +22,7 @@ func formatStatus(s control.Status, now time.Time) string {
 	runs, kept := inPlace(q)
 	fmt.Fprintf(&b, "%s: %d connections, %d requests: %d kept back, %d in the queue, %d run of at most %d\n",
 		strings.Join(s.Addresses, " "), s.Conns, max(q.InFlight, runs+kept), kept, max(q.InFlight-runs-kept, 0), runs, q.Capacity)
-	if s.Class == "auto" {
+	if s.Class == "auto" && q.Slots > 0 { // else none has computed yet, or for a while
 		fmt.Fprintf(&b, "computing %d of %d at once\n", q.Computing, q.Slots)
 	}
 	if n := len(q.Waits); n > 0 {
