@@ -100,7 +100,7 @@ func asgiOptions() []Option {
 		{Key: "asgi_lifespan", Flag: "asgi-lifespan", Kind: Choice, Meta: "WAY", Default: "auto", Choices: []string{"auto", "on", "off"},
 			Doc:   "Whether an ASGI application gets lifespan events; with auto one that raises on the first is one that knows none.",
 			field: func(c *Config) any { return &c.Lifespan }},
-		{Key: "asgi_spec", Flag: "asgi-spec", Kind: Choice, Meta: "VERSION", Default: "2.3", Choices: []string{"2.3", "2.5"},
+		{Key: "asgi_spec", Flag: "asgi-spec", Kind: Choice, Meta: "VERSION", Default: "2.3", Choices: []string{"2.3", "2.5"}, Own: true,
 			Doc:   "The version of ASGI's HTTP specification that applications are told. From 2.4 on send raises an OSError when the client has left, and Starlette no longer listens for that: a stream that has nothing to send does not learn of it.",
 			field: func(c *Config) any { return &c.ASGISpec }},
 		{Key: "asgi_disconnect_grace_period", Flag: "asgi-disconnect-grace-period", Kind: Int, Meta: "SECONDS", Default: int64(3), check: atLeast(0),
