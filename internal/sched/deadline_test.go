@@ -148,15 +148,22 @@ func TestAStreamIsNotCutWhileItMoves(t *testing.T) {
 	})
 }
 
+// flag is what the flag table says of a request.
+func (b *bench) flag(id uint64) byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.flags[id&(wire.FlagTable-1)]
+}
+
 func TestWhoRunsARequestIsAskedToEndItBeforeItCountsAsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, w, _, _, id, r := runs(t, 2)
 		time.Sleep(time.Second + 1900*time.Millisecond)
-		if b.flags[id&(wire.FlagTable-1)] == wire.FlagEnd {
+		if b.flag(id) == wire.FlagEnd {
 			t.Error("it was asked at once")
 		}
 		time.Sleep(400 * time.Millisecond)
-		if flag := b.flags[id&(wire.FlagTable-1)]; flag != wire.FlagEnd {
+		if flag := b.flag(id); flag != wire.FlagEnd {
 			t.Errorf("its flag is %d a second before the grace time ends", flag)
 		}
 		w.set(0, 0) // it ends
