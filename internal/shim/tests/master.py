@@ -23,6 +23,7 @@ BUILT = Path(os.environ.get("GIRIN_ACCELERATORS", SHIM.parent / "accelerator" / 
 CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
 ACCELERATED = ("sync", "gthread")
 FLAG_TABLE = 1 << 16
+VERSION = 2
 PATIENCE = 20.0  # seconds until a test that waits for a worker fails
 
 QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
@@ -39,8 +40,8 @@ BOOTSTRAP = re.search(r"const bootstrap = `(.*)`", (SHIM.parent / "shim.go").rea
 
 def archive() -> bytes:
     """As shim.Archive makes it."""
-    files = sorted(SHIM.glob("*.py"), key=lambda path: (path.name != "loader.py", path.name))
-    return b"\0".join(part for f in files for part in (f.name.encode(), f.read_bytes()))
+    files = sorted(SHIM.rglob("*.py"), key=lambda path: (path.name != "loader.py", path))
+    return b"\0".join(part for f in files for part in (str(f.relative_to(SHIM)).encode(), f.read_bytes()))
 
 
 def builds() -> dict[str, Path]:
@@ -197,7 +198,7 @@ class Worker:
         self._buffer = b""
         self.exit_code: int | None = None
         settings = {
-            "version": 1,
+            "version": VERSION,
             "app": app,
             "class": cls,
             "threads": threads,
