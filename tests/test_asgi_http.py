@@ -229,7 +229,7 @@ def test_an_exception_after_the_head_cuts_the_answer(server):
 
 def test_an_app_that_answers_nothing(server):
     assert server.get("/nothing").status_code == 500
-    assert "the app returned without an answer" in server.log()
+    until(lambda: "the app returned without an answer" in server.log())
 
 
 # Tasks.

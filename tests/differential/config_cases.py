@@ -186,7 +186,7 @@ def in_files(site: Site):
     site.stop()
     error = (site.site / "error.log").read_text()
     return [
-        [line for line in access.read_text().splitlines() if "GET / " not in line],
+        sorted(line for line in access.read_text().splitlines() if "GET / " not in line),
         sorted(set(re.findall(r"gunicorn.error\|INFO\|(Listening at|Handling signal: term|Worker exiting|Shutting down)", error))),
     ]
 

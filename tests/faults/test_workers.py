@@ -173,7 +173,7 @@ def test_out_of_memory(girin, gunicorn, measured, full):
         assert "memory cgroup" in line
         assert client.get(run.port, "/").status == 200  # by another worker
         os.kill(run.children[0], signal.SIGKILL)
-        raw.until(lambda: "signal 9 (killed)\n" in run.output(), what="a kill that is not for want of memory")
+        raw.until(lambda: "signal 9 (killed); it ran no request\n" in run.output(), what="a kill that is not for want of memory")
         assert client.get(run.port, "/").status == 200
         measured.girin(f"502; logged: {line.partition('] ')[2].rpartition('] ')[2]}")
     if full:
