@@ -194,7 +194,7 @@ def test_another_version_of_the_protocol(start):
 def test_ready(start, cls):
     worker = start("app = print", cls=cls)
     ready = worker.ready
-    assert ready["version"] == 1
+    assert ready["version"] == master.VERSION
     assert ready["pid"] == worker.pid
     assert ready["python"] == ".".join(map(str, sys.version_info[:3]))
     assert ready["implementation"] == "cpython"
