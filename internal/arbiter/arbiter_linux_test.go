@@ -228,6 +228,11 @@ def helper(): time.sleep(1000)
 def on_starting(server):
     server.helper = multiprocessing.get_context("fork").Process(target=helper, daemon=True)
     server.helper.start()
+    for _ in range(200):  # at once as well
+        quick = multiprocessing.get_context("fork").Process(target=helper, daemon=True)
+        quick.start()
+        quick.terminate()
+        quick.join()
 def on_exit(server):
     server.helper.terminate()
     server.helper.join()

@@ -92,7 +92,7 @@ class Process:
         self._die_with_parent = forking.dies_with_parent()
         self._interrupt = getattr(signal, "SIGRTMIN", signal.SIGUSR2 - 11) + 11
         self._handle_signals()
-        os.register_at_fork(after_in_child=self._after_fork)
+        signals.settle_in_children(self._after_fork)
 
     def serve(self) -> Callable[[], None] | None:
         self._channel.send(interrupt=self._interrupt)

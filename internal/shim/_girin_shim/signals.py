@@ -1,7 +1,9 @@
 """Signals that are for the master and may come to every process of a service, as `systemctl kill` sends them."""
 from __future__ import annotations
 
+import os
 import signal
+from _thread import get_ident  # gevent replaces threading's
 from collections.abc import Callable
 
 from .errors import calls_the_app, is_own
@@ -19,6 +21,25 @@ def ignore(names: tuple[str, ...]) -> None:
 def restore(names: tuple[str, ...]) -> None:
     for name in names:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+def settle_in_children(settle: Callable[[], None]) -> None:
+    """Calls settle in each child that Python forks from here. What ends a process is blocked until it has
+    returned: a signal that came before would run this process's handler in the child, or be forgotten."""
+    masks: dict[int, set] = {}  # by thread
+    ends = [getattr(signal, name) for name in END]
+
+    def before() -> None:
+        masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop(get_ident()))
+
+    def in_child() -> None:
+        settle()
+        after()
+
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=in_child)
 
 
 def guard(failed: Callable[[BaseException], None]) -> None:

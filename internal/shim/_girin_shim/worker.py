@@ -13,6 +13,7 @@ from .heads import Heads
 from .lanes import Lanes
 from .page import Arena, state_page
 from .response import ResponseSocket
+from .signals import settle_in_children
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
 
@@ -37,7 +38,7 @@ class Worker:
         self.flags = self.arena.flags
         self.lanes = Lanes(settings.lanes)
         self.bases = [self._base(base) for base in settings.bases]
-        os.register_at_fork(after_in_child=self._after_fork)
+        settle_in_children(self._after_fork)
         signal.signal(signal.SIGTERM, self._on_term)
 
     def _base(self, listener: dict[str, str]) -> dict:
