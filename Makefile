@@ -35,8 +35,10 @@ check: ## gofmt, go vet, staticcheck
 # The tests of both languages run the built girin and the Python of .venv.
 TESTENV = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(VENV))/bin:$$PATH" GIRIN=$(abspath bin/girin)
 
+GO_TEST ?= go test ./...
+
 test-go: build $(VENV)/.test
-	$(TESTENV) go test -race -shuffle=on ./...
+	$(TESTENV) $(GO_TEST) -race -shuffle=on
 	go test -run AllocatesNothing ./internal/front # which the race detector does not allow
 	go test -tags restricted ./internal/worker # as where packet pipes and memfd are refused
 
