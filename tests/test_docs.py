@@ -27,7 +27,7 @@ def test_the_page_promises_some() -> None:
 
 @pytest.mark.parametrize("command", promised())
 def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path: Path) -> None:
-    for name, source in {"app.py": "def app(environ, start_response): pass\n", "wsgi.py": "def application(environ, start_response): pass\n",
+    for name, source in {"app.py": "def app(environ, start_response): pass\ndef create_app(): return app\n", "wsgi.py": "def application(environ, start_response): pass\n",
                          "conf.py": "workers = 2\n"}.items():
         (tmp_path / name).write_text(source)
     if ".pem" in command:
@@ -37,3 +37,8 @@ def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path
     said = subprocess.run([GIRIN, *words[1:], "--check-config"], cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert "warning" not in said.stderr, said.stderr
+
+
+def test_the_pictures_are_what_their_source_draws() -> None:
+    said = subprocess.run([sys.executable, ROOT / "scripts" / "pictures", "--check"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
