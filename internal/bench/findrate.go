@@ -19,7 +19,13 @@ type RateSearch struct {
 	Max     float64 // no rate above it is tried; zero: 1e6 requests per second
 	// Precision is how near the highest rate that holds and the lowest that fails must be. Zero means 0.05.
 	Precision float64
-	Progress  func(RateProbe) // is told each probe; may be nil
+	// Step is by what factor rates grow or shrink until one has held and one has failed. Zero means 2.
+	Step float64
+	// Floor is a rate below which no answer is wanted: if it fails, the search ends and Rate is 0. Zero means none.
+	Floor float64
+	// Once leaves out the confirmation: Rate is then the highest that held, once.
+	Once     bool
+	Progress func(RateProbe) // is told each probe; may be nil
 
 	run func(context.Context, Options) (*Result, error) // Run, unless a test has another
 }
@@ -28,6 +34,7 @@ type RateSearch struct {
 const (
 	defaultProbe     = 5 * time.Second
 	defaultPrecision = 0.05
+	defaultStep      = 2
 	leastRate        = 0.1
 	maxProbes        = 40
 	longestProbe     = 6 // times the usual length, where the rate is too low for a verdict
@@ -73,7 +80,10 @@ func FindRate(ctx context.Context, s RateSearch) (*RateFinding, error) {
 	}
 	var low float64
 	low, err = f.bracket(ctx, min(rate, s.Max))
-	if err == nil && low > 0 {
+	switch {
+	case err == nil && low > 0 && f.Once:
+		f.take(low)
+	case err == nil && low > 0:
 		err = f.confirm(ctx, low)
 	}
 	switch {
@@ -94,8 +104,10 @@ func (s *RateSearch) complete() error {
 	switch {
 	case len(s.SLO) == 0:
 		return errors.New("a rate is found within an SLO, and none is given")
-	case s.Precision < 0 || s.Start < 0 || s.Max < 0:
+	case s.Precision < 0 || s.Start < 0 || s.Max < 0 || s.Floor < 0:
 		return errors.New("precision and rates must not be negative")
+	case s.Step != 0 && s.Step <= 1:
+		return errors.New("a step must be above 1")
 	}
 	if s.Options.Duration == 0 {
 		s.Options.Duration = defaultProbe
@@ -103,6 +115,10 @@ func (s *RateSearch) complete() error {
 	if s.Precision == 0 {
 		s.Precision = defaultPrecision
 	}
+	if s.Step == 0 {
+		s.Step = defaultStep
+	}
+	s.Floor = max(s.Floor, leastRate)
 	if s.Max == 0 {
 		s.Max = 1e6
 	}
@@ -178,11 +194,11 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 		case high == 0 && low >= f.Max:
 			return low, nil
 		case high == 0:
-			rate = min(2*rate, f.Max)
-		case low == 0 && rate <= leastRate:
+			rate = min(f.Step*rate, f.Max)
+		case low == 0 && rate <= f.Floor:
 			return 0, nil
 		case low == 0:
-			rate = max(rate/2, leastRate)
+			rate = max(rate/f.Step, f.Floor)
 		case high <= low*(1+f.Precision):
 			return low, nil
 		default:
@@ -194,6 +210,18 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 
 // overloaded reports whether a probe failed so clearly that it need not be tried again: even its median is beyond all limits.
 func (f *finder) overloaded(p RateProbe) bool { return p.P50MS > ms(int64(f.SLO.highestLimit())) }
+
+// take makes a rate that has held the answer.
+func (f *finder) take(rate float64) {
+	for _, p := range f.found.Probes {
+		if p.Rate == rate && p.Held {
+			f.found.Rate, f.found.Verdict = rate, p.Verdict
+		}
+	}
+	if f.found.Verdict != Holds {
+		f.found.Reason = "held as far as the sample can tell"
+	}
+}
 
 // confirm tries the rate again, for twice as long and with other arrivals; where it fails, a lower one.
 func (f *finder) confirm(ctx context.Context, rate float64) error {

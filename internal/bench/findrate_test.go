@@ -83,6 +83,34 @@ func TestFindRate(t *testing.T) {
 	}
 }
 
+// With a floor, the server of 200 a second is told from one of interest by what fails there; without the confirmation, and with
+// small steps from a rate that is nearly right, the answer takes few probes.
+func TestFindRateInAHurry(t *testing.T) {
+	for _, tt := range []struct {
+		start, floor float64
+		low, high    float64
+		most         int
+	}{{300, 260, 0, 0, 4}, {180, 100, 180, 205, 4}, {210, 100, 180, 205, 4}, {400, 150, 170, 205, 8}} {
+		runs := 0
+		f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Duration: 10 * time.Second},
+			SLO: mustSLO(t, "p90<60ms,errors<1%"), Start: tt.start, Floor: tt.floor, Step: 1.15, Precision: 0.2, Once: true, run: oneAtATime(&runs)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Rate < tt.low || f.Rate > tt.high || len(f.Probes) > tt.most || (f.Rate == 0) != (f.Verdict == Fails) {
+			t.Errorf("%+v: %s", tt, f.Sentence())
+			for _, p := range f.Probes {
+				t.Log(p.Line())
+			}
+		}
+		for _, p := range f.Probes {
+			if p.Confirms || p.Rate < tt.floor {
+				t.Errorf("%+v: a probe that nobody wanted: %s", tt, p.Line())
+			}
+		}
+	}
+}
+
 // A real server, of 50 requests a second.
 func TestFindRateOfARealServer(t *testing.T) {
 	t.Parallel()

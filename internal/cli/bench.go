@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -333,6 +334,25 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 		return fmt.Errorf("--urls: %w", err)
 	}
 	return nil
+}
+
+// readURLs adds the targets of a file, or of standard input.
+func readURLs(o *bench.Options, path string, stdin io.Reader, common bench.Target) error {
+	dir := "."
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		stdin, dir = file, filepath.Dir(path)
+	}
+	list, socket, err := bench.ReadTargets(stdin, dir, common)
+	if socket != "" {
+		o.UnixSocket = socket
+	}
+	o.Targets = append(o.Targets, list...)
+	return err
 }
 
 // addTarget adds the target of a line.

@@ -23,9 +23,10 @@ type Option struct {
 	Note          string // what it leaves out although it is built: a warning for who sets it
 	Doc           string
 
-	field   func(*Config) any // pointer to the field that gets the value; nil if there is none
-	check   func(any) error   // what Kind does not know about good values; nil accepts all
-	fromEnv func(string) any  // makes a raw value of Env; nil takes it as it is
+	tuned   func(cores int) []any // values that are worth trying on so many cores; nil: none but the default
+	field   func(*Config) any     // pointer to the field that gets the value; nil if there is none
+	check   func(any) error       // what Kind does not know about good values; nil accepts all
+	fromEnv func(string) any      // makes a raw value of Env; nil takes it as it is
 }
 
 // Status says what becomes of a setting. It is the one place to change when a setting is built.

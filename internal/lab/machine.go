@@ -19,9 +19,9 @@ import (
 // which the Go runtime looks after.
 func UsableCores() int { return runtime.GOMAXPROCS(0) }
 
-// describeMachine records what the results depend on and the plan does not say. What the
+// DescribeMachine records what the results depend on and the plan does not say. What the
 // system does not tell stays zero.
-func describeMachine() result.Machine {
+func DescribeMachine() result.Machine {
 	host, _ := os.Hostname()
 	dir, _ := os.Getwd()
 	cpuinfo := readText("/proc/cpuinfo")

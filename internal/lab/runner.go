@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) (*result.Folder, error) {
 	}
 	defer upstream.stop()
 
-	machine := describeMachine()
+	machine := DescribeMachine()
 	machine.Lab = o.Version
 	settings := shop.inspect(ctx, p, p.Expand(UsableCores()), &machine)
 	if len(settings) == 0 {
@@ -140,7 +140,7 @@ func (r *runner) visit(ctx context.Context, v plan.Visit, order int, begun func(
 	if err != nil {
 		return failedRuns(v, order, v.Scenarios, "did not start: "+err.Error()), nil
 	}
-	defer server.stop()
+	defer server.Stop()
 	var all []result.Run
 	for i, sc := range v.Scenarios {
 		begun(sc.Name)
@@ -160,8 +160,8 @@ func (r *runner) visit(ctx context.Context, v plan.Visit, order int, begun func(
 }
 
 // start starts the visit's server, with its output in logs/.
-func (r *runner) start(ctx context.Context, v plan.Visit) (*server, error) {
-	port, err := freePort()
+func (r *runner) start(ctx context.Context, v plan.Visit) (*Server, error) {
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (r *runner) start(ctx context.Context, v plan.Visit) (*server, error) {
 	}
 	defer log.Close()
 	argv := r.shop.command(v.Setting, r.plan.SubjectOf(v.Setting), port)
-	return startServer(ctx, r.starter, proc.Spec{
+	return StartServer(ctx, r.starter, proc.Spec{
 		Path: argv[0], Args: argv[1:], Dir: r.shop.appDir, Env: r.shop.serverEnv(v.Setting), Out: log, Err: log,
 	}, port)
 }
@@ -187,7 +187,7 @@ func fileName(key string) string {
 }
 
 // scenario probes, warms up and runs the phases of one scenario.
-func (r *runner) scenario(ctx context.Context, s *server, v plan.Visit, order int, sc plan.Scenario) ([]result.Run, error) {
+func (r *runner) scenario(ctx context.Context, s *Server, v plan.Visit, order int, sc plan.Scenario) ([]result.Run, error) {
 	bodies := map[string]string{}
 	for _, phase := range sc.Phases {
 		for _, stream := range phase.Streams {
@@ -203,13 +203,13 @@ func (r *runner) scenario(ctx context.Context, s *server, v plan.Visit, order in
 	}
 	var all []result.Run
 	for _, phase := range sc.Phases {
-		cpu := cpuOf(s.process.PID())
+		cpu := s.CPU()
 		loads, err := runLoads(ctx, r.shop.girin, s.url, phase)
 		if err != nil {
 			return nil, err
 		}
-		used := cpuOf(s.process.PID()) - cpu
-		memory, processes := memoryOf(s.process.PID())
+		used := s.CPU() - cpu
+		memory, processes := s.Memory()
 		for _, l := range loads {
 			run := newRun(v, order, sc, phase, l.stream)
 			fill(&run, l, phase)
@@ -217,7 +217,7 @@ func (r *runner) scenario(ctx context.Context, s *server, v plan.Visit, order in
 			if l.stream.Body == "same" {
 				run.Body = bodies[l.stream.Path]
 			}
-			if s.ended() {
+			if s.Ended() {
 				run.Invalid = errServerEnded.Error()
 			}
 			all = append(all, run)
@@ -227,7 +227,7 @@ func (r *runner) scenario(ctx context.Context, s *server, v plan.Visit, order in
 }
 
 // warmUp sends the plan's warm-up load and discards what comes of it.
-func (r *runner) warmUp(ctx context.Context, s *server) error {
+func (r *runner) warmUp(ctx context.Context, s *Server) error {
 	w := r.plan.Warmup
 	stream := plan.Stream{Endpoint: plan.Endpoint{Path: w.Path}, Load: plan.Load{Requests: w.Requests, Clients: w.Clients}}
 	_, err := runLoads(ctx, r.shop.girin, s.url, plan.Phase{Streams: []plan.Stream{stream}})

@@ -23,31 +23,31 @@ const (
 	stopGrace    = 3 * time.Second  // between TERM and KILL
 )
 
-// A server is a started one that answers.
-type server struct {
+// A Server is a started one that answers.
+type Server struct {
 	process *proc.Process
 	url     string // http://127.0.0.1:PORT
 	log     *os.File
 }
 
-// start runs argv, which listens on port, and returns when it answers and has settled. On
-// failure nothing is left running.
-func startServer(ctx context.Context, starter *proc.Starter, spec proc.Spec, port string) (*server, error) {
+// StartServer runs what listens on port of the loopback, with a file as Spec.Err, and returns
+// when it answers and has settled. On failure nothing is left running.
+func StartServer(ctx context.Context, starter *proc.Starter, spec proc.Spec, port string) (*Server, error) {
 	process, err := starter.Start(spec)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: process, url: "http://127.0.0.1:" + port, log: spec.Err}
+	s := &Server{process: process, url: "http://127.0.0.1:" + port, log: spec.Err}
 	if err := s.waitReady(ctx); err != nil {
-		s.stop()
+		s.Stop()
 		return nil, err
 	}
 	s.waitQuiet(ctx)
 	return s, nil
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort() (string, error) {
+// FreePort returns a port that was free a moment ago.
+func FreePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func freePort() (string, error) {
 }
 
 // waitReady polls until any HTTP response comes.
-func (s *server) waitReady(ctx context.Context) error {
+func (s *Server) waitReady(ctx context.Context) error {
 	deadline := time.NewTimer(startTimeout)
 	defer deadline.Stop()
 	for {
@@ -67,9 +67,9 @@ func (s *server) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.process.Done():
-			return fmt.Errorf("the server ended before it answered (exit code %d)%s", s.process.ExitCode(), s.said())
+			return fmt.Errorf("the server ended before it answered (exit code %d)%s", s.process.ExitCode(), s.Said())
 		case <-deadline.C:
-			return fmt.Errorf("the server did not answer within %v%s", startTimeout, s.said())
+			return fmt.Errorf("the server did not answer within %v%s", startTimeout, s.Said())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
@@ -77,8 +77,8 @@ func (s *server) waitReady(ctx context.Context) error {
 	}
 }
 
-// said is the end of the server's log, for errors.
-func (s *server) said() string {
+// Said is the end of the server's log, for errors.
+func (s *Server) Said() string {
 	text, err := os.ReadFile(s.log.Name())
 	if err != nil || len(text) == 0 {
 		return ""
@@ -88,7 +88,7 @@ func (s *server) said() string {
 
 // waitQuiet returns when the process tree has used no CPU for 150 ms: the first worker
 // answers while the others may still import the app, which must not be measured.
-func (s *server) waitQuiet(ctx context.Context) {
+func (s *Server) waitQuiet(ctx context.Context) {
 	end := time.Now().Add(quietTimeout)
 	last, quiet := cpuOf(s.process.PID()), 0
 	for quiet < 3 && time.Now().Before(end) {
@@ -105,8 +105,8 @@ func (s *server) waitQuiet(ctx context.Context) {
 	}
 }
 
-// stop ends the server and everything it started.
-func (s *server) stop() {
+// Stop ends the server and everything it started.
+func (s *Server) Stop() {
 	tree := processTree(s.process.PID())
 	_ = s.process.Signal(syscall.SIGTERM) // it may have ended
 	s.process.Stop(stopGrace)
@@ -119,8 +119,8 @@ func (s *server) stop() {
 	}
 }
 
-// ended reports whether the server is gone.
-func (s *server) ended() bool {
+// Ended reports whether the server is gone.
+func (s *Server) Ended() bool {
 	select {
 	case <-s.process.Done():
 		return true
@@ -135,8 +135,20 @@ type answer struct {
 	body   string // a hash
 }
 
+// URL is where the server listens, without a path.
+func (s *Server) URL() string { return s.url }
+
+// PID is the process id of the server's main process.
+func (s *Server) PID() int { return s.process.PID() }
+
+// CPU is the CPU time that the server and everything it started have used.
+func (s *Server) CPU() time.Duration { return cpuOf(s.PID()) }
+
+// Memory is what all of the server's processes hold, in MiB: shared pages count once.
+func (s *Server) Memory() (mib float64, processes int) { return memoryOf(s.PID()) }
+
 // get makes one request on a connection of its own.
-func (s *server) get(ctx context.Context, path string, timeout time.Duration) (answer, error) {
+func (s *Server) get(ctx context.Context, path string, timeout time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
@@ -161,13 +173,13 @@ func (s *server) get(ctx context.Context, path string, timeout time.Duration) (a
 
 // probe asks for a path once, so that what the app does on its first request is done, and
 // checks that the answer is a success.
-func (s *server) probe(ctx context.Context, path string) (answer, error) {
+func (s *Server) probe(ctx context.Context, path string) (answer, error) {
 	a, err := s.get(ctx, path, startTimeout)
 	switch {
 	case err != nil:
-		return a, serverFault{fmt.Sprintf("probe of %s: %v%s", path, err, s.said())}
+		return a, serverFault{fmt.Sprintf("probe of %s: %v%s", path, err, s.Said())}
 	case a.status < 200 || a.status > 299:
-		return a, serverFault{fmt.Sprintf("probe of %s: status %d%s", path, a.status, s.said())}
+		return a, serverFault{fmt.Sprintf("probe of %s: status %d%s", path, a.status, s.Said())}
 	}
 	return a, nil
 }
