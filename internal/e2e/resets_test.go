@@ -26,6 +26,7 @@ type held struct {
 			PID     int
 			Running []any
 		}
+		Routes []struct{ Name, Kind string }
 	}
 }
 

@@ -43,11 +43,23 @@ def sink(env, query):
     return f"{len(env['wsgi.input'].read())}\n"
 
 
-PATHS = {"/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan, "/large": large, "/sink": sink}
+def compute(env, query):
+    """Use so many seconds of CPU."""
+    end = time.thread_time() + float(query)
+    while time.thread_time() < end:
+        sum(range(1000))
+    return "computed\n"
+
+
+PATHS = {
+    "/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan, "/large": large, "/sink": sink,
+    "/compute": compute,
+}
 
 
 def application(env, start_response):
     make = PATHS.get(env["PATH_INFO"])
     body = make(env, env["QUERY_STRING"]).encode("latin-1", "replace") if make else b"hello\n" * 100
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    status = "404 Not Found" if env["PATH_INFO"].startswith("/missing/") else "200 OK"
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
