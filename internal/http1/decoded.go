@@ -163,11 +163,9 @@ func (r *Request) End(ends bool, l *Limits) *Error {
 	if err := r.pathForm(); err != nil {
 		return err
 	}
+	r.has.coding = !ends && !r.has.contentLength // only the end of the stream will tell its length
 	if err := r.finish(); err != nil {
 		return err
-	}
-	if !ends && !r.has.contentLength {
-		r.Chunked, r.ContentLength = true, -1 // only the end of the stream will tell
 	}
 	return r.Received(0, ends)
 }

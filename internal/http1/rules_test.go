@@ -21,6 +21,7 @@ type rule struct {
 	want2       *Error
 	wantLength  int64 // of what is accepted
 	wantChunked bool
+	wantExpect  bool
 	wantHost    string // "": x
 }
 
@@ -106,7 +107,9 @@ var rules = []rule{
 	{name: "TE: gzip", h1: "TE: gzip", h2: "te: gzip", want2: errTE},
 
 	// Others that a server must understand.
-	{name: "Expect", h1: "Expect: 100-Continue", h2: "expect: 100-Continue"},
+	{name: "Expect and no body", h1: "Expect: 100-Continue", h2: "expect: 100-Continue", ends: true},
+	{name: "Expect with a length", h1: "Content-Length: 5\nExpect: 100-Continue", h2: "content-length: 5\nexpect: 100-Continue", wantLength: 5, wantExpect: true},
+	{name: "Expect without a length", h1: "Transfer-Encoding: chunked\nExpect: 100-Continue", h2: "expect: 100-Continue", wantLength: -1, wantChunked: true, wantExpect: true},
 	{name: "another expectation", h1: "Expect: payment", h2: "expect: payment", want1: errExpect, want2: errExpect},
 	{name: "Content-Type twice", h1: "Content-Type: a/b\nContent-Type: a/b", h2: "content-type: a/b\ncontent-type: a/b", want1: errTypeRepeated, want2: errTypeRepeated},
 	{name: "a trailer that is not allowed is announced", h1: "Trailer: Content-Length, Host", h2: "trailer: content-length, host"},
@@ -139,8 +142,8 @@ func (c *rule) check(t *testing.T, version string, r *Request, err, want *Error,
 	if host == "" {
 		host = "x"
 	}
-	if string(r.Host) != host || r.Chunked != chunked {
-		t.Errorf("%s: host %q, chunked %v", version, r.Host, r.Chunked)
+	if string(r.Host) != host || r.Chunked != chunked || r.Expect100 != c.wantExpect {
+		t.Errorf("%s: host %q, chunked %v, expects 100 Continue: %v", version, r.Host, r.Chunked, r.Expect100)
 	}
 	if r.ContentLength != c.wantLength && !chunked {
 		t.Errorf("%s: length %d, want %d", version, r.ContentLength, c.wantLength)
