@@ -92,6 +92,11 @@ func TestWhatStandsStillEndsInTime(t *testing.T) {
 			})
 		}
 	}
+	for transport, over := range transports {
+		for name, st := range streamsThatStandStill() {
+			t.Run("HTTP/2, "+transport+"/"+name, func(t *testing.T) { over.standStill(t, st) })
+		}
+	}
 	for name, hello := range map[string]string{"handshake": "", "handshake, begun": "\x16\x03\x01\x02\x00\x01"} {
 		t.Run("TLS/"+name, func(t *testing.T) {
 			t.Parallel()
@@ -157,6 +162,9 @@ func TestWhatMovesGoesOn(t *testing.T) {
 				move.then(c)
 			})
 		}
+		for name, move := range streamsThatMove() {
+			t.Run("HTTP/2, "+transport+"/"+name, func(t *testing.T) { over.goesOn(t, move) })
+		}
 	}
 }
 
@@ -181,6 +189,9 @@ func (c *client) drainAndGoOn(limit time.Duration) {
 // slow client takes while it is watched; it does not end before.
 const largeAnswer, smallAnswer = 24 << 20, 6 << 20
 
+// wholeAnswer is given in one piece; as slowly as tests take it, it does not end either.
+const wholeAnswer = 200_000
+
 func patterned(t *testing.T) func(*appCall) {
 	t.Helper()
 	return func(c *appCall) {
@@ -192,6 +203,8 @@ func patterned(t *testing.T) func(*appCall) {
 			c.answer("200 OK", fmt.Sprint(len(c.body)))
 		case "/stream":
 			c.stream(largeAnswer)
+		case "/whole":
+			c.answer("200 OK", string(filling(0, wholeAnswer)))
 		case "/stream/small":
 			c.stream(smallAnswer)
 		case "/file", "/file/small":

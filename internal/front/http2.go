@@ -37,7 +37,8 @@ type streams struct {
 	// Of the sweeper.
 	told  int64 // ns: when the first farewell was said
 	paced int64 // moved, when it looked last
-	since int64 // ns: since when that is so and something waits
+	acked int64 // what the client had acknowledged then
+	since int64 // ns: since when both are so and something waits
 	shed  bool  // it was ended for what it leaves unread
 }
 

@@ -33,7 +33,7 @@ type seenStream struct {
 
 // stallLimit is how long a client may take nothing where all clients together
 // leave more unread than they may.
-const stallLimit = 2 * time.Second
+const stallLimit = 3 * time.Second // more than is between two looks of judgeWriting
 
 var errSlowBody = &http1.Error{Status: 408, Reason: "the request body took too long"}
 
@@ -76,8 +76,9 @@ func (h *streams) sayFarewell(now int64) {
 
 // stalled is since when the client has taken nothing of what waits for it.
 func (h *streams) stalled(now int64) int64 {
-	if h.moved != h.paced || h.unread == 0 && h.files == 0 {
-		h.paced, h.since = h.moved, now
+	acked := h.c.out.pace.acked
+	if h.moved != h.paced || acked != h.acked || h.unread == 0 && h.files == 0 {
+		h.paced, h.acked, h.since = h.moved, acked, now
 	}
 	return h.since
 }
@@ -85,7 +86,7 @@ func (h *streams) stalled(now int64) int64 {
 // judge ends a stream whose time is over.
 func (h *streams) judge(st *stream, now, stalled int64) {
 	seen, t := &st.seen, &h.c.srv.times
-	idle := st.awaits == awaitsAnswer && st.frames.Queued() == 0 && st.file == nil && st.spill == nil
+	idle := st.awaits == awaitsAnswer && (st.frames.Allowed() || st.frames.Queued() == 0 && st.file == nil && st.spill == nil)
 	if as := st.awaits + 1; idle || as != seen.as || seen.moved != seen.took {
 		seen.as, seen.took, seen.since = as, seen.moved, now
 		return

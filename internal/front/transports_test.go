@@ -43,10 +43,9 @@ func (o over) connect(t *testing.T, s *served) *client {
 	return c
 }
 
-// connectNarrow connects a client whose kernel takes little before it reads, and
-// that by and by: in segments as large as loopback's, TCP's own timers would
-// decide when.
-func (o over) connectNarrow(t *testing.T, s *served) *client {
+// dialNarrow connects a client whose kernel takes little before it reads, and that by
+// and by: in segments as large as loopback's, TCP's own timers would decide when.
+func dialNarrow(t *testing.T, s *served) net.Conn {
 	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
@@ -59,7 +58,13 @@ func (o over) connectNarrow(t *testing.T, s *served) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	c := o.on(t, nc)
+	return nc
+}
+
+// connectNarrow connects such a client by the transport.
+func (o over) connectNarrow(t *testing.T, s *served) *client {
+	t.Helper()
+	c := o.on(t, dialNarrow(t, s))
 	if tc, ok := c.Conn.(*tls.Conn); ok {
 		if err := tc.Handshake(); err != nil {
 			t.Fatal(err)

@@ -186,9 +186,13 @@ func (s *Stream) Blame(code http2.ErrCode) {
 	}
 }
 
+// Allowed reports whether the client's windows are open: what waits then waits for
+// the socket.
+func (s *Stream) Allowed() bool { return !s.closed && s.allowed(1) > 0 }
+
 // Sendable reports whether the client takes more than what is queued.
 func (s *Stream) Sendable() bool {
-	return !s.closed && s.Queued() == 0 && s.allowed(1) > 0 && s.c.mayWrite()
+	return s.Allowed() && s.Queued() == 0 && s.c.mayWrite()
 }
 
 // Done says that nobody will write to the stream any more and that its call has
