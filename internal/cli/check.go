@@ -18,7 +18,7 @@ var checkAppScript string
 // checkApp imports the application in its own Python, as a worker would, and calls its factory
 // if it is one. The exit status is 0 if that works.
 func checkApp(env *program.Env, cfg *config.Config, crew *serve.Crew) int {
-	python, err := cfg.FindPython(env.Getenv)
+	python, err := cfg.Interpreter(env.Getenv).Find()
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		return program.Failed

@@ -54,7 +54,7 @@ func parseLabFlags(env *program.Env, args []string) (*labFlags, *pflag.FlagSet, 
 	flags.StringVar(&f.resume, "resume", "", "go on in this results folder")
 	flags.IntVar(&f.repeats, "repeats", 0, "blocks, each of which runs every cell once; 6 or more give intervals and rankings")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the order of cells")
-	flags.StringVar(&f.python, "python", "", "interpreter of all servers (default: $VIRTUAL_ENV, .venv, venv, python3)")
+	flags.StringVar(&f.python, "python", "", "interpreter of all servers (default: as girin app:app finds it here)")
 	flags.StringVar(&f.chdir, "chdir", "", "directory of the app, in place of the plan's")
 	flags.BoolVar(&f.full, "full", false, "article: its own durations of 5 s, both of its loads, 6 repeats; takes many hours")
 	flags.BoolVar(&f.printPlan, "print-plan", false, "print the plan and do not run it")

@@ -13,6 +13,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"girin/internal/interpreter"
 )
 
 // Config is the resolved settings of one server. Fields are named after gunicorn's
@@ -55,7 +57,7 @@ type Config struct {
 	StreamRequests        []string // patterns of requests whose bodies come while the application runs
 
 	// The application's process.
-	Python       string // as given; see FindPython
+	Python       string // as given; see Interpreter
 	Chdir        string // absolute
 	PythonPath   []string
 	RawEnv       []string // KEY=value
@@ -151,6 +153,11 @@ type Config struct {
 
 // TLS reports whether connections are encrypted.
 func (c *Config) TLS() bool { return c.CertFile != "" || c.KeyFile != "" }
+
+// Interpreter is the choice of the Python that runs the application.
+func (c *Config) Interpreter(getenv func(string) string) interpreter.Choice {
+	return interpreter.Choice{Wanted: c.Python, Dir: c.Chdir, Getenv: getenv}
+}
 
 // LogConfig is the setting that configures Python's logging, of several the one that gunicorn
 // prefers; "" if none does.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"girin/internal/interpreter"
 )
 
 const (
@@ -84,7 +86,8 @@ func (l *loader) runFile(ctx context.Context, f *file, early map[string]string) 
 		}
 	}
 	var err error
-	if f.Python, err = findPython(early["python"], absolute(l.dir, early["chdir"]), l.getenv); err != nil {
+	choice := interpreter.Choice{Wanted: early["python"], Dir: absolute(l.dir, early["chdir"]), Getenv: l.getenv}
+	if f.Python, err = choice.Find(); err != nil {
 		return err
 	}
 	variables, err := l.run(ctx, f.File)

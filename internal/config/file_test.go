@@ -91,54 +91,6 @@ func TestConfigurationFilesThatFail(t *testing.T) {
 	}
 }
 
-func TestFindPython(t *testing.T) {
-	dir := t.TempDir()
-	program := func(name string) string {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, nil, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	given, active, dot, plain, onPath := program("given/python"), program("active/bin/python"), program("dot/.venv/bin/python"), program("plain/venv/bin/python"), program("bin/python3")
-	env := map[string]string{"PATH": filepath.Join(dir, "bin")}
-	for _, test := range []struct{ wanted, dir, active, want string }{
-		{given, "dot", "active", given},
-		{"../given/python", "dot", "active", given},
-		{"python3", "dot", "active", onPath},
-		{"", "dot", "active", active},
-		{"", "dot", "", dot},
-		{"", "dot", "gone", dot},
-		{"", "plain", "", plain},
-		{"", "bin", "", onPath},
-		{"python2", "bin", "", "python: there is no 'python2' in $PATH"},
-		{"./python", "bin", "", "python: '" + dir + "/bin/python' is not a program"},
-	} {
-		env["VIRTUAL_ENV"] = ""
-		if test.active != "" {
-			env["VIRTUAL_ENV"] = filepath.Join(dir, test.active)
-		}
-		cfg := &Config{Python: test.wanted, Chdir: filepath.Join(dir, test.dir)}
-		got, err := cfg.FindPython(func(name string) string { return env[name] })
-		if err != nil {
-			got = err.Error()
-		}
-		if got != test.want {
-			t.Errorf("%+v: got %s", test, got)
-		}
-		stale := cfg.StaleVirtualEnv(func(name string) string { return env[name] })
-		if (stale != "") != (test.active == "gone") {
-			t.Errorf("%+v: stale is %q", test, stale)
-		}
-	}
-	if p, err := (&Config{Chdir: dir}).FindPython(func(string) string { return "" }); err == nil {
-		t.Errorf("found %s without $PATH", p)
-	}
-}
-
 func TestWhichSettingConfiguresLogging(t *testing.T) {
 	for name, test := range map[string]struct {
 		sources

@@ -88,7 +88,7 @@ func djangoProject(dir string) (FoundApp, bool) {
 	parts := strings.Split(string(m[1]), ".")
 	for n := len(parts) - 1; n > 0; n-- {
 		file := filepath.Join(filepath.Join(parts[:n]...), "wsgi.py")
-		if exists(filepath.Join(dir, file)) {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
 			return FoundApp{App: strings.Join(parts[:n], ".") + ".wsgi:application", File: file}, true
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"embed"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"girin/examples"
+	"girin/internal/interpreter"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 )
@@ -101,24 +101,20 @@ func (w *workshop) environment(environ []string, plan map[string]string) []strin
 	return env
 }
 
-// findPython follows the order that plan.Plan.Python documents.
 func findPython(wanted string, environ []string) (string, error) {
-	candidates := []string{wanted}
-	if wanted == "" {
-		candidates = candidates[:0]
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	getenv := func(name string) string {
 		for _, e := range environ {
-			if venv, ok := strings.CutPrefix(e, "VIRTUAL_ENV="); ok && venv != "" {
-				candidates = append(candidates, filepath.Join(venv, "bin", "python"))
+			if value, ok := strings.CutPrefix(e, name+"="); ok {
+				return value
 			}
 		}
-		candidates = append(candidates, ".venv/bin/python", "venv/bin/python", "python3")
+		return ""
 	}
-	for _, c := range candidates {
-		if path, err := exec.LookPath(c); err == nil {
-			return filepath.Abs(path)
-		}
-	}
-	return "", fmt.Errorf("no Python found (tried %s)", strings.Join(candidates, ", "))
+	return interpreter.Choice{Wanted: wanted, Dir: dir, Getenv: getenv}.Find()
 }
 
 // command is the argument vector of a setting; port "" leaves the placeholder, for records.

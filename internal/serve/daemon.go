@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"girin/internal/config"
+	"girin/internal/interpreter"
 	"girin/internal/program"
 )
 
@@ -52,7 +53,7 @@ func startDaemon(env *program.Env, args []string) (code int, err error) {
 	defer r.Close()
 	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
 	cmd.Env = append(slices.Clone(env.Environ), daemonMark)
-	if launcher := config.LauncherForDaemon(env.Getenv); launcher != "" {
+	if launcher := interpreter.LauncherForDaemon(env.Getenv); launcher != "" {
 		cmd.Env = append(cmd.Env, launcher)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = w, env.Stdout, env.Stderr

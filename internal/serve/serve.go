@@ -122,12 +122,13 @@ func (s *server) enter() error {
 }
 
 func (s *server) findPython() (err error) {
-	if s.python, err = s.cfg.FindPython(s.env.Getenv); err != nil {
+	choice := s.cfg.Interpreter(s.env.Getenv)
+	if s.python, err = choice.Find(); err != nil {
 		return err
 	}
-	if stale := s.cfg.StaleVirtualEnv(s.env.Getenv); stale != "" {
+	if stale := choice.Stale(); stale != "" {
 		s.log.Warningf("There is no Python in $VIRTUAL_ENV (%s): the application runs in %s", stale, s.python)
-	} else if link := s.cfg.DanglingPython(s.env.Getenv); link != "" {
+	} else if link := choice.Dangling(); link != "" {
 		s.log.Warningf("The Python that %s led to has gone: the application runs in %s", link, s.python)
 	}
 	return nil

@@ -11,15 +11,15 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"girin/internal/config"
 	"girin/internal/guard"
+	"girin/internal/interpreter"
 	"girin/internal/proc"
 	"girin/internal/sched"
 )
 
 // managersOwn are the variables by which a service manager, Daemonize, or the
 // launcher in Python speaks to the one process that it started. Workers must not take them for theirs.
-var managersOwn = []string{daemonMark, config.LauncherVariable + "=", "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
+var managersOwn = []string{daemonMark, interpreter.LauncherVariable + "=", "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
 
 func withoutManagersOwn(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {

@@ -21,8 +21,8 @@ type Plan struct {
 	// relative to the directory in which the lab was started, or Examples.
 	App   string `yaml:"app"`
 	Chdir string `yaml:"chdir"`
-	// Python is the interpreter of every server. Empty means $VIRTUAL_ENV, .venv, venv,
-	// then python3 on PATH, in this order.
+	// Python is the interpreter of every server. Empty: the one that would run an
+	// application in the working directory, see interpreter.Choice.
 	Python      string            `yaml:"python"`
 	Environment map[string]string `yaml:"environment"`
 	// Upstream starts `girin upstream` and tells the app of it in $UPSTREAM_URL.

@@ -1,4 +1,4 @@
-package config
+package interpreter
 
 import (
 	"fmt"
@@ -67,13 +67,13 @@ func TestInstalledGirinFindsItsPython(t *testing.T) {
 		if c.active != "" {
 			vars["VIRTUAL_ENV"] = filepath.Join(dir, c.active)
 		}
-		cfg := &Config{Chdir: filepath.Join(dir, c.cwd)}
 		getenv := func(name string) string { return vars[name] }
+		choice := Choice{Dir: filepath.Join(dir, c.cwd), Getenv: getenv}
 		want := pythonOf(filepath.Join(dir, c.want))
 		if c.want == "path/python3" {
 			want = filepath.Join(dir, c.want)
 		}
-		if got, err := cfg.FindPython(getenv); err != nil || got != want {
+		if got, err := choice.Find(); err != nil || got != want {
 			t.Errorf("%s: %s %v, not %s", c.what, got, err, want)
 		}
 		if c.launcher == "" {
@@ -81,12 +81,12 @@ func TestInstalledGirinFindsItsPython(t *testing.T) {
 		}
 		// The process of --daemon has another id.
 		vars[LauncherVariable], vars["GIRIN_DAEMON"] = strings.TrimPrefix(LauncherForDaemon(getenv), LauncherVariable+"="), "1"
-		if got, err := cfg.FindPython(getenv); err != nil || got != want {
+		if got, err := choice.Find(); err != nil || got != want {
 			t.Errorf("%s, in the background: %s %v, not %s", c.what, got, err, want)
 		}
 		// What another process's launcher said is not believed.
 		vars[LauncherVariable] = fmt.Sprintf("%d:%s", os.Getpid()+1, pythonOf(filepath.Join(dir, "foreign")))
-		if got, _ := cfg.FindPython(getenv); got == pythonOf(filepath.Join(dir, "foreign")) {
+		if got, _ := choice.Find(); got == pythonOf(filepath.Join(dir, "foreign")) {
 			t.Errorf("%s: an inherited variable chose the interpreter", c.what)
 		}
 	}
@@ -107,14 +107,62 @@ func TestAnEnvironmentWhosePythonHasGoneIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	getenv := func(name string) string { return map[string]string{"PATH": filepath.Join(dir, "bin")}[name] }
-	cfg := &Config{Chdir: dir}
-	if got := cfg.DanglingPython(getenv); got != link {
+	choice := Choice{Dir: dir, Getenv: getenv}
+	if got := choice.Dangling(); got != link {
 		t.Errorf("said of %q, not of %q", got, link)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "gone"), nil, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got := cfg.DanglingPython(getenv); got != "" {
+	if got := choice.Dangling(); got != "" {
 		t.Errorf("said of %q, which is there", got)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	program := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	given, active, dot, plain, onPath := program("given/python"), program("active/bin/python"), program("dot/.venv/bin/python"), program("plain/venv/bin/python"), program("bin/python3")
+	env := map[string]string{"PATH": filepath.Join(dir, "bin")}
+	for _, test := range []struct{ wanted, dir, active, want string }{
+		{given, "dot", "active", given},
+		{"../given/python", "dot", "active", given},
+		{"python3", "dot", "active", onPath},
+		{"", "dot", "active", active},
+		{"", "dot", "", dot},
+		{"", "dot", "gone", dot},
+		{"", "plain", "", plain},
+		{"", "bin", "", onPath},
+		{"python2", "bin", "", "python: there is no 'python2' in $PATH"},
+		{"./python", "bin", "", "python: '" + dir + "/bin/python' is not a program"},
+	} {
+		env["VIRTUAL_ENV"] = ""
+		if test.active != "" {
+			env["VIRTUAL_ENV"] = filepath.Join(dir, test.active)
+		}
+		choice := Choice{Wanted: test.wanted, Dir: filepath.Join(dir, test.dir), Getenv: func(name string) string { return env[name] }}
+		got, err := choice.Find()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%+v: got %s", test, got)
+		}
+		stale := choice.Stale()
+		if (stale != "") != (test.active == "gone") {
+			t.Errorf("%+v: stale is %q", test, stale)
+		}
+	}
+	if p, err := (Choice{Dir: dir, Getenv: func(string) string { return "" }}).Find(); err == nil {
+		t.Errorf("found %s without $PATH", p)
 	}
 }
