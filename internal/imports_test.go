@@ -41,8 +41,9 @@ var allowed = map[string][]string{
 	"shim":        {},
 	"proc":        {},
 	"logs":        {},
-	"bench":       {},
-	"lab":         {"bench", "interpreter", "proc"},
+	"bench":       {"verdict"},
+	"lab":         {"bench", "interpreter", "proc", "verdict"},
+	"verdict":     {},
 	"control":     {"sched"},
 	"e2e":         {},
 }

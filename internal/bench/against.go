@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"girin/internal/verdict"
 )
 
 // DefaultMargin is the change of a rate or a latency below which two servers are the same.
@@ -13,9 +15,6 @@ const DefaultMargin = 0.05
 
 // errorMargin is the same for the share of errors: a tenth of a percentage point.
 const errorMargin = 0.001
-
-// minRuns is how many runs each side needs: of fewer nobody can say how much they differ by themselves.
-const minRuns = 3
 
 // Guard is what a result is judged by.
 type Guard struct {
@@ -121,24 +120,19 @@ func (res *Result) Verdict() Verdict {
 }
 
 // compare compares runs. A figure is worse or better if the interval of its change lies beyond the margin, the same if it lies
-// within. The intervals are Welch's, of logarithms, since runs differ by factors; Bonferroni's correction makes all four hold
-// at once with 95 % confidence.
+// within. Bonferroni's correction makes the intervals of all four figures hold at once with 95 % confidence.
 func compare(old, now []RunFigures, margin float64) *Against {
 	a := &Against{Verdict: Undecided, Margin: margin, OldRuns: len(old), NewRuns: len(now)}
-	if len(old) < minRuns || len(now) < minRuns {
+	if len(old) < verdict.MinRuns || len(now) < verdict.MinRuns {
 		a.Reason = fmt.Sprintf("%s there and %d here cannot tell a change from chance, each side needs %d: --runs makes them",
-			plural(len(old), "run"), len(now), minRuns)
+			plural(len(old), "run"), len(now), verdict.MinRuns)
 		return a
 	}
-	a.Figures = []FigureAgainst{
-		compareFactor(rateFigure, old, now, margin),
-		compareFactor(p50Figure, old, now, margin),
-		compareFactor(p99Figure, old, now, margin),
-		compareErrors(old, now),
-	}
 	verdicts := map[Verdict]int{}
-	for _, f := range a.Figures {
-		verdicts[f.Verdict]++
+	for _, f := range comparedFigures {
+		c := compareFigure(f, old, now, margin)
+		verdicts[c.Verdict]++
+		a.Figures = append(a.Figures, c)
 	}
 	switch {
 	case verdicts[Worse] > 0:
@@ -151,92 +145,27 @@ func compare(old, now []RunFigures, margin float64) *Against {
 	return a
 }
 
-// compared is how many figures are compared, each with this confidence.
-const (
-	compared         = 4
-	confidenceOfEach = 1 - 0.05/compared
-)
+// comparedFigures are those that are compared, each with this confidence.
+var comparedFigures = [...]figure{rateFigure, p50Figure, p99Figure, errorsFigure}
 
-// compareFactor compares a figure that runs differ in by factors.
-func compareFactor(f figure, old, now []RunFigures, margin float64) FigureAgainst {
-	out := FigureAgainst{Figure: string(f), Verdict: Undecided}
-	x, y := valuesOf(f, old), valuesOf(f, now)
-	if f == p99Figure && leastDone(old, now) < Needs(99) {
-		out.Reason = fmt.Sprintf("a run has fewer than %d requests", Needs(99))
-		return out
-	}
-	if lost, lostBefore := countBeyond(y), countBeyond(x); lost+lostBefore > 0 {
-		return out.amongFailures(lost == len(y) && lostBefore == 0, lostBefore == len(x) && lost == 0)
-	}
-	if slices.Min(x) <= 0 || slices.Min(y) <= 0 {
-		out.Reason = "a run has no success"
-		return out
-	}
-	for _, list := range [][]float64{x, y} {
-		for i := range list {
-			list[i] = math.Log(list[i])
-		}
-	}
-	mx, vx := meanAndVariance(x)
-	my, vy := meanAndVariance(y)
-	half := welchHalf(vx/float64(len(x)), vy/float64(len(y)), len(x), len(y))
-	out.Old, out.New = math.Exp(mx), math.Exp(my)
-	out.Change, out.ChangeLow, out.ChangeHigh = math.Expm1(my-mx), math.Expm1(my-mx-half), math.Expm1(my-mx+half)
-	return out.decide(margin, f == rateFigure)
-}
+const confidenceOfEach = 1 - (1-verdict.Confidence)/float64(len(comparedFigures))
 
-// compareErrors compares shares of errors. Runs without a failure do not differ at all, which says too much: the share of a run
-// varies at least as that of independent requests would.
-func compareErrors(old, now []RunFigures) FigureAgainst {
-	f := errorsFigure
-	x, y := valuesOf(f, old), valuesOf(f, now)
-	mx, vx := meanAndVariance(x)
-	my, vy := meanAndVariance(y)
-	pooled := (mx + my) / 2
-	least := pooled * (1 - pooled) / float64(max(leastDone(old, now), 1))
-	half := welchHalf(max(vx, least)/float64(len(x)), max(vy, least)/float64(len(y)), len(x), len(y))
-	out := FigureAgainst{Figure: string(f), Old: mx, New: my, Change: my - mx, ChangeLow: my - mx - half, ChangeHigh: my - mx + half}
-	return out.decide(errorMargin, false)
-}
-
-// amongFailures is the verdict where a percentile of some run falls among failures.
-func (f FigureAgainst) amongFailures(worse, better bool) FigureAgainst {
-	f.Reason = "it falls among failures"
+// compareFigure compares one figure.
+func compareFigure(f figure, old, now []RunFigures, margin float64) FigureAgainst {
+	rule := verdict.Rule{MoreIsBetter: f == rateFigure, Margin: margin, Confidence: confidenceOfEach}
+	least := leastDone(old, now)
+	var c verdict.Comparison
 	switch {
-	case worse:
-		f.Verdict = Worse
-	case better:
-		f.Verdict, f.Reason = Better, "before, it fell among failures"
-	}
-	return f
-}
-
-// decide finds the verdict.
-func (f FigureAgainst) decide(margin float64, moreIsBetter bool) FigureAgainst {
-	above, below := Worse, Better
-	if moreIsBetter {
-		above, below = Better, Worse
-	}
-	switch {
-	case f.ChangeLow > margin:
-		f.Verdict = above
-	case f.ChangeHigh < -margin:
-		f.Verdict = below
-	case f.ChangeLow >= -margin && f.ChangeHigh <= margin:
-		f.Verdict = Same
+	case f == errorsFigure:
+		rule.Margin = errorMargin
+		c = verdict.CompareShares(valuesOf(f, old), valuesOf(f, now), least, rule)
+	case f == p99Figure && least < Needs(99):
+		c = verdict.Comparison{Verdict: Undecided, Reason: fmt.Sprintf("a run has fewer than %d requests", Needs(99))}
 	default:
-		f.Verdict, f.Reason = Undecided, "the change may be within the margin or beyond it"
+		c = verdict.Compare(valuesOf(f, old), valuesOf(f, now), rule)
 	}
-	return f
-}
-
-// welchHalf is half of the interval of a difference of two means with these squared standard errors (Welch 1947).
-func welchHalf(a, b float64, m, n int) float64 {
-	if a+b == 0 {
-		return 0
-	}
-	freedom := (a + b) * (a + b) / (a*a/float64(m-1) + b*b/float64(n-1))
-	return studentT(confidenceOfEach, freedom) * math.Sqrt(a+b)
+	return FigureAgainst{Figure: string(f), Verdict: c.Verdict, Old: c.Old, New: c.New,
+		Change: c.Change, ChangeLow: c.Low, ChangeHigh: c.High, Reason: c.Reason}
 }
 
 func valuesOf(f figure, runs []RunFigures) []float64 {
@@ -245,15 +174,6 @@ func valuesOf(f figure, runs []RunFigures) []float64 {
 		out[i] = f.of(r)
 	}
 	return out
-}
-
-func countBeyond(values []float64) (n int) {
-	for _, v := range values {
-		if v == beyondAll {
-			n++
-		}
-	}
-	return n
 }
 
 func leastDone(a, b []RunFigures) int64 {

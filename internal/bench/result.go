@@ -1,6 +1,10 @@
 package bench
 
-import "time"
+import (
+	"time"
+
+	"girin/internal/verdict"
+)
 
 // ResultVersion is the version of the JSON form of Result. A field is added without a new version; a field that changes
 // its meaning or goes away takes a new one.
@@ -237,16 +241,16 @@ type Doubt struct {
 }
 
 // Verdict is what a guard says.
-type Verdict string
+type Verdict = verdict.Verdict
 
 // The verdicts of --slo and --against.
 const (
 	Holds     Verdict = "holds"
 	Fails     Verdict = "fails"
-	Undecided Verdict = "undecided"
-	Better    Verdict = "better"
-	Worse     Verdict = "worse"
-	Same      Verdict = "same"
+	Undecided         = verdict.Undecided
+	Better            = verdict.Better
+	Worse             = verdict.Worse
+	Same              = verdict.Same
 )
 
 // SLO is the verdict of --slo: Fails if one clause fails, else Undecided if one is undecided, else Holds.

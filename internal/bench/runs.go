@@ -2,10 +2,9 @@ package bench
 
 import (
 	"context"
-	"math"
 	"slices"
 
-	"github.com/aclements/go-moremath/stats"
+	"girin/internal/verdict"
 )
 
 // RunFigures is what one run has found. Requests of a run are not independent, runs are: intervals and --against take a
@@ -122,26 +121,10 @@ func intervals(runs []RunFigures) []Interval {
 		if v.Max == beyondAll { // no mean can be told where a run has no value
 			v.Mean, v.Low, v.High = beyondAll, v.Min, beyondAll
 		} else {
-			mean, variance := meanAndVariance(values)
-			half := studentT(0.95, float64(len(runs)-1)) * math.Sqrt(variance/float64(len(runs)))
-			v.Mean, v.Low, v.High = mean, max(0, mean-half), mean+half
+			v.Mean, v.Low, v.High = verdict.Mean(values)
+			v.Low = max(0, v.Low)
 		}
 		out = append(out, v)
 	}
 	return out
-}
-
-func meanAndVariance(values []float64) (mean, variance float64) {
-	for _, v := range values {
-		mean += v / float64(len(values))
-	}
-	for _, v := range values {
-		variance += (v - mean) * (v - mean) / float64(max(len(values)-1, 1))
-	}
-	return mean, variance
-}
-
-// studentT is how many standard errors an interval reaches to each side.
-func studentT(confidence, freedom float64) float64 {
-	return stats.InvCDF(stats.TDist{V: freedom})(1 - (1-confidence)/2)
 }

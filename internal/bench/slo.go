@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"girin/internal/verdict"
 )
 
 // SLOSpec is a parsed --slo: all clauses must hold.
@@ -23,7 +25,7 @@ type sloClause struct {
 
 // beyondAll is the latency of a failure, and of a percentile that falls among failures: above every limit, and a number that
 // JSON can hold.
-const beyondAll = math.MaxFloat64
+const beyondAll = verdict.Worst
 
 var sloPattern = regexp.MustCompile(`^(p[0-9.]+|median|mean|min|max|errors|rps|rate)\s*(<=?|>=?)\s*([0-9.]+)\s*(us|ms|s|%)?$`)
 
