@@ -25,9 +25,7 @@ const liveWidth = 79
 // Show takes one step of a run.
 func (d *Display) Show(p Progress) {
 	d.clear()
-	for _, s := range p.Skipped {
-		fmt.Fprintf(d.w, "skipped: %s: %s\n", s.What, s.Why)
-	}
+	d.skipped(p.Skipped)
 	if p.JustFinished != nil {
 		fmt.Fprintf(d.w, "[%d/%d] %s\n", p.Done, p.Total, finished(p))
 	}
@@ -35,6 +33,27 @@ func (d *Display) Show(p Progress) {
 		line := fmt.Sprintf("[%d/%d] block %d/%d  %s  %s  %s", p.Done+1, p.Total, p.Visit.Block, p.Blocks,
 			p.Visit.Setting.ID(), p.ScenarioBegun, left(p.Left))
 		fmt.Fprint(d.w, line[:min(len(line), liveWidth)])
+	}
+}
+
+// skipped has a line for each reason, with the first few that it concerns.
+func (d *Display) skipped(all []result.Skip) {
+	const named = 3
+	var reasons []string
+	what := map[string][]string{}
+	for _, s := range all {
+		if what[s.Why] == nil {
+			reasons = append(reasons, s.Why)
+		}
+		what[s.Why] = append(what[s.Why], s.What)
+	}
+	for _, why := range reasons {
+		names := what[why]
+		text := strings.Join(names[:min(len(names), named)], ", ")
+		if more := len(names) - named; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		fmt.Fprintf(d.w, "skipped: %s: %s\n", text, why)
 	}
 }
 
