@@ -16,10 +16,10 @@ import (
 // allowed lists what a package may import of this module. Sub-packages count
 // as their package.
 var allowed = map[string][]string{
-	"cli": {"program", "serve", "config", "control", "sched", "bench", "lab", "shim", "manual"},
+	"cli": {"program", "serve", "config", "control", "sched", "sidecar", "bench", "lab", "shim", "manual"},
 	"serve": {
 		"program", "pattern", "interpreter", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "arbiter", "proc",
-		"control", "shim", "cgroup", "logs", "metrics", "guard", "statsd",
+		"control", "shim", "cgroup", "logs", "metrics", "guard", "statsd", "sidecar",
 	},
 	"program":     {},
 	"manual":      {"config"},
@@ -44,7 +44,8 @@ var allowed = map[string][]string{
 	"bench":       {"verdict"},
 	"lab":         {"bench", "interpreter", "proc", "verdict"},
 	"verdict":     {},
-	"control":     {"sched"},
+	"control":     {"sched", "sidecar"},
+	"sidecar":     {"proc"},
 	"e2e":         {},
 }
 

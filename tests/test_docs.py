@@ -16,8 +16,8 @@ GIRIN = os.environ.get("GIRIN", str(ROOT / "bin" / "girin"))
 
 def promised() -> list[str]:
     """The code of every table's last column that begins with girin."""
-    page = (ROOT / "docs" / "from-gunicorn.md").read_text()
-    cells = [line.rstrip("| \n").rpartition("|")[2] for line in page.splitlines() if line.startswith("|")]
+    pages = [(ROOT / "docs" / name).read_text() for name in ("from-gunicorn.md", "from-celery.md")]
+    cells = [line.rstrip("| \n").rpartition("|")[2] for page in pages for line in page.splitlines() if line.startswith("|")]
     return [command for cell in cells for command in re.findall(r"`(girin .*?)`", cell)]
 
 

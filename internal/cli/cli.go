@@ -10,6 +10,7 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/program"
+	"girin/internal/sidecar"
 )
 
 // command is one word after `girin`. run returns the exit status.
@@ -41,6 +42,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if args[0] == "-h" || args[0] == "--help" {
 		return runHelp(env, args[1:])
+	}
+	if args[0] == sidecar.GuardCommand && len(args) > 1 {
+		return sidecar.Guard(args[1:])
 	}
 	if cmd, ok := find(args[0]); ok {
 		return cmd.run(env, args[1:])

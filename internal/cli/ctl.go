@@ -29,6 +29,7 @@ line tells how many of those that compute run, and how many of them may.
 worker:  reads       the queue that the worker takes requests from: all, or under auto main (light
                      and waiting requests), compute, or none while it stands by
          busy        its threads that run a request, of how many it has
+sidecar: a command that --sidecar keeps running; waiting: it has ended, and is started again soon
 route:   count       requests that have ended, whoever answered them
          failed      of those, how many ended with a 5xx, also the server's own 502 and 504
          total       time that the application took for them; the routes are sorted by it

@@ -29,6 +29,7 @@ func formatStatus(s control.Status, now time.Time) string {
 		fmt.Fprintf(&b, "time in the queue, last %d: p50 %s, p95 %s, longest %s\n", n, ms(q.Waits[n/2]), ms(q.Waits[n*95/100]), ms(q.Waits[n-1]))
 	}
 	formatWorkers(&b, s)
+	formatSidecars(&b, s, now)
 	formatRoutes(&b, s)
 	for i, d := range s.Decisions {
 		if i == 0 {
@@ -57,6 +58,23 @@ func formatWorkers(b *strings.Builder, s control.Status) {
 	fmt.Fprintln(t, "worker\treads\tbusy\toldest requests")
 	for _, w := range s.Sched.Workers {
 		fmt.Fprintf(t, "%d\t%s\t%d of %d\t%s\n", w.PID, w.Lane, len(w.Running), w.Slots, oldest(w.Running, 3))
+	}
+	t.Flush()
+}
+
+func formatSidecars(b *strings.Builder, s control.Status, now time.Time) {
+	if len(s.Sidecars) == 0 {
+		return
+	}
+	b.WriteByte('\n')
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "sidecar\tpid\tstate\tfor\tstarts\tthe last time it")
+	for _, c := range s.Sidecars {
+		pid, last := "-", cmp.Or(c.Last, "-")
+		if c.PID != 0 {
+			pid = fmt.Sprint(c.PID)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%v\t%d\t%s\n", c.Name, pid, c.State, now.Sub(c.Since).Round(time.Second), c.Starts, last)
 	}
 	t.Flush()
 }
@@ -102,6 +120,10 @@ func visible(s control.Status) control.Status {
 		for j := range w.Running {
 			s.Sched.Workers[i].Running[j].Route = printable(w.Running[j].Route)
 		}
+	}
+	s.Sidecars = slices.Clone(s.Sidecars)
+	for i := range s.Sidecars {
+		s.Sidecars[i].Last = printable(s.Sidecars[i].Last)
 	}
 	s.Decisions = slices.Clone(s.Decisions)
 	for i := range s.Decisions {

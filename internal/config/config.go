@@ -75,6 +75,8 @@ type Config struct {
 
 	StdioInheritance bool // of a daemon
 
+	Sidecars []string // as given; see ParseSidecars
+
 	// What the front believes and answers.
 	ForwardedAllowIPs   []string          // addresses, networks or "*"
 	SecureSchemeHeaders map[string]string // upper-case field name to its value for https

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"girin/internal/sched"
+	"girin/internal/sidecar"
 )
 
 // Status is what a server tells of itself.
@@ -35,6 +36,8 @@ type Status struct {
 	Sched     sched.Status  `json:"sched"`
 	Decisions []Decision    `json:"decisions"` // the last ones of auto, oldest first
 	Uptime    time.Duration `json:"uptime"`
+
+	Sidecars []sidecar.Status `json:"sidecars,omitempty"`
 }
 
 // Decision is something that auto did, and why.

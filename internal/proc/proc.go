@@ -26,6 +26,9 @@ type Spec struct {
 	Out   *os.File   // standard output; nil: the master's
 	Err   *os.File   // standard error; nil: the master's
 	User  *syscall.Credential
+	// Outlives is for a process that learns of the master's end by itself, and has
+	// something to do then: it is not killed with it.
+	Outlives bool
 }
 
 // Process is a started child.
@@ -127,7 +130,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	if spec.Err != nil {
 		cmd.Stderr = spec.Err
 	}
-	if err := s.start(cmd, attributes(spec.User, spec.In != nil)); err != nil {
+	if err := s.start(cmd, attributes(spec.User, spec.In != nil, spec.Outlives)); err != nil {
 		return nil, err
 	}
 	return s.follow(cmd.Process), nil
@@ -135,7 +138,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 
 // Run runs a command to its end. It dies with this process, as all children do.
 func (s *Starter) Run(cmd *exec.Cmd) error {
-	if err := s.start(cmd, attributes(nil, false)); err != nil {
+	if err := s.start(cmd, attributes(nil, false, false)); err != nil {
 		return err
 	}
 	defer s.children.forget(cmd.Process.Pid)

@@ -12,6 +12,7 @@ import (
 // announce says that the server serves.
 func (s *server) announce(w *worker.Worker) {
 	s.served()
+	s.beginSidecars()
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	s.log.Infof("%s", s.describePython(w))
 	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {

@@ -68,7 +68,9 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 func (s *server) drain() {
 	s.leave()
 	grace := s.cfg.GracefulTimeout
-	s.ending.by.Store(time.Now().Add(grace).UnixNano())
+	by := time.Now().Add(grace)
+	s.ending.by.Store(by.UnixNano())
+	s.sidecars.End(by)
 	forClients := grace
 	if s.spoken.asgi() {
 		forClients = grace * 2 / 3 // an event loop can end what it runs, and needs time for that and the app's shutdown
@@ -86,6 +88,7 @@ func (s *server) drain() {
 
 // kill ends the workers, and tells clients: who is not answered gets 502.
 func (s *server) kill() {
+	s.sidecars.End(time.Now().Add(hooksMoment))
 	s.workers.Kill()
 	_ = s.front.Shutdown(s.ending.quick)
 }
@@ -105,8 +108,9 @@ func (s *server) leave() {
 	}
 }
 
-// hurry ends all workers; their hooks have a moment.
+// hurry ends all workers and sidecars; workers' hooks have a moment.
 func (s *server) hurry() {
+	s.sidecars.Kill()
 	s.workers.Kill()
 	time.Sleep(hooksMoment)
 	s.workers.Kill()

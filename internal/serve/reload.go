@@ -20,7 +20,7 @@ import (
 // byReload are the settings that a reload can change: those of the workers.
 var byReload = []string{
 	"wsgi_app", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
-	"python", "proc_name", "capture_output", "bind",
+	"python", "proc_name", "capture_output", "bind", "sidecar",
 }
 
 // reload reads the settings anew and brings in workers that load the
@@ -58,7 +58,12 @@ func (s *server) reload(ctx context.Context) {
 	launch, template := s.launch(cfg)
 	s.workers.Reload(supervisor.Next{
 		Launch: launch, Template: template, Workers: s.reloadTo(cfg),
-		Settled: func(well bool) { s.settle(sockets, well) },
+		Settled: func(well bool) {
+			s.settle(sockets, well)
+			if well {
+				s.keepSidecars(cfg)
+			}
+		},
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 	"girin/internal/metrics"
 	"girin/internal/program"
 	"girin/internal/sched"
+	"girin/internal/sidecar"
 	"girin/internal/statsd"
 	"girin/internal/supervisor"
 	"girin/internal/worker"
@@ -50,12 +51,14 @@ type server struct {
 		leave func() // nil: they are not waited for
 	}
 
-	queue     *sched.Queue
-	front     *front.Server
-	workers   *supervisor.Supervisor
-	metrics   *metrics.Server // nil: nothing is counted
-	decisions decisions
-	spoken    spoken
+	queue        *sched.Queue
+	front        *front.Server
+	workers      *supervisor.Supervisor
+	sidecars     *sidecar.Group
+	sidecarsKept bool            // of the supervisor's goroutine: some were started
+	metrics      *metrics.Server // nil: nothing is counted
+	decisions    decisions
+	spoken       spoken
 }
 
 // system is what open takes of the system, and close gives back.
@@ -192,6 +195,7 @@ func (s *server) assemble() {
 		s.front.SpeakASGI()
 	}
 	s.workers = supervisor.New(s.supervisorConfig())
+	s.sidecars = sidecar.New(s.sidecarConfig())
 }
 
 // begin starts the parts, each of which says how it is stopped. stop does so in the
@@ -205,7 +209,7 @@ func (s *server) begin() (stop func(), err error) {
 	}
 	for _, start := range []func() (func(), error){
 		s.meetManager, s.startStarter, s.watchSignals, s.reapOrphans, s.startHooks, s.watchFiles, s.startWatchdog,
-		s.serveControl, s.serveMetrics, s.startQueue, s.startFront,
+		s.serveControl, s.serveMetrics, s.startSidecars, s.startQueue, s.startFront,
 	} {
 		if s.ending.begun.Err() != nil {
 			return stop, nil

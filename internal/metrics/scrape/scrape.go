@@ -27,6 +27,14 @@ type Gauges struct {
 	Computing   int // requests that the class auto lets compute now
 	Arena       int // bytes of memory that workers read requests from
 	Spools      int // bodies in files that workers may ask for
+	Sidecars    []Sidecar
+}
+
+// Sidecar is a command that is kept running beside the server.
+type Sidecar struct {
+	Name   string
+	Up     bool // it runs
+	Starts int  // so far
 }
 
 // Config of a Handler.
@@ -90,6 +98,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.counter("girin_refused_transitions_total", "Changes in the life of a request that cannot be: a fault of the server's, which the error log describes.", n.Refused)
 	for how, name := range []string{metrics.Finished: "finished", metrics.Failed: "failed", metrics.Killed: "killed"} {
 		e.counter("girin_workers_ended_total", "Workers that have ended: with exit code 0, with another one, or by a signal.", n.Ended[how], "how", name)
+	}
+	for _, s := range g.Sidecars {
+		up := 0
+		if s.Up {
+			up = 1
+		}
+		e.gauge("girin_sidecar_up", "Whether a sidecar runs: 1, or 0 until it is started again.", up, "sidecar", s.Name)
+		e.counter("girin_sidecar_starts_total", "How often a sidecar of that name was started.", int64(s.Starts), "sidecar", s.Name)
 	}
 	for _, r := range c.labels.scrape(c.Routes()) {
 		e.route(r)

@@ -29,7 +29,8 @@ func TestScrape(t *testing.T) {
 	s.Ended(metrics.Killed)
 	s.Decided()
 	handler := scrape.Handler(scrape.Config{Version: "9.9", Server: s, Routes: routes, Gauges: func() scrape.Gauges {
-		return scrape.Gauges{Class: "auto", InFlight: 5, Running: 3, Connections: 7, Workers: 2, Serving: 1, StandingBy: 1, Slots: 4, Computing: 2}
+		return scrape.Gauges{Class: "auto", InFlight: 5, Running: 3, Connections: 7, Workers: 2, Serving: 1, StandingBy: 1, Slots: 4, Computing: 2,
+			Sidecars: []scrape.Sidecar{{Name: "celery", Up: true, Starts: 2}, {Name: "beat", Starts: 5}}}
 	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
@@ -62,6 +63,9 @@ func TestScrape(t *testing.T) {
 		`girin_workers_ended_total{how="killed"} 1`,
 		`girin_decisions_total 1`,
 		`girin_requests_computing 2`,
+		`girin_sidecar_up{sidecar="celery"} 1`,
+		`girin_sidecar_up{sidecar="beat"} 0`,
+		`girin_sidecar_starts_total{sidecar="beat"} 5`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(got, "\n"+line) {
@@ -80,7 +84,7 @@ func TestTheDocumentListsTheMetrics(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(girin_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = true
 	}
-	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges { return scrape.Gauges{} }})
+	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges { return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}} }})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (girin_[a-z_]+) `).FindAllStringSubmatch(answer.Body.String(), -1) {
