@@ -6,6 +6,7 @@ their own. Packets wait in the lane until the loop reads: one that is late does
 not read, and other workers' loops take what it would have delayed.
 
 Answers that are finished in one turn of the loop go out together at its end.
+A request's first step runs when its packet is read (see eager.py).
 The control thread calls promote, drain, select and what Control._handle does
 with an exchange: all of it only enters the loop by call_soon_threadsafe.
 """
@@ -18,10 +19,12 @@ from time import monotonic_ns
 
 from .. import detect, wire
 from ..heads import Heads
-from .http import Exchange, describe
+from .http import Exchange
 from .inbound import Inbound
+from .intake import Intake
 from .lifespan import Lifespan
-from .scope import Scopes, from_environ, joined, with_lengths
+from .outbox import Outbox
+from .scope import Scopes
 from .selector import LaneSelector
 from .socket import Socket
 from .waiting import WaitingHeads
@@ -30,7 +33,6 @@ from .waiting import WaitingHeads
 # process, and as much before it for the app's shutdown.
 TO_END, FOR_SHUTDOWN = 2, 3
 SHUTDOWN_LEAST = 0.5  # s
-READ_AT_ONCE = 64  # quick packets per turn; of others one, so that workers share them
 
 
 class Loop:
@@ -48,18 +50,16 @@ class Loop:
         self._free = list(range(settings.slots))[::-1]
         self.slots = [_Place(i) for i in range(settings.slots)]
         self._exchanges: dict[int, Exchange | Socket] = {}
-        self._tasks: set[asyncio.Task] = set()
-        self._out: list[bytes] = []
-        self._flushing = False
+        self.outbox = Outbox(self.loop, worker.response)
+        self.put = self.outbox.put
+        self._intake = Intake(self, worker)
         self._watched: tuple[int, ...] = ()
         self._heads = WaitingHeads(self.loop)
         self.keep_head = self._heads.add
         self.draining = False
         self._ends = 0.0  # while draining: when the time to end in is over, by the loop's clock
         self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
-        self._app = None
         self._lifespan: Lifespan | None = None
-        self._scopes: Scopes | None = None
 
     def _new_loop(self, name: str) -> tuple[asyncio.AbstractEventLoop, LaneSelector | None]:
         if name in ("auto", "uvloop"):
@@ -78,15 +78,16 @@ class Loop:
 
     def startup(self, app) -> None:
         """Runs the app's startup; raises LifespanFailed if it must not serve."""
-        self._app = detect.version3(app)
-        self._lifespan = Lifespan(self._app, self._settings.lifespan, self.log)
+        app = detect.version3(app)
+        self._lifespan = Lifespan(app, self._settings.lifespan, self.log)
         self.loop.run_until_complete(self._lifespan.startup())
-        self._scopes = Scopes(self._settings, self._lifespan.state)
+        self._intake.serve(app, Scopes(self._settings, self._lifespan.state))
 
     def run(self) -> None:
         """Returns after Drain, when the last request has ended and the app's shutdown is done."""
-        self.loop.add_reader(wire.RESPONSE_FD, Inbound(wire.RESPONSE_FD, self).read)
-        self._watch()
+        self._inbound = Inbound(wire.RESPONSE_FD, self)
+        self.loop.add_reader(wire.RESPONSE_FD, self._hear)
+        self.watch()
         self.loop.run_until_complete(self._idle)
         self.loop.run_until_complete(self._shutdown())
         self.loop.close()
@@ -100,12 +101,13 @@ class Loop:
             task.cancel()
         if others:
             await asyncio.wait(others, timeout=1)
-        self._flush()
+        self.outbox.flush()
 
     # What the control thread calls.
 
     def promote(self) -> None:
-        """Nobody can take over what runs."""
+        """Nobody can take over what runs; but what is finished goes out."""
+        self.outbox.flush()
 
     def drain(self) -> None:
         self._worker.lanes.stop()
@@ -113,7 +115,7 @@ class Loop:
 
     def select(self, mask: int) -> None:
         self._worker.lanes.select(mask)
-        self._enter(self._watch)
+        self._enter(self.watch)
 
     def credit(self, id: int, n: int) -> None:
         self._enter(self._credit, id, n)
@@ -144,7 +146,7 @@ class Loop:
         sockets = [exchange for exchange in self._exchanges.values() if isinstance(exchange, Socket)]
         for i, one in enumerate(sockets):  # not all clients shall come back at once
             self.loop.call_later(min(self._settings.ws_drain, limit / 2) * i / len(sockets), one.close_soon)
-        self._watch()
+        self.watch()
 
     def _cancel_all(self) -> None:
         """The time of those that run is over; the app's shutdown needs the rest."""
@@ -152,7 +154,7 @@ class Loop:
             if exchange.task is not None:
                 exchange.task.cancel()
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Watches the lanes that are to be read, if there is room for what comes."""
         lanes = self._worker.lanes
         wanted = lanes.active if self._free else ()
@@ -168,98 +170,35 @@ class Loop:
         if self._selector is not None:
             self._selector.lanes = frozenset(wanted)
         for fd in wanted:
-            self.loop.add_reader(fd, self._readable)
+            self.loop.add_reader(fd, self._intake.read)
 
-    def _readable(self) -> None:
-        try:
-            for _ in range(READ_AT_ONCE):
-                if not self._free or not self._take():
-                    break
-        except BaseException as e:
-            self._worker.fatal(e)
+    # What the intake asks for.
 
-    def _take(self) -> bool:
-        """Reads a packet and starts its task; false: enough for this turn."""
-        if self._worker.forked:
-            self._worker.leave_child()
-        packet = self._worker.lanes.read()
-        if packet is None:
-            self._watch()
-            return False
-        if self._worker.lifetime:
-            self._worker.count()
-        head = wire.REQUEST.unpack_from(packet)
-        self.begin(packet, head)
-        return bool(head[1] & wire.QUICK)
+    def has_room(self) -> bool:
+        return bool(self._free)
 
-    def begin(self, packet: bytes, head: tuple) -> None:
-        """Starts the task of a request that was read, or was placed here."""
-        _, flags, base, _, window, id, _, _, _ = head
+    def take_slot(self, id: int) -> int:
+        """Notes in the state page that request id runs, and where."""
         slot = self._free.pop()
         cell = self.slots[slot].cell
         page = self._worker.page
         page[cell + 1] = monotonic_ns()
         page[cell] = id
-        parts, body = self._unpack(packet, head)
-        websocket = bool(flags & wire.UPGRADE)
-        exchange: Exchange | Socket
-        if websocket:
-            exchange = Socket(self, slot, id, window)
-        else:
-            exchange = Exchange(self, slot, id, window, parts[0] == b"HEAD")
-            exchange.body = body
-            exchange.fetches, exchange.by_pipe = bool(flags & (wire.SPOOLED | wire.STREAMED)), bool(flags & wire.STREAMED)
-        exchange.name = parts[0] + b" " + parts[4]
-        self._exchanges[id] = exchange
-        if self.cancelled(id):
-            exchange.drop()
-            self._end(exchange)
-            return
-        scope = self._scopes.make(parts, base, websocket)
-        task = self.loop.create_task(self._serve(exchange, scope))
-        exchange.task = task
-        self._tasks.add(task)
+        return slot
 
-    def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes]:
-        form, flags, base, _, _, _, block_size, body_size, at = head
-        if flags & wire.IN_ARENA:
-            data = self._worker.arena.copy(at, block_size + body_size)
-        else:
-            data = packet[wire.REQUEST_HEAD :]
-        if len(data) != block_size + body_size:
-            raise wire.ProtocolError("the request's lengths are not those of its packet")
-        if form == wire.ASGI_JOINED:
-            return joined(data[:block_size]), data[block_size:]
-        if form == wire.ASGI_LENGTHS:
-            return with_lengths(data[:block_size]), data[block_size:]
-        if form == wire.JOINED:
-            environ = wire.joined_environ(data[:block_size])
-        elif form == wire.LENGTHS:
-            environ = wire.lengths_environ(data[:block_size])
-        else:
-            raise wire.ProtocolError(f"request of the unknown form {form}")
-        return from_environ({**self._worker.bases[base], **environ}), data[block_size:]
+    def began(self, exchange) -> None:
+        self._exchanges[exchange.id] = exchange
 
-    async def _serve(self, exchange, scope: dict) -> None:
-        """One request's task. Nothing that the app does ends the loop."""
-        error: BaseException | None = None
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        except BaseException as e:
-            error = e
-            if not exchange.excuses(e):
-                self.log(40, f"Error handling request {self.target(exchange)}\n{describe(e)}")
-        exchange.app_ended(error)
-        self._end(exchange)
-        self._tasks.discard(asyncio.current_task())
-
-    def _end(self, exchange) -> None:
+    def ended(self, exchange) -> None:
         """Its place is free for another."""
         del self._exchanges[exchange.id]
+        exchange.task = None
         self._worker.page[self.slots[exchange.slot].cell] = 0
         self._free.append(exchange.slot)
         if len(self._free) == 1 or self._worker.lanes.stopped:
-            self._watch()
+            self.watch()
+
+    # In the loop: what the master says.
 
     def _credit(self, id: int, n: int) -> None:
         exchange = self._exchanges.get(id)
@@ -273,7 +212,7 @@ class Loop:
 
     def _cancel(self, id: int, exchange) -> None:
         """The app had its time to end after its client had left."""
-        if exchange is not None and self._exchanges.get(id) is exchange:
+        if exchange is not None and self._exchanges.get(id) is exchange and exchange.task is not None:
             exchange.task.cancel()
 
     def _body_came(self, id: int, fd: int) -> None:
@@ -283,6 +222,10 @@ class Loop:
         else:
             exchange.body_came(fd)
 
+    def _hear(self) -> None:
+        self._inbound.read()
+        self.outbox.flush_soon()  # after the tasks that now go on, in the same turn
+
     def incoming(self, kind: int, id: int, code: int, data: bytes) -> None:
         """A frame of the master's on the response socket; see Inbound."""
         exchange = self._exchanges.get(id)
@@ -290,18 +233,6 @@ class Loop:
             exchange.incoming(kind, code, data)
 
     # What exchanges ask for.
-
-    def put(self, *parts: bytes) -> None:
-        """Adds a frame to those that go out at the end of this turn of the loop."""
-        self._out += parts
-        if not self._flushing:
-            self._flushing = True
-            self.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._out:
-            self._worker.response.flush(self._out)
 
     def cancelled(self, id: int) -> bool:
         return self._worker.flags[id & wire.FLAG_MASK] != 0
@@ -314,7 +245,7 @@ class Loop:
         message = wire.FILE.pack(part.offset, part.length) + frame + head.block
         if len(message) + wire.CONTROL_HEAD > wire.MAX_CONTROL:
             return False
-        self._flush()
+        self.outbox.flush()
         self._worker.control.send(wire.FILE_BODY, 0, exchange.id, message, part.fd)
         return True
 

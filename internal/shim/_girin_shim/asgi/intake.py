@@ -1,0 +1,121 @@
+"""Reads packets from the lanes and runs each as a task."""
+from __future__ import annotations
+
+import asyncio
+from time import monotonic_ns
+
+from .. import wire
+from .eager import Starter
+from .http import Exchange, describe
+from .scope import Scopes, from_environ, joined, with_lengths
+from .socket import Socket
+
+# Of packets that are known to be quick so many are read in a turn of the loop, and for
+# so long; of others one, so that workers share them. Then other callbacks have their turn.
+READ_AT_ONCE = 64
+READ_FOR = 1_000_000  # ns; as long an answer may wait for those of the packets after its own
+
+
+class Intake:
+    """Of one loop; see Loop for what it asks of it."""
+
+    def __init__(self, runner, worker) -> None:
+        self._runner = runner
+        self._worker = worker
+        self._outbox = runner.outbox
+        self._start = Starter(runner.loop).start
+        self._app = None
+        self._scopes: Scopes | None = None
+
+    def serve(self, app, scopes: Scopes) -> None:
+        """What is read from now on is for this app."""
+        self._app = app
+        self._scopes = scopes
+
+    def read(self) -> None:
+        """Something can be read."""
+        outbox = self._outbox
+        outbox.hold()
+        try:
+            ends = monotonic_ns() + READ_FOR
+            for _ in range(READ_AT_ONCE):
+                if not self._take() or monotonic_ns() > ends:
+                    break
+        except BaseException as e:
+            self._worker.fatal(e)
+        outbox.release()
+
+    def _take(self) -> bool:
+        """Reads a packet and runs its first step; false: enough for this turn."""
+        worker = self._worker
+        if worker.forked:
+            worker.leave_child()
+        if not self._runner.has_room():
+            return False
+        packet = worker.lanes.read()
+        if packet is None:
+            self._runner.watch()
+            return False
+        if worker.lifetime:
+            worker.count()
+        head = wire.REQUEST.unpack_from(packet)
+        quick = head[1] & wire.QUICK
+        if not quick:
+            self._outbox.flush()  # what is finished does not wait for it
+        self.begin(packet, head)
+        return bool(quick)
+
+    def begin(self, packet: bytes, head: tuple) -> None:
+        """Runs the first step of a request that was read, or was placed here."""
+        _, flags, base, _, window, id, _, _, _ = head
+        runner = self._runner
+        slot = runner.take_slot(id)
+        parts, body = self._unpack(packet, head)
+        websocket = bool(flags & wire.UPGRADE)
+        exchange: Exchange | Socket
+        if websocket:
+            exchange = Socket(runner, slot, id, window)
+        else:
+            exchange = Exchange(runner, slot, id, window, parts[0] == b"HEAD")
+            exchange.body = body
+            exchange.fetches, exchange.by_pipe = bool(flags & (wire.SPOOLED | wire.STREAMED)), bool(flags & wire.STREAMED)
+        exchange.name = parts[0] + b" " + parts[4]
+        runner.began(exchange)
+        if runner.cancelled(id):
+            exchange.drop()
+            runner.ended(exchange)
+            return
+        self._start(self._run(exchange, self._scopes.make(parts, base, websocket)))
+
+    def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes]:
+        form, flags, base, _, _, _, block_size, body_size, at = head
+        if flags & wire.IN_ARENA:
+            data = self._worker.arena.copy(at, block_size + body_size)
+        else:
+            data = packet[wire.REQUEST_HEAD :]
+        if len(data) != block_size + body_size:
+            raise wire.ProtocolError("the request's lengths are not those of its packet")
+        if form == wire.ASGI_JOINED:
+            return joined(data[:block_size]), data[block_size:]
+        if form == wire.ASGI_LENGTHS:
+            return with_lengths(data[:block_size]), data[block_size:]
+        if form == wire.JOINED:
+            environ = wire.joined_environ(data[:block_size])
+        elif form == wire.LENGTHS:
+            environ = wire.lengths_environ(data[:block_size])
+        else:
+            raise wire.ProtocolError(f"request of the unknown form {form}")
+        return from_environ({**self._worker.bases[base], **environ}), data[block_size:]
+
+    async def _run(self, exchange, scope: dict) -> None:
+        """One request's task. Nothing that the app does ends the loop."""
+        exchange.task = asyncio.current_task()
+        error: BaseException | None = None
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException as e:
+            error = e
+            if not exchange.excuses(e):
+                self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(e)}")
+        exchange.app_ended(error)
+        self._runner.ended(exchange)
