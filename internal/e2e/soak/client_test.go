@@ -35,6 +35,9 @@ func (c *client) one() {
 	if c.server.secure {
 		kinds = append(kinds, c.get2, c.upload2, c.cancel2, c.cancel2, c.slow2, c.many2, c.drop2)
 	}
+	if c.server.sockets {
+		kinds = append(kinds, c.echo, c.echo, c.listen, c.listen, c.leaveSocket, c.leaveSocket)
+	}
 	kinds[c.rand.IntN(len(kinds))]()
 }
 

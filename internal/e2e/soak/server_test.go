@@ -34,6 +34,7 @@ type server struct {
 	addr    string
 	metrics string
 	secure  bool
+	sockets bool // its application has WebSockets
 	slots   int64
 	done    chan struct{}
 
@@ -57,6 +58,7 @@ func start(t *testing.T, args []string, secure bool) *server {
 		t.Fatal(err)
 	}
 	s := &server{addr: freeAddress(t), metrics: freeAddress(t), secure: secure, slots: 16, done: make(chan struct{})}
+	s.sockets = appFor(args) == "soakasgi"
 	args = append([]string{
 		"--chdir", dir, "-b", s.addr, "--metrics", s.metrics, "--graceful-timeout", "5", "--keep-alive", "2", "--timeout", "20", "--log-level", "info",
 	}, args...)
@@ -229,6 +231,7 @@ func (s *server) held() held {
 	for _, child := range s.children() {
 		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", child))
 		h.threads += len(tasks)
+		h.busiest = max(h.busiest, len(tasks))
 	}
 	text := s.scrape()
 	if m := regexp.MustCompile(`(?m)^go_goroutines (\d+)`).FindStringSubmatch(text); m != nil {

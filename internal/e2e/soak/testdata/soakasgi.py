@@ -39,11 +39,38 @@ async def events(pause):
         await asyncio.sleep(pause)
 
 
+async def echo(receive, send):
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+async def say(send, seed, size, count):
+    body = b"".join(pieces(seed, size))
+    for _ in range(count):
+        await send({"type": "websocket.send", "bytes": body})
+    await send({"type": "websocket.close"})
+
+
+async def socket(path, receive, send, query):
+    await receive()
+    await send({"type": "websocket.accept"})
+    try:
+        if path == "/say":
+            await say(send, int(query["seed"]), int(query["size"]), int(query["count"]))
+        else:
+            await echo(receive, send)
+    except OSError:
+        pass  # the client has left
+
+
 async def application(scope, receive, send):
-    if scope["type"] != "http":
+    if scope["type"] not in ("http", "websocket"):
         raise NotImplementedError(scope["type"])
     path = scope["path"]
     query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
+    if scope["type"] == "websocket":
+        await socket(path, receive, send, query)
+        return
     size, seed, pause = int(query.get("size", 0)), int(query.get("seed", 0)), float(query.get("pause", 0))
     if path == "/pieces":
         await stream(send, each(pieces(seed, size)))
