@@ -137,11 +137,12 @@ func (s *webSocket) sendLocked(body []byte) {
 }
 
 // takenLocked notes what the application has received. What it had not when the socket
-// was over does not count any more: see leaveSocket.
+// was over does not count any more: see leaveSocket. More than it was sent it cannot have.
 func (s *webSocket) takenLocked(n int64) {
 	if s.state == socketOver {
 		return
 	}
+	n = min(n, s.unread.Load())
 	s.unread.Add(-n)
 	s.c.srv.messages.Add(-n)
 	if s.paused.Load() && s.hasRoom() {

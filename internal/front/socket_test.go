@@ -7,6 +7,21 @@ import (
 	"girin/internal/wire"
 )
 
+// An application that says that it has received more than it was sent changes nothing
+// of what is counted for others.
+func TestNoMoreIsTakenThanWasSent(t *testing.T) {
+	srv := &Server{}
+	c := &conn{exchange: exchange{srv: srv}}
+	s := &webSocket{c: c, state: socketOpen}
+	s.unread.Store(wire.MessageCost)
+	srv.messages.Store(5 * wire.MessageCost)
+	body := binary.LittleEndian.AppendUint32(nil, 1<<31)
+	s.frameLocked(&wire.Frame{Kind: wire.Taken, Body: uint32(len(body))}, nil, body)
+	if all, its := srv.messages.Load(), s.unread.Load(); all != 4*wire.MessageCost || its != 0 {
+		t.Errorf("%d bytes are counted, %d of the socket", all, its)
+	}
+}
+
 // What an application receives when its socket is over was counted off with it: what
 // is counted of all sockets must not fall below what there is.
 func TestAMessageIsCountedOffOnce(t *testing.T) {

@@ -66,7 +66,10 @@ type Call struct {
 	spool     Spool // Spool, of the request in flight; guarded by Queue.mu once nobody waits
 	cause     error // guarded by Queue.mu: why nobody waits for it
 	gone      Gone  // guarded by Queue.mu: what the application of a WebSocket is told then
-	parts     int64 // bytes of a WebSocket's message whose first part came; of the goroutine that reads its worker
+
+	// Of the goroutine that reads the owner.
+	accepted bool  // its head was an Accept
+	parts    int64 // bytes that are still to come of a WebSocket's message
 }
 
 // Task reports whether the call is for an event loop, which can end what it has begun.

@@ -17,7 +17,7 @@ func (q *Queue) Frame(w Worker, f *wire.Frame, head, body []byte) error {
 	if c == nil {
 		return err
 	}
-	if f.Kind >= wire.Accept && !c.upgraded.Load() {
+	if f.Kind >= wire.Accept && !c.speaks(f.Kind) {
 		return errNoSocket
 	}
 	switch e {
@@ -68,9 +68,11 @@ var (
 	errNotIts   = errors.New("it answers a request that it does not have")
 	errWindow   = errors.New("it sends more of a response than it was granted")
 	errNoBody   = errors.New("it asks for a request body that is not in a file")
-	errNoSocket = errors.New("it speaks of a WebSocket where none was asked for")
-	errTwice    = errors.New("it asks for a request body twice")
-	errOtherOne = errors.New("it answers a request that another worker has begun to answer")
+	errNoSocket = errors.New("it speaks of a WebSocket where none was asked for, or none was accepted")
+
+	errNoMessage = errors.New("it sends a response's body on a WebSocket")
+	errTwice     = errors.New("it asks for a request body twice")
+	errOtherOne  = errors.New("it answers a request that another worker has begun to answer")
 )
 
 // expected returns the call of a frame, if w may send such a frame for it now.
@@ -98,6 +100,12 @@ func (q *Queue) expected(w Worker, id uint64, e event) (*Call, error) {
 	return c, nil
 }
 
+// speaks reports whether frames of a WebSocket's kind may come: it must be asked for,
+// and accepted.
+func (c *Call) speaks(kind wire.Kind) bool {
+	return c.upgraded.Load() && (kind == wire.Accept || c.accepted)
+}
+
 // fits checks body bytes against the window. A message of a WebSocket fits while
 // anything is left of it, so that one which is larger can be sent at all.
 func (c *Call) fits(f *wire.Frame, n int) error {
@@ -110,8 +118,10 @@ func (c *Call) fits(f *wire.Frame, n int) error {
 			return errWindow
 		}
 		c.parts = int64(f.Body) - int64(n)
-	case c.parts > 0:
-		c.parts -= int64(n)
+	case f.Kind == wire.Block && c.accepted:
+		if c.parts -= int64(n); c.parts < 0 || f.Flags&wire.Final != 0 {
+			return errNoMessage
+		}
 	case n > 0 && int64(n) > left:
 		return errWindow
 	}
@@ -127,6 +137,7 @@ func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []by
 		c.owner.Store(q.pointer(w)) // before the life says that there is one
 	}
 	if e == head {
+		c.accepted, c.parts = f.Kind == wire.Accept, 0
 		q.learn(c, w, f, block)
 	}
 	if e == head || e == more {

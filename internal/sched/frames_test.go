@@ -105,41 +105,94 @@ type frameStep struct {
 	Kind  wire.Kind
 	Final bool
 	Body  int
+	More  int // of a WebSocket's message: what comes in further parts
 }
 
 func drawFrameStep(r *rapid.T) frameStep {
 	return frameStep{
-		What:  rapid.SampledFrom([]string{"frame", "frame", "frame", "frame", "frame", "cancel", "grant", "submit", "die", "wait"}).Draw(r, "what"),
+		What:  rapid.SampledFrom([]string{"frame", "frame", "frame", "frame", "frame", "cancel", "leave", "say", "grant", "submit", "die", "wait"}).Draw(r, "what"),
 		Call:  rapid.IntRange(0, 3).Draw(r, "call"),
 		By:    rapid.IntRange(0, 1).Draw(r, "by"),
-		Kind:  wire.Kind(rapid.IntRange(int(wire.Response), int(wire.Fetch)).Draw(r, "kind")),
+		Kind:  wire.Kind(rapid.IntRange(int(wire.Response), int(wire.Taken)).Draw(r, "kind")),
 		Final: rapid.Bool().Draw(r, "final"),
 		Body:  rapid.SampledFrom([]int{0, 0, 1, 500, 1024, 1025}).Draw(r, "body"),
+		More:  rapid.SampledFrom([]int{0, 0, 3, 2000}).Draw(r, "more"),
 	}
+}
+
+// frame is the step's, in a form that passes wire.ParseFrame, and its body.
+func (st *frameStep) frame(id uint64) (f *wire.Frame, body []byte) {
+	f, body = &wire.Frame{ID: id, Kind: st.Kind}, make([]byte, st.Body)
+	switch st.Kind {
+	case wire.Response, wire.Block:
+		if st.Final {
+			f.Flags = wire.Final
+		}
+	case wire.Text, wire.Binary:
+		f.Body = uint32(st.Body + st.More)
+	case wire.Close:
+		f.Flags, body = wire.Final, []byte{0xe8, 3}
+	case wire.Taken:
+		body = make([]byte, wire.TakenBytes)
+	case wire.Dropped, wire.Failed:
+		f.Flags, body = wire.Final, nil
+	default:
+		body = nil
+	}
+	return f, body
 }
 
 // orderly checks what is passed on of one answer.
 type orderly struct {
 	fakeAnswer
+	socket  bool // a WebSocket is asked for
 	granted int
+	head    wire.Kind // Response or Accept; 0: there is none
+	left    int       // of a message
 	fault   string
 }
 
 func (o *orderly) Frame(f *wire.Frame, head, body []byte) {
-	headed := false
-	for _, before := range o.frames {
-		headed = headed || before.Kind == wire.Response
-	}
+	message := f.Kind == wire.Text || f.Kind == wire.Binary
 	switch {
 	case o.ends > 0:
 		o.fault = fmt.Sprintf("%+v after the end", f)
-	case headed == (f.Kind != wire.Block):
-		o.fault = fmt.Sprintf("%+v; there was a head: %v", f, headed)
+	case !o.follows(f):
+		o.fault = fmt.Sprintf("%+v after a head of kind %d, %d bytes of a message are missing", f, o.head, o.left)
+	case message && len(o.body)-o.granted >= 1<<10 && len(body) > 0:
+		o.fault = "a message where nothing is left of the window"
 	}
-	o.fakeAnswer.Frame(f, head, body)
-	if len(o.body)-o.granted > 1<<10 {
+	switch {
+	case f.Kind == wire.Response, f.Kind == wire.Accept:
+		o.head = f.Kind
+	case message:
+		o.left = int(f.Body) - len(body)
+	case o.head == wire.Accept && f.Kind == wire.Block:
+		o.left -= len(body)
+	}
+	if f.Kind != wire.Taken && f.Kind != wire.Close {
+		o.fakeAnswer.Frame(f, head, body)
+	} else {
+		o.fakeAnswer.Frame(f, head, nil)
+	}
+	if o.head == wire.Response && len(o.body)-o.granted > 1<<10 {
 		o.fault = fmt.Sprintf("%d bytes beyond those that were granted", len(o.body)-o.granted)
 	}
+}
+
+// follows reports whether a frame may follow what came before.
+func (o *orderly) follows(f *wire.Frame) bool {
+	switch f.Kind {
+	case wire.Response, wire.Early:
+		return o.head == 0
+	case wire.Accept:
+		return o.head == 0 && o.socket
+	case wire.Block:
+		return o.head == wire.Response || o.head == wire.Accept && o.left > 0 && f.Flags&wire.Final == 0
+	case wire.Text, wire.Binary, wire.Close, wire.Taken:
+		return o.head == wire.Accept
+	}
+	return false
 }
 
 func (o *orderly) Fail(cause error) {
@@ -166,8 +219,8 @@ func runFrames(steps []frameStep) (faults []string) {
 		if dead[i%2] {
 			return // nobody reads it
 		}
-		o := &orderly{}
-		c := &Call{Answer: o, Form: wire.Joined, Request: make([]byte, wire.RequestHead, wire.MaxPacket), Route: q.Route([]byte("GET"), []byte("/"))}
+		o := &orderly{socket: i%4 > 1}
+		c := &Call{Answer: o, Form: wire.Joined, Request: make([]byte, wire.RequestHead, wire.MaxPacket), Route: q.Route([]byte("GET"), []byte("/")), Upgrade: o.socket}
 		if i%2 == 1 {
 			c.Body = make([]byte, wire.MaxPacket)
 		}
@@ -191,6 +244,11 @@ func runFrames(steps []frameStep) (faults []string) {
 			submit(len(calls))
 		case "cancel":
 			q.Cancel(calls[k])
+		case "leave":
+			q.Leave(calls[k], Gone{Code: 1001})
+		case "say":
+			q.Say(calls[k], wire.TextCame, []byte("x"))
+			q.Flush(calls[k])
 		case "wait":
 			time.Sleep(400 * time.Millisecond)
 		case "grant":
@@ -208,21 +266,17 @@ func runFrames(steps []frameStep) (faults []string) {
 			if dead[st.By] {
 				continue
 			}
-			f := &wire.Frame{ID: calls[k].id(), Kind: st.Kind}
+			id := calls[k].id()
 			if i%13 == 12 {
-				f.ID = uint64(i) << 16
+				id = uint64(i) << 16
 			}
-			if st.Final || st.Kind == wire.Dropped || st.Kind == wire.Failed {
-				f.Flags = wire.Final
+			f, body := st.frame(id)
+			err := q.Frame(w, f, nil, body)
+			if err == nil && st.More > 0 && (st.Kind == wire.Text || st.Kind == wire.Binary) {
+				// The rest of a message comes at once, as the worker's reader cuts it.
+				err = q.Frame(w, &wire.Frame{ID: id, Kind: wire.Block}, nil, make([]byte, st.More))
 			}
-			body := make([]byte, st.Body)
-			if st.Kind != wire.Response && st.Kind != wire.Block {
-				f.Flags, body = f.Flags&^wire.Final, nil
-				if st.Kind == wire.Dropped || st.Kind == wire.Failed {
-					f.Flags = wire.Final
-				}
-			}
-			if err := q.Frame(w, f, nil, body); err != nil {
+			if err != nil {
 				dead[st.By] = true
 				q.Died(w)
 			}

@@ -58,6 +58,37 @@ func TestWhatSpeaksOfASocketWhereNoneIs(t *testing.T) {
 	})(t)
 }
 
+func TestWhatDoesNotFollowASocketsHead(t *testing.T) {
+	denial := wire.Frame{Kind: wire.Response}
+	for name, test := range map[string]struct {
+		head, frame wire.Frame
+		body        int
+		want        error
+	}{
+		"a message after a denial":    {denial, wire.Frame{Kind: wire.Text, Body: 1}, 1, errNoSocket},
+		"a close after a denial":      {denial, wire.Frame{Kind: wire.Close, Flags: wire.Final}, wire.CloseCode, errNoSocket},
+		"a count after a denial":      {denial, wire.Frame{Kind: wire.Taken}, wire.TakenBytes, errNoSocket},
+		"a body after an acceptance":  {accept, wire.Frame{Kind: wire.Block}, 1, errNoMessage},
+		"its end after an acceptance": {accept, wire.Frame{Kind: wire.Block, Flags: wire.Final}, 0, errNoMessage},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			b := newBench(t, 8, nil)
+			w := newFakeWorker(1, 1)
+			b.Attach(w)
+			c, a := b.call("/")
+			c.Upgrade = true
+			b.submit(c)
+			test.head.ID = b.read().ID
+			w.set(0, test.head.ID)
+			b.Frame(w, &test.head, []byte("403 Forbidden"), nil)
+			test.frame.ID = test.head.ID
+			b.refuses(w, &test.frame, make([]byte, test.body), test.want)
+			b.Died(w)
+			checkEnd(t, a, ErrWorkerDied)
+		}))
+	}
+}
+
 func TestTheApplicationIsToldWhyItsClientHasGone(t *testing.T) {
 	for name, leave := range map[string]struct {
 		by   func(b *bench, c *Call)
