@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"bench":       {"verdict"},
 	"lab":         {"bench", "interpreter", "proc", "verdict"},
 	"verdict":     {},
-	"control":     {"sched", "sidecar"},
+	"control":     {"front", "sched", "sidecar"},
 	"sidecar":     {"proc"},
 	"e2e":         {},
 }

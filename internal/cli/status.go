@@ -28,6 +28,9 @@ func formatStatus(s control.Status, now time.Time) string {
 	if n := len(q.Waits); n > 0 {
 		fmt.Fprintf(&b, "time in the queue, last %d: p50 %s, p95 %s, longest %s\n", n, ms(q.Waits[n/2]), ms(q.Waits[n*95/100]), ms(q.Waits[n-1]))
 	}
+	if h := s.Held; h.Answers > 0 || h.SpoolFiles > 0 {
+		fmt.Fprintf(&b, "answers in memory that wait for clients: %s; bodies and answers in files: %s in %d\n", mib(h.Answers), mib(h.SpoolBytes), h.SpoolFiles)
+	}
 	formatWorkers(&b, s)
 	formatSidecars(&b, s, now)
 	formatRoutes(&b, s)
@@ -153,6 +156,8 @@ func printable(text string) string {
 
 // ms shows a duration in milliseconds, as the reports do.
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
+
+func mib(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
 // measured is a time that nothing can have taken none of: 0 is not measured.
 func measured(d time.Duration) string {

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"girin/internal/front"
 	"girin/internal/sched"
 	"girin/internal/sidecar"
 )
@@ -33,6 +34,7 @@ type Status struct {
 	Started   time.Time     `json:"started"`
 	Addresses []string      `json:"addresses"`
 	Conns     int           `json:"connections"`
+	Held      front.Held    `json:"held"`
 	Sched     sched.Status  `json:"sched"`
 	Decisions []Decision    `json:"decisions"` // the last ones of auto, oldest first
 	Uptime    time.Duration `json:"uptime"`

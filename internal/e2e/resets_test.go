@@ -17,6 +17,7 @@ import (
 // held is what girin ctl status tells of what the server holds for requests.
 type held struct {
 	Conns int
+	Held  map[string]int64
 	Sched struct {
 		InFlight int `json:"in_flight"`
 		Calls, Cells, Spools, Blocks,
@@ -93,6 +94,11 @@ func TestClientsThatResetLeaveNothingBehind(t *testing.T) {
 			if h.Sched.Calls+h.Sched.Blocks+h.Sched.Spools+h.Sched.InFlight+h.Sched.Held+h.Sched.Queued != 0 || h.Sched.Arena != 0 || h.Sched.Cells != before.Sched.Cells {
 				t.Errorf("it holds %+v, before %+v", h, before)
 			}
+			for what, n := range h.Held {
+				if n != 0 {
+					t.Errorf("of %s %d are held", what, n)
+				}
+			}
 			for _, w := range h.Sched.Workers {
 				if len(w.Running) != 0 {
 					t.Errorf("worker %d still runs %v", w.PID, w.Running)
@@ -108,6 +114,30 @@ func TestClientsThatResetLeaveNothingBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is in spool files is told.
+func TestSpoolFilesAreTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	s := start(t, options{env: []string{"GIRIN_RUNTIME_DIR=" + dir}})
+	nc, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Fprintf(nc, "POST /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n30000\r\n%s", strings.Repeat("b", 0x30000))
+	eventually(t, "the body is told", func() bool {
+		h := holds(t, dir).Held
+		return h["spool_files"] == 1 && h["spool_bytes"] > 0x20000
+	})
+	if text, _, _ := ctl(t, dir, "ctl", "status"); !strings.Contains(text, "MiB in 1\n") {
+		t.Errorf("girin ctl status says\n%s", text)
+	}
+	nc.Close()
+	eventually(t, "nothing is held", func() bool {
+		h := holds(t, dir).Held
+		return h["spool_files"] == 0 && h["spool_bytes"] == 0 && h["files"] == 0
+	})
 }
 
 // crowd asks for as many requests at once as there are slots, which all must run.

@@ -59,7 +59,11 @@ func (s *server) serveMetrics() (stop func(), err error) {
 
 func (s *server) gauges() scrape.Gauges {
 	status := s.queue.Status()
-	g := scrape.Gauges{Class: s.class(), InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena), Spools: status.Spools}
+	held := s.front.Held()
+	g := scrape.Gauges{
+		Class: s.class(), InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena),
+		Spools: status.Spools, SpoolFiles: int(held.SpoolFiles), SpoolBytes: int(held.SpoolBytes), Answers: int(held.Answers),
+	}
 	for _, one := range s.sidecars.Status() {
 		g.Sidecars = append(g.Sidecars, scrape.Sidecar{Name: one.Name, Up: one.PID != 0, Starts: one.Starts})
 	}

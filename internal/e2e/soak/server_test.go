@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -30,9 +31,11 @@ const limit = 60 * time.Second
 
 // server is a girin that runs.
 type server struct {
+	path    string
 	cmd     *exec.Cmd
 	addr    string
 	metrics string
+	dir     string // of its control socket
 	secure  bool
 	sockets bool // its application has WebSockets
 	slots   int64
@@ -57,7 +60,7 @@ func start(t *testing.T, args []string, secure bool) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{addr: freeAddress(t), metrics: freeAddress(t), secure: secure, slots: 16, done: make(chan struct{})}
+	s := &server{addr: freeAddress(t), metrics: freeAddress(t), secure: secure, slots: 16, dir: t.TempDir(), done: make(chan struct{})}
 	s.sockets = appFor(args) == "soakasgi"
 	args = append([]string{
 		"--chdir", dir, "-b", s.addr, "--metrics", s.metrics, "--graceful-timeout", "5", "--keep-alive", "2", "--timeout", "20", "--log-level", "info",
@@ -66,8 +69,9 @@ func start(t *testing.T, args []string, secure bool) *server {
 		cert, key := certificate(t)
 		args = append(args, "--certfile", cert, "--keyfile", key, "--http-protocols", "h2,h1")
 	}
-	s.cmd = exec.Command(girin(t), append(args, appFor(args))...)
-	s.cmd.Env = append(os.Environ(), "GIRIN_RUNTIME_DIR="+t.TempDir(), "TMPDIR="+t.TempDir())
+	s.path = girin(t)
+	s.cmd = exec.Command(s.path, append(args, appFor(args))...)
+	s.cmd.Env = append(os.Environ(), "GIRIN_RUNTIME_DIR="+s.dir, "TMPDIR="+t.TempDir())
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -213,7 +217,7 @@ func (s *server) settled(t *testing.T) held {
 			same = 0
 		}
 		last = now
-		return same >= 6 && now.figures["girin_requests_in_flight"] == 0 // three seconds of rest
+		return same >= 6 && len(now.figures) == figureCount && now.figures["sched.in_flight"] == 0 && now.figures["sched.calls"] == 0 // three seconds of rest
 	})
 	return last
 }
@@ -233,19 +237,42 @@ func (s *server) held() held {
 		h.threads += len(tasks)
 		h.busiest = max(h.busiest, len(tasks))
 	}
-	text := s.scrape()
-	if m := regexp.MustCompile(`(?m)^go_goroutines (\d+)`).FindStringSubmatch(text); m != nil {
+	if m := regexp.MustCompile(`(?m)^go_goroutines (\d+)`).FindStringSubmatch(s.scrape()); m != nil {
 		h.goroutines, _ = strconv.Atoi(m[1])
 	}
-	for _, m := range heldFigure.FindAllStringSubmatch(text, -1) {
-		h.figures[m[1]], _ = strconv.ParseFloat(m[2], 64)
-	}
+	s.count(h.figures)
 	return h
 }
 
-// heldFigure are the metrics that count what is held: all must come back to
-// what they were.
-var heldFigure = regexp.MustCompile(`(?m)^(girin_(?:requests_in_flight|cells_taken|arena_used_bytes|arena_blocks|responses_queued_bytes|spool_bytes|spool_files|calls_lost|streams_open)) ([0-9.e+]+)$`)
+// count takes from girin ctl status what is held for requests: all must come back to
+// what it was.
+func (s *server) count(figures map[string]float64) {
+	cmd := exec.Command(s.path, "ctl", "status", "--json", "--pid", strconv.Itoa(s.cmd.Process.Pid))
+	cmd.Env = append(os.Environ(), "GIRIN_RUNTIME_DIR="+s.dir)
+	out, err := cmd.Output()
+	var status map[string]any
+	if err == nil {
+		err = json.Unmarshal(out, &status)
+	}
+	if err != nil {
+		return // it is asked again; in the end all figures must have been there
+	}
+	figures["connections"], _ = status["connections"].(float64)
+	for part, names := range map[string][]string{
+		"held":  {"files", "answers", "heads", "bodies", "messages", "spool_files", "spool_bytes"},
+		"sched": {"in_flight", "calls", "sockets", "cells", "spools", "blocks", "arena", "held", "queued"},
+	} {
+		of, _ := status[part].(map[string]any)
+		for _, name := range names {
+			if n, ok := of[name].(float64); ok {
+				figures[part+"."+name] = n
+			}
+		}
+	}
+}
+
+// figureCount is how many figures count finds.
+const figureCount = 1 + 7 + 9
 
 func (s *server) scrape() string {
 	res, err := (&http.Client{Timeout: 10 * time.Second}).Get("http://" + s.metrics + "/metrics")

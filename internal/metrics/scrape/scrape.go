@@ -27,6 +27,9 @@ type Gauges struct {
 	Computing   int // requests that the class auto lets compute now
 	Arena       int // bytes of memory that workers read requests from
 	Spools      int // bodies in files that workers may ask for
+	SpoolFiles  int
+	SpoolBytes  int
+	Answers     int // bytes that wait for clients
 	Sidecars    []Sidecar
 }
 
@@ -80,6 +83,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("girin_requests_queued", "Requests that wait for a thread of the application.", max(g.InFlight-g.Running, 0))
 	e.gauge("girin_arena_bytes", "Memory that requests take which are too large for a packet.", g.Arena)
 	e.gauge("girin_spooled_bodies", "Bodies of requests in files that workers may ask for.", g.Spools)
+	e.gauge("girin_spool_files", "Files with bodies, and with answers that outgrew memory.", g.SpoolFiles)
+	e.gauge("girin_spool_bytes", "What is in those files.", g.SpoolBytes)
+	e.gauge("girin_answers_waiting_bytes", "Answers in memory that wait for their clients.", g.Answers)
 	e.histogram("girin_request_queue_seconds", "How long requests waited for a thread of the application.", n.Wait)
 	e.histogram("girin_request_service_seconds", "How long the application took for requests that it has answered.", n.Service)
 	e.counter("girin_request_body_bytes_total", "Bytes of requests' bodies.", n.Received)
