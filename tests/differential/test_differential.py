@@ -22,7 +22,7 @@ def variants():
             yield pytest.param(case, cls, id=f"{case.name}-{cls}")
 
 
-@pytest.mark.parametrize("case, cls", variants())
+@pytest.mark.parametrize("case, cls", list(variants()))
 def test_case(case: sidebyside.Case, cls: str, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         girin = pool.submit(sidebyside.see, "girin", case, cls, tmp_path / "girin")
