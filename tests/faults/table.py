@@ -13,7 +13,21 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "RELIABILITY.md"
 INTRODUCTION = """\
 # What girin promises, and what was measured
 
-`make faults` wrote this page on {machine}, {python}. Every line is a test that
+In plain words:
+
+1. A slow request holds up nobody else.
+2. A slow client holds no thread of yours, in whichever direction it is slow.
+3. A request is never run twice by girin, and none is lost without an answer: what cannot be
+   served gets a status that says why.
+4. A request that runs too long gets 504, and the log shows where it stood.
+5. A worker that dies takes only the requests along that it was running; another takes its place.
+6. A reload refuses nobody, and a version that cannot be loaded never replaces one that works.
+7. A stop finishes what runs, takes no longer than `--graceful-timeout`, and leaves no process behind.
+8. An application that lies, breaks or never answers harms its own request only.
+9. Floods, crowds and full disks are refused early, with bounded memory and descriptors.
+10. What a client sends is never taken for two different things by girin and a proxy before it.
+
+And in numbers. `make faults` wrote this page on {machine}, {python}. Every line is a test that
 injects a real fault into real processes and fails if the promise does not hold;
 the figures are those of that run, or of a later one of that test alone
 (`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
