@@ -41,6 +41,7 @@ const statusInterrupted = 130
 type labFlags struct {
 	dir, resume, python, chdir string
 	repeats                    int
+	tell, noise                string
 	seed                       uint64
 	full, printPlan            bool
 	args                       []string
@@ -52,7 +53,9 @@ func parseLabFlags(env *program.Env, args []string) (*labFlags, *pflag.FlagSet, 
 	flags.SetOutput(io.Discard)
 	flags.StringVarP(&f.dir, "output", "o", "", "results folder (default lab-results/PLAN-TIME)")
 	flags.StringVar(&f.resume, "resume", "", "go on in this results folder")
-	flags.IntVar(&f.repeats, "repeats", 0, "blocks, each of which runs every cell once; 6 or more give intervals and rankings")
+	flags.IntVar(&f.repeats, "repeats", 0, "blocks, each of which runs every cell once; from 3 on settings are ranked")
+	flags.StringVar(&f.tell, "tell", "", "choose the repeats so that settings are told apart that differ by this, such as 10%")
+	flags.StringVar(&f.noise, "noise", "", "what runs of one setting differ by, before that is known (default 3%)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the order of cells")
 	flags.StringVar(&f.python, "python", "", "interpreter of all servers (default: as girin app:app finds it here)")
 	flags.StringVar(&f.chdir, "chdir", "", "directory of the app, in place of the plan's")
@@ -113,6 +116,8 @@ func (f *labFlags) run(env *program.Env) error {
 		return labUsageError{fmt.Sprintf("unknown word %q", verb)}
 	case len(f.args) > 0 && len(f.args)-1 != want && verb != "run" || verb == "run" && len(f.args) > 1+want:
 		return labUsageError{fmt.Sprintf("%s takes %d arguments, not %d", verb, want, len(f.args)-1)}
+	case f.tell != "" && f.repeats > 0:
+		return labUsageError{"--tell chooses the repeats: it does not go with --repeats"}
 	case f.full && verb != "article":
 		return labUsageError{"--full is for article"}
 	}
@@ -160,6 +165,14 @@ func (f *labFlags) override(text []byte, verb string) []byte {
 			// What is ranked is measured on a fresh server, each time.
 			text = plan.Override(text, "fresh", plan.FreshCell)
 		}
+	}
+	for _, share := range [][2]string{{"tell", f.tell}, {"noise", f.noise}} {
+		if share[1] != "" {
+			text = plan.Override(text, share[0], share[1])
+		}
+	}
+	if f.tell != "" && verb == "article" {
+		text = plan.Override(text, "fresh", plan.FreshCell)
 	}
 	if f.seed > 0 {
 		text = plan.Override(text, "seed", strconv.FormatUint(f.seed, 10))

@@ -3,12 +3,14 @@ package lab
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
 	"girin/internal/bench"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
+	"girin/internal/verdict"
 )
 
 // newRun makes the record of one stream before anything is known of it.
@@ -32,6 +34,7 @@ func fill(run *result.Run, l load, phase plan.Phase) {
 	run.OK, run.Failed, run.Aborted = r.Requests.OK, r.Requests.Failed, r.Requests.Aborted
 	run.Errors = r.Errors
 	run.Rate = rateWithin(l, phase)
+	run.P99DueMS = dueP99(l)
 	run.Latency = latency(l)
 	run.TimePerRequestMS = run.Latency.Mean
 	if !l.stream.Load.Open() && run.Rate > 0 {
@@ -55,6 +58,24 @@ func rateWithin(l load, phase plan.Phase) float64 {
 		return l.result.Rate.OK
 	}
 	return float64(answeredWithin(l.requests, 1000*seconds)) / seconds
+}
+
+// dueP99 is the 99th percentile of all that were due, in milliseconds.
+func dueP99(l load) float64 {
+	n := l.result.Requests
+	due := n.OK + n.Failed + n.Aborted
+	if due == 0 {
+		return verdict.Worst
+	}
+	rank := int64(math.Ceil(0.99 * float64(due)))
+	if rank > n.OK {
+		return verdict.Worst
+	}
+	latencies := latenciesOf(l.requests, l.stream.Load.Open())
+	if int64(len(latencies)) == n.OK {
+		return latencies[rank-1]
+	}
+	return l.result.Runs[0].P99MS // there were more requests than are kept one by one
 }
 
 func latency(l load) result.Latency {

@@ -26,6 +26,9 @@ const liveWidth = 79
 func (d *Display) Show(p Progress) {
 	d.clear()
 	d.skipped(p.Skipped)
+	if p.Forecast != nil {
+		fmt.Fprintln(d.w, p.Forecast)
+	}
 	if p.JustFinished != nil {
 		fmt.Fprintf(d.w, "[%d/%d] %s\n", p.Done, p.Total, finished(p))
 	}

@@ -89,11 +89,6 @@ func runLoad(ctx context.Context, girin, url string, stream plan.Stream, phase p
 	return l, err
 }
 
-// goFirst lets a load generator run before the servers, as if it had a machine of its own:
-// on saturated cores its own lag would look like theirs. It needs rights (CAP_SYS_NICE) and
-// is left out without; where the lag then matters, girin bench says so.
-func goFirst(group int) { _ = syscall.Setpriority(syscall.PRIO_PGRP, group, -10) }
-
 // benchArgs is the command line of one stream but for files and URL.
 func benchArgs(stream plan.Stream, phase plan.Phase) []string {
 	timeout := loadTimeout + stream.Takes.Std()

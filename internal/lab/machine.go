@@ -39,6 +39,8 @@ func DescribeMachine() result.Machine {
 		CgroupMemory:  int64(smallest(cgroupValues("memory.max", parseMemoryMax))),
 		MemoryBytes:   memoryTotal(readText("/proc/meminfo")),
 		LoadAverage:   loadAverage(),
+		User:          userName(),
+		Nice:          niceOf(0),
 		Versions:      map[string]string{},
 		Commands:      map[string]string{},
 	}

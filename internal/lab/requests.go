@@ -121,6 +121,21 @@ func appTimes(requests []request) (median, shortest float64) {
 	return times[len(times)/2], times[0]
 }
 
+// latenciesOf are those of the successes, sorted: in the open loop from when they were due.
+func latenciesOf(requests []request, open bool) []float64 {
+	var all []float64
+	for _, q := range requests {
+		switch {
+		case q.ok && open:
+			all = append(all, q.done-q.scheduled)
+		case q.ok:
+			all = append(all, q.done-q.sent)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // answeredWithin counts the successes that ended within so many milliseconds.
 func answeredWithin(requests []request, ms float64) int64 {
 	var n int64

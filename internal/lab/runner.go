@@ -11,6 +11,7 @@ import (
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 	"girin/internal/proc"
+	"girin/internal/verdict"
 )
 
 // Options says what to run and where to put it.
@@ -34,6 +35,7 @@ type Progress struct {
 	Blocks        int           // of the plan
 	Left          time.Duration // an estimate; 0 before there is one
 	Skipped       []result.Skip // set in the first report only
+	Forecast      *Forecast     // set in the first report, and when runs have shown more
 	JustFinished  []result.Run  // set when a visit has ended
 	ScenarioBegun string        // set when one begins
 }
@@ -60,19 +62,21 @@ func Run(ctx context.Context, o Options) (*result.Folder, error) {
 
 	machine := DescribeMachine()
 	machine.Lab = o.Version
+	tryPriority(&machine)
 	settings := shop.inspect(ctx, p, p.Expand(UsableCores()), &machine)
 	if len(settings) == 0 {
 		return nil, fmt.Errorf("nothing to run: %s: %s", machine.Skipped[0].What, machine.Skipped[0].Why)
 	}
 	shop.describePython(ctx, &machine)
-	visits := p.Schedule(settings)
-	machine.Planned = len(visits)
+	forecaster := forecaster{p, settings}
+	forecast := forecaster.before()
+	machine.Planned, machine.Repeats = forecast.Starts, forecast.Repeats
 	folder, err := openFolder(o, machine)
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{plan: p, shop: shop, starter: starter, folder: folder, progress: o.Progress}
-	err = r.visitAll(ctx, visits, machine.Skipped)
+	r := &runner{plan: p, shop: shop, starter: starter, folder: folder, progress: o.Progress, forecaster: forecaster, forecast: forecast}
+	err = r.visitAll(ctx)
 	return folder, errors.Join(err, folder.SaveCSV())
 }
 
@@ -94,37 +98,84 @@ type runner struct {
 	starter  *proc.Starter
 	folder   *result.Folder
 	progress func(Progress)
+
+	forecaster forecaster
+	forecast   Forecast
+	measured   int           // visits of this process
+	took       time.Duration // for them
 }
 
-func (r *runner) visitAll(ctx context.Context, visits []plan.Visit, skipped []result.Skip) error {
+// visitAll makes the visits of each block. How many blocks there are is known for good once
+// the last has ended.
+func (r *runner) visitAll(ctx context.Context) error {
 	if err := os.MkdirAll(r.folder.Path("logs"), 0o777); err != nil {
 		return err
 	}
 	done := r.folder.Done()
-	started, measured := time.Now(), 0
-	report := func(p Progress) {
-		p.Total, p.Blocks = len(visits), r.plan.Repeats
-		if measured > 0 {
-			p.Left = time.Since(started) / time.Duration(measured) * time.Duration(len(visits)-p.Done)
+	first := r.forecast
+	r.report(Progress{Skipped: r.folder.Machine.Skipped, Forecast: &first})
+	order := 0
+	for block := 1; block <= r.forecast.Repeats; block++ {
+		for _, v := range r.forecaster.visits(block) {
+			order++
+			if done[v.Key()] {
+				continue
+			}
+			if err := r.measure(ctx, v, order); err != nil {
+				return err
+			}
 		}
-		r.progress(p)
+		if err := r.lookAgain(block); err != nil {
+			return err
+		}
 	}
-	report(Progress{Skipped: skipped})
-	for i, v := range visits {
-		if done[v.Key()] {
-			continue
-		}
-		runs, err := r.visit(ctx, v, i+1, func(scenario string) {
-			report(Progress{Visit: v, Done: i, ScenarioBegun: scenario})
-		})
-		if err != nil {
-			return err
-		}
-		if err := r.folder.Append(runs); err != nil {
-			return err
-		}
-		measured++
-		report(Progress{Visit: v, Done: i + 1, JustFinished: runs})
+	return nil
+}
+
+// measure makes one visit and puts it into the folder.
+func (r *runner) measure(ctx context.Context, v plan.Visit, order int) error {
+	started := time.Now()
+	runs, err := r.visit(ctx, v, order, func(scenario string) {
+		r.report(Progress{Visit: v, Done: order - 1, ScenarioBegun: scenario})
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.folder.Append(runs); err != nil {
+		return err
+	}
+	r.measured++
+	r.took += time.Since(started)
+	r.report(Progress{Visit: v, Done: order, JustFinished: runs})
+	return nil
+}
+
+func (r *runner) report(p Progress) {
+	p.Total, p.Blocks = r.forecast.Starts, r.forecast.Repeats
+	if r.measured > 0 {
+		p.Left = r.took / time.Duration(r.measured) * time.Duration(p.Total-p.Done)
+	}
+	r.progress(p)
+}
+
+// lookAgain forecasts anew from what the blocks so far have shown.
+func (r *runner) lookAgain(blocks int) error {
+	if blocks < verdict.MinRuns {
+		return nil
+	}
+	next := r.forecaster.after(r.folder, blocks)
+	if next.Spread.SD == 0 {
+		return nil // nothing valid was measured
+	}
+	changed := next.Repeats != r.forecast.Repeats
+	first := !r.forecast.Measured
+	r.forecast = next
+	if changed || first {
+		r.report(Progress{Done: blocks * next.Starts / next.Repeats, Forecast: &next})
+	}
+	m := &r.folder.Machine
+	if m.Planned, m.Repeats = next.Starts, next.Repeats; changed {
+		return r.folder.SaveMachine()
 	}
 	return nil
 }

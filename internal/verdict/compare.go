@@ -89,17 +89,19 @@ type Pair struct{ Old, New []float64 }
 
 // CompareAll compares many pairs at once. Each P is Holm's adjusted one, and verdicts of worse and better are those whose
 // P is below 1 - confidence: among all of them, none is wrong with that confidence. Intervals hold together too (Bonferroni).
-func CompareAll(pairs []Pair, r Rule) []Comparison {
+// Where pairs are only some of what is compared, by other rules perhaps, of is how many that is; it is at least len(pairs).
+func CompareAll(pairs []Pair, of int, r Rule) []Comparison {
 	level := 1 - r.confidence()
+	others := max(of-len(pairs), 0)
 	each := r
-	each.Confidence = 1 - level/float64(max(len(pairs), 1))
+	each.Confidence = 1 - level/float64(max(len(pairs)+others, 1))
 	out := make([]Comparison, len(pairs))
 	ps := make([]float64, len(pairs))
 	for i, p := range pairs {
 		out[i] = Compare(p.Old, p.New, each)
 		ps[i] = out[i].P
 	}
-	for i, p := range Holm(ps) {
+	for i, p := range holm(ps, others) {
 		c := &out[i]
 		c.P = p
 		if c.Verdict == Undecided && p < level {
@@ -110,7 +112,10 @@ func CompareAll(pairs []Pair, r Rule) []Comparison {
 }
 
 // Holm adjusts probabilities for being many (Holm 1979): those that stay below a level are all true with that error rate.
-func Holm(ps []float64) []float64 {
+func Holm(ps []float64) []float64 { return holm(ps, 0) }
+
+// holm takes so many more probabilities into account, which may be larger than these.
+func holm(ps []float64, others int) []float64 {
 	order := make([]int, len(ps))
 	for i := range order {
 		order[i] = i
@@ -119,7 +124,7 @@ func Holm(ps []float64) []float64 {
 	out := make([]float64, len(ps))
 	last := 0.0
 	for k, i := range order {
-		last = max(last, min(1, float64(len(ps)-k)*ps[i]))
+		last = max(last, min(1, float64(len(ps)+others-k)*ps[i]))
 		out[i] = last
 	}
 	return out

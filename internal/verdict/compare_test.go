@@ -47,7 +47,7 @@ func TestManyComparisons(t *testing.T) {
 			pairs = append(pairs, Pair{old[i], now[i]})
 		}
 		told := 0
-		for i, c := range CompareAll(pairs, rule) {
+		for i, c := range CompareAll(pairs, len(pairs), rule) {
 			switch told1 := c.Verdict == Better || c.Verdict == Worse; {
 			case i == 0 && c.Verdict != Better:
 				missed++

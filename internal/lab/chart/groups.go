@@ -119,7 +119,9 @@ func (g *Groups) drawGroups(s *Scene, y scale, bottom float64) {
 			drawVertical(s, &group.Bars[j], left+step*0.06, left+step*0.94, y, bottom)
 		}
 		if group.Ideal > 0 {
-			s.line(from-2, y.at(group.Ideal), to+2, y.at(group.Ideal), Ideal, 1.6)
+			s.line(from-3, y.at(group.Ideal), to+3, y.at(group.Ideal), Paper, 4) // so that bars are seen on both sides
+			s.line(from-3, y.at(group.Ideal), to+3, y.at(group.Ideal), Ideal, 1.6)
+			s.label(to+2, y.at(group.Ideal)-4, Format(group.Ideal), textStyle{size: 10.5, anchor: "end", role: Muted})
 		}
 		drawGroupLabel(s, group, (from+to)/2, bottom)
 		x = to + gap/2*step
@@ -141,7 +143,7 @@ func drawVertical(s *Scene, b *Bar, left, right float64, y scale, bottom float64
 		s.add(shape{kind: textShape, x: middle, y: bottom - 4, text: "×", size: 12, anchor: "middle", fill: Alarm, mark: m})
 		return
 	}
-	s.bar(left, y.at(b.Value), right, bottom, ClassRole(b.Class), b.Hatched, m)
+	s.bar(left, min(y.at(b.Value), bottom-leastBar), right, bottom, ClassRole(b.Class), b.Hatched, m)
 	if b.Hi > b.Lo {
 		s.add(shape{kind: lineShape, x: middle, y: y.at(b.Lo), x2: middle, y2: y.at(b.Hi), stroke: Ink, width: 1.5, mark: m})
 	}

@@ -35,6 +35,8 @@ const (
 	labelSize  = 12.0
 	maxLabel   = 250.0
 	rowsBottom = 12.0
+	idealTick  = 5.0
+	leastBar   = 2.0 // so that a bar of nearly nothing is seen
 )
 
 // Draw makes the scene.
@@ -103,13 +105,14 @@ func drawRow(s *Scene, row *Row, left, top float64, x scale) {
 	} else {
 		drawHorizontal(s, &row.Bar, top+3, top+rowHeight-3, left, x, m)
 	}
-	if row.Ideal > 0 {
-		s.line(x.at(row.Ideal), top+1, x.at(row.Ideal), top+rowHeight-1, Ideal, 1.6)
+	if row.Ideal > 0 { // above and below the bar, so as not to hide a short one
+		s.line(x.at(row.Ideal), top, x.at(row.Ideal), top+idealTick, Ideal, 2)
+		s.line(x.at(row.Ideal), top+rowHeight-idealTick, x.at(row.Ideal), top+rowHeight, Ideal, 2)
 	}
 }
 
 func drawHorizontal(s *Scene, b *Bar, top, bottom, left float64, x scale, m *mark) {
-	s.bar(left, top, x.at(b.Value), bottom, ClassRole(b.Class), b.Hatched, m)
+	s.bar(left, top, max(x.at(b.Value), left+leastBar), bottom, ClassRole(b.Class), b.Hatched, m)
 	middle := (top + bottom) / 2
 	if b.Hi > b.Lo {
 		s.add(shape{kind: lineShape, x: x.at(b.Lo), y: middle, x2: x.at(b.Hi), y2: middle, stroke: Ink, width: 1.5, mark: m})

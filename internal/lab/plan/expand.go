@@ -206,15 +206,20 @@ func (v Visit) Key() string {
 func (p *Plan) Schedule(settings []Setting) []Visit {
 	var all []Visit
 	for block := 1; block <= p.Repeats; block++ {
-		var visits []Visit
-		for _, s := range settings {
-			visits = append(visits, p.visits(block, s)...)
-		}
-		random := rand.New(rand.NewPCG(p.Seed, uint64(block)))
-		random.Shuffle(len(visits), func(i, j int) { visits[i], visits[j] = visits[j], visits[i] })
-		all = append(all, visits...)
+		all = append(all, p.Block(block, settings)...)
 	}
 	return all
+}
+
+// Block is one block of the schedule, whose order depends on no other.
+func (p *Plan) Block(block int, settings []Setting) []Visit {
+	var visits []Visit
+	for _, s := range settings {
+		visits = append(visits, p.visits(block, s)...)
+	}
+	random := rand.New(rand.NewPCG(p.Seed, uint64(block)))
+	random.Shuffle(len(visits), func(i, j int) { visits[i], visits[j] = visits[j], visits[i] })
+	return visits
 }
 
 func (p *Plan) visits(block int, s Setting) []Visit {

@@ -44,7 +44,12 @@ type Plan struct {
 	Fresh   string `yaml:"fresh"`
 	Warmup  Warmup `yaml:"warmup"`
 	Repeats int    `yaml:"repeats"`
-	Seed    uint64 `yaml:"seed"`
+	// Tell is the difference that is to be told. The lab then chooses the repeats, and once
+	// more after each block, by what the runs differ by themselves; Noise is what is
+	// assumed of that before there are runs.
+	Tell  Share  `yaml:"tell"`
+	Noise Share  `yaml:"noise"`
+	Seed  uint64 `yaml:"seed"`
 }
 
 // Upstream is the slow external API that the app calls.

@@ -78,11 +78,11 @@ func evaluate[T any](t *testing.T, ctx context.Context, script string) T {
 func TestReportInBrowser(t *testing.T) {
 	ctx, w := browser(t, invent(t, fmt.Sprintf(matrixPlan, 6), waits))
 
-	if n := evaluate[int](t, ctx, `document.querySelectorAll('.chart svg').length`); n != 10 {
-		t.Errorf("%d charts, want 10", n)
+	if n := evaluate[int](t, ctx, `document.querySelectorAll('.chart svg').length`); n != 11 {
+		t.Errorf("%d charts, want 11", n)
 	}
 	// A bar opens its timeline.
-	if err := chromedp.Run(ctx, chromedp.Click(`.chart g[data-cell^="sleep"] rect`, chromedp.NodeVisible)); err != nil {
+	if err := chromedp.Run(ctx, chromedp.Click(`#panel-1 .chart g[data-cell^="sleep"] rect`, chromedp.NodeVisible)); err != nil {
 		t.Fatal(err)
 	}
 	if n := evaluate[int](t, ctx, `document.querySelectorAll('dialog[open] svg g').length`); n != 32 {

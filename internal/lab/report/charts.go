@@ -54,16 +54,28 @@ func (p *panel) rateGroups() *chart.Scene {
 	for i := range g.Groups {
 		g.Groups[i].Ideal = p.groupIdeal(g.Groups[i].Label)
 	}
-	switch p.Kind {
-	case plan.Waiting:
-		g.IdealLabel = "ideal: min(W×T, clients) / duration"
-		if p.TakesS > 0 {
-			g.Ceiling, g.CeilingLabel = float64(p.Clients)/p.TakesS, fmt.Sprintf("all %d clients at once", p.Clients)
-		}
-	case plan.Computing:
-		g.IdealLabel = "ideal: min(W, cores) / fastest computation"
+	if p.hasIdeal() {
+		g.IdealLabel = "ideal: " + p.idealMeans()
+	}
+	if p.Kind == plan.Waiting && p.TakesS > 0 {
+		g.Ceiling, g.CeilingLabel = float64(p.Clients)/p.TakesS, fmt.Sprintf("all %d clients at once", p.Clients)
 	}
 	return g.Draw()
+}
+
+func (p *panel) hasIdeal() bool {
+	return slices.ContainsFunc(p.Cells, func(c *cell) bool { return c.Ideal > 0 })
+}
+
+// idealMeans says what the panel's ideal is.
+func (p *panel) idealMeans() string {
+	switch {
+	case slices.ContainsFunc(p.Cells, func(c *cell) bool { return len(c.Runs) > 0 && c.Runs[0].Ideal > 0 }):
+		return "what the plan says can be served"
+	case p.Kind == plan.Waiting:
+		return fmt.Sprintf("min(W×T, %d clients) / %g s", p.Clients, p.TakesS)
+	}
+	return fmt.Sprintf("min(W, cores) / %s ms, the fastest computation", chart.Format(1000*p.ComputeS))
 }
 
 func (p *panel) timeGroups() *chart.Scene {
@@ -74,7 +86,9 @@ func (p *panel) timeGroups() *chart.Scene {
 			g.Groups[i].Ideal = 1000 * float64(p.Clients) / ideal
 		}
 	}
-	g.IdealLabel = "ideal"
+	if p.hasIdeal() {
+		g.IdealLabel = "ideal: clients / ideal rate"
+	}
 	return g.Draw()
 }
 
@@ -185,12 +199,18 @@ func firstInvalid(c *cell) string {
 }
 
 func (p *panel) rateRows() *chart.Scene {
-	hint := "higher is better; a dot is a run; the mark is the ideal"
+	hint := "higher is better; a dot is a run"
+	if p.hasIdeal() {
+		hint += "; the marks above and below a bar are the ideal, " + p.idealMeans()
+	}
 	r := p.rows(func(c *cell) stats.Summary { return c.Rate }, rate)
 	r.Title, r.Hint, r.Unit = p.Name()+": requests per second", hint, "requests/s"
 	for i, c := range p.charted() {
 		row := &r.Rows[i]
 		row.Ideal = c.Ideal
+		if c.Ideal > 0 && c.OK() {
+			row.Text += " of " + chart.Format(c.Ideal)
+		}
 		if p.starved(c) {
 			row.Text, row.Alarm = row.Text+" starved", true
 		}

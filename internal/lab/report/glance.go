@@ -63,7 +63,7 @@ func (p *panel) glanceField(c *cell) glanceField {
 	switch {
 	case !p.open():
 		f.Text, f.Level = chart.Format(c.Rate.Median), level(c.Rate.Median/best.Rate.Median)
-	case !served(c):
+	case !p.served(c):
 		f.Text = fmt.Sprintf("%s (%s of %s/s)", chart.Format(c.P99.Median), chart.Format(c.Rate.Median), chart.Format(p.Offered))
 		f.Level = min(level(best.P99.Median/c.P99.Median), level(c.Rate.Median/p.Offered))
 	default:

@@ -3,8 +3,8 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
-	"girin/internal/lab/chart"
 	"girin/internal/lab/plan"
 )
 
@@ -25,7 +25,7 @@ func limits(p *panel, cores int) []string {
 
 // slotLimits compares each subject with the concurrency that its sizes promise.
 func slotLimits(p *panel) []string {
-	var lines []string
+	var said []string
 	for _, subject := range subjects(p) {
 		var shares []float64
 		worst := (*cell)(nil)
@@ -42,13 +42,19 @@ func slotLimits(p *panel) []string {
 			continue
 		}
 		slices.Sort(shares)
-		lines = append(lines, fmt.Sprintf("Of min(workers x threads, %d clients) / %g s, %s reached %.0f to %.0f %%; worst was %s with %s of %s requests/s.",
-			p.Clients, p.TakesS, subject, 100*shares[0], 100*shares[len(shares)-1], sizeAndClass(worst.Setting), chart.Format(worst.Rate.Median), chart.Format(worst.Ideal)))
+		if shares[0] >= 0.9 {
+			said = append(said, fmt.Sprintf("%s came to %.0f %% of that or more in every setting", subject, 100*shares[0]))
+		} else {
+			said = append(said, fmt.Sprintf("%s to between %.0f %% (%s) and %.0f %%", subject, 100*shares[0], sizeAndClass(worst.Setting), 100*shares[len(shares)-1]))
+		}
 	}
-	if len(lines) > 0 {
-		lines = append(lines, fmt.Sprintf("Slots are the limit here: with as many as there are clients (%d), more workers or threads cannot help.", p.Clients))
+	if len(said) == 0 {
+		return nil
 	}
-	return lines
+	return []string{
+		"W workers of T threads should let W x T requests wait at once: " + strings.Join(said, "; ") + ".",
+		fmt.Sprintf("With as many threads as there are clients (%d), more of them cannot help.", p.Clients),
+	}
 }
 
 // computeLimits follows the sync class (or what has no class) along workers, then threads.
@@ -73,25 +79,41 @@ func computeLimits(p *panel, cores int) []string {
 		workers := func(s plan.Setting) int { return s.Workers }
 		threads := func(s plan.Setting) int { return s.Threads }
 		if low, high := along(threads, workers); low != high {
-			gain := high.Rate.Median / low.Rate.Median
-			lines = append(lines, fmt.Sprintf("On %s, %d workers instead of %d gave %.2f times as many%s.", subject, high.Setting.Workers, low.Setting.Workers, gain,
-				because(gain, float64(high.Setting.Workers)/float64(low.Setting.Workers), fmt.Sprintf("this machine has %s to compute with", count(cores, "core")))))
+			lines = append(lines, p.gained(low, high, effort{fmt.Sprintf("On %s, %d workers instead of %d", subject, high.Setting.Workers, low.Setting.Workers),
+				float64(high.Setting.Workers) / float64(low.Setting.Workers), fmt.Sprintf("this machine has %s to compute with", count(cores, "core"))}))
 		}
 		if low, high := along(workers, threads); low != high {
-			gain := high.Rate.Median / low.Rate.Median
-			lines = append(lines, fmt.Sprintf("%d threads instead of %d in one worker of %s gave %.2f times as many%s.", high.Setting.Threads, low.Setting.Threads, subject, gain,
-				because(gain, float64(high.Setting.Threads)/float64(low.Setting.Threads), "the GIL lets one thread of a process compute at a time")))
+			lines = append(lines, p.gained(low, high, effort{fmt.Sprintf("%d threads instead of %d in one worker of %s", high.Setting.Threads, low.Setting.Threads, subject),
+				float64(high.Setting.Threads) / float64(low.Setting.Threads), "the GIL lets one thread of a process compute at a time"}))
 		}
 	}
 	return lines
 }
 
-// because adds the reason if the gain stayed clearly below the effort.
-func because(gain, effort float64, reason string) string {
-	if gain > 0.75*effort {
+// effort is more of something, by what factor, and why it may not help.
+type effort struct {
+	what   string
+	factor float64
+	reason string
+}
+
+// gained says what an effort brought, and why not more if it stayed clearly below its factor.
+func (p *panel) gained(low, high *cell, e effort) string {
+	gain := high.Rate.Median / low.Rate.Median
+	if !p.Rank.Done || low.Place != high.Place {
+		return fmt.Sprintf("%s gave %.2f times as many%s.", e.what, gain, because(gain, e))
+	}
+	if 1+p.Rank.Tells > e.factor {
+		return e.what + " made no difference that can be told: the runs differ too much by themselves."
+	}
+	return e.what + " made no difference that can be told" + because(gain, e) + "."
+}
+
+func because(gain float64, e effort) string {
+	if gain > 0.75*e.factor {
 		return ""
 	}
-	return ": " + reason
+	return ": " + e.reason
 }
 
 func subjects(p *panel) []string {

@@ -2,14 +2,16 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"girin/internal/lab/chart"
 	"girin/internal/lab/plan"
@@ -30,6 +32,8 @@ type view struct {
 	Title, About, Date string
 	CSS                template.CSS
 	JS                 template.JS
+	Sentence           string
+	Picture            template.HTML
 	Summary            []finding
 	Partial            bool
 	Subjects           []string
@@ -80,12 +84,17 @@ type cellData struct {
 // page renders the report. file names the files of a panel's drawings.
 func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 	m := &f.Machine
+	head := headlineOf(f, all)
 	v := view{
 		Title: f.Plan.Name, About: f.Plan.About, Date: m.Started.Format("2 January 2006 15:04"),
 		CSS: template.CSS(chart.CSS() + pageCSS), JS: template.JS(pageJS),
 		Summary: findings, Partial: len(f.Done()) < m.Planned,
-		Glance: atAGlance(all), Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,
+		Sentence: head.Sentence,
+		Glance:   atAGlance(all), Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,
 		Plan: string(f.Source), Packages: m.Packages, Data: map[string]cellData{},
+	}
+	if head.Picture != nil {
+		v.Picture = template.HTML(head.Picture.SVG())
 	}
 	for _, s := range f.Plan.Subjects {
 		v.Subjects = append(v.Subjects, s.Name)
@@ -98,8 +107,9 @@ func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 			v.Invalid = append(v.Invalid, result.Skip{What: r.Visit + " " + r.Stream, Why: r.Invalid})
 		}
 	}
+	names := chartNames(all)
 	for i, p := range all {
-		v.Panels = append(v.Panels, p.view(i))
+		v.Panels = append(v.Panels, p.view(i, names[i]))
 		p.addData(v.Data, m)
 	}
 	v.OpenTables = len(all) <= 3 && len(v.Commands) <= 12
@@ -114,24 +124,39 @@ func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func (p *panel) view(i int) panelView {
+func (p *panel) view(i int, chartName string) panelView {
 	v := panelView{ID: fmt.Sprintf("panel-%d", i+1), Name: p.Name(), About: p.about()}
 	for _, d := range p.drawings() {
-		v.Charts = append(v.Charts, chartView{File: p.fileName(d), Details: d.Details, SVG: template.HTML(d.Scene.SVG())})
+		v.Charts = append(v.Charts, chartView{File: chartName + "-" + d.Name, Details: d.Details, SVG: template.HTML(d.Scene.SVG())})
 	}
 	v.Columns, v.Rows = p.table()
 	return v
 }
 
-// fileName is the name of a drawing's files without their ending.
-func (p *panel) fileName(d drawing) string {
-	safe := func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
+// longestChartName bounds the file names of charts, in bytes.
+const longestChartName = 60
+
+// chartNames are what the files of each panel's charts begin with: the panel's name with the
+// letters of all languages, and a number where two are then alike.
+func chartNames(all []*panel) []string {
+	seen := map[string]int{}
+	out := make([]string, len(all))
+	for i, p := range all {
+		name := strings.Join(strings.FieldsFunc(strings.ToLower(p.Name()), func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+		}), "-")
+		for len(name) > longestChartName {
+			_, size := utf8.DecodeLastRuneInString(name)
+			name = name[:len(name)-size]
 		}
-		return '-'
+		name = cmp.Or(strings.Trim(name, "-"), "chart")
+		if seen[name]++; seen[name] > 1 {
+			name = fmt.Sprintf("%s-%d", name, seen[name])
+			seen[name]++
+		}
+		out[i] = name
 	}
-	return strings.Map(safe, p.Scenario+" "+p.Phase+" "+p.Stream+" "+d.Name)
+	return out
 }
 
 func (p *panel) about() string {
@@ -142,9 +167,6 @@ func (p *panel) about() string {
 	s := fmt.Sprintf("GET %s (%s): %s.", p.Path, p.Kind, load)
 	if !p.Alone {
 		s += " Other streams load the server at the same time."
-	}
-	if p.Ranked {
-		s += fmt.Sprintf(" Noise floor %s.", strings.TrimPrefix(percent(math.Expm1(p.Floor)), "+"))
 	}
 	return s
 }
@@ -283,6 +305,7 @@ func machineView(m *result.Machine) []pair {
 		{"cgroup limits", "CPU " + unlimited(fmt.Sprint(m.CgroupCPU), " cores") + ", memory " + unlimited(fmt.Sprint(m.CgroupMemory>>20), " MiB")},
 		{"memory", fmt.Sprintf("%d MiB", m.MemoryBytes>>20)},
 		{"load at the start", fmt.Sprintf("%.2f", m.LoadAverage)},
+		{"privileges", privileges(m)},
 		{"girin", m.Lab},
 		{"Python", m.Python},
 		{"command", strings.Join(m.Command, " ")},
@@ -292,6 +315,18 @@ func machineView(m *result.Machine) []pair {
 		all = append(all, pair{name, m.Versions[name]})
 	}
 	return all
+}
+
+// privileges says as whom and at which priorities processes ran, and what of it failed.
+func privileges(m *result.Machine) string {
+	if m.User == "" {
+		return "not recorded"
+	}
+	s := fmt.Sprintf("user %s; servers at nice %d, load generators at nice %d", m.User, m.Nice, m.LoadNice)
+	if m.LoadNiceFailed != "" {
+		s += fmt.Sprintf(" (they could not be put before the servers: %s; on busy cores their lag looks like the servers')", m.LoadNiceFailed)
+	}
+	return s
 }
 
 func orUnknown(n int) string {
@@ -304,7 +339,7 @@ func orUnknown(n int) string {
 // reading explains the charts, as far as this run has what is explained.
 func reading(f *result.Folder, all []*panel) []string {
 	lines := []string{
-		"The run, not the request, is the sample: a setting's requests share one server and one moment of the machine. Medians are over runs; intervals hold the true median with 95 % certainty (order statistics; at least 6 runs). Places come from the Mann-Whitney test, corrected for the number of settings, and none is given within the noise floor: what two runs of the same control setting differ by.",
+		"The run, not the request, is the sample: a setting's requests share one server and one moment of the machine. Medians are over runs; intervals hold the true median with 95 % certainty (order statistics; at least 6 runs). A place is 1 plus the number of settings that are certainly better. All places of an endpoint hold at once with 95 % confidence: Student's t of logarithms, with variances moderated by those of all settings (Smyth 2004), corrected for all pairs (Holm 1979); differences below 1 % are none.",
 		"Requests per second and time per request are those of ab. One thing differs: ab's clients do not all send at once in its first round, so that it needs an extra one. For -n 32 -c 16 on a 1 s sleep ab takes 3 s where 16 at once need 2; girin bench takes 2.",
 		"A run does not count if requests failed, if answers differ in status or body, or if the load generator was itself the bottleneck. ≈ marks a percentile that the sample is too small for.",
 		"Every server imports the app through the same small wrapper, which adds the times when a request reached the app and when the app answered. The timelines (click a bar or a setting's name) are drawn from them.",

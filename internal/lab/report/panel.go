@@ -1,12 +1,14 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
 	"girin/internal/lab/stats"
+	"girin/internal/verdict"
 )
 
 // A panel is what can be compared with each other: one load, on every setting.
@@ -24,11 +26,7 @@ type panel struct {
 	Only  bool
 	Cells []*cell
 
-	// Floor is the noise floor of the ranking's metric; Ranked is false where places
-	// would mean nothing, and Unranked says why.
-	Floor    float64
-	Ranked   bool
-	Unranked string
+	Rank ranking
 	// ComputeS is the shortest time that one request computed, the base of the ideal.
 	ComputeS float64
 }
@@ -45,6 +43,9 @@ type cell struct {
 	Processes                           int
 	Ideal                               float64 // requests/s, 0 if unknown
 	Place                               int     // 0 if not ranked
+	// Due is the p99 of all that were due, which an open load is ranked by: verdict.Worst if
+	// it falls among what was not answered.
+	Due stats.Summary
 }
 
 // Key names the cell within the page.
@@ -139,7 +140,8 @@ func (c *cell) summarize() {
 	c.P50 = of(func(r *result.Run) float64 { return r.Latency.P50 })
 	c.P90 = of(func(r *result.Run) float64 { return r.Latency.P90 })
 	c.P95 = of(func(r *result.Run) float64 { return r.Latency.P95 })
-	c.P99 = of(p99)
+	c.P99 = of(func(r *result.Run) float64 { return r.Latency.P99 })
+	c.Due = of(metric)
 	c.Max = of(func(r *result.Run) float64 { return r.Latency.Max })
 	c.Memory = of(func(r *result.Run) float64 { return r.MemoryMiB })
 	c.CPU = of(func(r *result.Run) float64 { return 1000 * r.ServerCPUS / float64(max(1, r.OK+r.Failed)) })
@@ -149,8 +151,6 @@ func (c *cell) summarize() {
 }
 
 func rate(r *result.Run) float64 { return r.Rate }
-func p99(r *result.Run) float64  { return r.Latency.P99 }
-
 func values(runs []*result.Run, value func(*result.Run) float64) []float64 {
 	out := make([]float64, len(runs))
 	for i, r := range runs {
@@ -195,77 +195,6 @@ func processes(s plan.Setting, cores int) int {
 	return max(1, s.Workers)
 }
 
-// metric is what a panel is ranked by.
-func (p *panel) metric() (value func(*result.Run) float64, higherIsBetter bool) {
-	if p.open() {
-		return p99, false
-	}
-	return rate, true
-}
-
-// rank gives places, or says why there are none.
-func (p *panel) rank() {
-	value, higher := p.metric()
-	control, again := p.control()
-	if control == nil {
-		p.Unranked = "the plan has no control that is run twice, so the noise is unknown"
-		return
-	}
-	a, b := pairs(control.Runs, again.Runs)
-	floor, ok := stats.NoiseFloor(values(a, value), values(b, value))
-	if !ok {
-		p.Unranked = "fewer than 6 valid runs of the control, so the noise is unknown"
-		return
-	}
-	p.Floor = floor
-	var ranked []*cell
-	var samples [][]float64
-	for _, c := range p.Cells {
-		if len(c.Runs) >= stats.MinRuns && !c.Setting.Again {
-			ranked = append(ranked, c)
-			samples = append(samples, values(c.Runs, value))
-		}
-	}
-	if len(ranked) < 2 {
-		p.Unranked = "fewer than two settings have 6 valid runs"
-		return
-	}
-	p.Ranked = true
-	_, places := stats.Rank(samples, floor, higher)
-	for i, c := range ranked {
-		c.Place = places[i]
-	}
-}
-
-// control finds the setting that was run twice, and its second run; nil if there is none.
-func (p *panel) control() (first, again *cell) {
-	for _, c := range p.Cells {
-		if !c.Setting.Again {
-			continue
-		}
-		once := c.Setting
-		once.Again = false
-		for _, d := range p.Cells {
-			if d.Key() == once.ID() {
-				return d, c
-			}
-		}
-	}
-	return nil, nil
-}
-
-// pairs keeps the runs of blocks that both have.
-func pairs(a, b []*result.Run) (x, y []*result.Run) {
-	for _, r := range a {
-		for _, s := range b {
-			if r.Block == s.Block {
-				x, y = append(x, r), append(y, s)
-			}
-		}
-	}
-	return x, y
-}
-
 // best is the first cell by the panel's metric; nil if nothing is valid.
 func (p *panel) best(accept func(*cell) bool) *cell {
 	var best *cell
@@ -280,18 +209,20 @@ func (p *panel) best(accept func(*cell) bool) *cell {
 func (p *panel) better(a, b *cell) bool {
 	if p.open() {
 		// What is not served has no latency: serving comes first.
-		if sa, sb := served(a), served(b); sa != sb {
+		if sa, sb := p.served(a), p.served(b); sa != sb {
 			return sa
 		}
-		return a.P99.Median < b.P99.Median
+		return a.Due.Median < b.Due.Median
 	}
 	return a.Rate.Median > b.Rate.Median
 }
 
-// served reports whether an open load was kept up with.
-func served(c *cell) bool { return c.Ideal == 0 || c.Rate.Median >= 0.95*c.Ideal }
+// served reports whether an open load was kept up with: 19 of 20 requests were answered in time.
+func (p *panel) served(c *cell) bool {
+	return c.Due.Median < verdict.Worst && c.Rate.Median >= 0.95*cmp.Or(c.Ideal, p.Offered)
+}
 
 // starved reports whether a stream got less than half of what it could beside the others.
 func (p *panel) starved(c *cell) bool {
-	return !p.Alone && c.OK() && c.Ideal > 0 && c.Rate.Median < 0.5*c.Ideal
+	return !p.Alone && c.OK() && c.Rate.Median < 0.5*cmp.Or(c.Ideal, p.Offered)
 }

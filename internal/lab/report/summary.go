@@ -3,13 +3,13 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"girin/internal/lab/chart"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
+	"girin/internal/verdict"
 )
 
 // A finding is what the summary says of one thing, in plain sentences.
@@ -18,11 +18,16 @@ type finding struct {
 	Sentences []string
 }
 
-func (f finding) String() string { return f.About + ": " + strings.Join(f.Sentences, " ") }
+func (f finding) String() string {
+	return f.About + ":\n    " + strings.Join(f.Sentences, "\n    ")
+}
+
+// unanswered is the latency of what was never answered.
+const unanswered = verdict.Worst
 
 // summary is the experiment in words.
 func summary(f *result.Folder, all []*panel) []finding {
-	findings := []finding{{"How sure", []string{status(f, all)}}}
+	var findings []finding
 	for _, p := range all {
 		sentences := append(winner(p), limits(p, f.Machine.UsableCores)...)
 		findings = append(findings, finding{p.Name(), sentences})
@@ -30,31 +35,51 @@ func summary(f *result.Folder, all []*panel) []finding {
 	if victims := starvation(all); len(victims) > 0 {
 		findings = append(findings, finding{"Starved, with less than half of what they could get", victims})
 	}
-	return findings
+	return append(findings, finding{"How sure", status(f, all)})
 }
 
 // status says how much was measured and how sure it is.
-func status(f *result.Folder, all []*panel) string {
-	blocks := f.Plan.Repeats
+func status(f *result.Folder, all []*panel) []string {
+	blocks := cmp.Or(f.Machine.Repeats, f.Plan.Repeats)
 	s := fmt.Sprintf("%d of %d server starts measured, in %s.", len(f.Done()), f.Machine.Planned, count(blocks, "block"))
 	if len(f.Done()) < f.Machine.Planned {
 		s = "PARTIAL: " + s
 	}
-	var floors []string
+	lines := []string{s}
+	ranked := false
 	for _, p := range all {
-		if p.Ranked {
-			floors = append(floors, fmt.Sprintf("%s %.1f %%", p.Name(), 100*math.Expm1(p.Floor)))
+		if p.Rank.Done {
+			ranked = true
+			lines = append(lines, p.sure())
 		}
 	}
 	switch {
-	case len(floors) > 0:
-		return s + " Two runs of the same thing differ by up to: " + strings.Join(floors, ", ") + "; nothing is ranked within that."
-	case blocks < 6:
-		return s + " A sketch: nothing is ranked, since differences between single runs may be chance; --repeats 6 gives intervals and places."
+	case ranked:
+		lines = append(lines, "Places are right for all settings of an endpoint at once, with 95 % confidence. Those who share one cannot be told apart, which does not mean that they are equal.")
+	case blocks < verdict.MinRuns:
+		lines = append(lines, "A sketch: nothing is ranked, since differences between single runs may be chance; --tell 10% makes as many runs as it takes to tell 10 %.")
 	case len(all) > 0:
-		return s + " Nothing is ranked: " + all[0].Unranked + "."
+		lines = append(lines, "Nothing is ranked: "+all[0].Rank.Why+".")
+	}
+	return lines
+}
+
+// sure says what the panel's runs can tell.
+func (p *panel) sure() string {
+	s := fmt.Sprintf("%s: two runs of one setting differ by up to %s; settings that differ by %s are told apart 8 times in 10.",
+		p.Name(), byHowMuch(p.Rank.Differ), byHowMuch(p.Rank.Tells))
+	if p.Rank.Drifted {
+		s += " But the control differs from its own second run: something else than the settings changed. Do not trust these places."
 	}
 	return s
+}
+
+// byHowMuch writes a difference, a large one as a factor.
+func byHowMuch(share float64) string {
+	if share >= 1 {
+		return fmt.Sprintf("a factor of %.2g", 1+share)
+	}
+	return fmt.Sprintf("%.2g %%", 100*share)
 }
 
 func count(n int, noun string) string {
@@ -64,17 +89,16 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// winner says which setting did best in a panel, by how much, how sure and at what price.
+// winner says which setting did best in a panel, what the others' best did, and at what price.
 func winner(p *panel) []string {
 	best := p.best(func(*cell) bool { return true })
 	if best == nil {
 		return []string{"Nothing valid was measured."}
 	}
-	lines := []string{fmt.Sprintf("%s %s with %s%s.", best.Key(), p.sureness(best), p.result(best), p.interval(best))}
+	lines := []string{fmt.Sprintf("%s %s %s.", best.Key(), p.sureness(best), p.result(best))}
 	for _, subject := range otherSubjects(p, best) {
-		c := p.best(func(c *cell) bool { return c.Setting.Subject == subject })
-		if c != nil {
-			lines = append(lines, fmt.Sprintf("Best of %s: %s with %s, %s.", subject, sizeAndClass(c.Setting), p.result(c), p.compare(best, c)))
+		if c := p.best(func(c *cell) bool { return c.Setting.Subject == subject }); c != nil {
+			lines = append(lines, fmt.Sprintf("The best of %s is %s, %s.", subject, sizeAndClass(c.Setting), p.compare(best, c)))
 		}
 	}
 	if invalid := p.withoutRuns(); invalid > 0 {
@@ -99,8 +123,8 @@ func (p *panel) withoutRuns() int {
 
 // sureness is the verb of the sentence about the winner.
 func (p *panel) sureness(best *cell) string {
-	if !p.Ranked || best.Place != 1 {
-		return "did best in this sketch"
+	if !p.Rank.Done || best.Place != 1 {
+		return "did best in this sketch, with"
 	}
 	first := 0
 	for _, c := range p.Cells {
@@ -109,16 +133,18 @@ func (p *panel) sureness(best *cell) string {
 		}
 	}
 	if first == 1 {
-		return "won"
+		return "won, with"
 	}
-	return fmt.Sprintf("shares the first place with %s that cannot be told from it,", count(first-1, "setting"))
+	return fmt.Sprintf("shares the first place with %s that cannot be told from it, with", count(first-1, "setting"))
 }
 
 // result is a cell's own number in words.
 func (p *panel) result(c *cell) string {
-	if p.open() {
-		return fmt.Sprintf("p50 %s ms and p99 %s ms, %s of %s requests/s answered in time",
-			chart.Format(c.P50.Median), chart.Format(c.P99.Median), chart.Format(c.Rate.Median), chart.Format(p.Offered))
+	switch {
+	case p.open() && p.served(c):
+		return fmt.Sprintf("99 of 100 requests answered within %s ms", chart.Format(c.Due.Median))
+	case p.open():
+		return fmt.Sprintf("%s of %s requests/s answered in time", chart.Format(c.Rate.Median), chart.Format(p.Offered))
 	}
 	s := chart.Format(c.Rate.Median) + " requests/s"
 	if c.Ideal > 0 {
@@ -127,13 +153,14 @@ func (p *panel) result(c *cell) string {
 	return s
 }
 
+// interval is a cell's interval for its tip.
 func (p *panel) interval(c *cell) string {
 	s := c.Rate
 	unit := "requests/s"
 	if p.open() {
-		s, unit = c.P99, "ms p99"
+		s, unit = c.Due, "ms p99"
 	}
-	if !s.HasInterval {
+	if !s.HasInterval || s.Hi >= unanswered {
 		return ""
 	}
 	return fmt.Sprintf("; 95 %% sure of %s to %s %s", chart.Format(s.Lo), chart.Format(s.Hi), unit)
@@ -141,13 +168,16 @@ func (p *panel) interval(c *cell) string {
 
 // compare says how far c is behind the best.
 func (p *panel) compare(best, c *cell) string {
-	if p.Ranked && c.Place == best.Place && c.Place > 0 {
-		return "which is no difference beyond the noise"
+	if p.Rank.Done && c.Place == best.Place && c.Place > 0 {
+		return "which cannot be told from it"
 	}
 	if p.open() {
-		return fmt.Sprintf("%.3g times the p99", c.P99.Median/best.P99.Median)
+		if !p.served(c) {
+			return "with " + p.result(c)
+		}
+		return fmt.Sprintf("with %s ms, %.3g times as long", chart.Format(c.Due.Median), c.Due.Median/best.Due.Median)
 	}
-	return fmt.Sprintf("%.3g times as many", c.Rate.Median/best.Rate.Median)
+	return fmt.Sprintf("with %s, %.3g times as many", chart.Format(c.Rate.Median), c.Rate.Median/best.Rate.Median)
 }
 
 // price is what the winner cost in memory, beside the cheapest that is about as good.
@@ -155,7 +185,7 @@ func (p *panel) price(best *cell) string {
 	if best.Memory.Median == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("The first took %s MiB in %d processes", chart.Format(best.Memory.Median), best.Processes)
+	s := fmt.Sprintf("%s took %s MiB in %s", best.Key(), chart.Format(best.Memory.Median), processesInWords(best.Processes))
 	if !p.open() {
 		cheap := p.cheapest(best)
 		if cheap != best && cheap.Memory.Median < 0.9*best.Memory.Median {
@@ -163,6 +193,13 @@ func (p *panel) price(best *cell) string {
 		}
 	}
 	return s + "."
+}
+
+func processesInWords(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return fmt.Sprintf("%d processes", n)
 }
 
 // cheapest is the cell with the least memory among those within 5 % of the best's rate.
@@ -203,7 +240,7 @@ func starvation(all []*panel) []string {
 			if victims[c.Key()] == nil {
 				order = append(order, c.Key())
 			}
-			victims[c.Key()] = append(victims[c.Key()], fmt.Sprintf("%s %s of %s/s", p.Name(), chart.Format(c.Rate.Median), chart.Format(c.Ideal)))
+			victims[c.Key()] = append(victims[c.Key()], fmt.Sprintf("%s got %s of %s/s", p.Name(), chart.Format(c.Rate.Median), chart.Format(cmp.Or(c.Ideal, p.Offered))))
 		}
 	}
 	var lines []string

@@ -22,16 +22,21 @@ func Write(f *result.Folder) ([]string, error) {
 	if err := os.MkdirAll(f.Path(result.ChartsName), 0o777); err != nil {
 		return nil, err
 	}
-	for _, p := range all {
+	names := chartNames(all)
+	for i, p := range all {
 		for _, d := range p.drawings() {
-			if err := writeChart(f, p.fileName(d), d); err != nil {
+			if err := writeChart(f, names[i]+"-"+d.Name, d); err != nil {
 				return nil, err
 			}
 		}
 	}
-	lines := make([]string, len(findings))
-	for i, finding := range findings {
-		lines[i] = finding.String()
+	head := headlineOf(f, all)
+	lines := []string{head.Sentence, ""}
+	for _, finding := range findings {
+		lines = append(lines, finding.String())
+	}
+	if head.Picture != nil {
+		return lines, writeChart(f, "summary", drawing{Scene: head.Picture})
 	}
 	return lines, nil
 }

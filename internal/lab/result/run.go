@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"girin/internal/lab/plan"
+	"girin/internal/verdict"
 )
 
 // A Run is one load on one freshly started server: the sample of all statistics. A cell
@@ -33,6 +34,10 @@ type Run struct {
 	Errors    map[string]int64 `json:"errors,omitempty"`
 
 	Rate float64 `json:"rate"` // successes per second
+	// P99DueMS is the 99th percentile of all requests that were due: what failed, or was never
+	// answered, takes longest, and where it falls among those it is verdict.Worst. 0 if the
+	// run is of a lab that did not record it.
+	P99DueMS float64 `json:"p99_due_ms,omitempty"`
 	// TimePerRequestMS is ab's "Time per request": clients divided by Rate in the closed
 	// loop; the mean latency in the open one, where there is no such number.
 	TimePerRequestMS float64 `json:"time_per_request_ms"`
@@ -57,6 +62,28 @@ type Run struct {
 	// Stamps has a line per request, at most MaxStamps.
 	Stamps []Stamp `json:"stamps,omitempty"`
 }
+
+// Open reports whether requests came at a rate, whatever the answers did.
+func (r *Run) Open() bool { return r.Offered > 0 }
+
+// Metric is what settings are compared by: what they serve, where each asks again once it
+// has its answer; where all get the same requests, how long 99 of 100 of those take. What
+// a server leaves unanswered counts, so that none wins by the few that it answers.
+func (r *Run) Metric() float64 {
+	switch {
+	case !r.Open():
+		return r.Rate
+	case r.P99DueMS > 0:
+		return r.P99DueMS
+	case float64(r.OK) < 0.99*float64(r.OK+r.Failed+r.Aborted):
+		return verdict.Worst
+	}
+	return r.Latency.P99
+}
+
+// RuleOf is what counts as a difference of a Metric. One of less than 1 % is of no use to
+// anybody, and clocks make as much.
+func RuleOf(open bool) verdict.Rule { return verdict.Rule{MoreIsBetter: !open, Margin: 0.01} }
 
 // MaxStamps bounds the requests of a run that are kept one by one, the first ones.
 const MaxStamps = 256
@@ -115,6 +142,12 @@ type Machine struct {
 	MemoryBytes   int64   `json:"memory_bytes"`
 	LoadAverage   float64 `json:"load_average"` // of one minute, at the start
 
+	User string `json:"user"` // whose processes they were
+	Nice int    `json:"nice"` // of the servers
+	// LoadNice is the load generators'; LoadNiceFailed says why it is not lower than Nice.
+	LoadNice       int    `json:"load_nice"`
+	LoadNiceFailed string `json:"load_nice_failed,omitempty"`
+
 	Python   string            `json:"python"`   // interpreter and version
 	Versions map[string]string `json:"versions"` // by subject
 	Packages []string          `json:"packages"` // pip freeze of the interpreter
@@ -122,6 +155,7 @@ type Machine struct {
 	Commands map[string]string `json:"commands"`
 	Skipped  []Skip            `json:"skipped,omitempty"`
 	Planned  int               `json:"planned"` // visits that the plan asks for
+	Repeats  int               `json:"repeats"` // of the plan, or that the lab chose to tell what it asks for
 }
 
 // A Skip is something that the plan asks for and that was not run.
