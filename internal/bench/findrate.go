@@ -23,8 +23,11 @@ type RateSearch struct {
 	Step float64
 	// Floor is a rate below which no answer is wanted: if it fails, the search ends and Rate is 0. Zero means none.
 	Floor float64
-	// Once leaves out the confirmation: Rate is then the highest that held, once.
-	Once     bool
+	// Once leaves out the confirmation: Rate is then the highest that held, once, and probes are not longer for the sake of
+	// certainty about rare errors.
+	Once bool
+	// Longest is how many times Duration a probe may last where the rate is too low for a verdict. Zero means 6.
+	Longest  int
 	Progress func(RateProbe) // is told each probe; may be nil
 
 	run func(context.Context, Options) (*Result, error) // Run, unless a test has another
@@ -37,7 +40,7 @@ const (
 	defaultStep      = 2
 	leastRate        = 0.1
 	maxProbes        = 40
-	longestProbe     = 6 // times the usual length, where the rate is too low for a verdict
+	defaultLongest   = 6
 	confirmations    = 5
 	longestSettling  = 30 * time.Second
 )
@@ -104,7 +107,7 @@ func (s *RateSearch) complete() error {
 	switch {
 	case len(s.SLO) == 0:
 		return errors.New("a rate is found within an SLO, and none is given")
-	case s.Precision < 0 || s.Start < 0 || s.Max < 0 || s.Floor < 0:
+	case s.Precision < 0 || s.Start < 0 || s.Max < 0 || s.Floor < 0 || s.Longest < 0:
 		return errors.New("precision and rates must not be negative")
 	case s.Step != 0 && s.Step <= 1:
 		return errors.New("a step must be above 1")
@@ -117,6 +120,9 @@ func (s *RateSearch) complete() error {
 	}
 	if s.Step == 0 {
 		s.Step = defaultStep
+	}
+	if s.Longest == 0 {
+		s.Longest = defaultLongest
 	}
 	s.Floor = max(s.Floor, leastRate)
 	if s.Max == 0 {
@@ -289,11 +295,11 @@ func (f *finder) length(rate float64) time.Duration {
 		switch {
 		case c.metric == "p":
 			needs = max(needs, Needs(c.p))
-		case c.metric == "errors" && 0 < c.limit && c.limit < 1:
+		case c.metric == "errors" && !f.Once && 0 < c.limit && c.limit < 1:
 			needs = max(needs, Needs(100*(1-c.limit)))
 		}
 	}
-	return min(max(usual, seconds(1.2*float64(needs)/rate)), longestProbe*usual)
+	return min(max(usual, seconds(1.2*float64(needs)/rate)), time.Duration(f.Longest)*usual)
 }
 
 // settle waits until a server that had too much to do answers a single request within the SLO's limits again. It reports false

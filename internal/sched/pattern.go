@@ -89,3 +89,7 @@ func isValue(segment []byte) bool {
 	}
 	return digits > 0 && digits+hex >= 8
 }
+
+// Pattern is a path with each value in it, such as a number or an id, replaced by an asterisk: what
+// routes are named by.
+func Pattern(path string) string { return pattern([]byte(path)) }

@@ -1,0 +1,152 @@
+package workload
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"girin/internal/shim"
+)
+
+//go:embed discover.py
+var discoverScript []byte
+
+// Application is what an import of it shows.
+type Application struct {
+	Spec      string
+	ASGI      bool
+	Framework string // empty: none that is known
+	Gevent    bool   // it could be served by greenlets
+	Routes    []Route
+}
+
+// Route is a route of the application. Methods are empty if it does not say which it takes.
+type Route struct {
+	Path      string
+	Methods   []string
+	Arguments []string
+}
+
+// Place is where an application is imported.
+type Place struct {
+	Python string
+	Dir    string
+	Env    []string
+	Config string // a configuration file, or empty
+}
+
+const importLimit = 2 * time.Minute
+
+// Import imports an application in its own Python, as a worker would, and lists its routes. The error
+// holds the end of what it said.
+func Import(ctx context.Context, spec string, place Place) (*Application, error) {
+	dir, err := os.MkdirTemp("", "girin-tune-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := unpackShim(dir); err != nil {
+		return nil, err
+	}
+	script := filepath.Join(dir, "discover.py")
+	if err := os.WriteFile(script, discoverScript, 0o600); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, importLimit)
+	defer cancel()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	cmd := exec.CommandContext(ctx, place.Python, script, spec, place.Config)
+	cmd.Dir, cmd.Env, cmd.ExtraFiles = place.Dir, place.Env, []*os.File{write}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
+	cmd.WaitDelay = time.Second
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return nil, err
+	}
+	told, _ := io.ReadAll(read)
+	err = cmd.Wait()
+	var app Application
+	if err == nil {
+		err = json.Unmarshal(told, &app)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be imported by %s in %s: %w\n%s", spec, place.Python, place.Dir, err, tail(said.String()))
+	}
+	app.Spec = spec
+	return &app, nil
+}
+
+// tail is the end of a text, where errors are.
+func tail(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-12):], "\n")
+}
+
+// unpackShim writes the shim's modules, which find applications by gunicorn's rules.
+func unpackShim(dir string) error {
+	archive, err := shim.Archive()
+	if err != nil {
+		return err
+	}
+	parts := bytes.Split(archive, []byte{0})
+	for i := 0; i+1 < len(parts); i += 2 {
+		name := filepath.Join(dir, "_girin_shim", string(parts[i]))
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, parts[i+1], 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// risky are last words of paths that do things although they are asked with GET.
+var risky = []string{"logout", "signout", "sign-out", "log-out", "delete", "remove", "reset", "unsubscribe", "shutdown", "restart", "clear", "purge"}
+
+// FromApp takes the application's own routes that need no arguments, all with the same share, by GET.
+func FromApp(app *Application) (*Workload, error) {
+	w := &Workload{Source: "the routes of " + app.Spec}
+	if app.Framework == "" {
+		return nil, fmt.Errorf("%s is of no framework whose routes can be listed (Flask, Django, Starlette, FastAPI); say what is to be asked: --urls FILE, --access-log FILE, --har FILE", app.Spec)
+	}
+	w.Source += " (" + app.Framework + ")"
+	for _, r := range app.Routes {
+		path := r.Path
+		if !strings.HasPrefix(path, "/") {
+			path = "/" + path
+		}
+		last := strings.ToLower(filepath.Base(strings.TrimSuffix(path, "/")))
+		switch {
+		case len(r.Methods) > 0 && !slices.Contains(r.Methods, "GET"):
+			w.Left = append(w.Left, Left{strings.Join(r.Methods, ",") + " " + path, "of the application's own routes only GET is asked"})
+		case len(r.Arguments) > 0:
+			w.Left = append(w.Left, Left{path, "it needs " + strings.Join(r.Arguments, ", ") + "; --urls FILE can give it"})
+		case slices.ContainsFunc(risky, func(word string) bool { return strings.HasSuffix(last, word) }):
+			w.Left = append(w.Left, Left{path, "by its name it may change something; --urls FILE can ask for it"})
+		default:
+			w.add(Request{Method: "GET", Path: path, Share: 1})
+		}
+	}
+	for i := range w.Requests {
+		w.Requests[i].Share = 1 // a path that stands there twice is one route
+	}
+	return w, w.complete(false)
+}

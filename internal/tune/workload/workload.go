@@ -1,0 +1,193 @@
+// Package workload says what a load is made of: requests and their shares, read from a file of URLs,
+// an access log, a HAR file, a running girin, or the routes that an application itself has. It asks
+// no server but a control socket, and measures nothing.
+package workload
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"girin/internal/bench"
+	"girin/internal/sched"
+)
+
+// Request is one kind of request.
+type Request struct {
+	Method string        `json:"method"`
+	Path   string        `json:"path"` // with its query
+	Header []bench.Field `json:"-"`    // may hold secrets, and is in no report
+	Body   []byte        `json:"-"`
+	Share  float64       `json:"share"` // of all requests, 0 to 1
+}
+
+// Name is what people call it.
+func (r Request) Name() string { return r.Method + " " + r.Path }
+
+// Route is the name of its route, as girin ctl shows it.
+func (r Request) Route() string {
+	path, _, _ := strings.Cut(r.Path, "?")
+	return r.Method + " " + sched.Pattern(path)
+}
+
+// Left is what was left out, and why.
+type Left struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// Workload is what a server is asked.
+type Workload struct {
+	Source   string    `json:"source"` // where it comes from, for people
+	Requests []Request `json:"requests"`
+	Left     []Left    `json:"left,omitempty"`
+	Log      *Log      `json:"log,omitempty"`
+}
+
+// Log is what an access log says beside the shares.
+type Log struct {
+	Lines  int64       `json:"lines"`  // that were understood
+	Others int64       `json:"others"` // that were not
+	Hours  [24]int64   `json:"hours"`  // requests by the hour of the day
+	Rates  [24]float64 `json:"rates"`  // mean requests per second in each hour of the day
+	Peak   float64     `json:"peak"`   // requests per second in the busiest minute
+}
+
+// Bounds of a workload.
+const (
+	mostRequests = 50
+	perRoute     = 5 // of them for one route
+)
+
+// ErrEmpty is the error of a source without a request that may be made.
+var ErrEmpty = errors.New("there is no request in it that may be made")
+
+// Targets are the requests at a server.
+func (w *Workload) Targets(base string) []bench.Target {
+	most := 0.0
+	for _, r := range w.Requests {
+		most = max(most, r.Share)
+	}
+	var all []bench.Target
+	for _, r := range w.Requests {
+		all = append(all, bench.Target{
+			Method: r.Method, URL: base + r.Path, Header: r.Header, Body: r.Body, Weight: max(1, int(r.Share/most*100+0.5)),
+		})
+	}
+	return all
+}
+
+// complete turns counts into shares, and leaves out what may change data unless all methods are wanted.
+func (w *Workload) complete(allMethods bool) error {
+	changing := map[string]bool{}
+	w.Requests = slices.DeleteFunc(w.Requests, func(r Request) bool {
+		if !allMethods && r.Method != "GET" && r.Method != "HEAD" {
+			if name := r.Route(); !changing[name] {
+				changing[name] = true
+				w.Left = append(w.Left, Left{name, "it may change data; --all-methods asks it too"})
+			}
+			return true
+		}
+		return false
+	})
+	if len(w.Requests) == 0 {
+		return fmt.Errorf("%s: %w%s", w.Source, ErrEmpty, w.leftOut())
+	}
+	slices.SortStableFunc(w.Requests, func(a, b Request) int { return cmp.Compare(b.Share, a.Share) })
+	if rest := w.Requests[min(mostRequests, len(w.Requests)):]; len(rest) > 0 {
+		w.Left = append(w.Left, Left{fmt.Sprintf("%d rarer requests", len(rest)), "the most frequent are enough"})
+		w.Requests = w.Requests[:mostRequests]
+	}
+	w.normalize()
+	return nil
+}
+
+// normalize makes the shares sum up to 1.
+func (w *Workload) normalize() {
+	sum := 0.0
+	for _, r := range w.Requests {
+		sum += r.Share
+	}
+	for i := range w.Requests {
+		w.Requests[i].Share /= sum
+	}
+}
+
+// leftOut lists what was left out, for an error.
+func (w *Workload) leftOut() string {
+	text := ""
+	for i, l := range w.Left {
+		if i == 5 {
+			return text + fmt.Sprintf("\n  and %d more", len(w.Left)-i)
+		}
+		text += "\n  " + l.What + ": " + l.Why
+	}
+	return text
+}
+
+// Drop takes requests out that could not be made.
+func (w *Workload) Drop(why map[string]string) error {
+	w.Requests = slices.DeleteFunc(w.Requests, func(r Request) bool {
+		reason, drop := why[r.Name()]
+		if drop {
+			w.Left = append(w.Left, Left{r.Name(), reason})
+		}
+		return drop
+	})
+	if len(w.Requests) == 0 {
+		return fmt.Errorf("%s: no request of it succeeds:%s", w.Source, w.leftOut())
+	}
+	w.normalize()
+	return nil
+}
+
+// FromURLs reads a file of URLs, in the form of girin bench --urls; whose server they name does not
+// matter. A body is a reason for a method to be POST.
+func FromURLs(path string, stdin io.Reader, allMethods bool) (*Workload, error) {
+	w := &Workload{Source: path}
+	in, dir := stdin, "."
+	if path == "-" {
+		w.Source = "standard input"
+	} else {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in, dir = file, filepath.Dir(path)
+	}
+	targets, _, err := bench.ReadTargets(in, dir, bench.Target{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", w.Source, err)
+	}
+	for _, t := range targets {
+		p, err := pathOf(t.URL)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", w.Source, err)
+		}
+		r := Request{Method: strings.ToUpper(t.Method), Path: p, Header: t.Header, Body: t.Body, Share: float64(max(t.Weight, 1))}
+		if r.Method == "" {
+			r.Method = "GET"
+			if len(r.Body) > 0 {
+				r.Method = "POST"
+			}
+		}
+		w.Requests = append(w.Requests, r)
+	}
+	return w, w.complete(allMethods)
+}
+
+// pathOf is the part of a URL that the application sees.
+func pathOf(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	return u.RequestURI(), nil
+}
