@@ -16,7 +16,7 @@ import (
 // allowed lists what a package may import of this module. Sub-packages count
 // as their package.
 var allowed = map[string][]string{
-	"cli": {"program", "serve", "config", "control", "sched", "sidecar", "bench", "lab", "shim", "manual"},
+	"cli": {"program", "serve", "config", "control", "sched", "sidecar", "bench", "lab", "tune", "interpreter", "shim", "manual"},
 	"serve": {
 		"program", "pattern", "interpreter", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "arbiter", "proc",
 		"control", "shim", "cgroup", "logs", "metrics", "guard", "statsd", "sidecar",
@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"bench":       {"verdict"},
 	"lab":         {"bench", "interpreter", "proc", "verdict"},
 	"verdict":     {},
+	"tune":        {"bench", "lab", "verdict", "config", "control", "sched", "shim", "proc"},
 	"control":     {"front", "sched", "sidecar"},
 	"sidecar":     {"proc"},
 	"e2e":         {},

@@ -128,7 +128,7 @@ func (s *RateSearch) complete() error {
 	if s.Max == 0 {
 		s.Max = 1e6
 	}
-	if limit := s.SLO.highestLimit(); s.Options.Timeout == 0 && limit > 0 {
+	if limit := s.SLO.HighestLimit(); s.Options.Timeout == 0 && limit > 0 {
 		s.Options.Timeout = max(2*limit, time.Second)
 	}
 	s.Options.Requests = 0
@@ -138,8 +138,8 @@ func (s *RateSearch) complete() error {
 	return nil
 }
 
-// highestLimit is the largest limit of latency; zero if there is none.
-func (spec SLOSpec) highestLimit() time.Duration {
+// HighestLimit is the largest limit of latency; zero if there is none.
+func (spec SLOSpec) HighestLimit() time.Duration {
 	var most float64
 	for _, c := range spec {
 		if c.metric != "errors" && c.metric != "rps" {
@@ -215,7 +215,7 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 }
 
 // overloaded reports whether a probe failed so clearly that it need not be tried again: even its median is beyond all limits.
-func (f *finder) overloaded(p RateProbe) bool { return p.P50MS > ms(int64(f.SLO.highestLimit())) }
+func (f *finder) overloaded(p RateProbe) bool { return p.P50MS > ms(int64(f.SLO.HighestLimit())) }
 
 // take makes a rate that has held the answer.
 func (f *finder) take(rate float64) {
@@ -308,7 +308,7 @@ func (f *finder) length(rate float64) time.Duration {
 func (f *finder) settle(ctx context.Context) bool {
 	o := f.Options
 	o.Rate, o.Clients, o.Requests, o.Duration, o.Timeout = RateCurve{}, 1, 1, 0, max(o.Timeout, time.Second)
-	limit := ms(int64(f.SLO.highestLimit()))
+	limit := ms(int64(f.SLO.HighestLimit()))
 	last, alike := math.Inf(1), 0
 	for end := time.Now().Add(longestSettling); time.Now().Before(end) && ctx.Err() == nil; {
 		res, err := f.run(ctx, o)

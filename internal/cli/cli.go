@@ -25,6 +25,7 @@ func commands() []command {
 		{"serve", "serve a Python application; the word may be left out: girin app:app", runServe},
 		{"bench", "load a server, and report what ab reports and what it hides", runBench},
 		{"lab", "measure servers in a matrix of settings, and draw what they did", runLab},
+		{"tune", "find the best settings for an application, on this machine and under its own load", runTune},
 		{"ctl", "ask a running server what it does: girin ctl status", runCtl},
 		{"top", "show what a running server does, live", runTop},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},

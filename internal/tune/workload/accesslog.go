@@ -163,3 +163,13 @@ func (r *routeTally) requests() (list []Request) {
 	}
 	return list
 }
+
+// Busiest is the hour of the day with the most requests, and how many come in a second of it.
+func (l *Log) Busiest() (hour int, rate float64) {
+	for h, r := range l.Rates {
+		if r > rate {
+			hour, rate = h, r
+		}
+	}
+	return hour, rate
+}

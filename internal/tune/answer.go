@@ -1,0 +1,221 @@
+package tune
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"girin/internal/bench"
+	"girin/internal/verdict"
+)
+
+// Answer is what to deploy, and why.
+type Answer struct {
+	Best     *Candidate    `json:"best"`
+	Auto     *Candidate    `json:"auto,omitempty"`
+	Rate     float64       `json:"rate"` // requests per second that Best holds, confirmed
+	Verdict  bench.Verdict `json:"verdict"`
+	Sentence string        `json:"sentence"`
+	Limit    string        `json:"limit,omitempty"`
+	Machines string        `json:"machines,omitempty"`
+	Others   []Against     `json:"others,omitempty"` // the other finalists beside the one of the highest rate
+}
+
+// Against is a finalist beside the one with the highest rate.
+type Against struct {
+	Setting Setting         `json:"setting"`
+	Change  float64         `json:"change"`
+	Low     float64         `json:"low"`
+	High    float64         `json:"high"`
+	Verdict verdict.Verdict `json:"verdict"`
+	Reason  string          `json:"reason,omitempty"`
+}
+
+// margin is a difference between settings that nobody deploys another for.
+const margin = 0.05
+
+// choose finds the setting to deploy among those that were measured to the end: of all whose rate is
+// not shown to be worse than the highest, and not below it by more than the margin, the one with the
+// least memory; auto also if it takes a tenth more. alone says that none with threads may be taken.
+func choose(found []*Candidate, alone string) *Answer {
+	a := &Answer{Verdict: bench.Undecided}
+	var top *Candidate
+	for _, c := range found {
+		if c.Setting == (Setting{Class: auto}) {
+			a.Auto = c
+		}
+		if alone != "" && threaded(c.Setting) || c.Rate() == 0 {
+			continue
+		}
+		if top == nil {
+			top, a.Best = c, c
+			continue
+		}
+		if c.Stage != top.Stage {
+			continue
+		}
+		against := compare(top, c)
+		a.Others = append(a.Others, against)
+		if against.Verdict != verdict.Worse && c.Rate() >= (1-margin)*top.Rate() && lighter(c, a.Best) {
+			a.Best = c
+		}
+	}
+	if a.Best == nil {
+		return nil
+	}
+	a.Rate = a.Best.Rate()
+	return a
+}
+
+// threaded reports whether a setting runs several requests in one process.
+func threaded(s Setting) bool { return s.Class != "sync" }
+
+// lighter reports whether a takes less memory than b. A tenth is no reason to leave auto, or to take
+// what shares memory between processes.
+func lighter(a, b *Candidate) bool {
+	ma, mb := a.MemoryMiB(), b.MemoryMiB()
+	switch {
+	case b.Setting.Class == auto || a.Setting.Preload:
+		return ma < 0.9*mb
+	case a.Setting.Class == auto:
+		return ma < 1.1*mb
+	}
+	return ma < mb
+}
+
+func compare(top, c *Candidate) Against {
+	v := verdict.Compare(top.Rates, c.Rates, verdict.Rule{MoreIsBetter: true})
+	out := Against{Setting: c.Setting, Change: c.Rate()/top.Rate() - 1, Low: v.Low, High: v.High, Verdict: v.Verdict, Reason: v.Reason}
+	return out
+}
+
+// beside finds how a finalist compares with the one of the highest rate.
+func (a *Answer) beside(s Setting) *Against {
+	for i := range a.Others {
+		if a.Others[i].Setting == s {
+			return &a.Others[i]
+		}
+	}
+	return nil
+}
+
+// say writes the sentence.
+func (a *Answer) say(r *Result) {
+	top := r.Candidates[0]
+	for _, c := range r.Candidates {
+		if c.Rate() > top.Rate() && c.Stage == top.Stage {
+			top = c
+		}
+	}
+	s := fmt.Sprintf("%s holds %s requests/s within %s", quoted(a.Best.Setting), figure(a.Rate), r.SLO)
+	n := r.tried()
+	switch others := a.beside(a.Best.Setting); {
+	case n == 1:
+		s += "; no other setting was tried"
+	case others == nil:
+		s += fmt.Sprintf(", the most of %d settings", n)
+		if auto := a.autoBeside(); auto != "" {
+			s += "; " + auto
+		}
+	default:
+		s += fmt.Sprintf(", %s the best of %d settings, %s; %s", below(others.Change), n, quoted(a.top(r).Setting), others.certainty())
+		if saved := a.top(r).MemoryMiB() - a.Best.MemoryMiB(); saved >= 1 {
+			s += fmt.Sprintf("; %.0f MiB less", saved)
+		}
+		if a.Best.Setting.Class != auto {
+			if auto := a.autoBeside(); auto != "" && a.top(r).Setting.Class != auto {
+				s += "; " + auto
+			}
+		}
+	}
+	switch a.Verdict {
+	case bench.Holds:
+		s += "; confirmed by a longer run, certain to 95 %"
+	case bench.Undecided:
+		s += "; held as far as the requests of the budget can tell"
+	}
+	a.Sentence = s + "."
+}
+
+// top is the setting of the highest rate.
+func (a *Answer) top(r *Result) *Candidate {
+	for _, c := range r.Candidates {
+		if c.Stage == a.Best.Stage && a.beside(c.Setting) == nil && c.Rate() > 0 {
+			return c
+		}
+	}
+	return a.Best
+}
+
+// autoBeside says how far auto is from the best; empty if auto is the best.
+func (a *Answer) autoBeside() string {
+	switch {
+	case a.Auto == nil || a.Auto == a.Best:
+		return ""
+	case a.Auto.Rate() == 0:
+		return "auto holds no rate"
+	}
+	s := fmt.Sprintf("auto holds %s", figure(a.Auto.Rate()))
+	if against := a.beside(a.Auto.Setting); against != nil {
+		s += fmt.Sprintf(", %s that; %s", below(against.Change), against.certainty())
+	}
+	return s
+}
+
+func below(change float64) string {
+	return fmt.Sprintf("%.0f %% below", math.Abs(100*min(change, 0)))
+}
+
+func (a *Against) certainty() string {
+	between := fmt.Sprintf("(95 %%: %s to %s)", percent(a.Low), percent(a.High))
+	switch {
+	case a.Reason != "" && a.Low == 0 && a.High == 0:
+		return "there were too few runs to tell whether they differ"
+	case a.Verdict == verdict.Worse:
+		return "the difference is real " + between
+	}
+	return "the difference is within the noise " + between
+}
+
+func percent(share float64) string { return fmt.Sprintf("%+.0f %%", 100*share) }
+
+// quoted sets a setting's options apart from the sentence.
+func quoted(s Setting) string {
+	if s.String() == auto {
+		return auto
+	}
+	return "`" + s.String() + "`"
+}
+
+// headroom is the share of what a machine holds that one plans with.
+const headroom = 0.8
+
+// machines says how many machines a rate needs.
+func (a *Answer) machines(rate float64, cores int) {
+	if rate <= 0 || a.Rate <= 0 {
+		return
+	}
+	n := math.Ceil(rate / (headroom * a.Rate))
+	noun := "machines"
+	if n == 1 {
+		noun = "machine"
+	}
+	a.Machines = fmt.Sprintf("%s requests/s need %.0f %s of this kind (%d cores, which the load generator shared), each with %.0f %% of what it holds.",
+		figure(rate), n, noun, cores, 100*headroom)
+}
+
+// figure writes a rate with three digits, or all of them above.
+func figure(v float64) string {
+	if v >= 1000 {
+		text := strconv.FormatFloat(v, 'f', 0, 64)
+		for i := len(text) - 3; i > 0; i -= 3 {
+			text = text[:i] + "," + text[i:]
+		}
+		return text
+	}
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
+}

@@ -1,0 +1,165 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"girin/internal/bench"
+	"girin/internal/tune/workload"
+)
+
+// Checked is whether the settings of a file hold the SLO at a rate.
+type Checked struct {
+	File    string        `json:"file"`
+	Rate    float64       `json:"rate"`
+	SLO     string        `json:"slo"`
+	Verdict bench.Verdict `json:"verdict"`
+	Reason  string        `json:"reason,omitempty"`
+	Runs    []Point       `json:"runs"`
+}
+
+// checkRuns is how many fresh servers are asked: what one of them does may be chance.
+const checkRuns = 3
+
+// Check serves the application with a file's own settings and asks at a rate. It holds if every run
+// does, and fails if most do; all else is undecided.
+func Check(ctx context.Context, o Options) (*Checked, error) {
+	slo, err := bench.ParseSLO(o.SLO)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServers(o, slo)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	place := workload.Place{Python: o.Python, Dir: o.Dir, Env: s.environment(), Config: o.Config}
+	app, err := workload.Import(ctx, o.App, place)
+	if err == nil {
+		s.work, err = o.Load(app)
+	}
+	if err == nil {
+		err = s.check(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.say(sayWorkload(s.work))
+	c := &Checked{File: o.Config, Rate: o.Rate, SLO: o.SLO}
+	var verdicts []bench.Verdict
+	for i := range checkRuns {
+		v, err := s.checkOnce(ctx, c, uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		verdicts = append(verdicts, v)
+		s.say(c.line())
+	}
+	c.Verdict = together(verdicts)
+	return c, nil
+}
+
+// together is the verdict of several runs.
+func together(runs []bench.Verdict) bench.Verdict {
+	holds, fails := 0, 0
+	for _, v := range runs {
+		switch v {
+		case bench.Holds:
+			holds++
+		case bench.Fails:
+			fails++
+		}
+	}
+	switch {
+	case len(runs) > 0 && holds == len(runs):
+		return bench.Holds
+	case fails > len(runs)/2:
+		return bench.Fails
+	}
+	return bench.Undecided
+}
+
+// enough is how many requests can show that fewer than one in a thousand fails.
+const enough = 3600
+
+// checkOnce asks one fresh server, for as long as certainty needs and the budget allows.
+func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.Verdict, error) {
+	server, err := s.start(ctx, nil, true)
+	if cause := context.Cause(ctx); cause != nil {
+		return "", cause
+	}
+	if err != nil {
+		return "", fmt.Errorf("with %s: %w", c.File, err)
+	}
+	defer server.Stop()
+	o := s.load(server, s.opts.Seed+run)
+	o.Rate = bench.RateCurve{From: c.Rate, To: c.Rate}
+	o.Duration = min(max(time.Duration(enough/c.Rate*float64(time.Second)), 3*time.Second), s.opts.Budget/(checkRuns+1))
+	o.Warmup = min(o.Duration/4, time.Second)
+	o.Timeout = max(2*s.slo.HighestLimit(), time.Second)
+	res, err := bench.Run(ctx, o)
+	if cause := context.Cause(ctx); cause != nil {
+		return "", cause
+	}
+	if err != nil {
+		c.Reason = err.Error()
+		return bench.Fails, nil
+	}
+	return c.judge(res, s.slo), nil
+}
+
+func (c *Checked) judge(res *bench.Result, slo bench.SLOSpec) bench.Verdict {
+	bench.Guard{SLO: slo}.Judge(res)
+	p := Point{Rate: c.Rate, P50MS: res.Latency.MedianMS, Held: res.SLO.Verdict == bench.Holds, Sure: res.SLO.Verdict != bench.Undecided,
+		Failed: float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))}
+	for _, percentile := range res.Latency.Percentiles {
+		if percentile.P == 99 {
+			p.P99MS = percentile.MS
+		}
+	}
+	c.Runs = append(c.Runs, p)
+	for _, clause := range res.SLO.Clauses {
+		if clause.Verdict != bench.Holds {
+			c.Reason = clause.Clause + " " + string(clause.Verdict)
+			if clause.Reason != "" {
+				c.Reason += ": " + clause.Reason
+			}
+		}
+	}
+	if res.Client.Bottleneck {
+		c.Reason = "the load generator was the bottleneck"
+		return bench.Undecided
+	}
+	if res.Rate.Achieved < 0.95*res.Rate.Offered {
+		c.Reason = fmt.Sprintf("only %.1f requests per second could be sent in time", res.Rate.Achieved)
+		return bench.Fails
+	}
+	return res.SLO.Verdict
+}
+
+// line tells the last run.
+func (c *Checked) line() string {
+	if len(c.Runs) == 0 {
+		return c.Reason
+	}
+	p := c.Runs[len(c.Runs)-1]
+	return fmt.Sprintf("%s requests/s: p50 %s, p99 %s, %.3g %% failed", figure(p.Rate), millis(p.P50MS), millis(p.P99MS), 100*p.Failed)
+}
+
+// Sentence is the answer.
+func (c *Checked) Sentence() string {
+	s := fmt.Sprintf("The settings of %s ", c.File)
+	switch c.Verdict {
+	case bench.Holds:
+		return s + fmt.Sprintf("hold %s at %s requests/s.", c.SLO, figure(c.Rate))
+	case bench.Fails:
+		s += fmt.Sprintf("do not hold %s at %s requests/s", c.SLO, figure(c.Rate))
+	default:
+		s = fmt.Sprintf("It is undecided whether the settings of %s hold %s at %s requests/s", c.File, c.SLO, figure(c.Rate))
+	}
+	if c.Reason != "" {
+		s += ": " + c.Reason
+	}
+	return s + "."
+}

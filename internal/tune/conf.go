@@ -1,0 +1,137 @@
+package tune
+
+import (
+	"fmt"
+	"strings"
+)
+
+// kept are settings of the user's file that a server under test must not have: it would listen
+// elsewhere, leave the terminal, write over files of the server that is deployed, or reload.
+var keptOut = []string{
+	"bind", "daemon", "pidfile", "user", "group", "certfile", "keyfile", "ca_certs", "reload", "wsgi_app", "errorlog",
+	"statsd_host", "syslog", "syslog_addr", "metrics", "chdir", "python",
+}
+
+// tunedKeys are what the search decides.
+var tunedKeys = []string{"workers", "worker_class", "threads", "preload_app"}
+
+// wrapped is a configuration file that runs the user's and then drops what is not to hold: always
+// what a test must not do, and what the search decides unless the file itself is to be judged.
+func wrapped(file string, judged bool) string {
+	if file == "" {
+		return "# nothing but the command line\n"
+	}
+	dropped := keptOut
+	if !judged {
+		dropped = append(append([]string{}, dropped...), tunedKeys...)
+	}
+	return fmt.Sprintf(`__file__ = %[1]s
+with open(__file__, "rb") as _source:
+    exec(compile(_source.read(), __file__, "exec"))
+for _name in %[2]s:
+    globals().pop(_name, None)
+if globals().get("accesslog"):  # it costs what it costs, and lines of a test belong in no log
+    accesslog = "/dev/null"
+`, pythonString(file), pythonTuple(dropped))
+}
+
+// File is a gunicorn.conf.py that gunicorn and girin both read, with the settings found best.
+func (a *Answer) File(r *Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Written by girin tune on %s for %s, on %d cores.\n", r.Started.Format("2006-01-02"), oneLine(r.App), r.Cores)
+	fmt.Fprintf(&b, "# %s\n", oneLine(a.Sentence))
+	for _, line := range []string{a.Limit, a.Machines} {
+		if line != "" {
+			fmt.Fprintf(&b, "# %s\n", oneLine(line))
+		}
+	}
+	fmt.Fprintf(&b, "# The load: %s.\n", oneLine(r.Workload.Source))
+	if r.Config != "" {
+		fmt.Fprintf(&b, "# All other settings were those of %s: they belong below.\n", oneLine(r.Config))
+	}
+	b.WriteByte('\n')
+	if s := a.Best.Setting; s.Class == auto {
+		a.autoFile(&b, r)
+	} else {
+		settingLines(&b, s, a.reasons(a.Best), "")
+	}
+	return b.String()
+}
+
+// autoFile leaves girin its class auto, and gives gunicorn, which has none, the best of the others.
+func (a *Answer) autoFile(b *strings.Builder, r *Result) {
+	b.WriteString("# girin needs no numbers: without workers, threads and worker_class its class auto runs.\n")
+	if a.Best.Setting.Preload {
+		b.WriteString("preload_app = True  # the workers share the import's memory\n")
+	}
+	fixed := r.bestFixed()
+	if fixed == nil {
+		return
+	}
+	b.WriteString("import sys\n\nif \"gunicorn.arbiter\" in sys.modules:  # gunicorn has no such class: the best of the other settings under girin\n")
+	settingLines(b, fixed.Setting, a.reasons(fixed), "    ")
+}
+
+// reasons say where a setting's numbers come from.
+func (a *Answer) reasons(c *Candidate) string {
+	return fmt.Sprintf("held %s requests/s%s", figure(c.Rate()), spread(c.Rates))
+}
+
+func settingLines(b *strings.Builder, s Setting, reason, indent string) {
+	class := s.Class
+	if class == "sync" && s.Threads > 1 {
+		class = gthread
+	}
+	fmt.Fprintf(b, "%sworker_class = %s\n", indent, pythonString(class))
+	fmt.Fprintf(b, "%sworkers = %d  # measured: %s, %s\n", indent, s.Workers, s.why(), reason)
+	if s.Class == gthread {
+		fmt.Fprintf(b, "%sthreads = %d  # measured together with workers\n", indent, s.Threads)
+	}
+	if s.Preload {
+		fmt.Fprintf(b, "%spreload_app = True  # the workers share the import's memory\n", indent)
+	}
+}
+
+// spread is what its runs differed by.
+func spread(rates []float64) string {
+	if len(rates) < 2 {
+		return " in one run"
+	}
+	low, high := rates[0], rates[0]
+	for _, r := range rates {
+		low, high = min(low, r), max(high, r)
+	}
+	return fmt.Sprintf(" (%d runs: %s to %s)", len(rates), figure(low), figure(high))
+}
+
+// oneLine keeps text within a comment.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 || r == 0x85 }), " ")
+}
+
+// pythonString is a literal of Python.
+func pythonString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func pythonTuple(list []string) string {
+	var quoted []string
+	for _, s := range list {
+		quoted = append(quoted, pythonString(s))
+	}
+	return "(" + strings.Join(quoted, ", ") + ",)"
+}

@@ -1,0 +1,258 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"girin/internal/bench"
+	"girin/internal/lab"
+	"girin/internal/tune/workload"
+)
+
+// Route is what one request is like, alone.
+type Route struct {
+	Name      string  `json:"name"`
+	Share     float64 `json:"share"`
+	ServiceMS float64 `json:"service_ms"` // median from sending to the answer, one client
+	CPUMS     float64 `json:"cpu_ms"`     // of the whole server, per request
+	Kind      string  `json:"kind"`       // light, waiting, computing: as girin ctl says
+	GrownMiB  float64 `json:"grown_mib"`  // by which the server's memory grew
+	Requests  int64   `json:"requests"`
+	// Threads is why it cannot run in threads; empty if nothing speaks against it. Unsure is what looks
+	// odd and need not be a fault.
+	Threads string `json:"threads,omitempty"`
+	Unsure  string `json:"unsure,omitempty"`
+}
+
+// Kinds of routes, by the words of girin ctl.
+const (
+	light     = "light"
+	waiting   = "waiting"
+	computing = "computing"
+
+	computingFrom = 5.0 // ms of CPU
+	waitingFrom   = 5.0 // ms that are no CPU
+	mostProfiled  = 16
+	crowd         = 8 // requests at once, to see whether threads hurt
+)
+
+func kindOf(serviceMS, cpuMS float64) string {
+	switch {
+	case cpuMS >= computingFrom:
+		return computing
+	case serviceMS-cpuMS >= waitingFrom:
+		return waiting
+	}
+	return light
+}
+
+// check asks each request once, and drops from the workload what does not succeed. What the first
+// failures have in common, the server's log says.
+func (s *servers) check(ctx context.Context) error {
+	server, err := s.start(ctx, Setting{Class: auto}.Args(), false)
+	if err != nil {
+		return fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
+	}
+	defer server.Stop()
+	why := map[string]string{}
+	for i, t := range s.work.Targets(server.URL()) {
+		res, err := bench.Run(ctx, bench.Options{Targets: []bench.Target{t}, Requests: 1, Timeout: checkTimeout})
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		if reason := fault(res, err); reason != "" {
+			why[s.work.Requests[i].Name()] = reason
+		}
+	}
+	said := server.Said()
+	if err := s.work.Drop(why); err != nil {
+		if said != "" && !strings.Contains(said, "Ready after") {
+			err = fmt.Errorf("%w\nthe end of the server's log%s", err, said)
+		}
+		return err
+	}
+	return nil
+}
+
+const checkTimeout = 30 * time.Second
+
+// fault is why a request did not succeed, or empty.
+func fault(res *bench.Result, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case res.Requests.OK > 0:
+		return ""
+	}
+	for _, status := range slices.Sorted(maps.Keys(res.Statuses)) {
+		return "it answers " + statusText(status)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(res.ErrorExamples)) {
+		return res.ErrorExamples[kind]
+	}
+	return "it was not answered"
+}
+
+func statusText(status int) string {
+	switch {
+	case status == 404:
+		return "404: there is no such URL"
+	case status == 401 || status == 403:
+		return fmt.Sprintf("%d: it needs a login, for which a line below its URL in --urls FILE may have a header", status)
+	case status >= 500:
+		return fmt.Sprintf("%d: the application fails", status)
+	}
+	return fmt.Sprint(status)
+}
+
+// profile says what each route is, alone. each is how long one is asked.
+func (s *servers) profile(ctx context.Context, each time.Duration) ([]Route, error) {
+	requests := s.profiled()
+	alone, err := s.start(ctx, profileArgs(1, s.opts.asgi), false)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
+	}
+	defer alone.Stop()
+	var routes []Route
+	differ := map[string]bool{}
+	for _, r := range requests {
+		route, res := s.profileRoute(ctx, alone, r, each)
+		if cause := context.Cause(ctx); cause != nil {
+			return routes, cause
+		}
+		differ[route.Name] = res != nil && res.Content.BodiesDiffer
+		routes = append(routes, route)
+	}
+	if s.opts.asgi {
+		return routes, nil
+	}
+	return routes, s.inThreads(ctx, requests, routes, differ, each)
+}
+
+func profileArgs(threads int, asgi bool) []string {
+	if asgi {
+		return Setting{Class: "asgi", Workers: 1}.Args()
+	}
+	if threads > 1 {
+		return Setting{Class: gthread, Workers: 1, Threads: threads}.Args()
+	}
+	return []string{"-k", "sync", "-w", "1"}
+}
+
+// profiled are the requests of the largest shares, one for each route.
+func (s *servers) profiled() (list []workload.Request) {
+	at := map[string]int{}
+	for _, r := range s.work.Requests {
+		if i, known := at[r.Route()]; known {
+			list[i].Share += r.Share
+			continue
+		}
+		if len(list) < mostProfiled {
+			at[r.Route()] = len(list)
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// profileRoute asks for one request over and over, by one client.
+func (s *servers) profileRoute(ctx context.Context, server *lab.Server, r workload.Request, each time.Duration) (Route, *bench.Result) {
+	route := Route{Name: r.Route(), Share: r.Share}
+	if r.Route() != r.Name() {
+		route.Name = r.Name()
+	}
+	memory, _ := server.Memory()
+	cpu := server.CPU()
+	res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: 1, Duration: each, Timeout: checkTimeout})
+	if err != nil || res.Requests.Done == 0 {
+		return route, nil
+	}
+	done := float64(res.Requests.Done)
+	route.Requests = res.Requests.Done
+	route.ServiceMS = res.Latency.MedianMS
+	route.CPUMS = min((server.CPU()-cpu).Seconds()*1000/done, max(route.ServiceMS, res.Latency.MeanMS))
+	route.Kind = kindOf(route.ServiceMS, route.CPUMS)
+	if now, _ := server.Memory(); now > memory {
+		route.GrownMiB = now - memory
+	}
+	return route, res
+}
+
+func (s *servers) targetsOf(server *lab.Server, r workload.Request) []bench.Target {
+	one := workload.Workload{Requests: []workload.Request{r}}
+	return one.Targets(server.URL())
+}
+
+// inThreads asks for each route by many at once, of one process with threads. What fails there and
+// not in as many processes, threads are to blame for.
+func (s *servers) inThreads(ctx context.Context, requests []workload.Request, routes []Route, differ map[string]bool, each time.Duration) error {
+	threads, err := s.crowded(ctx, requests, profileArgs(crowd, false), each)
+	if err != nil {
+		return err
+	}
+	suspicious := false
+	for i := range routes {
+		suspicious = suspicious || threads[i] != nil && (threads[i].Requests.Failed > 0 || threads[i].Content.BodiesDiffer && !differ[routes[i].Name])
+	}
+	if !suspicious {
+		return nil
+	}
+	processes, err := s.crowded(ctx, requests, Setting{Class: "sync", Workers: crowd, Threads: 1}.Args(), each)
+	if err != nil {
+		return err
+	}
+	for i := range routes {
+		routes[i].judgeThreads(threads[i], processes[i], differ[routes[i].Name])
+	}
+	return nil
+}
+
+// judgeThreads compares what threads did with what processes did.
+func (r *Route) judgeThreads(threads, processes *bench.Result, differAlone bool) {
+	if threads == nil || processes == nil {
+		return
+	}
+	failed := func(res *bench.Result) float64 {
+		return float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))
+	}
+	switch {
+	case failed(threads) > 0 && failed(processes) == 0:
+		r.Threads = fmt.Sprintf("%d of %d requests failed in %d threads, none in %d processes: %s",
+			threads.Requests.Failed, threads.Requests.Done, crowd, crowd, fault(&bench.Result{Statuses: failing(threads), ErrorExamples: threads.ErrorExamples}, nil))
+	case failed(threads) > 0:
+		r.Unsure = fmt.Sprintf("%.2g %% of its requests fail when %d come at once, in processes too", 100*failed(threads), crowd)
+	case threads.Content.BodiesDiffer && !differAlone && !processes.Content.BodiesDiffer:
+		r.Threads = fmt.Sprintf("its answers differ in %d threads, and neither alone nor in %d processes", crowd, crowd)
+	}
+}
+
+// failing are the statuses that are no success.
+func failing(res *bench.Result) map[int]int64 {
+	statuses := maps.Clone(res.Statuses)
+	maps.DeleteFunc(statuses, func(status int, _ int64) bool { return status < 400 })
+	return statuses
+}
+
+// crowded asks for each request by many at once, on one server.
+func (s *servers) crowded(ctx context.Context, requests []workload.Request, args []string, each time.Duration) ([]*bench.Result, error) {
+	server, err := s.start(ctx, args, false)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
+	}
+	defer server.Stop()
+	all := make([]*bench.Result, len(requests))
+	for i, r := range requests {
+		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: checkTimeout})
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		if err == nil && res.Requests.Done > 0 {
+			all[i] = res
+		}
+	}
+	return all, nil
+}

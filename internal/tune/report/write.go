@@ -1,0 +1,40 @@
+// Package report writes what tune has found: a page with curves, the configuration file, and all of it
+// as JSON. It measures and judges nothing.
+package report
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"girin/internal/tune"
+)
+
+// Write writes the files of a result into dir, which it makes, and returns their paths.
+func Write(dir string, r *tune.Result) (files []string, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	contents := []struct {
+		name string
+		text []byte
+	}{{"result.json", data}}
+	if r.Answer != nil {
+		contents = append(contents, struct {
+			name string
+			text []byte
+		}{"gunicorn.conf.py", []byte(r.Answer.File(r))})
+	}
+	for _, c := range contents {
+		path := filepath.Join(dir, c.name)
+		if err := os.WriteFile(path, append(c.text, '\n'), 0o666); err != nil {
+			return files, err
+		}
+		files = append(files, path)
+	}
+	return files, nil
+}

@@ -1,0 +1,298 @@
+package tune
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"girin/internal/bench"
+	"girin/internal/lab"
+	"girin/internal/tune/workload"
+)
+
+// Options says what to tune.
+type Options struct {
+	App        string
+	Girin      string // this program, which serves
+	Python     string
+	Dir        string // where the application is imported
+	Config     string // a configuration file whose other settings hold; empty: none
+	Env        []string
+	SLO        string
+	Budget     time.Duration
+	Rate       float64 // that is to be served; 0: none is named
+	Seed       uint64
+	Cores      int // that servers may use
+	Exhaustive bool
+	Version    string
+	// Load makes the load once the application is known.
+	Load func(*workload.Application) (*workload.Workload, error)
+	// Say is told of each step, from one goroutine.
+	Say func(line string)
+
+	asgi bool
+}
+
+// LeastBudget is the least with which anything can be told.
+const LeastBudget = 15 * time.Second
+
+// Result is everything that is known in the end; its JSON form is result.json.
+type Result struct {
+	Version    int                `json:"version"`
+	Girin      string             `json:"girin"`
+	App        string             `json:"app"`
+	Framework  string             `json:"framework,omitempty"`
+	ASGI       bool               `json:"asgi"`
+	Config     string             `json:"config,omitempty"`
+	SLO        string             `json:"slo"`
+	LimitMS    float64            `json:"limit_ms,omitempty"` // the SLO's highest limit of latency
+	Budget     time.Duration      `json:"budget_ns"`
+	Took       time.Duration      `json:"took_ns"`
+	Seed       uint64             `json:"seed"`
+	Cores      int                `json:"cores"`
+	CPU        string             `json:"cpu"`
+	System     string             `json:"system"`
+	Started    time.Time          `json:"started"`
+	Stopped    string             `json:"stopped,omitempty"` // why it ended before its time
+	Possible   int                `json:"possible"`          // settings that there are
+	Workload   *workload.Workload `json:"workload"`
+	Routes     []Route            `json:"routes"`
+	Alone      string             `json:"alone,omitempty"` // why threads are not safe
+	Candidates []*Candidate       `json:"candidates"`
+	Load       *Load              `json:"load,omitempty"`
+	Answer     *Answer            `json:"answer,omitempty"`  // nil: no setting holds the SLO
+	Nothing    string             `json:"nothing,omitempty"` // why there is no answer
+}
+
+// tried is how many settings were measured, with preload or without.
+func (r *Result) tried() int {
+	distinct := map[Setting]bool{}
+	for _, c := range r.Candidates {
+		s := c.Setting
+		s.Preload = false
+		distinct[s] = true
+	}
+	return len(distinct)
+}
+
+// bestFixed is the best setting that is not auto; nil if none holds anything.
+func (r *Result) bestFixed() *Candidate {
+	for _, c := range r.Candidates {
+		if c.Setting.Class != auto && c.Rate() > 0 && (r.Alone == "" || !threaded(c.Setting)) {
+			return c
+		}
+	}
+	return nil
+}
+
+// Run tunes. The result is nil only if there is nothing to tell; with an error it is what is known.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	slo, err := bench.ParseSLO(o.SLO)
+	if err != nil {
+		return nil, err
+	}
+	machine := lab.DescribeMachine()
+	r := &Result{
+		Version: 1, Girin: o.Version, App: o.App, Config: o.Config, SLO: o.SLO, Budget: o.Budget, Seed: o.Seed, Started: time.Now(),
+		Cores: o.Cores, CPU: machine.CPU, System: machine.System, LimitMS: ms(slo.HighestLimit()),
+	}
+	s, err := newServers(o, slo)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	err = s.run(ctx, r)
+	r.Took = time.Since(r.Started)
+	if errors.Is(err, context.Canceled) && len(r.Candidates) > 0 {
+		r.Stopped = "it was stopped"
+		s.answer(r)
+		return r, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Shares of the budget.
+const (
+	profileShare = 0.1
+	confirmShare = 0.07
+)
+
+// run fills the result in.
+func (s *servers) run(ctx context.Context, r *Result) error {
+	app, err := workload.Import(ctx, s.opts.App, workload.Place{Python: s.opts.Python, Dir: s.opts.Dir, Env: s.environment(), Config: s.opts.Config})
+	if err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	s.opts.asgi, r.ASGI, r.Framework = app.ASGI, app.ASGI, app.Framework
+	if s.work, err = s.opts.Load(app); err != nil {
+		return err
+	}
+	r.Workload = s.work
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	s.say(sayWorkload(s.work))
+	each := time.Duration(profileShare * float64(s.opts.Budget) / float64(3*min(len(s.work.Requests), mostProfiled)))
+	if r.Routes, err = s.profile(ctx, min(max(each, 100*time.Millisecond), 500*time.Millisecond)); err != nil {
+		return err
+	}
+	for _, route := range r.Routes {
+		if route.Threads != "" {
+			r.Alone = route.Name + ": " + route.Threads
+		}
+	}
+	s.say(sayRoutes(r))
+	err = s.search(ctx, r, app)
+	if err != nil {
+		return err
+	}
+	s.answer(r)
+	return s.confirm(ctx, r)
+}
+
+// search looks through the settings.
+func (s *servers) search(ctx context.Context, r *Result, app *workload.Application) error {
+	missing := map[string]string{}
+	if !app.Gevent {
+		missing["gevent"] = "gevent is not installed"
+	}
+	all := Settings(r.Cores, App{ASGI: app.ASGI, Missing: missing, Alone: r.Alone})
+	r.Possible = len(all)
+	left := time.Duration((1-confirmShare)*float64(s.opts.Budget)) - time.Since(r.Started)
+	s.say(fmt.Sprintf("\n%d settings to choose from, %s left\n", len(all), left.Round(time.Second)))
+	search := Search{
+		Settings: all, Cores: r.Cores, Measure: s.measure, Budget: left, Seed: s.opts.Seed, Exhaustive: s.opts.Exhaustive,
+		Progress: func(p Step) { s.say(p.line()) },
+	}
+	found, err := search.Run(ctx)
+	r.Candidates = found
+	return err
+}
+
+// answer draws the conclusions.
+func (s *servers) answer(r *Result) {
+	if r.Answer = choose(r.Candidates, r.Alone); r.Answer == nil {
+		r.Nothing = r.nothing()
+		return
+	}
+	r.Answer.finish(r, s.opts.Rate)
+}
+
+// finish writes what depends on the rate.
+func (a *Answer) finish(r *Result, rate float64) {
+	a.say(r)
+	a.Limit = limit(r, a)
+	if rate == 0 && r.Workload.Log != nil {
+		rate = r.Workload.Log.Peak
+	}
+	a.machines(rate, r.Cores)
+}
+
+// nothing says why no setting holds the SLO.
+func (r *Result) nothing() string {
+	why := ""
+	for _, c := range r.Candidates {
+		for _, m := range c.Runs {
+			if why = m.Reason; m.TooSlow {
+				slowest := slices.MaxFunc(r.Routes, func(a, b Route) int { return cmp.Compare(a.ServiceMS, b.ServiceMS) })
+				return fmt.Sprintf("No setting can hold %s: a single request alone takes longer than that allows, %s about %.3g ms.", r.SLO, slowest.Name, slowest.ServiceMS)
+			}
+		}
+	}
+	if why == "" {
+		return fmt.Sprintf("No setting holds %s at any rate that was tried.", r.SLO)
+	}
+	return fmt.Sprintf("No setting holds %s at any rate that was tried; the last one: %s.", r.SLO, why)
+}
+
+// confirm tries the chosen setting at its rate once more, on a fresh server and for longer, and looks
+// at what it uses up. Where it does not hold, the rate is made less.
+func (s *servers) confirm(ctx context.Context, r *Result) error {
+	if r.Answer == nil {
+		return nil
+	}
+	server, err := s.start(ctx, r.Answer.Best.Setting.Args(), false)
+	if err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	defer server.Stop()
+	use := &usage{server: server}
+	o := s.load(server, s.opts.Seed+77)
+	probe := (&Search{Budget: s.opts.Budget}).probe()
+	o.Duration, o.Warmup, o.Progress = 2*probe, probe, use.note
+	found, err := bench.FindRate(ctx, bench.RateSearch{Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.05, Precision: 0.05, Longest: 4})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil || found.Rate == 0 {
+		r.Answer.finish(r, s.opts.Rate) // its runs have held; that one more did not is said by the verdict
+		return nil
+	}
+	r.Answer.Rate, r.Answer.Verdict = found.Rate, found.Verdict
+	r.Load = loadOf(found, use)
+	r.Load.MemoryMiB, _ = server.Memory()
+	r.Answer.finish(r, s.opts.Rate)
+	return nil
+}
+
+func loadOf(found *bench.RateFinding, use *usage) *Load {
+	last := found.Probes[len(found.Probes)-1]
+	l := &Load{
+		Rate: last.Rate, ServerCPU: use.cores(), P50MS: last.P50MS, P99MS: last.P99MS, Requests: last.Done, Failed: last.Failed,
+		ClientCPU: last.Result.Client.CPUS / max(last.Result.DurationS, 0.001),
+	}
+	for _, t := range last.Result.Targets {
+		if path, err := pathOf(t.URL); err == nil {
+			l.Routes = append(l.Routes, RouteLoad{t.Method + " " + path, t.P99MS})
+		}
+	}
+	return l
+}
+
+func pathOf(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	return u.RequestURI(), nil
+}
+
+// usage is the CPU time that a server uses during the last run of a load.
+type usage struct {
+	server      *lab.Server
+	elapsed     time.Duration // of the run
+	first, last time.Duration // CPU time
+	from, to    time.Time
+}
+
+// note is called now and then during runs; a new one begins where the time goes back.
+func (u *usage) note(p bench.Progress) {
+	now, at := u.server.CPU(), time.Now()
+	if p.Elapsed <= u.elapsed || u.from.IsZero() {
+		u.first, u.from = now, at
+	}
+	u.elapsed, u.last, u.to = p.Elapsed, now, at
+}
+
+// cores is how many cores were busy.
+func (u *usage) cores() float64 {
+	if d := u.to.Sub(u.from).Seconds(); d > 0 {
+		return (u.last - u.first).Seconds() / d
+	}
+	return 0
+}
+
+func (s *servers) say(line string) {
+	if s.opts.Say != nil {
+		s.opts.Say(line)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,159 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"girin/internal/bench"
+	"girin/internal/lab"
+	"girin/internal/proc"
+	"girin/internal/tune/workload"
+)
+
+// servers starts servers under test, one at a time, and loads them.
+type servers struct {
+	opts     Options
+	starter  *proc.Starter
+	dir      string // configuration files, logs and control sockets; close removes it
+	work     *workload.Workload
+	slo      bench.SLOSpec
+	started  int
+	lastSaid string // the end of the last server's log, if it said anything
+}
+
+func newServers(o Options, slo bench.SLOSpec) (*servers, error) {
+	dir, err := os.MkdirTemp("", "girin-tune-")
+	if err != nil {
+		return nil, err
+	}
+	return &servers{opts: o, slo: slo, dir: dir, starter: proc.NewStarter()}, nil
+}
+
+func (s *servers) close() {
+	s.starter.Close()
+	os.RemoveAll(s.dir)
+}
+
+// environment is the user's own without what would change a server's settings behind its back.
+func (s *servers) environment() []string {
+	dropped := []string{"GUNICORN_CMD_ARGS", "GIRIN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "GIRIN_RUNTIME_DIR", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"}
+	env := slices.DeleteFunc(slices.Clone(s.opts.Env), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains(dropped, name)
+	})
+	return append(env, "GIRIN_RUNTIME_DIR="+filepath.Join(s.dir, "run"))
+}
+
+// portTries is how often a server is started anew because somebody has taken the port that was free.
+const portTries = 3
+
+// start starts a fresh server with options of the command line. judged says that the configuration
+// file's own choice of them holds.
+func (s *servers) start(ctx context.Context, options []string, judged bool) (server *lab.Server, err error) {
+	for range portTries {
+		if server, err = s.startOnce(ctx, options, judged); err == nil || !strings.Contains(strings.ToLower(err.Error()), "address already in use") {
+			return server, err
+		}
+	}
+	return server, err
+}
+
+func (s *servers) startOnce(ctx context.Context, options []string, judged bool) (*lab.Server, error) {
+	port, err := lab.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	s.started++
+	conf := filepath.Join(s.dir, fmt.Sprintf("%d.conf.py", s.started))
+	if err := os.WriteFile(conf, []byte(wrapped(s.opts.Config, judged)), 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("%d.log", s.started)))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	args := append([]string{"-c", conf, "-b", "127.0.0.1:" + port, "--python", s.opts.Python, "--chdir", s.opts.Dir}, options...)
+	return lab.StartServer(ctx, s.starter, proc.Spec{
+		Path: s.opts.Girin, Args: append(args, s.opts.App), Dir: s.opts.Dir, Env: s.environment(), Out: log, Err: log,
+	}, port)
+}
+
+// load are the options of a load on a server.
+func (s *servers) load(server *lab.Server, seed uint64) bench.Options {
+	return bench.Options{Targets: s.work.Targets(server.URL()), Poisson: true, Seed: seed}
+}
+
+// measure is Search.Measure on real servers.
+func (s *servers) measure(ctx context.Context, setting Setting, e Effort) (Measurement, error) {
+	began := time.Now()
+	m, err := s.try(ctx, setting, e)
+	if cause := context.Cause(ctx); cause != nil {
+		return m, cause
+	}
+	m.Took = time.Since(began)
+	return m, err
+}
+
+// try starts a server and looks for its highest rate. What goes wrong with the server is in the
+// measurement.
+func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measurement, error) {
+	server, err := s.start(ctx, setting.Args(), false)
+	if err != nil {
+		return Measurement{Broken: true, Reason: "it did not start: " + err.Error()}, nil
+	}
+	defer server.Stop()
+	found, err := bench.FindRate(ctx, s.searchOn(server, e))
+	if err != nil {
+		return Measurement{Reason: err.Error() + server.Said()}, nil
+	}
+	m := measured(found)
+	m.MemoryMiB, _ = server.Memory()
+	if server.Ended() {
+		m = Measurement{Broken: true, Reason: "the server ended under load" + server.Said()}
+	}
+	return m, nil
+}
+
+// searchOn is the search for a server's highest rate.
+func (s *servers) searchOn(server *lab.Server, e Effort) bench.RateSearch {
+	o := s.load(server, e.Seed)
+	o.Duration, o.Warmup = e.Probe, e.Probe/2
+	return bench.RateSearch{
+		Options: o, SLO: s.slo, Start: e.Start, Floor: max(e.Floor, leastRate), Step: e.Step, Precision: e.Precision, Longest: e.Longest, Once: true,
+	}
+}
+
+// leastRate is a rate at which a setting is of no use to anybody.
+const leastRate = 0.2
+
+func measured(found *bench.RateFinding) Measurement {
+	m := Measurement{Rate: found.Rate, FailsAt: found.FailsAt, Reason: found.Reason}
+	for _, p := range found.Probes {
+		m.Points = append(m.Points, point(p))
+		m.Client = m.Client || p.Result.Client.Bottleneck && !p.Held
+		if p.Held {
+			m.ClientCPU = p.Result.Client.CPUShare
+		}
+	}
+	m.TooSlow = found.Rate == 0 && found.Verdict == bench.Fails && strings.HasPrefix(found.Reason, "even a single request")
+	if found.Rate > 0 {
+		m.Reason = ""
+	} else if n := len(found.Probes); m.Reason == "" && n > 0 {
+		m.Reason = found.Probes[n-1].Reason
+	}
+	return m
+}
+
+func point(p bench.RateProbe) Point {
+	out := Point{Rate: p.Rate, P50MS: p.P50MS, P99MS: p.P99MS, Held: p.Held, Sure: p.Verdict != bench.Undecided}
+	if p.Done > 0 {
+		out.Failed = float64(p.Failed) / float64(p.Done)
+	}
+	return out
+}
