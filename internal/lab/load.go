@@ -60,7 +60,12 @@ func runLoads(ctx context.Context, girin, url string, phase plan.Phase) ([]load,
 func runLoad(ctx context.Context, girin, url string, stream plan.Stream, phase plan.Phase, base string) (load, error) {
 	l := load{stream: stream}
 	jsonFile, csvFile := base+".json", base+".csv"
-	args := append(benchArgs(stream, phase), "--json="+jsonFile, "--csv="+csvFile, url+stream.Path)
+	args := append(benchArgs(stream, phase), "--json="+jsonFile, "--csv="+csvFile)
+	what, err := targetArgs(stream.Endpoint, url, base)
+	if err != nil {
+		return l, err
+	}
+	args = append(args, what...)
 	cmd := exec.CommandContext(ctx, girin, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
@@ -96,6 +101,9 @@ func benchArgs(stream plan.Stream, phase plan.Phase) []string {
 	l := stream.Load
 	if l.Open() {
 		args = append(args, "--rate", strconv.FormatFloat(l.Rate, 'g', -1, 64))
+		if l.Arrivals != "" {
+			args = append(args, "--arrivals", l.Arrivals)
+		}
 	} else {
 		args = append(args, "-c", strconv.Itoa(l.Clients))
 	}

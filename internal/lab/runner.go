@@ -239,14 +239,14 @@ func fileName(key string) string {
 
 // scenario probes, warms up and runs the phases of one scenario.
 func (r *runner) scenario(ctx context.Context, s *Server, v plan.Visit, order int, sc plan.Scenario) ([]result.Run, error) {
-	bodies := map[string]string{}
+	bodies := map[string]string{} // by stream
 	for _, phase := range sc.Phases {
 		for _, stream := range phase.Streams {
-			a, err := s.probe(ctx, stream.Path)
+			a, err := s.probe(ctx, stream.Endpoint)
 			if err != nil {
 				return nil, err
 			}
-			bodies[stream.Path] = a.body
+			bodies[stream.Name] = a.body
 		}
 	}
 	if err := r.warmUp(ctx, s); err != nil {
@@ -266,7 +266,7 @@ func (r *runner) scenario(ctx context.Context, s *Server, v plan.Visit, order in
 			fill(&run, l, phase)
 			run.ServerCPUS, run.MemoryMiB, run.Processes = used.Seconds(), memory, processes
 			if l.stream.Body == "same" {
-				run.Body = bodies[l.stream.Path]
+				run.Body = bodies[l.stream.Name]
 			}
 			if s.Ended() {
 				run.Invalid = errServerEnded.Error()

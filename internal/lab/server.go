@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,9 +11,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
+	"girin/internal/lab/plan"
 	"girin/internal/proc"
 )
 
@@ -62,7 +65,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	deadline := time.NewTimer(startTimeout)
 	defer deadline.Stop()
 	for {
-		if _, err := s.get(ctx, "/", 5*time.Second); err == nil {
+		if _, err := s.ask(ctx, plan.Endpoint{Method: http.MethodGet, Path: "/"}, 5*time.Second); err == nil {
 			return nil
 		}
 		select {
@@ -147,13 +150,23 @@ func (s *Server) CPU() time.Duration { return cpuOf(s.PID()) }
 // Memory is what all of the server's processes hold, in MiB: shared pages count once.
 func (s *Server) Memory() (mib float64, processes int) { return memoryOf(s.PID()) }
 
-// get makes one request on a connection of its own.
-func (s *Server) get(ctx context.Context, path string, timeout time.Duration) (answer, error) {
+// ask makes one request on a connection of its own.
+func (s *Server) ask(ctx context.Context, e plan.Endpoint, timeout time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	body, err := bodyOf(e)
 	if err != nil {
 		return answer{}, err
+	}
+	request, err := http.NewRequestWithContext(ctx, e.Method, s.url+e.Path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for name, value := range e.Headers {
+		request.Header.Set(name, value)
+		if strings.EqualFold(name, "Host") {
+			request.Host = value
+		}
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -171,15 +184,15 @@ func (s *Server) get(ctx context.Context, path string, timeout time.Duration) (a
 	return answer{status: response.StatusCode, body: hex.EncodeToString(hash.Sum(nil)[:8])}, nil
 }
 
-// probe asks for a path once, so that what the app does on its first request is done, and
+// probe asks an endpoint once, so that what the app does on its first request is done, and
 // checks that the answer is a success.
-func (s *Server) probe(ctx context.Context, path string) (answer, error) {
-	a, err := s.get(ctx, path, startTimeout)
+func (s *Server) probe(ctx context.Context, e plan.Endpoint) (answer, error) {
+	a, err := s.ask(ctx, e, startTimeout)
 	switch {
 	case err != nil:
-		return a, serverFault{fmt.Sprintf("probe of %s: %v%s", path, err, s.Said())}
+		return a, serverFault{fmt.Sprintf("probe of %s: %v%s", e.Path, err, s.Said())}
 	case a.status < 200 || a.status > 299:
-		return a, serverFault{fmt.Sprintf("probe of %s: status %d%s", path, a.status, s.Said())}
+		return a, serverFault{fmt.Sprintf("probe of %s: status %d%s", e.Path, a.status, s.Said())}
 	}
 	return a, nil
 }

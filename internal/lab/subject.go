@@ -149,7 +149,11 @@ func positive(n int) string {
 
 // serverEnv is the environment of one setting's server.
 func (w *workshop) serverEnv(s plan.Setting) []string {
-	return append(slices.Clone(w.env), fmt.Sprintf("GIRIN_LAB_THREADS=%d", max(1, s.Threads)))
+	env := append(slices.Clone(w.env), fmt.Sprintf("GIRIN_LAB_THREADS=%d", max(1, s.Threads)))
+	if s.Interface != "" {
+		env = append(env, "GIRIN_LAB_INTERFACE="+s.Interface)
+	}
+	return env
 }
 
 // inspect fills m's versions and command lines and returns those settings that can run;

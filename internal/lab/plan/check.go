@@ -2,8 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Values of Plan.Fresh.
@@ -26,8 +29,12 @@ func (p *Plan) fillIn() {
 	if p.Warmup.Clients == 0 {
 		p.Warmup.Clients = min(8, p.Warmup.Requests)
 	}
+	if p.Interface == "" {
+		p.Interface = WSGI
+	}
 	for i := range p.Subjects {
 		s := &p.Subjects[i]
+		s.Interface = p.Interface
 		if s.Server == "" && s.Command == "" {
 			s.Server = s.Name
 		}
@@ -47,6 +54,12 @@ func (e *Endpoint) fillIn() {
 	}
 	if e.Body == "" {
 		e.Body = "same"
+	}
+	if e.Method == "" {
+		e.Method = http.MethodGet
+		if e.Send != "" || e.SendFile != "" {
+			e.Method = http.MethodPost
+		}
 	}
 }
 
@@ -85,6 +98,7 @@ func (c *checker) run() {
 		c.fail("$.app", "%q is not of the form module:callable", p.App)
 	}
 	c.oneOf("$.fresh", p.Fresh, FreshCell, FreshSetting)
+	c.oneOf("$.interface", p.Interface, WSGI, ASGI)
 	c.atLeast("$.repeats", p.Repeats, 1)
 	c.urlPath("$.warmup.path", p.Warmup.Path)
 	c.atLeast("$.warmup.clients", p.Warmup.Clients, 1)
@@ -112,8 +126,13 @@ func (c *checker) subjects() {
 		}
 		seen[s.Name] = true
 		if s.Command == "" {
-			if _, ok := servers()[s.Server]; !ok {
+			switch server, ok := servers()[s.Server]; {
+			case !ok:
 				c.fail(path, "unknown server %q (built in: %s); any other needs a command", s.Server, strings.Join(ServerNames(), ", "))
+			case s.Interface == ASGI && server.ASGI == "":
+				c.fail(path, "%s runs no ASGI application", s.Server)
+			case s.Interface != ASGI && server.OnlyASGI:
+				c.fail(path, "%s runs ASGI applications only: interface: asgi", s.Server)
 			}
 		} else if err := checkTemplate(s.Command); err != nil {
 			c.fail(path+".command", "%w", err)
@@ -214,6 +233,20 @@ func (c *checker) endpoint(path string, e Endpoint) {
 	if e.Takes < 0 {
 		c.fail(path+".takes", "%v is negative", e.Takes)
 	}
+	if strings.ToUpper(e.Method) != e.Method || strings.ContainsFunc(e.Method, unicode.IsSpace) {
+		c.fail(path+".method", "%q is no method such as PUT", e.Method)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		if name == "" || strings.ContainsAny(name, ": \r\n\x00") || strings.ContainsAny(e.Headers[name], "\r\n\x00") {
+			c.fail(path+".headers", "%q is no header", name)
+		}
+	}
+	switch {
+	case e.Send != "" && e.SendFile != "":
+		c.fail(path, "send and send_file are two bodies: choose one")
+	case e.URLs != "" && (e.Send != "" || e.SendFile != "" || len(e.Headers) > 0 || e.Method != http.MethodGet):
+		c.fail(path, "what the requests of urls send stands in that file")
+	}
 }
 
 // load checks one load; phase is the duration that it inherits, 0 if it must say itself
@@ -222,6 +255,10 @@ func (c *checker) load(path string, l Load, phase Duration) {
 	switch {
 	case l.Rate < 0 || l.Clients < 0 || l.Requests < 0 || l.Duration < 0:
 		c.fail(path, "negative values mean nothing here")
+	case l.Arrivals != "" && !l.Open():
+		c.fail(path, "arrivals are those of an open load, which has a rate")
+	case l.Arrivals != "" && l.Arrivals != Constant && l.Arrivals != Poisson:
+		c.fail(path+".arrivals", "%q is not one of %s, %s", l.Arrivals, Constant, Poisson)
 	case l.Open() && l.Clients+l.Requests > 0:
 		c.fail(path, "rate is an open load: it goes with duration, not with clients or requests")
 	case !l.Open() && l.Clients == 0:

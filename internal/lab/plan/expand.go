@@ -9,12 +9,13 @@ import (
 
 // A Setting is one server in one size, ready to be started.
 type Setting struct {
-	Subject string   `json:"subject"`          // the plan's name for it
-	Server  string   `json:"server,omitempty"` // the built-in server that it is, empty for a command
-	Workers int      `json:"workers"`          // 0: the server has no such number, or chooses itself
-	Threads int      `json:"threads"`
-	Class   string   `json:"class,omitempty"`
-	Args    []string `json:"args,omitempty"`
+	Subject   string   `json:"subject"`          // the plan's name for it
+	Server    string   `json:"server,omitempty"` // the built-in server that it is, empty for a command
+	Workers   int      `json:"workers"`          // 0: the server has no such number, or chooses itself
+	Threads   int      `json:"threads"`
+	Class     string   `json:"class,omitempty"`
+	Args      []string `json:"args,omitempty"`
+	Interface string   `json:"interface,omitempty"` // ASGI, or empty for WSGI
 	// Recommended is set for what the server's documentation recommends.
 	Recommended bool `json:"recommended,omitempty"`
 	// Again is the control's second run in a block.
@@ -127,6 +128,9 @@ func (p *Plan) setting(c Choice, cores int) (s Setting, ok bool) {
 	workers, _ := c.Workers.Eval(cores) // Parse has reported what is wrong
 	threads, _ := c.Threads.Eval(cores)
 	s = Setting{Subject: c.Subject, Server: p.subject(c.Subject).Server, Workers: workers, Threads: threads, Class: c.Class, Args: c.Args, Recommended: c.Recommended}
+	if p.Interface == ASGI {
+		s.Interface = ASGI
+	}
 	server, builtIn := p.subject(c.Subject).BuiltIn()
 	if !strings.Contains(server.Command, "{workers}") {
 		s.Workers = 0
@@ -172,6 +176,9 @@ func (l Load) String() string {
 	var words []string
 	if l.Open() {
 		words = append(words, fmt.Sprintf("%g/s", l.Rate))
+	}
+	if l.Arrivals == Poisson {
+		words = append(words, Poisson)
 	}
 	if l.Requests > 0 {
 		words = append(words, fmt.Sprintf("-n %d", l.Requests))

@@ -17,10 +17,12 @@ type Plan struct {
 	Name  string `yaml:"name"`
 	About string `yaml:"about"`
 
-	// App is the WSGI application, module:callable; Chdir is where it is imported:
-	// relative to the directory in which the lab was started, or Examples.
-	App   string `yaml:"app"`
-	Chdir string `yaml:"chdir"`
+	// App is the application, module:callable; Chdir is where it is imported: relative to
+	// the directory in which the lab was started, or Examples. Interface is WSGI, the
+	// default, or ASGI.
+	App       string `yaml:"app"`
+	Chdir     string `yaml:"chdir"`
+	Interface string `yaml:"interface"`
 	// Python is the interpreter of every server. Empty: the one that would run an
 	// application in the working directory, see interpreter.Choice.
 	Python      string            `yaml:"python"`
@@ -68,6 +70,8 @@ type Subject struct {
 	// {callable} {workers} {threads} {class} {python} {bin} {girin}.
 	Command string   `yaml:"command"`
 	Args    []string `yaml:"args"` // appended to the command
+	// Interface is the plan's.
+	Interface string `yaml:"-"`
 }
 
 // Matrix is every combination of its values, for each subject.
@@ -103,6 +107,17 @@ type Endpoint struct {
 	Takes Duration `yaml:"takes"` // how long a waiting one waits
 	// Body is "same" (the default: every server must send the same bytes) or "any".
 	Body string `yaml:"body"`
+
+	// Method is GET, or POST if there is something to Send, the request's body. SendFile
+	// reads it from a file, relative to the directory in which the lab was started.
+	Method   string            `yaml:"method"`
+	Headers  map[string]string `yaml:"headers"`
+	Send     string            `yaml:"send"`
+	SendFile string            `yaml:"send_file"`
+	// URLs is a file in the form of girin bench --urls, whose addresses may begin with the
+	// path: many kinds of requests as one endpoint. Path is then what is asked for once
+	// before the load.
+	URLs string `yaml:"urls"`
 }
 
 // A Load is closed (Clients that each send as soon as they have the answer) or open
@@ -114,7 +129,16 @@ type Load struct {
 	Duration Duration `yaml:"duration"`
 	// Keepalive reuses connections. Off by default, as in ab.
 	Keepalive bool `yaml:"keepalive"`
+	// Arrivals of an open load are "constant" (the default) or "poisson", as visitors who
+	// know nothing of each other come.
+	Arrivals string `yaml:"arrivals"`
 }
+
+// Values of Load.Arrivals.
+const (
+	Constant = "constant"
+	Poisson  = "poisson"
+)
 
 // A Scenario is a sequence of phases on one server without a pause between them.
 type Scenario struct {

@@ -53,6 +53,41 @@ func TestParseMistakes(t *testing.T) {
 	}
 }
 
+// All mistakes of a plan are told at once, in the order of its lines, and each once.
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := Parse("p.yaml", []byte(`app: app
+subjects: [girin, grin]
+matrix: {workers: [1, 2*core], threads: 2, class: [sync], colour: red}
+endpoints:
+  - {name: a, path: b, kind: sleepy}
+  - {name: c, path: /c, takes: soon}
+  - {nam: d, path: /d}
+loads:
+  - {requests: many, clients: 16}
+  - {requests: 2, clients: 16}
+repeat: 3
+tell: much
+`), 2)
+	if err == nil {
+		t.Fatal("no mistake was found")
+	}
+	want := []string{
+		`p.yaml:1: app: "app" is not of the form`, `p.yaml:2: subjects[1]: unknown server "grin"`, `p.yaml:3: unknown field "colour"`,
+		`p.yaml:3: matrix.workers[1]`, `p.yaml:5: endpoints[0].path`, `p.yaml:5: endpoints[0].kind`, `p.yaml:6: soon is not a duration`,
+		`p.yaml:7: unknown field "nam"`, `p.yaml:9: `, `p.yaml:10: loads[1]: 2 requests are not enough`, `p.yaml:11: unknown field "repeat"`,
+		`p.yaml:12: "much" is not a share`,
+	}
+	got := strings.Split(err.Error(), "\n")
+	for i, w := range want {
+		if i >= len(got) || !strings.HasPrefix(got[i], w) {
+			t.Fatalf("line %d of\n%v\nwant %q", i+1, err, w)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d mistakes, want %d:\n%v", len(got), len(want), err)
+	}
+}
+
 func TestExpand(t *testing.T) {
 	p, err := Parse("p.yaml", []byte(minimal+"control: {subject: girin, class: auto}\nsettings: [{subject: girin, workers: 5, threads: 2, class: sync, recommended: true}]\n"), 2)
 	if err != nil {

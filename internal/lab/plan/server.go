@@ -19,14 +19,17 @@ type Server struct {
 	Install string
 	// Classes are the worker classes that -k may name; empty means that it has none.
 	Classes []string
-	// Interface of the application object that the command asks for.
-	Interface string
+	// ASGI is the command for an ASGI application; empty if the server runs none. Such a
+	// setting has workers and no threads, and no class but the one for ASGI.
+	ASGI string
+	// OnlyASGI is set for a server that runs nothing else.
+	OnlyASGI bool
 }
 
-// Interfaces of the lab's wrapper around the app.
+// Interfaces of an app.
 const (
-	WSGI    = "wsgi"
-	AioHTTP = "aiohttp" // an aiohttp application made by aiohttp-wsgi
+	WSGI = "wsgi"
+	ASGI = "asgi"
 )
 
 // servers returns the built-in servers by name. Options beyond address, size and app
@@ -38,11 +41,13 @@ func servers() map[string]Server {
 			Command: "{girin} serve --python {python} -b {host}:{port} -w {workers} --threads {threads} -k {class} {app}",
 			Version: "{girin} version",
 			Classes: []string{"sync", "gthread", "gevent", "gaiohttp", "auto"},
+			ASGI:    "{girin} serve --python {python} -b {host}:{port} -w {workers} {app}",
 		},
 		"gunicorn": {
 			Command: "{python} -m gunicorn --log-level warning -b {host}:{port} -w {workers} --threads {threads} -k {class} {app}",
 			Version: "{python} -m gunicorn --version", Install: pip("gunicorn gevent"),
 			Classes: []string{"sync", "gthread", "gevent", "gaiohttp", "eventlet", "tornado"},
+			ASGI:    "{python} -m gunicorn --log-level warning -b {host}:{port} -w {workers} -k asgi {app}",
 		},
 		"uwsgi": {
 			Command: "{bin}/uwsgi --http11-socket {host}:{port} --master --die-on-term --need-app --disable-logging --enable-threads " +
@@ -56,15 +61,22 @@ func servers() map[string]Server {
 		"hypercorn": {
 			Command: "{python} -m hypercorn --log-level warning -b {host}:{port} -w {workers} wsgi:{app}",
 			Version: `{python} -c import\ importlib.metadata;print(importlib.metadata.version("hypercorn"))`, Install: pip("hypercorn"),
+			ASGI: "{python} -m hypercorn --log-level warning -b {host}:{port} -w {workers} {app}",
 		},
 		"uvicorn": {
 			Command: "{python} -m uvicorn --interface wsgi --no-access-log --log-level warning --host {host} --port {port} --workers {workers} {app}",
 			Version: "{python} -m uvicorn --version", Install: pip("uvicorn"),
+			ASGI: "{python} -m uvicorn --interface asgi3 --no-access-log --log-level warning --host {host} --port {port} --workers {workers} {app}",
 		},
 		"granian": {
 			Command: "{bin}/granian --interface wsgi --no-ws --http 1 --log-level warning --host {host} --port {port} " +
 				"--workers {workers} --blocking-threads {threads} {app}",
 			Version: "{bin}/granian --version", Install: pip("granian"),
+			ASGI: "{bin}/granian --interface asgi --http 1 --log-level warning --host {host} --port {port} --workers {workers} {app}",
+		},
+		"daphne": {
+			ASGI:    "{python} -m daphne --verbosity 0 --bind {host} --port {port} {app}",
+			Version: `{python} -c import\ importlib.metadata;print(importlib.metadata.version("daphne"))`, Install: pip("daphne"), OnlyASGI: true,
 		},
 		"gevent.pywsgi": {
 			Command: "{python} -m _girin_lab_pywsgi {host} {port} {app}",
@@ -76,13 +88,16 @@ func servers() map[string]Server {
 // ServerNames lists the built-in servers.
 func ServerNames() []string { return slices.Sorted(maps.Keys(servers())) }
 
-// Server returns the built-in server of a subject. ok is false for one that is only a
-// command.
+// BuiltIn returns the built-in server of a subject, with the command and the classes for its
+// interface. ok is false for one that is only a command.
 func (s Subject) BuiltIn() (server Server, ok bool) {
 	if s.Command != "" {
 		return Server{Command: s.Command}, false
 	}
 	server, ok = servers()[s.Server]
+	if s.Interface == ASGI {
+		server.Command, server.Classes = server.ASGI, nil
+	}
 	return server, ok
 }
 

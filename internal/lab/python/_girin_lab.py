@@ -25,13 +25,31 @@ def stamped(app):
     return application
 
 
+def stamped_asgi(app):
+    """Wraps an ASGI application. The end is where it sends its response's start."""
+    async def application(scope, receive, send):
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        begin = monotonic_ns()
+
+        async def stamping(message):
+            if message["type"] == "http.response.start":
+                stamp = (b"x-girin-lab", f"{begin} {monotonic_ns()}".encode())
+                message = {**message, "headers": [*message.get("headers", ()), stamp]}
+            await send(message)
+        await app(scope, receive, stamping)
+    return application
+
+
 def load(name):
     """Imports module:callable."""
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
-application = stamped(load(os.environ["GIRIN_LAB_APP"]))
+wrap = stamped_asgi if os.environ.get("GIRIN_LAB_INTERFACE") == "asgi" else stamped
+application = wrap(load(os.environ["GIRIN_LAB_APP"]))
 
 
 async def aiohttp_application():

@@ -163,8 +163,15 @@ func (p *panel) about() string {
 	load := fmt.Sprintf("%d clients, each of which asks again as soon as it has the answer", p.Clients)
 	if p.open() {
 		load = fmt.Sprintf("%g requests per second, whatever becomes of the answers; latency counts from the moment a request was due", p.Offered)
+		if p.Poisson {
+			load = "at random moments, on average " + load
+		}
 	}
-	s := fmt.Sprintf("GET %s (%s): %s.", p.Path, p.Kind, load)
+	what := p.Method + " " + p.Path
+	if p.URLs != "" {
+		what = "The requests of " + p.URLs
+	}
+	s := fmt.Sprintf("%s (%s): %s.", what, p.Kind, load)
 	if !p.Alone {
 		s += " Other streams load the server at the same time."
 	}

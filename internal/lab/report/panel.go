@@ -15,7 +15,9 @@ import (
 type panel struct {
 	Scenario, Phase, Stream string
 	Kind                    string
-	Path                    string
+	Method, Path            string
+	URLs                    string // the file of its requests; empty if it is one path
+	Poisson                 bool
 	Clients                 int
 	Offered                 float64
 	TakesS                  float64
@@ -98,7 +100,7 @@ func panels(f *result.Folder) []*panel {
 
 func newPanel(sc plan.Scenario, ph plan.Phase, st plan.Stream) *panel {
 	return &panel{
-		Scenario: sc.Name, Phase: ph.Name, Stream: st.Name, Kind: st.Kind, Path: st.Path,
+		Scenario: sc.Name, Phase: ph.Name, Stream: st.Name, Kind: st.Kind, Method: st.Method, Path: st.Path, URLs: st.URLs, Poisson: st.Load.Arrivals == plan.Poisson,
 		Clients: st.Load.Clients, Offered: st.Load.Rate, TakesS: st.Takes.Seconds(), Alone: len(ph.Streams) == 1,
 	}
 }
