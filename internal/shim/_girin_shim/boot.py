@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -10,11 +11,9 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 from . import accelerator, detect, signals, wire
-from .advice import explain
 from .control import Control
-from .errors import flush_streams
-from .importing import WrongInterface, import_app, set_paths
-from .noting import NotingApp
+from .errors import describe, flush_streams
+from .importing import IMPORT_FAILED, WrongInterface, import_app, set_paths
 from .settings import Settings
 from .worker import Worker
 
@@ -60,7 +59,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         elif settings.worker_class != "asgi":
             worker.app = worker.hooks.wrap(app)
             if settings.log_environ:
-                worker.app = NotingApp(worker.app, settings.log_environ)
+                worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
         worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
@@ -148,24 +147,38 @@ def serve_asgi(worker: Worker, app) -> bool:
     if settings.worker_class == "gevent":
         raise WrongInterface(f"{settings.app!r} is an ASGI application: gevent has patched what its event loop stands on. Leave -k gevent out.")
     settings.worker_class = "asgi"
+    worker.runner = _late("asgi.loop").Loop(worker)
+    return True
+
+
+def _late(name: str):
+    """A module of the shim's that few workers need: reading all would double the time
+    that a start takes beyond Python's own."""
     finder = __spec__.loader
     finder.enter()
     try:
-        worker.runner = _runner_class("asgi")(worker)
+        return importlib.import_module("." + name, __package__)
     finally:
         finder.leave()
-    return True
 
 
 def _hooks(worker: Worker, heritage):
     """Imported once the class has patched what it patches: logging comes with it."""
-    from .hooks import Hooks
+    if worker.settings.config_file or heritage is not None and heritage.server is not None:
+        from .hooks import Hooks
+        from .heritage import Heritage
 
-    return Hooks(worker, heritage)
+        return Hooks(worker, heritage or Heritage())
+    from .nohooks import NoHooks
+
+    return NoHooks(worker, heritage and heritage.app)
 
 
 def broken(control: Control, error: BaseException, app: str) -> None:
-    code, text = explain(error, app)
+    try:
+        code, text = _late("advice").explain(error, app)
+    except Exception:  # no memory, perhaps
+        code, text = IMPORT_FAILED, describe(error)
     control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]})
     flush_streams()
     os._exit(code)  # threads that the app left behind must not hold this up

@@ -4,7 +4,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from .objects import Arbiter, GunicornWorker
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .objects import Arbiter, GunicornWorker
 
 
 class Heritage:
@@ -23,14 +25,15 @@ class Heritage:
         """Takes what a pre_fork hook has done elsewhere, in a process forked for one worker."""
         if self.server is None:
             return
+        from .carrying import unpack
+        from .objects import GunicornWorker
+
         self.worker = GunicornWorker(carried["age"], self.server)
         for name, value in carried["environ"].items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        from .carrying import unpack
-
         for name, text in carried["worker"].items():
             vars(self.worker)[name] = unpack(text, self.variables)
 

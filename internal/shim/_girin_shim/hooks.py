@@ -1,8 +1,8 @@
 """The hooks of the configuration file that run in a worker.
 
 gunicorn's names, signatures and order: post_fork before the app is imported,
-post_worker_init after it, worker_exit when all requests have ended. Without
-hooks every method here does nothing.
+post_worker_init after it, worker_exit when all requests have ended. Where there is
+no file, NoHooks stands in their place.
 """
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ EXIT_ABORTED = 1  # as gunicorn's worker after worker_abort
 class Hooks:
     """A worker's hooks and what they are given."""
 
-    def __init__(self, worker, heritage: Heritage | None) -> None:
+    def __init__(self, worker, heritage: Heritage) -> None:
         self._settings = worker.settings
         self._forked = worker.forked
         self._exited = False
         self._retire = worker.retire
         self._send = worker.control.log
-        self._heritage = heritage or Heritage()
+        self._heritage = heritage
         self._logger = None  # set by load, as are those below
         self._arbiter: Arbiter | None = None
         self._worker: GunicornWorker | None = None
@@ -44,26 +44,24 @@ class Hooks:
             given.logs.in_worker(self._send)
             self._arbiter, self._worker, self._functions = given.server, given.worker, given.hooks
             self._logger = given.server.log
-        if self._worker is not None:
-            self._worker.pid = os.getpid()
-            self._worker.retire = self._retire
+        self._worker.pid = os.getpid()
+        self._worker.retire = self._retire
         self._handle_signals()
 
     def _alone(self) -> None:
-        """Where there is no file, and where workers cannot be forked."""
+        """Where workers cannot be forked from the process of the file."""
         settings = self._settings
         Logger.to_errors = MasterHandler(self._send)
-        file = configfile.run(settings.config_file) if settings.config_file else configfile.ConfigFile({})
+        file = configfile.run(settings.config_file)
         values = {"loglevel": settings.loglevel, **dict.fromkeys(LOGCONFIG), **settings.cfg}
         for key in settings.from_file:
             values[key] = file.variables[key]
         cfg = Cfg(values, file.hooks)
         self._logger = Logger(cfg)
-        if settings.config_file:
-            self._arbiter = Arbiter(os.getppid())
-            self._arbiter.configure(cfg, Application(settings.app, cfg), self._logger, [])
-            self._worker = GunicornWorker(settings.age, self._arbiter)
-            self._functions = file.hooks
+        self._arbiter = Arbiter(os.getppid())
+        self._arbiter.configure(cfg, Application(settings.app, cfg), self._logger, [])
+        self._worker = GunicornWorker(settings.age, self._arbiter)
+        self._functions = file.hooks
 
     def imported(self):
         """The app, if it was imported before the fork."""
@@ -73,8 +71,6 @@ class Hooks:
         self._run("post_fork", self._arbiter, self._worker)
 
     def post_worker_init(self, app) -> None:
-        if self._worker is None:
-            return
         self._worker.wsgi = self._worker.app.callable = app
         self._run("post_worker_init", self._worker)
         self._worker.booted = True
@@ -101,7 +97,7 @@ class Hooks:
 
     def worker_exit(self) -> None:
         """Called once: a signal may come while the worker ends anyway."""
-        if self._exited or self._logger is None:
+        if self._exited or self._logger is None:  # the file cannot be run
             return
         self._exited = True
         try:

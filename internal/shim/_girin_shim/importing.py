@@ -1,11 +1,11 @@
 """Finds the app, by gunicorn's rules."""
 from __future__ import annotations
 
-import ast
 import importlib
 import os
 import sys
 from importlib.machinery import ModuleSpec
+from keyword import iskeyword
 
 from . import detect
 
@@ -71,6 +71,10 @@ def _check_kind(app, spec: str) -> None:
 
 
 def _evaluate(module, name: str, expression: str):
+    if expression.isidentifier() and not iskeyword(expression):
+        return _find(module, name, expression)
+    import ast  # it takes a millisecond
+
     try:
         tree = ast.parse(expression, mode="eval").body
     except SyntaxError:
@@ -91,8 +95,10 @@ def _evaluate(module, name: str, expression: str):
         raise
 
 
-def _attribute(module, name: str, tree: ast.expr, expression: str):
+def _attribute(module, name: str, tree, expression: str):
     """Looks up a name or a dotted name."""
+    import ast
+
     names: list[str] = []
     while isinstance(tree, ast.Attribute):
         names.append(tree.attr)
@@ -100,8 +106,12 @@ def _attribute(module, name: str, tree: ast.expr, expression: str):
     if not isinstance(tree, ast.Name):
         raise AppError(f"Failed to parse {expression!r} as an attribute name or function call.")
     names.append(tree.id)
+    return _find(module, name, *reversed(names))
+
+
+def _find(module, name: str, *attributes: str):
     found = module
-    for attribute in reversed(names):
+    for attribute in attributes:
         try:
             found = getattr(found, attribute)
         except AttributeError:

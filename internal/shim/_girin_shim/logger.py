@@ -11,7 +11,8 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable
+
+from .handler import FORMAT, LEVELS, MasterHandler, give, level_of
 
 LOGCONFIG = ("logconfig_dict", "logconfig_json", "logconfig")  # of several the first counts
 
@@ -38,20 +39,6 @@ CONFIG_DEFAULTS = {
 }
 
 
-class MasterHandler(logging.Handler):
-    """Hands lines to the master; send takes a level and a text."""
-
-    def __init__(self, send: Callable[[int, str], None]) -> None:
-        super().__init__()
-        self.send = send
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self.send(record.levelno, self.format(record))
-        except Exception:
-            self.handleError(record)
-
-
 class SafeAtoms(dict):
     """What an access log's format may name, "-" for what there is not."""
 
@@ -65,10 +52,10 @@ class SafeAtoms(dict):
 class Logger:
     """The interface of gunicorn.glogging.Logger, of which logger_class may be a subclass."""
 
-    LOG_LEVELS = {name: getattr(logging, name.upper()) for name in ("critical", "error", "warning", "info", "debug")}
+    LOG_LEVELS = LEVELS
     error_fmt = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
     datefmt = "[%Y-%m-%d %H:%M:%S %z]"
-    access_fmt = "%(message)s"
+    access_fmt = FORMAT
     syslog_fmt = "[%(process)d] %(message)s"
     atoms_wrapper_class = SafeAtoms
     to_errors = MasterHandler(lambda level, text: None)  # set by who has a way to the master
@@ -86,16 +73,10 @@ class Logger:
 
     def setup(self, cfg) -> None:
         self.cfg = cfg
-        self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
-        self.error_log.setLevel(self.loglevel)
-        self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, self.to_errors)
-        self._set_handler(self.access_log, self.to_access)
+        self.loglevel = level_of(str(cfg.loglevel))
+        give(self.error_log, self.to_errors, self.loglevel, self.access_fmt)
+        give(self.access_log, self.to_access, logging.INFO, self.access_fmt)
         apply_config(cfg)
-
-    def _set_handler(self, log: logging.Logger, handler: logging.Handler) -> None:
-        handler.setFormatter(logging.Formatter(self.access_fmt))  # the master writes time, process and level
-        log.handlers = [handler]
 
     def critical(self, msg, *args, **kwargs) -> None:
         self.error_log.critical(msg, *args, **kwargs)

@@ -13,7 +13,6 @@ from . import page, wire
 from .errors import ERROR, INFO, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
-from .requesthooks import hooked
 from .streamed import ClientDisconnected, StreamedBody
 
 _joined = wire.JOINED
@@ -41,6 +40,8 @@ class Slot:
         self._wary = 0
         self._tail_began = 0
         if worker.settings.request_hooks:
+            from .requesthooks import hooked
+
             self.serve = hooked(self)
 
     def serve(self, packet: bytes, head: tuple, began: int) -> None:
