@@ -61,6 +61,7 @@ type Arbiter struct {
 	master  atomic.Pointer[Master]
 	jobs    chan job
 	lines   *lines
+	mount   atomic.Pointer[string]
 	waiting atomic.Int32  // jobs that were not begun
 	closing chan struct{} // closed by Close: nothing is waited for any longer
 	quit    chan struct{} // closed by Close: no job comes

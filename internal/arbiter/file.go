@@ -164,8 +164,28 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
 	if err != nil {
 		return err
 	}
-	a.wants(p, said)
+	a.follow(p, said)
 	return nil
+}
+
+// ScriptName is $SCRIPT_NAME of the process as it was after the last hook of the master's.
+func (a *Arbiter) ScriptName() string {
+	if mount := a.mount.Load(); mount != nil {
+		return *mount
+	}
+	return ""
+}
+
+// Facts are what an operator is told of the process: its id, and what it has to itself, in
+// bytes. Zeros: none runs.
+func (a *Arbiter) Facts(ctx context.Context) (pid int, memory int64) {
+	_ = a.wait(ctx, func() error {
+		if a.process != nil {
+			pid, memory = a.process.proc.PID(), a.process.proc.Memory()
+		}
+		return nil
+	})
+	return pid, memory
 }
 
 // Check imports the application, as a worker would.

@@ -53,7 +53,7 @@ func (a *Arbiter) runHook(e Event, carry bool) (answer, error) {
 		a.master.Load().Failed(e.Hook, err)
 		return said, err
 	}
-	a.wants(a.process, said)
+	a.follow(a.process, said)
 	return said, nil
 }
 
@@ -69,11 +69,13 @@ func (a *Arbiter) note(e Event) {
 	}
 }
 
-// wants tells which lines the process is to get, if it can get them.
-func (a *Arbiter) wants(p *process, said answer) {
+// follow takes what settings or a hook have changed: where the application is mounted, and
+// which lines the process is to get, if it can get them.
+func (a *Arbiter) follow(p *process, said answer) {
 	if said.Wants == nil {
 		return
 	}
+	a.mount.Store(&said.Mount)
 	w := *said.Wants
 	if w != (Wants{}) && a.connect(p) != nil {
 		w = Wants{}

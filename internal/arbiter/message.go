@@ -23,6 +23,7 @@ type answer struct {
 	Values  json.RawMessage `json:"values"`
 	Others  []string        `json:"others"`
 	Wants   *Wants          `json:"log_lines"`
+	Mount   string          `json:"script_name"` // with Wants
 	Forked  int             `json:"forked"`
 	Carried json.RawMessage `json:"carried"`
 

@@ -1,19 +1,12 @@
 package cli
 
 import (
-	_ "embed"
 	"fmt"
-	"os/exec"
-	"slices"
-	"strings"
 
 	"girin/internal/config"
 	"girin/internal/program"
 	"girin/internal/serve"
 )
-
-//go:embed check_app.py
-var checkAppScript string
 
 // checkApp imports the application in its own Python, as a worker would, and calls its factory
 // if it is one. The exit status is 0 if that works.
@@ -23,18 +16,8 @@ func checkApp(env *program.Env, cfg *config.Config, crew *serve.Crew) int {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		return program.Failed
 	}
-	if cfg.File.Location != "" {
-		if err := crew.Check(cfg, python); err != nil {
-			fmt.Fprintf(env.Stderr, "\nError while loading the application:\n\n%v\n", err)
-			fmt.Fprintf(env.Stderr, "girin: %s cannot be loaded by %s in %s\n", cfg.App, python, cfg.Chdir)
-			return program.Failed
-		}
-		return 0
-	}
-	cmd := exec.Command(python, "-c", checkAppScript, cfg.App, cfg.WorkerClass, strings.Join(cfg.PythonPath, ","))
-	cmd.Dir, cmd.Env = cfg.Chdir, slices.Concat(env.Environ, cfg.RawEnv)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.Stdin, env.Stdout, env.Stderr
-	if err := cmd.Run(); err != nil {
+	if err := crew.Check(cfg, python); err != nil {
+		fmt.Fprintf(env.Stderr, "\nError while loading the application:\n\n%v\n", err)
 		fmt.Fprintf(env.Stderr, "girin: %s cannot be loaded by %s in %s\n", cfg.App, python, cfg.Chdir)
 		return program.Failed
 	}

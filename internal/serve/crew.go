@@ -60,9 +60,9 @@ func (c *Crew) RunFile(ctx context.Context, f config.File) (config.Variables, er
 	return config.Variables{Values: values, Others: others}, err
 }
 
-// Check imports the application as a worker would, after the configuration file.
+// Check imports the application as a worker would, after the configuration file if there is one.
 func (c *Crew) Check(cfg *config.Config, python string) error {
-	s := &server{cfg: cfg, python: python, Crew: c, sizes: sizesOf(cfg)}
+	s := &server{cfg: cfg, python: python, Crew: c, sizes: sizesOf(cfg), source: config.Source{Dir: cfg.Chdir}}
 	if err := s.configure(context.Background(), cfg); err != nil {
 		return err
 	}
@@ -151,10 +151,28 @@ func (s *server) startHooks() (stop func(), err error) {
 	if !s.configured.Load() {
 		return s.endHooks, nil // a reload may bring some
 	}
+	s.tellArbiter()
 	if err := s.arbiter.Run(s.ending.begun, arbiter.Event{Hook: "on_starting"}); err != nil {
 		return s.endHooks, fmt.Errorf("the server does not start, since on_starting failed: %w", err)
 	}
+	s.mountAsConfigured()
 	return s.endHooks, nil
+}
+
+// tellArbiter says in which process the configuration file has run.
+func (s *server) tellArbiter() {
+	pid, memory := s.arbiter.Facts(s.ending.begun)
+	what := "Python's logging"
+	if s.cfg.File.Location != "" {
+		what = s.cfg.File.Location
+	}
+	s.log.Infof("%s runs in pid: %d, with %.1f MiB of its own; workers are forked from it", what, pid, float64(memory)/(1<<20))
+}
+
+// mountAsConfigured mounts the application where the file and on_starting say, for requests
+// that come before a worker tells.
+func (s *server) mountAsConfigured() {
+	s.front.Mount(s.arbiter.ScriptName())
 }
 
 // tell runs a hook of the master, if there are any, and does not wait.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"girin/internal/proc"
 	"girin/internal/sched"
 	"girin/internal/worker"
 )
@@ -36,11 +37,36 @@ func (s *Supervisor) ended(m *member) {
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
 	case was == serving && m.known:
 	case was == serving:
-		s.cfg.Log.Errorf("Worker (pid:%d) %s%s", m.w.PID(), s.howItEnded(m.w), withIt(ran))
+		s.tellEnd(m.w, ran)
 		s.crashed(time.Since(m.since))
 	default:
 		s.failed(m.gen, s.bootErrorOf(m))
 	}
+}
+
+// tellEnd says how a worker has ended that should have gone on. One that was told to
+// end by a signal for it alone is no error, as under gunicorn.
+func (s *Supervisor) tellEnd(w *worker.Worker, ran []sched.Running) {
+	switch {
+	case !endedAsTold(w.Process()):
+		s.cfg.Log.Errorf("Worker (pid:%d) %s%s", w.PID(), s.howItEnded(w), withIt(ran))
+	case slices.ContainsFunc(ran, func(r sched.Running) bool { return r.Route != "" }):
+		s.cfg.Log.Warningf("Worker exiting (pid: %d)%s", w.PID(), withIt(ran))
+	default:
+		s.cfg.Log.Infof("Worker exiting (pid: %d)", w.PID())
+	}
+}
+
+// endedAsTold reports whether a process has ended with status 0, as after a hook for
+// INT or QUIT, or by one of these itself.
+func endedAsTold(p *proc.Process) bool {
+	switch p.Signalled() {
+	case 0:
+		return p.ExitCode() == 0
+	case syscall.SIGINT, syscall.SIGQUIT:
+		return true
+	}
+	return false
 }
 
 // namedMost is how many requests a line names.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,19 +45,7 @@ func (w *Worker) Runnable() bool {
 }
 
 // Memory is what the worker's process has to itself, in bytes; 0 if it has ended.
-func (w *Worker) Memory() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", w.PID()))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 3 {
-		return 0
-	}
-	resident, _ := strconv.ParseInt(fields[1], 10, 64)
-	shared, _ := strconv.ParseInt(fields[2], 10, 64)
-	return (resident - shared) * int64(os.Getpagesize())
-}
+func (w *Worker) Memory() int64 { return w.proc.Memory() }
 
 // backgroundSlice is how long a thread in the background may run before others of
 // equal right have their turn, in nanoseconds; the kernel's own slice is about 3 ms.

@@ -11,7 +11,7 @@ func (w *Worker) CPU() time.Duration { return 0 }
 func (w *Worker) Runnable() bool { return true }
 
 // Memory is not known here.
-func (w *Worker) Memory() int64 { return 0 }
+func (w *Worker) Memory() int64 { return w.proc.Memory() }
 
 // Background does nothing here.
 func (w *Worker) Background(bool) {}

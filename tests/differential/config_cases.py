@@ -5,6 +5,8 @@ drawn there, by the same file.
 """
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -101,6 +103,20 @@ def repeat_until_ended(pid: int, number: int) -> None:
             os.kill(pid, number)
     except ProcessLookupError:
         pass
+
+
+def interrupted(site: Site) -> None:
+    """Another worker comes in its place. A client may meet the one that ends."""
+    before = site.body()
+    os.kill(int(before), signal.SIGINT)
+
+    def another_answers() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = site.get()
+            return answer.status == 200 and answer.body != before
+        return False
+
+    site.until(another_answers, site.output()[-1500:])
 
 
 PID = app("import os\nreturn os.getpid()")
@@ -364,6 +380,14 @@ CASES = [
         "the hooks of a worker that gets INT",
         lambda site: (life(interrupt_worker)(site), sorted(mark for mark in marks(site) if mark.endswith(":1")))[1],
         app=PID, config=MARK + HOOKS, classes=("sync", "gthread"),
+    ),
+    *(
+        Case(
+            f"a worker that gets INT, {how}: no error is logged",
+            lambda site: (interrupted(site), site.stop(), site.lines(r"\[(?:ERROR|CRITICAL)\] (.*)"))[-1],
+            app=PID, config=config, classes=("sync", "gthread", "gevent", "auto"), right=[],
+        )
+        for how, config in {"with its hook": "def worker_int(worker): pass\n", "without a hook": "", "without a file's worker hooks": "timeout = 20\n"}.items()
     ),
     Case(
         "the hooks of an app that cannot be imported",

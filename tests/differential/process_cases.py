@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 from collections import Counter
-from collections.abc import Callable
 
 from sidebyside import Case, Site
 
@@ -29,12 +28,10 @@ def root(site: Site):
 
 SHADOWS = "logging token types string signal socket operator re enum queue inspect random select ssl".split()
 
-def statuses(*paths: str, ready: Callable[[Site], bool] | None = None):
+def statuses(*paths: str):
     """What is asked for, each with its status, and what the app saw."""
 
     def see(site: Site):
-        if ready is not None:
-            site.until(lambda: ready(site))
         answers = {path: site.get(path) for path in paths}
         return {path: answer.json() if answer.status == 200 else answer.status for path, answer in answers.items()}
 
@@ -165,9 +162,7 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
     *(
         Case(
             f"mounted at {mount} by {how}",
-            # What the file alone knows, girin's front hears from the first worker.
-            statuses(mount, mount.rstrip("/") + "/x", mount.rstrip("/") + "/x%20y/",
-                     ready=lambda site, mount=mount: site.get(mount).json()[0] == mount),
+            statuses(mount, mount.rstrip("/") + "/x", mount.rstrip("/") + "/x%20y/"),
             app=MOUNTED,
             **{name: value(mount) for name, value in settings.items()},
         )
@@ -179,6 +174,20 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
             "the file's os.environ": {"config": lambda mount: f"import os\nos.environ['SCRIPT_NAME'] = {mount!r}"},
         }.items()
         if mount == "/app" or how in ("-e",)
+    ),
+    *(
+        Case(
+            f"mounted by {how}, asked before the first worker is there",
+            statuses("/app/x"),
+            app="import time\ntime.sleep(1)\n" + MOUNTED,
+            config=f"import os\n{config}\n",
+            classes=("sync", "auto"),
+            right={"/app/x": ["/app", "/x"]},
+        )
+        for how, config in {
+            "the file": "os.environ['SCRIPT_NAME'] = '/app'",
+            "on_starting": "def on_starting(server): os.environ['SCRIPT_NAME'] = '/app'",
+        }.items()
     ),
     Case(
         "a path outside of the mount point",

@@ -155,7 +155,11 @@ class Process:
             os.setgid(user["gid"])
             os.setuid(user["uid"])
             self._die_with_parent()  # the kernel forgets it where the user changes
-        return {"log_lines": self._logs.wanted()}
+        return self._changed()
+
+    def _changed(self) -> dict:
+        """What the master follows of what settings and hooks change."""
+        return {"log_lines": self._logs.wanted(), "script_name": os.environ.get("SCRIPT_NAME", "")}
 
     def _take(self, settings: Settings, serial: int, from_file: list[str], listeners: list, place: Place) -> None:
         values = settings.cfg
@@ -194,7 +198,7 @@ class Process:
         function = self._now.file.hooks.get(hook)
         if function is not None:
             self._call(function, *arguments)
-        answer: dict = {"log_lines": self._logs.wanted()}
+        answer = self._changed()
         if carried:
             answer["carried"], left = carry(arguments[1], self._template_environ, self._now.file.variables)
             if left:
@@ -274,10 +278,11 @@ class Process:
     def _check(self) -> dict:
         """Imports the app as a worker would."""
         boot.patch(self._now.settings.worker_class)
+        settings = self._now.settings
         try:
-            import_app(self._now.settings.app, self._now.settings.worker_class)
+            boot.needs_loop(import_app(settings.app, settings.worker_class), settings)
         except BaseException as e:
-            return {"failed": explain(e, self._now.settings.app)[1]}
+            return {"failed": explain(e, settings.app)[1]}
         return {}
 
     # How they are run.

@@ -106,9 +106,7 @@ def freeze() -> None:
 def patch(worker_class: str) -> Callable[[], None]:
     """Does what must be done before the app is imported; returns what a fork of this process must do."""
     if worker_class == "gevent":
-        from .greenlets import patch
-
-        return patch()
+        return _late("greenlets").patch()
     return lambda: None
 
 
@@ -132,23 +130,25 @@ def _runner_class(name: str):
 
 
 def serve_asgi(worker: Worker, app) -> bool:
-    """Gives an ASGI app the event loop that it needs, whatever the class says; true: it did.
+    """Gives an ASGI app the event loop that it needs, whatever the class says; true: it did."""
+    if not needs_loop(app, worker.settings):
+        return False
+    worker.settings.worker_class = "asgi"
+    worker.runner = _late("asgi.loop").Loop(worker)
+    return True
 
-    Raises WrongInterface where that cannot be.
-    """
-    settings = worker.settings
+
+def needs_loop(app, settings: Settings) -> bool:
+    """Must the app have an event loop that its class has not? Raises WrongInterface where
+    the class cannot run it."""
     asgi = detect.is_asgi(app)
     if settings.worker_class == "asgi":
         if not asgi and detect.is_wsgi(app):
             raise WrongInterface(f"{settings.app!r} is a WSGI application: the class asgi runs ASGI applications only. Leave -k asgi out.")
         return False
-    if not asgi:
-        return False
-    if settings.worker_class == "gevent":
+    if asgi and settings.worker_class == "gevent":
         raise WrongInterface(f"{settings.app!r} is an ASGI application: gevent has patched what its event loop stands on. Leave -k gevent out.")
-    settings.worker_class = "asgi"
-    worker.runner = _late("asgi.loop").Loop(worker)
-    return True
+    return asgi
 
 
 def _late(name: str):
