@@ -115,10 +115,15 @@ func (s *Server) fullLocked() bool {
 func (s *Server) filesFull() bool { return s.cfg.MaxFiles > 0 && int(s.held.Load()) >= s.cfg.MaxFiles }
 
 // takeFile takes a descriptor for a spool file: a free one, or unless it yields
-// that of an idle connection, which it closes. It reports false if there is none.
+// that of an idle connection, which it closes. It reports false if there is none. Of all
+// that there are spool files may have half: the streams of a few connections could fill
+// the rest, too, and nobody else would be accepted.
 func (s *Server) takeFile(yields bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if most := s.cfg.MaxFiles; most > 0 && s.spool.Files() >= int64(max(most/2, 1)) {
+		return false
+	}
 	if s.filesFull() && (yields || !s.evictLocked()) {
 		return false
 	}
