@@ -18,7 +18,7 @@ const folder = "_girin_shim"
 // loader is the module that finds the others; it stands first in the archive.
 const loader = "loader.py"
 
-//go:embed _girin_shim/*.py _girin_shim/asgi/*.py
+//go:embed _girin_shim/*.py _girin_shim/asgi/*.py _girin_shim/girin/*.py
 var sources embed.FS
 
 // Archive returns what a worker must find in the file behind wire.ShimFD:

@@ -20,6 +20,7 @@ type running struct {
 	guard  *proc.Process
 	line   *os.File      // cut by closing it: then the guard ends everything
 	ended  chan struct{} // closed when the guard has ended
+	known  chan struct{} // closed when pid is known, or never will be
 	pipes  []*os.File    // that are read
 	wait   sync.WaitGroup
 	mu     sync.Mutex
@@ -63,7 +64,7 @@ func (k *keeper) start() (*running, error) {
 	for _, f := range []*os.File{lineOut, reportIn, outputIn} {
 		f.Close()
 	}
-	r := &running{guard: guard, line: line, ended: make(chan struct{}), pipes: []*os.File{report, output}}
+	r := &running{guard: guard, line: line, ended: make(chan struct{}), known: make(chan struct{}), pipes: []*os.File{report, output}}
 	r.wait.Go(func() { <-guard.Done(); close(r.ended) })
 	r.wait.Go(func() { k.hear(r, report) })
 	r.wait.Go(func() { k.pass(r, output) })
@@ -72,6 +73,8 @@ func (k *keeper) start() (*running, error) {
 
 // hear takes what the guard reports: "pid N", then "ended HOW" or "failed WHY".
 func (k *keeper) hear(r *running, report io.Reader) {
+	known := sync.OnceFunc(func() { close(r.known) })
+	defer known()
 	for lines := bufio.NewScanner(report); lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
 		switch word {
@@ -87,6 +90,7 @@ func (k *keeper) hear(r *running, report io.Reader) {
 				}
 			})
 			k.cfg.Log.Infof("Sidecar %s runs (pid: %d)", k.command.Name, pid)
+			known()
 		case "ended":
 			r.mu.Lock()
 			r.how = "ended with " + rest
@@ -101,6 +105,7 @@ func (k *keeper) hear(r *running, report io.Reader) {
 
 // pass passes on what the command prints, line by line.
 func (k *keeper) pass(r *running, output io.Reader) {
+	<-r.known
 	lines := bufio.NewReaderSize(output, lineLimit)
 	for {
 		line, err := lines.ReadSlice('\n')

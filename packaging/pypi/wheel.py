@@ -13,8 +13,9 @@ import sys
 import time
 import zipfile
 
-from source import Source, read
+from source import ROOT, Source, read
 
+PACKAGE = ("internal", "shim", "_girin_shim", "girin")  # workers bring it where no wheel is installed
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -28,7 +29,7 @@ def metadata(source: Source) -> str:
 def pack(program: bytes, platforms: list[str], folder: str, source: Source) -> str:
     """Writes the wheel into folder and returns its name."""
     info = f"girin-{source.version}.dist-info"
-    files = [(f"girin/{name}", read("packaging", "pypi", "girin", name), 0o644) for name in ("__init__.py", "__main__.py")]
+    files = [(f"girin/{name}", read(*PACKAGE, name), 0o644) for name in sorted(os.listdir(os.path.join(ROOT, *PACKAGE))) if name.endswith(".py")]
     files.append(("girin/bin/girin", program, 0o755))
     for name in ("LICENSE", "THIRD_PARTY_NOTICES"):
         files.append((f"{info}/licenses/{name}", read(name), 0o644))

@@ -60,6 +60,10 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
             worker.app = worker.hooks.wrap(app)
             if settings.log_environ:
                 worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
+            if os.environ.get(wire.JOBS):
+                worker.app = _late("jobs").JobApp(worker.app, worker)
+        if "girin.tasks" in sys.modules:
+            _late("jobs").tell_schedules(control.log)
         worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:

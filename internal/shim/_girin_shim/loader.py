@@ -34,8 +34,15 @@ class Loader:
         sys.meta_path.insert(0, self)
 
     def leave(self):
-        """When no more modules are needed: the app's imports are none of this one's business."""
+        """When no more modules are needed: the app's imports are none of this one's business,
+        but for the package girin where that is not installed."""
         sys.meta_path.remove(self)
+        self.offer()
+
+    def offer(self):
+        """Lets the app import the package girin. Behind all others: an installed one is found first."""
+        if not any(type(finder) is Offer for finder in sys.meta_path):
+            sys.meta_path.append(Offer(self._sources))
 
     def find_spec(self, name, path=None, target=None):
         file = self._file(name)
@@ -67,6 +74,17 @@ class Loader:
         if (file := folder + ".py") in self._sources:
             return file
         return f"{folder}/__init__.py".lstrip("/")
+
+
+class Offer(Loader):
+    """The package girin, of the same archive."""
+
+    def __init__(self, sources):
+        self._sources = sources
+
+    def _file(self, name):
+        package, _, module = name.partition(".")
+        return f"girin/{module or '__init__'}.py" if package == "girin" else ""
 
 
 def _main():

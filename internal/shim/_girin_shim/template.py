@@ -32,6 +32,7 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
     try:
         settings = Settings(hello)
         reinit = boot.patch(settings.worker_class)
+        loader.offer()
         if heritage.server is None:
             set_paths(settings)
         heritage.app = heritage.app or import_app(settings.app, settings.worker_class)

@@ -50,6 +50,8 @@ FLAG_END = 2  # in the flag table: what still runs should be ended
 SPENT = 1  # the n of a Retire: no more packets are read
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
+JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which takes jobs
+
 PAGE_MAGIC = 0x6E69726967  # "girin"
 PAGE_FIRST_SLOT = 8
 

@@ -168,7 +168,7 @@ class Worker:
         self.lanes = lanes or [Lane()]
         self.lane = self.lanes[0]
         self.arena = Arena(arena)
-        self.slots = connections if cls == "gevent" else threads if cls == "gthread" else 1
+        self.slots = connections if cls in ("gevent", "asgi") else threads if cls == "gthread" else 1
         self.states = 8 + 2 * self.slots  # the cell of the first unit's state
         self._first_unit = -(-8 * (self.states + units) // 4096) * 4096
         page_size = self._first_unit + units * PAGE_UNIT

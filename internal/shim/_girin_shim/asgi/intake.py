@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from time import monotonic_ns
 
 from .. import wire
@@ -10,10 +11,16 @@ from .http import Exchange, describe
 from .scope import Scopes, from_environ, joined, with_lengths
 from .socket import Socket
 
+if os.environ.get(wire.JOBS):
+    from .job import job_of
+
 # Of packets that are known to be quick so many are read in a turn of the loop, and for
 # so long; of others one, so that workers share them. Then other callbacks have their turn.
 READ_AT_ONCE = 64
 READ_FOR = 1_000_000  # ns; as long an answer may wait for those of the packets after its own
+
+
+JOB_ID = "girin.job.id"  # only jobs have it, which come where $GIRIN_JOBS is set
 
 
 class Intake:
@@ -70,7 +77,7 @@ class Intake:
         _, flags, base, _, window, id, _, _, _ = head
         runner = self._runner
         slot = runner.take_slot(id)
-        parts, body = self._unpack(packet, head)
+        parts, body, environ = self._unpack(packet, head)
         websocket = bool(flags & wire.UPGRADE)
         exchange: Exchange | Socket
         if websocket:
@@ -85,9 +92,14 @@ class Intake:
             exchange.drop()
             runner.ended(exchange)
             return
-        self._start(self._run(exchange, self._scopes.make(parts, base, websocket)))
+        scope = self._scopes.make(parts, base, websocket)
+        app = self._app
+        if JOB_ID in environ:
+            app = job_of(app, runner, environ, exchange, scope)
+        self._start(self._run(app, exchange, scope))
 
-    def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes]:
+    def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes, dict[str, str]]:
+        """The strings of its scope, its body, and its environ if it was packed as for WSGI."""
         form, flags, base, _, _, _, block_size, body_size, at = head
         if flags & wire.IN_ARENA:
             data = self._worker.arena.copy(at, block_size + body_size)
@@ -96,23 +108,23 @@ class Intake:
         if len(data) != block_size + body_size:
             raise wire.ProtocolError("the request's lengths are not those of its packet")
         if form == wire.ASGI_JOINED:
-            return joined(data[:block_size]), data[block_size:]
+            return joined(data[:block_size]), data[block_size:], {}
         if form == wire.ASGI_LENGTHS:
-            return with_lengths(data[:block_size]), data[block_size:]
+            return with_lengths(data[:block_size]), data[block_size:], {}
         if form == wire.JOINED:
             environ = wire.joined_environ(data[:block_size])
         elif form == wire.LENGTHS:
             environ = wire.lengths_environ(data[:block_size])
         else:
             raise wire.ProtocolError(f"request of the unknown form {form}")
-        return from_environ({**self._worker.bases[base], **environ}), data[block_size:]
+        return from_environ({**self._worker.bases[base], **environ}), data[block_size:], environ
 
-    async def _run(self, exchange, scope: dict) -> None:
+    async def _run(self, app, exchange, scope: dict) -> None:
         """One request's task. Nothing that the app does ends the loop."""
         exchange.task = asyncio.current_task()
         error: BaseException | None = None
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await app(scope, exchange.receive, exchange.send)
         except BaseException as e:
             error = e
             if not exchange.excuses(e):

@@ -1,21 +1,29 @@
-"""Girin serves Python web applications; this package brings its program.
+"""Girin serves Python web applications; this package brings its program, and what
+applications may import: task and current_job.
 
 The command `girin`, `python -m girin` and girin.main() all become bin/girin
-beside this file, which is told by which interpreter it was started.
+beside this file, which is told by which interpreter it was started. Where girin
+is not installed for the application's Python, its workers bring this package.
 """
 from __future__ import annotations
 
 import os
 import sys
 
-__all__ = ["binary", "main", "replace_gunicorn"]
+__all__ = ["binary", "current_job", "main", "replace_gunicorn", "task"]
+
+_LAZY = {"task": "tasks", "Task": "tasks", "current_job": "jobs", "Job": "jobs", "JobFailed": "jobs", "JobsError": "jobs"}
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str):
     if name == "__version__":
         from importlib.metadata import version  # only here: it takes longer to load than all else
 
         return version("girin")
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
