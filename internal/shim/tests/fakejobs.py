@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler
 
 
@@ -68,3 +69,48 @@ class FakeJobs:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class FakeEngine(FakeJobs):
+    """Runs what it takes, in this process and only when it is told to."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.jobs: dict[str, dict] = {}
+        self.results: dict[str, tuple[int, bytes]] = {}
+
+    def answer(self, method: str, path: str):
+        body = self.asked[-1][2]
+        if path == "/tasks":
+            id = f"J{len(self.jobs) + 1}"
+            self.jobs[id] = {"id": id, "status": "queued", "attempt": 0, "url": f"/.girin/jobs/{id}", "created": _now(),
+                             "route": f"TASK {body['task']}", "meta": body.get("meta"), "body": body}
+            return 202, self._shown(id)
+        _, _, id, *rest = path.split("/")
+        if id not in self.jobs:
+            return 404, {"error": "there is no such job"}
+        if rest == ["result"]:
+            return self.results.get(id, (409, {"error": "it runs"}))
+        if method == "GET":
+            return 200, self._shown(id)
+        return 204, b""
+
+    def _shown(self, id: str) -> dict:
+        return {key: value for key, value in self.jobs[id].items() if key != "body" and value is not None}
+
+    def run(self, id: str) -> None:
+        """An attempt, as a worker makes it."""
+        from girin import jobs, tasks
+
+        job = self.jobs[id]
+        body = job["body"]
+        job.update(status="running", attempt=job["attempt"] + 1, began=_now(), node="n1")
+        running = jobs.Running(id, job["attempt"], lambda: False)
+        status, answer, _ = tasks.run(body["task"], json.dumps({"args": body["args"], "kwargs": body["kwargs"]}).encode(), running)
+        self.results[id] = status, answer
+        again = status >= 500 and job["attempt"] <= body["retries"]
+        job.update(status="queued" if again else "failed" if status >= 500 else "done", code=status, ended=None if again else _now())
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat()

@@ -92,6 +92,7 @@ class Job:
     def __init__(self, id: str, known: dict[str, Any] | None = None) -> None:
         self.id = id
         self._url = (known or {}).get("url")
+        self.created = (known or {}).get("created")  # RFC 3339; None: it was not told
 
     def __repr__(self) -> str:
         return f"<girin.Job {self.id}>"

@@ -1,0 +1,195 @@
+"""Django's tasks by girin: as Django's own ImmediateBackend outside of girin, and by its jobs in girin.
+
+Django's own tests of its backends, and those of django-tasks, pass with this backend in
+the place of ImmediateBackend. They are not in this repository.
+"""
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime, timedelta, timezone
+
+import master
+import pytest
+from fakejobs import FakeEngine
+
+if sys.version_info < (3, 11):
+    pytest.skip("django-tasks and its django-stubs-ext need Python 3.11", allow_module_level=True)
+
+from django.conf import settings  # noqa: E402
+
+if not settings.configured:
+    settings.configure(USE_TZ=True, DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+                       INSTALLED_APPS=["django_tasks"], TASKS={"default": {"BACKEND": "girin.django.Tasks", "QUEUES": []},
+                                                               "eager": {"BACKEND": "girin.django.Tasks", "OPTIONS": {"retries": 1, "timeout": "5m"}}})
+    import django
+
+    sys.path.append(str(master.SHIM))
+    django.setup()
+
+from django_tasks import TaskResultStatus, default_task_backend, task, task_backends  # noqa: E402
+from django_tasks.exceptions import InvalidTaskError, TaskResultDoesNotExist, TaskResultMismatch  # noqa: E402
+from django_tasks.signals import task_enqueued, task_finished, task_started  # noqa: E402
+
+
+@task
+def double(n):
+    return 2 * n
+
+
+@task
+async def triple(n):
+    await asyncio.sleep(0)
+    return 3 * n
+
+
+@task
+def fail(text):
+    raise ValueError(text)
+
+
+@task(takes_context=True)
+def attempt(context):
+    return [context.attempt, context.task_result.id]
+
+
+@task
+def odd():
+    return object()
+
+
+@pytest.fixture
+def girin(tmp_path, monkeypatch):
+    fake = FakeEngine(str(tmp_path / "jobs"))
+    monkeypatch.setenv("GIRIN_JOBS", fake.path)
+    yield fake
+    fake.close()
+
+
+@pytest.fixture(autouse=True)
+def outside(monkeypatch):
+    monkeypatch.delenv("GIRIN_JOBS", raising=False)
+
+
+@pytest.fixture
+def signals():
+    seen = []
+
+    def note(signal, sender, task_result, **_):
+        seen.append((names[signal], str(task_result.status), task_result.id))
+    names = {task_enqueued: "enqueued", task_started: "started", task_finished: "finished"}
+    for signal in names:
+        signal.connect(note)
+    yield seen
+    for signal in names:
+        signal.disconnect(note)
+
+
+def test_a_task_waits_runs_and_has_a_result(girin, signals):
+    for one, want in ((double, 4), (triple, 6)):
+        result = one.enqueue(2)
+        assert (result.status, result.args, result.kwargs, result.attempts) == (TaskResultStatus.READY, [2], {}, 0)
+        assert not result.is_finished and result.enqueued_at is not None
+        with pytest.raises(ValueError, match="not finished"):
+            result.return_value
+        girin.run(result.id)
+        result.refresh()
+        assert (result.status, result.return_value, result.attempts) == (TaskResultStatus.SUCCESSFUL, want, 1)
+        assert result.enqueued_at <= result.started_at <= result.finished_at
+        found = one.get_result(result.id)
+        assert (found.id, found.task, found.return_value) == (result.id, one, want)
+    id = result.id
+    assert [name for name, _, of in signals if of == id] == ["enqueued", "started", "finished"]
+
+
+def test_other_processes_find_a_result_by_its_id(girin):
+    result = double.using(priority=10, queue_name="mail").enqueue(n=2)
+    found = default_task_backend.get_result(result.id)
+    assert (found.task.priority, found.task.queue_name, found.kwargs) == (10, "mail", {"n": 2})
+    assert asyncio.run(default_task_backend.aget_result(result.id)).id == result.id
+    with pytest.raises(TaskResultMismatch):
+        fail.get_result(result.id)
+
+
+def test_a_failure_has_its_class_and_traceback(girin, signals):
+    result = fail.enqueue("it broke")
+    girin.run(result.id)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
+    (error,) = result.errors
+    assert error.exception_class is ValueError and error.traceback.endswith("ValueError: it broke\n")
+    with pytest.raises(ValueError, match="Task failed"):
+        result.return_value
+    assert signals[-1][:2] == ("finished", "FAILED")
+
+
+def test_what_is_no_json_is_a_failure(girin):
+    result = odd.enqueue()
+    girin.run(result.id)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED and "Unsupported type" in result.errors[0].traceback
+    with pytest.raises(TypeError, match="Unsupported type"):
+        double.enqueue(datetime.now())
+
+
+def test_options_of_the_backend_are_those_of_tasks(girin):
+    result = fail.using(backend="eager").enqueue("x")
+    body = girin.jobs[result.id]["body"]
+    assert (body["retries"], body["timeout"]) == (1, 300.0)
+    girin.run(result.id)
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.READY, 1)
+    girin.run(result.id)
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.FAILED, 2)
+
+
+def test_a_context_knows_the_attempt(girin):
+    result = attempt.enqueue()
+    girin.run(result.id)
+    result.refresh()
+    assert result.return_value == [1, result.id]
+
+
+def test_run_after_and_priority_are_passed_on(girin):
+    later = datetime.now(timezone.utc) + timedelta(hours=1)
+    ids = [double.using(run_after=later).enqueue(1).id, double.using(priority=-5).enqueue(1).id, double.using(priority=5).enqueue(1).id,
+           double.using(run_after=later - timedelta(days=1)).enqueue(1).id]
+    bodies = [girin.jobs[id]["body"] for id in ids]
+    assert 3590 < bodies[0]["delay"] <= 3600 and bodies[3]["delay"] == 0
+    assert [body.get("priority") for body in bodies] == [None, "low", "high", None]
+    assert default_task_backend.get_result(ids[0]).task.run_after == later
+
+
+def test_what_is_no_task_of_this_backend_is_not_found(girin):
+    for id in ("J99", "../x"):
+        with pytest.raises(TaskResultDoesNotExist):
+            default_task_backend.get_result(id)
+    result = double.using(backend="eager").enqueue(1)
+    with pytest.raises(TaskResultDoesNotExist):
+        default_task_backend.get_result(result.id)
+    assert task_backends["eager"].get_result(result.id).id == result.id
+
+
+def test_it_is_enqueued_from_a_coroutine(girin):
+    result = asyncio.run(double.aenqueue(4))
+    girin.run(result.id)
+    asyncio.run(result.arefresh())
+    assert result.return_value == 8
+
+
+def test_outside_of_girin_it_is_djangos_own(signals):
+    result = triple.enqueue(2)
+    assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 6)
+    assert [name for name, _, _ in signals] == ["enqueued", "started", "finished"]
+    with pytest.raises(NotImplementedError):
+        default_task_backend.get_result(result.id)
+    with pytest.raises(InvalidTaskError, match="run_after"):
+        double.using(run_after=datetime.now(timezone.utc))
+
+
+def test_options_that_are_none_are_refused():
+    from girin.django import Tasks
+
+    with pytest.raises(ValueError, match="OPTIONS has 'retry', and may have retries"):
+        Tasks("x", {"OPTIONS": {"retry": 1}})
