@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"sched":       {"wire", "ws", "metrics", "guard"},
 	"metrics":     {},
 	"guard":       {},
-	"supervisor":  {"sched", "worker", "wire", "cgroup", "guard"},
+	"supervisor":  {"sched", "worker", "wire", "cgroup", "guard", "proc"},
 	"worker":      {"wire", "proc"},
 	"arbiter":     {"proc", "wire", "worker"},
 	"wire":        {},
