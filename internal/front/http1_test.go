@@ -743,7 +743,7 @@ func TestHealthAndOverloadAreAnsweredWithoutTheApplication(t *testing.T) {
 // waitFor waits until something holds that gives no signal.
 func waitFor(t *testing.T, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come to that")
 		}

@@ -604,7 +604,7 @@ func (h *rawHTTP2) writeBlock(stream uint32, end bool) error {
 // read reads the next frame about a stream.
 func (h *rawHTTP2) read(t *testing.T) http2.Frame {
 	t.Helper()
-	_ = h.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = h.nc.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		f, err := h.framer.ReadFrame()
 		if err != nil {
@@ -686,7 +686,7 @@ func (h *rawHTTP2) settle(t *testing.T) {
 	if err := h.framer.WritePing(false, [8]byte{7}); err != nil {
 		t.Fatal(err)
 	}
-	_ = h.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = h.nc.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		f, err := h.framer.ReadFrame()
 		if err != nil {

@@ -14,7 +14,7 @@ const hurriedWrite = writeLimit / hurry
 // wantEnd reads until the connection ends.
 func (h *rawHTTP2) wantEnd(t *testing.T) {
 	t.Helper()
-	_ = h.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = h.nc.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		if _, err := h.framer.ReadFrame(); err != nil {
 			var late interface{ Timeout() bool }
@@ -48,15 +48,6 @@ func (h *rawHTTP2) still(t *testing.T, stream uint32) {
 		t.Fatal(err)
 	}
 	h.wantHead(t, stream, ":status", "200")
-}
-
-func TestHTTP2DeadlineOfAHead(t *testing.T) {
-	s, _ := serveHTTP2App(t, answerEnviron, hurried)
-	h := s.dialHTTP2(t)
-	if err := h.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}); err != nil {
-		t.Fatal(err)
-	}
-	h.wantEnd(t)
 }
 
 func TestHTTP2DeadlineOfABody(t *testing.T) {
@@ -112,23 +103,6 @@ func answerLarge(c *appCall) {
 	} else {
 		c.answer("200 OK", "small")
 	}
-}
-
-// Of a client that takes nothing at all the answer is given up, if the application
-// waits for it.
-func TestHTTP2AStalledClient(t *testing.T) {
-	s, _ := serveHTTP2App(t, func(c *appCall) {
-		if c.environ["PATH_INFO"] == "/large" {
-			bigAnswer(c, 8<<20, testWindow)
-		} else {
-			c.answer("200 OK", "small")
-		}
-	}, hurried)
-	h := s.dialHTTP2(t)
-	h.get(1, "/large")
-	h.wantHead(t, 1, ":status", "200")
-	h.wantReset(t, 1, http2.ErrCodeCancel)
-	h.still(t, 3)
 }
 
 // An answer that is whole may be paused though it is the only one.
