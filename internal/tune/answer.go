@@ -90,8 +90,8 @@ func compare(top, c *Candidate) Against {
 	return out
 }
 
-// beside finds how a finalist compares with the one of the highest rate.
-func (a *Answer) beside(s Setting) *Against {
+// Beside finds how a finalist compares with the one of the highest rate.
+func (a *Answer) Beside(s Setting) *Against {
 	for i := range a.Others {
 		if a.Others[i].Setting == s {
 			return &a.Others[i]
@@ -102,31 +102,21 @@ func (a *Answer) beside(s Setting) *Against {
 
 // say writes the sentence.
 func (a *Answer) say(r *Result) {
-	top := r.Candidates[0]
-	for _, c := range r.Candidates {
-		if c.Rate() > top.Rate() && c.Stage == top.Stage {
-			top = c
-		}
-	}
 	s := fmt.Sprintf("%s holds %s requests/s within %s", quoted(a.Best.Setting), figure(a.Rate), r.SLO)
-	n := r.tried()
-	switch others := a.beside(a.Best.Setting); {
+	top, n := a.top(r), r.Tried()
+	switch {
 	case n == 1:
 		s += "; no other setting was tried"
-	case others == nil:
-		s += fmt.Sprintf(", the most of %d settings", n)
-		if auto := a.autoBeside(); auto != "" {
-			s += "; " + auto
-		}
+	case top == a.Best:
+		s += fmt.Sprintf(", the most of %d settings%s", n, a.autoBeside())
 	default:
-		s += fmt.Sprintf(", %s the best of %d settings, %s; %s", below(others.Change), n, quoted(a.top(r).Setting), others.certainty())
-		if saved := a.top(r).MemoryMiB() - a.Best.MemoryMiB(); saved >= 1 {
+		beside := a.Beside(a.Best.Setting)
+		s += fmt.Sprintf(", %s the best of %d settings, %s; %s", below(beside.Change), n, quoted(top.Setting), beside.certainty())
+		if saved := top.MemoryMiB() - a.Best.MemoryMiB(); saved >= 1 {
 			s += fmt.Sprintf("; %.0f MiB less", saved)
 		}
-		if a.Best.Setting.Class != auto {
-			if auto := a.autoBeside(); auto != "" && a.top(r).Setting.Class != auto {
-				s += "; " + auto
-			}
+		if top.Setting.Class != auto {
+			s += a.autoBeside()
 		}
 	}
 	switch a.Verdict {
@@ -141,23 +131,24 @@ func (a *Answer) say(r *Result) {
 // top is the setting of the highest rate.
 func (a *Answer) top(r *Result) *Candidate {
 	for _, c := range r.Candidates {
-		if c.Stage == a.Best.Stage && a.beside(c.Setting) == nil && c.Rate() > 0 {
+		if c.Stage == a.Best.Stage && a.Beside(c.Setting) == nil && c.Rate() > 0 {
 			return c
 		}
 	}
 	return a.Best
 }
 
-// autoBeside says how far auto is from the best; empty if auto is the best.
+// autoBeside says how far auto is from the best; nothing if auto, with preload or without, is what
+// the sentence is about.
 func (a *Answer) autoBeside() string {
 	switch {
-	case a.Auto == nil || a.Auto == a.Best:
+	case a.Auto == nil || a.Best.Setting.Class == auto:
 		return ""
 	case a.Auto.Rate() == 0:
-		return "auto holds no rate"
+		return "; auto holds no rate"
 	}
-	s := fmt.Sprintf("auto holds %s", figure(a.Auto.Rate()))
-	if against := a.beside(a.Auto.Setting); against != nil {
+	s := fmt.Sprintf("; auto holds %s", figure(a.Auto.Rate()))
+	if against := a.Beside(a.Auto.Setting); against != nil {
 		s += fmt.Sprintf(", %s that; %s", below(against.Change), against.certainty())
 	}
 	return s

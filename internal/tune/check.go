@@ -144,7 +144,7 @@ func (c *Checked) line() string {
 		return c.Reason
 	}
 	p := c.Runs[len(c.Runs)-1]
-	return fmt.Sprintf("%s requests/s: p50 %s, p99 %s, %.3g %% failed", figure(p.Rate), millis(p.P50MS), millis(p.P99MS), 100*p.Failed)
+	return fmt.Sprintf("%s requests/s: p50 %s, p99 %s, %.3g %% failed", figure(p.Rate), Millis(p.P50MS), Millis(p.P99MS), 100*p.Failed)
 }
 
 // Sentence is the answer.

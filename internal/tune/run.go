@@ -68,8 +68,8 @@ type Result struct {
 	Nothing    string             `json:"nothing,omitempty"` // why there is no answer
 }
 
-// tried is how many settings were measured, with preload or without.
-func (r *Result) tried() int {
+// Tried is how many settings were measured, with preload or without.
+func (r *Result) Tried() int {
 	distinct := map[Setting]bool{}
 	for _, c := range r.Candidates {
 		s := c.Setting

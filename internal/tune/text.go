@@ -41,7 +41,7 @@ func sayRoutes(r *Result) string {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "share\ttakes\tCPU\tkind\t  request\n")
 	for _, route := range r.Routes {
-		fmt.Fprintf(t, "%.0f %%\t%s\t%s\t%s\t  %s\n", 100*route.Share, millis(route.ServiceMS), millis(route.CPUMS), route.Kind, route.Name)
+		fmt.Fprintf(t, "%.0f %%\t%s\t%s\t%s\t  %s\n", 100*route.Share, Millis(route.ServiceMS), Millis(route.CPUMS), route.Kind, route.Name)
 	}
 	t.Flush()
 	for _, route := range r.Routes {
@@ -55,7 +55,8 @@ func sayRoutes(r *Result) string {
 	return bench.Printable(b.String())
 }
 
-func millis(v float64) string {
+// Millis writes a latency.
+func Millis(v float64) string {
 	switch {
 	case v >= 1e300:
 		return "failed"
@@ -80,10 +81,7 @@ func (p Step) line() string {
 	case m.Rate == 0:
 		what = "holds no rate"
 	}
-	if len(what) > mostSaid {
-		what = what[:mostSaid] + "..."
-	}
-	return bench.Printable(fmt.Sprintf("%4.0f s  %-11s  %-24s  %s", p.Elapsed.Seconds(), stage, p.Candidate.Setting, what))
+	return bench.Printable(fmt.Sprintf("%4.0f s  %-11s  %-24s  %s", p.Elapsed.Seconds(), stage, p.Candidate.Setting, shortened(what)))
 }
 
 const mostSaid = 160
@@ -93,37 +91,47 @@ func (r *Result) Text() string {
 	var b strings.Builder
 	r.table(&b)
 	b.WriteByte('\n')
-	if r.Stopped != "" {
-		fmt.Fprintf(&b, "Stopped after %.0f s: this is what is known.\n", r.Took.Seconds())
-	}
-	if r.Answer == nil {
-		b.WriteString(r.Nothing + "\n")
-		return bench.Printable(b.String())
-	}
-	for _, line := range []string{upper(r.Answer.Sentence), r.Answer.Limit, r.Answer.Machines, r.unsafe(), r.untried()} {
-		if line != "" {
-			b.WriteString(line + "\n")
-		}
+	for _, line := range append(append([]string{r.Sentence()}, r.Remarks()...), r.Warnings()...) {
+		b.WriteString(line + "\n")
 	}
 	return bench.Printable(b.String())
 }
 
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
-// unsafe warns of threads.
-func (r *Result) unsafe() string {
-	if r.Alone == "" {
-		return ""
+// Sentence is the answer, or why there is none.
+func (r *Result) Sentence() string {
+	if r.Answer == nil {
+		return r.Nothing
 	}
-	return "Threads are not safe for it, and no setting with threads is recommended: " + r.Alone + "."
+	return upper(r.Answer.Sentence)
 }
 
-// untried says what the budget left out.
-func (r *Result) untried() string {
-	if n := r.tried(); n < r.Possible {
-		return fmt.Sprintf("The budget of %v allowed %d of %d settings; a larger --budget tries more.", r.Budget, n, r.Possible)
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// Remarks are what else the answer says.
+func (r *Result) Remarks() (lines []string) {
+	if r.Answer == nil {
+		return nil
 	}
-	return ""
+	for _, line := range []string{r.Answer.Limit, r.Answer.Machines} {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// Warnings are what the answer does not rest on, or leaves out.
+func (r *Result) Warnings() (lines []string) {
+	if r.Stopped != "" {
+		lines = append(lines, fmt.Sprintf("Stopped after %.0f s: this is what is known.", r.Took.Seconds()))
+	}
+	if r.Alone != "" {
+		lines = append(lines, "Threads are not safe for it, and no setting with threads is recommended: "+r.Alone+".")
+	}
+	if n := r.Tried(); n < r.Possible && n > 0 {
+		lines = append(lines, fmt.Sprintf("The budget of %v allowed %d of %d settings; a larger --budget tries more.", r.Budget, n, r.Possible))
+	}
+	return lines
 }
 
 const mostRows = 12
@@ -136,32 +144,53 @@ func (r *Result) table(b *strings.Builder) {
 			fmt.Fprintf(t, "\t\t\t\t\t  and %d more\n", len(r.Candidates)-i)
 			break
 		}
-		m := c.Runs[len(c.Runs)-1]
-		fails, p99, memory := "", "", ""
+		m := c.last()
+		fails, p99, memory, note := "", "", "", ""
 		if m.FailsAt > 0 && c.Rate() > 0 {
 			fails = figure(m.FailsAt)
 		}
 		if v := m.p99(); v > 0 {
-			p99 = millis(v)
+			p99 = Millis(v)
 		}
 		if v := c.MemoryMiB(); v > 0 {
 			memory = fmt.Sprintf("%.0f", v)
 		}
-		note := ""
-		if c.Rate() == 0 && m.FailsAt == 0 && m.Reason != "" {
-			note = ": " + oneLine(m.Reason)
+		if remark := c.Remark(); remark != "" {
+			note = ": " + remark
 		}
-		if len(note) > mostSaid {
-			note = note[:mostSaid] + "..."
-		}
-		holds := figure(c.Rate())
-		if c.Rate() == 0 && m.FailsAt > 0 {
-			holds = "< " + figure(m.FailsAt) // it was not looked further for less
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t  %s%s\n", holds, len(c.Rates), fails, p99, memory, c.Setting, note)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t  %s%s\n", c.Holds(), len(c.Rates), fails, p99, memory, c.Setting, note)
 	}
 	t.Flush()
 }
+
+func (c *Candidate) last() *Measurement { return &c.Runs[len(c.Runs)-1] }
+
+// Holds is the rate that it holds, for people.
+func (c *Candidate) Holds() string {
+	if m := c.last(); c.Rate() == 0 && m.FailsAt > 0 {
+		return "< " + figure(m.FailsAt) // what it holds below that was of no interest
+	}
+	return figure(c.Rate())
+}
+
+// Remark is why it holds nothing, if that is known.
+func (c *Candidate) Remark() string {
+	m := c.last()
+	if c.Rate() > 0 || m.Reason == "" || m.FailsAt > 0 && !m.Broken && !m.TooSlow {
+		return ""
+	}
+	return shortened(oneLine(m.Reason))
+}
+
+func shortened(s string) string {
+	if len(s) > mostSaid {
+		return strings.ToValidUTF8(s[:mostSaid], "") + "..."
+	}
+	return s
+}
+
+// P99MS is that of the highest rate that its last run held; 0 if it is not known.
+func (c *Candidate) P99MS() float64 { return c.last().p99() }
 
 // p99 is that of the highest rate that held.
 func (m *Measurement) p99() (v float64) {

@@ -30,7 +30,11 @@ func scenes() map[string]*Scene {
 		{Label: "gunicorn sync", Bar: Bar{Value: 300, Subject: "gunicorn"}, Text: "starved", Alarm: true, Ideal: 320},
 		{Label: "broken", Bar: Bar{Missing: true}, Text: "invalid"},
 	}}
-	return map[string]*Scene{"groups": sample().Draw(), "rows": rows.Draw(), "empty rows": (&Rows{}).Draw(), "empty groups": (&Groups{}).Draw()}
+	curves := &Curves{Title: "latency", XUnit: "requests/s", YUnit: "ms", Limit: 200, LimitLabel: "p99<200ms", Top: 1000, Curves: []Curve{
+		{Label: "auto <1>", Class: "auto", Line: []XY{{X: 100, Y: 5}, {X: 400, Y: 1e308, Bad: true}}, Points: []XY{{X: 100, Y: 5}, {X: 400, Y: 1e308, Bad: true}}},
+		{Label: "-w 3", Class: "sync", Faint: true, Points: []XY{{X: 50, Y: 180}}},
+	}}
+	return map[string]*Scene{"curves": curves.Draw(), "empty curves": (&Curves{}).Draw(), "groups": sample().Draw(), "rows": rows.Draw(), "empty rows": (&Rows{}).Draw(), "empty groups": (&Groups{}).Draw()}
 }
 
 func TestSVGIsWellFormed(t *testing.T) {

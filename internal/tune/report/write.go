@@ -19,22 +19,25 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	contents := []struct {
-		name string
-		text []byte
-	}{{"result.json", data}}
+	page, err := Page(r)
+	if err != nil {
+		return nil, err
+	}
+	contents := []file{{"report.html", page}, {"result.json", append(data, '\n')}}
 	if r.Answer != nil {
-		contents = append(contents, struct {
-			name string
-			text []byte
-		}{"gunicorn.conf.py", []byte(r.Answer.File(r))})
+		contents = append(contents, file{"gunicorn.conf.py", []byte(r.Answer.File(r))})
 	}
 	for _, c := range contents {
 		path := filepath.Join(dir, c.name)
-		if err := os.WriteFile(path, append(c.text, '\n'), 0o666); err != nil {
+		if err := os.WriteFile(path, c.text, 0o666); err != nil {
 			return files, err
 		}
 		files = append(files, path)
 	}
 	return files, nil
+}
+
+type file struct {
+	name string
+	text []byte
 }
