@@ -108,9 +108,14 @@ def repeat_until_ended(pid: int, number: int) -> None:
 def interrupted(site: Site) -> None:
     """Another worker comes in its place. A client may meet the one that ends."""
     before = site.body()
-    os.kill(int(before), signal.SIGINT)
+    told = 0.0
 
     def another_answers() -> bool:
+        nonlocal told
+        if time.monotonic() - told > 3:  # gunicorn's gthread may forget the first
+            told = time.monotonic()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(before), signal.SIGINT)
         with contextlib.suppress(OSError, http.client.HTTPException):
             answer = site.get()
             return answer.status == 200 and answer.body != before
