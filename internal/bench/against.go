@@ -75,6 +75,8 @@ func difference(a, b *Result) string {
 		{"rate", RateCurve{x.RateFrom, x.RateTo}, RateCurve{y.RateFrom, y.RateTo}},
 		{"arrivals", x.Arrivals, y.Arrivals},
 		{"redirects followed", x.Follow, y.Follow},
+		{"stages", x.Stages, y.Stages},
+		{"scenario", x.Scenario, y.Scenario},
 		{"targets", askedFor(a.Targets), askedFor(b.Targets)},
 	} {
 		if d.old != d.now {

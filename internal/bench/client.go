@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,6 +55,9 @@ type client struct {
 	hops     int
 	sample   sample
 
+	visitor *visitor // nil unless requests differ from time to time
+	number  int      // among the clients, from 0
+
 	preconnect int64 // how long connecting took that was done before the barrier
 }
 
@@ -64,6 +69,9 @@ func newClient(r *run) (*client, error) {
 	c.resp.seed = r.seed
 	c.resp.wanted = wanted{server: true, location: r.opts.Follow, capture: r.capture}
 	c.step = c.rawStep
+	if r.opts.Scenario || r.opts.Random {
+		c.visitor = &visitor{random: newRandom(r.opts.Seed, r.visitors.Add(1)), sequence: &r.sequence, values: map[string]string{}}
+	}
 	if r.open {
 		c.cursor = cursor{r.schedule, r.schedule.first}
 		var err error
@@ -77,7 +85,7 @@ func newClient(r *run) (*client, error) {
 func (c *client) loop(ctx context.Context) {
 	defer c.hangUp()
 	c.now = c.run.now()
-	for c.claimed || c.claim() {
+	for c.claimed || c.claim() || c.rest() {
 		if !c.waitDue() {
 			c.abort()
 			return
@@ -104,7 +112,7 @@ func (c *client) loop(ctx context.Context) {
 // claim takes the next request of the run; false if there is none.
 func (c *client) claim() bool {
 	r := c.run
-	if r.stopped.Load() || !r.open && r.limit > 0 && c.now >= r.limit {
+	if r.stopped.Load() || !r.open && r.limit > 0 && c.now >= r.limit || c.resting() {
 		return false
 	}
 	i := r.next.Add(1) - 1
@@ -121,11 +129,31 @@ func (c *client) claim() bool {
 	} else if r.opts.Requests > 0 && i >= r.opts.Requests {
 		return false
 	}
-	c.sample.target = r.turns[i%int64(len(r.turns))]
-	c.req = r.reqs[c.sample.target]
+	c.choose(i)
 	c.out = c.req.bytes
 	c.claimed, c.began, c.retried, c.inFlight, c.hops = true, false, false, false, 0
 	return true
+}
+
+// choose finds the request of arrival i: the one whose turn it is, or the client's next step.
+func (c *client) choose(i int64) {
+	if c.run.opts.Scenario {
+		v := c.visitor
+		c.sample.target = uint16(v.step)
+		v.step = (v.step + 1) % len(c.run.reqs)
+	} else {
+		c.sample.target = c.run.turns[i%int64(len(c.run.turns))]
+	}
+	c.req = c.run.reqs[c.sample.target]
+	if c.req.template == nil {
+		return
+	}
+	filled, err := c.req.fill(c.visitor, c.run.opts.NoKeepAlive)
+	if err != nil {
+		c.run.giveUp(fmt.Errorf("%s: a placeholder makes no URL of it: %w", c.req.URL, err))
+		return
+	}
+	c.req = filled
 }
 
 // waitDue sleeps until the claimed request is due; false if the run has been stopped meanwhile.
@@ -243,6 +271,7 @@ func (c *client) begin() {
 	c.sample.first = 0
 	c.inFlight = true
 	c.resp.reset(c.req.head && c.hops == 0)
+	c.resp.wanted.text = c.req.looks && c.run.looksAtBody
 	c.rec.sent += int64(len(c.out))
 	if c.sample.sent <= c.run.window {
 		c.rec.inTime++
@@ -340,13 +369,57 @@ func (c *client) complete() {
 	case c.now > c.timeoutAt(): // whole, but too late: the monitor looks only now and then
 		s.kind = ErrTimeout
 		c.rec.example(s.kind, c.notInTime())
-	case c.run.opts.Expect.has(r.status):
-		c.rec.targets[s.target].content.note(s.status, r.bodyBytes, r.sum)
-	default:
+	case !c.req.Expect.has(r.status):
 		s.kind = ErrStatus
 		c.rec.example(s.kind, fmt.Sprintf("status %d", r.status))
+	default:
+		if wrong := c.look(); wrong != "" {
+			s.kind = ErrCheck
+			c.rec.example(s.kind, wrong)
+		} else {
+			c.rec.targets[s.target].content.note(s.status, r.bodyBytes, r.sum)
+		}
 	}
-	c.rec.add(s, r.kept.captured)
+	if s.kind != Succeeded {
+		c.startOver()
+	}
+	captured := r.kept.captured
+	if n := len(c.run.opts.CaptureHeaders); len(captured) > n {
+		captured = captured[:n:n] // the others are for checks
+		if n == 0 {
+			captured = nil
+		}
+	}
+	c.rec.add(s, captured)
+}
+
+// look makes the request's checks and captures; it returns what is wrong.
+func (c *client) look() string {
+	if !c.req.looks {
+		return ""
+	}
+	a := answer{c.resp.text, func(name string) (string, bool) {
+		i := slices.Index(c.resp.wanted.capture, strings.ToLower(name))
+		if i < 0 || c.resp.kept.captured == nil || c.resp.kept.captured[i] == "" {
+			return "", false
+		}
+		return c.resp.kept.captured[i], true
+	}}
+	if wrong := c.req.check(a); wrong != "" {
+		return wrong
+	}
+	if c.visitor != nil {
+		return c.visitor.capture(c.req.Target, a)
+	}
+	return ""
+}
+
+// startOver has a visitor whose step failed begin anew, as somebody else.
+func (c *client) startOver() {
+	if c.visitor != nil {
+		c.visitor.step = 0
+		clear(c.visitor.values)
+	}
 }
 
 func (c *client) notInTime() string { return fmt.Sprintf("not done within %v", c.run.opts.Timeout) }
@@ -427,6 +500,7 @@ func (c *client) crossed(kind ErrorKind) bool {
 func (c *client) fail(kind ErrorKind, err error) {
 	c.sample.kind, c.sample.done = kind, c.now
 	c.claimed = false
+	c.startOver()
 	c.deadline.Store(0)
 	c.rec.example(kind, err.Error())
 	c.rec.add(&c.sample, nil)

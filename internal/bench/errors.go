@@ -24,13 +24,14 @@ const (
 	ErrMalformed           // the response breaks HTTP
 	ErrStatus              // a whole response, with a status that is not expected
 	ErrRedirect            // a redirect that cannot be followed
+	ErrCheck               // a response that a check refuses, or that has nothing to capture
 	ErrOther
 	errorKinds
 )
 
 func (k ErrorKind) String() string {
 	return [errorKinds]string{"ok", "connect", "tls", "timeout", "reset", "eof", "truncated", "malformed", "status",
-		"redirect", "other"}[k]
+		"redirect", "check", "other"}[k]
 }
 
 // errEOF is the error of a connection that ended where a response should have begun.

@@ -98,6 +98,10 @@ func (r *response) capture(i int, value []byte) {
 	if r.kept.captured == nil {
 		r.kept.captured = make([]string, len(r.wanted.capture))
 	}
+	if old := r.kept.captured[i]; old != "" && r.wanted.capture[i] == "set-cookie" {
+		r.kept.captured[i] = old + "\n" + string(value) // which cannot be one list (RFC 6265, 3)
+		return
+	}
 	r.kept.captured[i] = string(value)
 }
 

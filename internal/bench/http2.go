@@ -119,7 +119,7 @@ func (r *response) keepHTTP2(header http.Header) (size int64) {
 		r.kept.timing.add([]byte(v))
 	}
 	for i, name := range r.wanted.capture {
-		if v := header.Get(name); v != "" {
+		for _, v := range header.Values(name) {
 			r.capture(i, []byte(v))
 		}
 	}

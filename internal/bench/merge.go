@@ -52,6 +52,10 @@ func (r *run) load() Load {
 	if o.HTTP2 {
 		l.HTTP = "2"
 	}
+	if len(o.Stages) > 0 {
+		l.Stages, l.DurationS = o.Stages.String(), 0
+	}
+	l.Scenario = o.Scenario
 	if r.open {
 		l.Mode, l.Clients, l.Arrivals = "open", len(r.clients), "constant"
 		l.RateFrom, l.RateTo = o.Rate.From, o.Rate.To

@@ -197,7 +197,7 @@ func (m *monitor) checkAlive(t totals, now time.Duration) {
 	if others > m.last.ok+m.last.failed-m.last.connectFailed || t.inFlight > 0 || t.connectFailed == m.last.connectFailed {
 		m.alive = now
 	}
-	if now-m.alive >= goneAfter {
+	if now-m.alive >= goneAfter && !m.run.opts.KeepGoing {
 		m.run.giveUp(fmt.Errorf("the server is gone: no connection for %v", goneAfter))
 	}
 }

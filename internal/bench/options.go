@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -46,9 +48,25 @@ type Options struct {
 	Follow bool
 	// Expect is the statuses that count as success. Empty means 200 to 399.
 	Expect StatusSet
+	// Scenario makes each client take the targets in their order, from the first again after the last or after a failure;
+	// weights count no more.
+	Scenario bool
+	// Random fills placeholders in URLs, header values and bodies in (parsePattern), as Scenario does too.
+	Random bool
+	// Stages are how many clients of a closed loop are at work, and for how long. Empty means Clients, all the time.
+	Stages Stages
+	// KeepGoing makes no end of the run where for a while no connection can be made.
+	KeepGoing bool
 	// CaptureHeaders names response headers whose values go into the CSV.
 	CaptureHeaders []string
 
+	// ConnectTo is the HOST:PORT to connect to instead of the URL's. Empty means the URL's.
+	ConnectTo string
+	// Network is "tcp4" or "tcp6" to use only that; empty means either.
+	Network string
+	// RootCAs are whom certificates must be signed by; nil means the system's. Certificates are the client's own.
+	RootCAs      *x509.CertPool
+	Certificates []tls.Certificate
 	// UnixSocket is the path to connect to instead of the URL's host. Empty means TCP.
 	UnixSocket string
 	// Insecure accepts any certificate.
@@ -77,7 +95,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("clients: %d is negative", o.Clients)
 	case o.Requests < 0:
 		return o, fmt.Errorf("requests: %d is negative", o.Requests)
-	case o.Requests == 0 && o.Duration <= 0:
+	case o.Requests == 0 && o.Duration <= 0 && len(o.Stages) == 0:
 		return o, errors.New("neither a number of requests nor a duration is given")
 	case o.Duration < 0 || o.Timeout < 0 || o.Warmup < 0:
 		return o, errors.New("durations must not be negative")
@@ -90,6 +108,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if err := o.Rate.check(); err != nil {
 		return o, err
+	}
+	if len(o.Stages) > 0 {
+		if o.Rate.open() || o.Clients > 0 || o.Requests > 0 {
+			return o, errors.New("stages say how many clients there are and for how long: no other number of clients, requests or rate goes with them")
+		}
+		o.Clients, o.Duration = o.Stages.most(), o.Stages.takes()
 	}
 	if o.Clients == 0 {
 		o.Clients = 1

@@ -12,6 +12,9 @@ import (
 
 // WriteJSON writes the result as indented JSON.
 func (res *Result) WriteJSON(w io.Writer) error {
+	if res.LatencyHDR == "" {
+		res.encodeLatency()
+	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
@@ -30,6 +33,9 @@ func ReadResult(path string) (*Result, error) {
 	}
 	if res.Version != ResultVersion {
 		return nil, fmt.Errorf("%s: version %d of the result, and this program reads %d", path, res.Version, ResultVersion)
+	}
+	if err := res.restore(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &res, nil
 }

@@ -50,7 +50,7 @@ func (res *Result) writeSummary(w io.Writer) {
 	if n.Failed > 0 {
 		fmt.Fprintf(w, "   (Connect: %d, Receive: %d, Length: %d, Exceptions: %d)\n", res.failures(ErrConnect, ErrTLS),
 			res.failures(ErrReset, ErrEOF, ErrTimeout), res.failures(ErrTruncated),
-			res.failures(ErrMalformed, ErrStatus, ErrRedirect, ErrOther))
+			res.failures(ErrMalformed, ErrStatus, ErrRedirect, ErrCheck, ErrOther))
 	}
 	if n.Non2xx > 0 {
 		line(w, "Non-2xx responses:", "%d", n.Non2xx)
@@ -99,6 +99,9 @@ func (res *Result) writeTimes(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nConnection Times (ms)\n              min  mean[+/-sd] median   max\n")
 	row := func(name string, d Distribution) {
+		if d.Count == 0 {
+			return // of results that were merged from their JSON
+		}
 		fmt.Fprintf(w, "%-11s%6d %4d %5.1f %6d %7d\n", name, round(d.MinMS), round(d.MeanMS), d.SDMS, round(d.MedianMS), round(d.MaxMS))
 	}
 	row("Connect:", res.Phases.Connect)

@@ -37,6 +37,7 @@ type response struct {
 	hash      maphash.Hash
 	informal  int
 
+	text      []byte // the body's beginning, if wanted
 	status    int
 	close     bool // the connection cannot be used again
 	bodyBytes int64
@@ -48,6 +49,7 @@ type response struct {
 type wanted struct {
 	server, location bool
 	capture          []string // lower case
+	text             bool     // up to maxText of the body
 }
 
 // kept is what wanted asked for, and Server-Timing, which costs nothing where it is not sent.
@@ -75,6 +77,7 @@ func (r *response) reset(noBody bool) {
 	r.state, r.scanned, r.chunks, r.trailer, r.remaining, r.informal = inHead, 0, false, 0, 0, 0
 	r.status, r.close, r.bodyBytes, r.sum = 0, false, 0, 0
 	r.kept = kept{}
+	r.text = r.text[:0]
 }
 
 // feed reads from b and returns how many bytes it took; the caller presents the rest again, with more behind it. A head,
@@ -134,6 +137,9 @@ func (r *response) takeBody(b []byte) int {
 		n = int(r.remaining)
 	}
 	r.remaining -= uint64(n)
+	if r.wanted.text && r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
+		r.keepText(b[:n])
+	}
 	if r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
 		r.bodyBytes, r.sum = int64(n), maphash.Bytes(r.seed, b[:n]) // whole in one piece: the usual case
 	} else {
@@ -156,6 +162,13 @@ func (r *response) addBody(b []byte) {
 	}
 	r.bodyBytes += int64(len(b))
 	r.hash.Write(b)
+	if r.wanted.text {
+		r.keepText(b)
+	}
+}
+
+func (r *response) keepText(b []byte) {
+	r.text = append(r.text, b[:min(len(b), maxText-len(r.text))]...)
 }
 
 // takeLine takes a chunk-size line, the end of a chunk or a trailer line (RFC 9112, 7.1).

@@ -55,6 +55,9 @@ type Result struct {
 	Runs      []RunFigures `json:"runs,omitempty"`
 	Intervals []Interval   `json:"intervals,omitempty"`
 
+	// LatencyHDR is the latency of successes in microseconds, as HdrHistogram's compressed form in base64.
+	LatencyHDR string `json:"latency_hdr,omitempty"`
+
 	Histogram []Bin    `json:"histogram"`
 	Timeline  []Slice  `json:"timeline"`
 	Batches   []Batch  `json:"batches"`
@@ -88,7 +91,9 @@ type Load struct {
 	Seed         uint64  `json:"seed,omitempty"`
 	TimeoutS     float64 `json:"timeout_s"`
 	Follow       bool    `json:"follow,omitempty"`
-	ServerTiming bool    `json:"server_timing"` // the server sent Server-Timing
+	Stages       string  `json:"stages,omitempty"`
+	Scenario     bool    `json:"scenario,omitempty"` // targets were taken in their order
+	ServerTiming bool    `json:"server_timing"`      // the server sent Server-Timing
 }
 
 // TargetCount is one URL and what became of its requests.

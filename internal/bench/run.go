@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"hash/maphash"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +42,10 @@ type run struct {
 	// roundTrip is how long the quickest TCP connection took to open, in nanoseconds.
 	roundTrip atomic.Int64
 	tlsName   atomic.Pointer[string]
+
+	visitors    atomic.Uint64
+	sequence    atomic.Int64 // of {{seq}}
+	looksAtBody bool         // some check or capture does
 
 	mu      sync.Mutex // guards clients
 	clients []*client
@@ -110,12 +116,21 @@ func newRun(o Options) (*run, error) {
 	for _, name := range o.CaptureHeaders {
 		r.capture = append(r.capture, strings.ToLower(name))
 	}
-	r.network, r.remote = "tcp", r.site.address()
+	for _, q := range r.reqs {
+		r.looksAtBody = r.looksAtBody || q.looksAtBody()
+		for _, name := range q.fieldsLookedAt() {
+			if !slices.Contains(r.capture, name) {
+				r.capture = append(r.capture, name)
+			}
+		}
+	}
+	r.network, r.remote = cmp.Or(o.Network, "tcp"), cmp.Or(o.ConnectTo, r.site.address())
 	if o.UnixSocket != "" {
 		r.network, r.remote = "unix", o.UnixSocket
 	}
 	if r.site.tls {
-		r.tls = &tls.Config{ServerName: r.site.host, InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}
+		r.tls = &tls.Config{ServerName: r.site.host, InsecureSkipVerify: o.Insecure, RootCAs: o.RootCAs, Certificates: o.Certificates,
+			NextProtos: []string{"http/1.1"}}
 		if o.HTTP2 {
 			r.tls.NextProtos = []string{"h2"}
 		}
@@ -150,22 +165,26 @@ func (r *run) gather(ctx context.Context) error {
 		n = 1
 	}
 	r.start = time.Now() // for stamps of connecting; Run sets it again
-	for range n {
+	for i := range n {
 		c, err := newClient(r)
 		if err != nil {
 			return err
 		}
+		c.number = i
 		r.clients = append(r.clients, c)
 	}
 	if err := r.clients[0].preopen(ctx); err != nil {
 		return err
 	}
 	// From here on the address is known: no client need ask the name server again.
-	if a := r.clients[0].conn.RemoteAddr(); a != nil && r.network == "tcp" {
+	if a := r.clients[0].conn.RemoteAddr(); a != nil && r.network != "unix" {
 		r.remote = a.String()
 	}
 	slots := make(chan struct{}, 128)
 	for _, c := range r.clients[1:] {
+		if c.resting() {
+			continue // it connects when its stage comes
+		}
 		r.wg.Go(func() {
 			slots <- struct{}{}
 			_ = c.preopen(ctx) // it tries again, and counts it, with its first request

@@ -19,6 +19,11 @@ type Target struct {
 	Header []Field
 	Body   []byte
 	Weight int // its share of the requests; zero means 1
+
+	// Expect is the statuses that count as success; empty means Options.Expect. Checks must hold beside.
+	Expect   StatusSet
+	Checks   []Check
+	Captures []Capture // for later steps of a scenario
 }
 
 // Field is one header field.
@@ -37,7 +42,7 @@ func ParseTarget(line string, common Target) (t Target, socket string, err error
 		}
 		rest = after
 	}
-	if m, after, ok := strings.Cut(rest, " "); ok {
+	if m, after, ok := strings.Cut(rest, " "); ok && !strings.Contains(m, "{{") {
 		t.Method, rest = m, strings.TrimSpace(after)
 	}
 	if after, ok := strings.CutPrefix(rest, "http+unix://"); ok {
@@ -83,6 +88,9 @@ type request struct {
 	bytes []byte // HTTP/1.1 head and body
 	head  bool   // a HEAD request: the response has no body
 	again bool   // may be sent a second time: idempotent (RFC 9110, 9.2.2)
+	// template is what the request is made of, anew for each; nil if it is always the same.
+	template *targetTemplate
+	looks    bool // at what has been answered, beyond the status
 }
 
 // site is where the requests go: all targets share it.
@@ -97,10 +105,21 @@ func (s site) address() string { return net.JoinHostPort(s.host, s.port) }
 func prepare(o Options) (site, []*request, error) {
 	var first site
 	reqs := make([]*request, len(o.Targets))
+	var captured []string // by the targets so far
 	for i, t := range o.Targets {
 		r, err := newRequest(t, o.NoKeepAlive)
+		if err == nil && (o.Scenario || o.Random) {
+			r.template, err = parseTarget(t, captured)
+		}
 		if err != nil {
 			return site{}, nil, err
+		}
+		if len(r.Expect) == 0 {
+			r.Expect = o.Expect
+		}
+		r.looks = len(t.Checks)+len(t.Captures) > 0
+		for _, c := range t.Captures {
+			captured = append(captured, c.Name)
 		}
 		s := siteOf(r.url)
 		if i == 0 {

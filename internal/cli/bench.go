@@ -49,6 +49,8 @@ type benchFlags struct {
 	margin                 float64
 	runs                   int
 	findRate               bool
+	connect                connectFlags
+	load                   loadFlags
 	outputs                [len(benchFormats)]string
 }
 
@@ -63,6 +65,8 @@ var benchFormats = [...]benchFormat{
 	{"csv", "write a line per request", (*bench.Result).WriteCSV},
 	{"hdr", "write the percentile file of HdrHistogram's plotters", (*bench.Result).WriteHDR},
 	{"html", "write a page with charts", (*bench.Result).WriteHTML},
+	{"markdown", "write tables in Markdown", (*bench.Result).WriteMarkdown},
+	{"junit", "write a JUnit report of --slo and --against", (*bench.Result).WriteJUnit},
 }
 
 func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
@@ -88,6 +92,8 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.BoolVar(&o.Follow, "follow", false, "follow redirects on the same host")
 	fs.StringVar(&f.expect, "expect", "", "`STATUSES` that count as success, such as 200,404 or 2xx (default 2xx,3xx)")
 	fs.StringVar(&o.UnixSocket, "unix", "", "connect to the Unix socket at `PATH` instead of the URL's host")
+	f.connect.add(fs)
+	f.load.add(o, fs)
 	fs.BoolVar(&o.Insecure, "insecure", false, "accept any certificate")
 	fs.BoolVarP(&o.HTTP2, "http2", "2", false, "speak HTTP/2")
 	fs.StringArrayVar(&o.CaptureHeaders, "capture-header", nil, "put the value of the response header `NAME` into the CSV; may be repeated")
@@ -144,6 +150,7 @@ func (p *period) Set(text string) error {
 }
 
 const benchUsageText = `usage: girin bench [OPTIONS] URL...
+       girin bench report FILE... [OPTIONS]     the report of stored results
 
 Makes requests and reports as ab does, and then what ab hides. Doubts about the figures go to standard error.
 Several URLs of one host take turns; 3=URL takes three turns. http+unix://%2Fpath%2Fto.sock/ is a Unix socket.
@@ -154,6 +161,9 @@ exit status: 0 done, and --slo and --against hold; 1 one does not, nothing succe
 
 // runBench is `girin bench`.
 func runBench(env *program.Env, args []string) int {
+	if len(args) > 0 && args[0] == "report" {
+		return runBenchReport(env, args[1:])
+	}
 	var o bench.Options
 	var f benchFlags
 	fs := benchFlagSet(&o, &f)
@@ -259,7 +269,18 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 			return guard, fmt.Errorf("--expect: %w", err)
 		}
 	}
-	if err := f.applyTargets(o, fs.Args(), stdin); err != nil {
+	if err := f.load.apply(o, fs); err != nil {
+		return guard, err
+	}
+	if err := f.connect.apply(o); err != nil {
+		return guard, err
+	}
+	if f.load.scenario != "" {
+		err = f.load.applyScenario(o, fs.Args(), fs)
+	} else {
+		err = f.applyTargets(o, fs.Args(), stdin)
+	}
+	if err != nil {
 		return guard, err
 	}
 	if n := countOf(f.outputs[:], "-"); n > 1 {
@@ -319,6 +340,9 @@ func (f *benchFlags) applyTargets(o *bench.Options, args []string, stdin io.Read
 		return err
 	}
 	common.Method = f.method
+	if common.Checks, err = f.load.checks(); err != nil {
+		return err
+	}
 	for _, l := range args {
 		if err := addTarget(o, l, common); err != nil {
 			return err

@@ -32,7 +32,7 @@ func joinOutputs(args []string) []string {
 
 var (
 	notAFile     = regexp.MustCompile(`://|^localhost\b|^[^/]*:[0-9]+(/|$)|^[0-9]+=|^[A-Z]+ `)
-	fileEnding   = regexp.MustCompile(`(?i)\.(json|csv|hdr|hgrm|html?|txt|log)$`)
+	fileEnding   = regexp.MustCompile(`(?i)\.(json|csv|hdr|hgrm|html?|txt|log|md|xml)$`)
 	relativePath = regexp.MustCompile(`^\.{0,2}/`)
 )
 

@@ -20,7 +20,7 @@ func (f *benchFlags) checkFindRate(fs *pflag.FlagSet) error {
 	if f.slo == "" {
 		return errors.New("--find-rate needs --slo: the rate is the highest at which it holds")
 	}
-	for _, name := range []string{"rate", "requests", "runs", "against", "csv", "hdr", "html"} {
+	for _, name := range []string{"rate", "requests", "runs", "against", "csv", "hdr", "html", "markdown", "junit"} {
 		if fs.Changed(name) {
 			return fmt.Errorf("--find-rate and --%s exclude each other", name)
 		}
