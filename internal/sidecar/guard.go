@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,9 +27,11 @@ func Guard(args []string) int {
 	runtime.LockOSThread() // the command is told of the end of this thread, which must be that of the process
 	unix.CloseOnExec(lineFD)
 	unix.CloseOnExec(reportFD)
-	g := &guard{report: os.NewFile(reportFD, "report"), cut: make(chan struct{}), came: make(chan os.Signal, waitingSignals)}
-	// SIGPIPE is among them so that the command does not inherit the server's ignoring of it.
-	signal.Notify(g.came, append(passed, syscall.SIGCHLD, syscall.SIGPIPE)...)
+	g := &guard{report: os.NewFile(reportFD, "report"), told: make(chan byte), came: make(chan os.Signal, 1)}
+	// What a service manager sends to all processes ends no guard. It is taken and not
+	// ignored, as SIGPIPE is: the command must not inherit that.
+	signal.Notify(make(chan os.Signal), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	signal.Notify(g.came, syscall.SIGCHLD)
 	if err := g.start(args); err != nil {
 		g.say("failed %v", err)
 		return 127 // a shell's
@@ -40,16 +41,15 @@ func Guard(args []string) int {
 	return g.follow()
 }
 
-// passed are the signals that a guard passes on to its command.
-var passed = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
-
-const waitingSignals = 16
+// terminate is what the server writes on the line for TERM to the command. It is no signal
+// to the guard, so that the command gets one and not as many as somebody sends to all.
+const terminate = 't'
 
 type guard struct {
 	report *os.File
-	came   chan os.Signal
-	cut    chan struct{} // closed when the server has gone, or wants everything to end
-	pid    int           // the command's
+	came   chan os.Signal // a child has ended
+	told   chan byte      // what came on the line; closed when it is cut
+	pid    int            // the command's
 }
 
 func (g *guard) say(format string, args ...any) { fmt.Fprintf(g.report, format+"\n", args...) }
@@ -77,8 +77,13 @@ func (g *guard) start(args []string) error {
 }
 
 func (g *guard) watch(line *os.File) {
-	_, _ = bufio.NewReader(line).ReadByte() // nothing ever comes
-	close(g.cut)
+	defer close(g.told)
+	for b := make([]byte, 1); ; {
+		if _, err := line.Read(b); err != nil {
+			return // the server has gone, or wants everything to end
+		}
+		g.told <- b[0]
+	}
 }
 
 // follow waits for the command's end, and ends what it leaves behind.
@@ -92,13 +97,15 @@ func (g *guard) follow() (code int) {
 			return code
 		}
 		select {
-		case sig := <-g.came:
-			if sig != syscall.SIGCHLD && sig != syscall.SIGPIPE {
-				_ = syscall.Kill(g.pid, sig.(syscall.Signal))
+		case <-g.came:
+		case b, whole := <-g.told:
+			if !whole {
+				g.endRest()
+				return killedCode
 			}
-		case <-g.cut:
-			g.endRest()
-			return killedCode
+			if b == terminate {
+				_ = syscall.Kill(g.pid, syscall.SIGTERM)
+			}
 		}
 	}
 }

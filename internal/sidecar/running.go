@@ -128,8 +128,8 @@ func (r *running) process() int {
 	return r.guard.PID()
 }
 
-// terminate asks the command to end. The guard passes the signal on.
-func (r *running) terminate() { _ = r.guard.Signal(syscall.SIGTERM) }
+// terminate asks the command to end.
+func (r *running) terminate() { _, _ = r.line.Write([]byte{terminate}) }
 
 // kill ends the command and all that it has started, and waits for that.
 func (r *running) kill() {

@@ -371,3 +371,21 @@ func TestStartsAreCountedByName(t *testing.T) {
 		}
 	}
 }
+
+// A service manager may send TERM to every process: a second one makes some commands
+// drop what they do.
+func TestACommandGetsOneTermWhateverItsGuardGets(t *testing.T) {
+	g, b := startGroup(t, shell("one", `trap 'echo term' TERM; echo guard $PPID; while :; do sleep 0.01; done`))
+	guard := number(t, b.wait(t, "one: guard ", 1))
+	b.wait(t, "Sidecar one runs", 1)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1} {
+		if err := syscall.Kill(guard, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.End(time.Now().Add(time.Second))
+	g.Close()
+	if n := strings.Count(b.text(), "one: term"); n != 1 {
+		t.Errorf("it got %d:\n%s", n, b.text())
+	}
+}
