@@ -16,16 +16,18 @@ import (
 // allowed lists what a package may import of this module. Sub-packages count
 // as their package.
 var allowed = map[string][]string{
-	"cli": {"program", "serve", "config", "control", "sched", "sidecar", "bench", "lab", "tune", "interpreter", "shim", "manual"},
+	"cli": {"program", "serve", "config", "control", "sched", "sidecar", "bench", "lab", "tune", "interpreter", "shim", "manual", "jobs"},
 	"serve": {
 		"program", "pattern", "interpreter", "config", "front", "http1", "sched", "supervisor", "worker", "wire", "arbiter", "proc",
-		"control", "shim", "cgroup", "logs", "metrics", "guard", "statsd", "sidecar",
+		"control", "shim", "cgroup", "logs", "metrics", "guard", "statsd", "sidecar", "jobs", "offload",
 	},
 	"program":     {},
 	"manual":      {"config"},
 	"pattern":     {},
+	"offload":     {"pattern"},
+	"jobs":        {"offload", "sched", "wire", "metrics", "guard", "proc"},
 	"interpreter": {},
-	"config":      {"pattern", "interpreter", "logs", "cgroup", "statsd"},
+	"config":      {"pattern", "offload", "interpreter", "logs", "cgroup", "statsd"},
 	"statsd":      {},
 	"front":       {"pattern", "http1", "ws", "sched", "wire", "logs", "metrics", "guard"},
 	"http1":       {},

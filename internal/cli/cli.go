@@ -28,6 +28,7 @@ func commands() []command {
 		{"tune", "find the best settings for an application, on this machine and under its own load", runTune},
 		{"ctl", "ask a running server what it does: girin ctl status", runCtl},
 		{"top", "show what a running server does, live", runTop},
+		{"offload", "make the key of servers that share jobs: girin offload keygen", runOffload},
 		{"upstream", "serve a local HTTP API (httpbin) for applications that call one", runUpstream},
 		{"completion", "write the completions of a shell: girin completion bash, zsh or fish", runCompletion},
 		{"help", "show this text, or the one of a command: girin help serve", runHelp},
@@ -46,6 +47,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if args[0] == sidecar.GuardCommand && len(args) > 1 {
 		return sidecar.Guard(args[1:])
+	}
+	if args[0] == "engine" {
+		return runEngine(env, args[1:])
 	}
 	if cmd, ok := find(args[0]); ok {
 		return cmd.run(env, args[1:])

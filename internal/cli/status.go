@@ -18,6 +18,9 @@ func formatStatus(s control.Status, now time.Time) string {
 	s = visible(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
+	if s.AppVer != "" {
+		fmt.Fprintf(&b, "version %s of the application, as its jobs are named\n", s.AppVer)
+	}
 	q := s.Sched
 	runs, kept := inPlace(q)
 	fmt.Fprintf(&b, "%s: %d connections, %d requests: %d kept back, %d in the queue, %d run of at most %d\n",

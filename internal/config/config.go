@@ -112,6 +112,19 @@ type Config struct {
 	WSDrain                   time.Duration
 	WSDeflate                 bool
 
+	// Jobs.
+	Offload        []string // see package offload
+	OffloadConnect []string
+	OffloadListen  string
+	OffloadKey     string
+	OffloadTLSCert string
+	OffloadTLSKey  string
+	OffloadTLSCA   string
+	OffloadDir     string
+	OffloadSlots   int // -1: as many as there are cores
+	OffloadVersion string
+	NoBind         bool
+
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit
 

@@ -29,6 +29,7 @@ type Status struct {
 	Version   string        `json:"version"`
 	PID       int           `json:"pid"`
 	App       string        `json:"app"`
+	AppVer    string        `json:"app_version,omitempty"` // where there are jobs
 	Class     string        `json:"class"`
 	Cores     int           `json:"cores"`
 	Started   time.Time     `json:"started"`

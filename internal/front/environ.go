@@ -36,6 +36,7 @@ func (x *exchange) makeEnviron() *http1.Error {
 	x.call.Body, x.call.Spool, x.call.Length, x.call.Streamed = nil, nil, 0, false
 	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
 	x.call.Since, x.call.Window = x.requestStart(), x.srv.window()
+	x.call.Remote = x.srv.cfg.Remote != nil && x.srv.cfg.Remote(req.Method, req.Path)
 	x.isHead = string(req.Method) == "HEAD"
 	if x.srv.asgi.Load() {
 		return x.makeScope()

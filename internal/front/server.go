@@ -41,7 +41,8 @@ type Config struct {
 	Rests         bool   // whoever brings answers calls Rest
 	ScriptName    string // the mount point, or ""
 	Sockets       SocketOptions
-	Stream        pattern.Set // whose bodies come while the application runs; under ASGI all do
+	Stream        pattern.Set                    // whose bodies come while the application runs; under ASGI all do
+	Remote        func(method, path []byte) bool // which the queue's Remote is asked for first; nil: none
 	Access        *logs.AccessLog
 	Metrics       *metrics.Server // nil: nothing is counted
 	Log           *logs.ErrorLog

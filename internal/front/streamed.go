@@ -145,6 +145,8 @@ func (c *conn) streamsBody() bool {
 		return false
 	case c.req.ContentLength > 0 && c.req.ContentLength <= maxInline && !c.req.Expect100:
 		return false
+	case c.call.Remote:
+		return false // it goes as one message
 	case c.srv.asgi.Load():
 		return true
 	}

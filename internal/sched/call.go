@@ -26,6 +26,8 @@ type Call struct {
 	Streamed bool
 	// Upgrade says that it asks for a WebSocket.
 	Upgrade bool
+	// Remote says that Config.Remote is asked first.
+	Remote bool
 	// Since is when its client began to wait, if a proxy told so, in ns of
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.

@@ -49,12 +49,16 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 	if s.from.begun() {
 		owner = *c.owner.Load()
 	}
-	task, upgraded, gone := c.Task(), c.upgraded.Load(), c.gone
+	task, remote, upgraded, gone := c.Task(), q.atRemote(c), c.upgraded.Load(), c.gone
 	if upgraded {
 		c.moved.Store(q.cfg.Clock()) // its application has its time to end from now on
 	}
 	q.mu.Unlock()
-	if owner == nil && s.from == placed && task {
+	switch {
+	case owner != nil || s.from != placed:
+	case remote:
+		q.cfg.Remote.Withdraw(id)
+	case task:
 		owner = q.runs(id)
 	}
 	if s.to == recalled {

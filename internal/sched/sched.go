@@ -45,6 +45,7 @@ type Lane interface {
 // Arena is memory shared with the workers, for what no packet holds.
 type Arena interface {
 	Flags() []byte // a byte per cell; not zero: nobody waits for the call
+	Block(at, n int) []byte
 	Alloc(n int) (block []byte, at int, ok bool)
 	Free(at, n int)
 	Used() int64 // bytes
@@ -102,6 +103,7 @@ type Config struct {
 
 	Deadlines Deadlines
 	Auto      *Auto           // nil: all requests go to Lane, which all workers read
+	Remote    Remote          // nil: no call is for it
 	Metrics   *metrics.Server // nil: nothing is counted
 	Clock     func() int64    // CLOCK_MONOTONIC in nanoseconds, as the workers read it
 }
@@ -124,6 +126,7 @@ type Queue struct {
 	dated    atomic.Bool               // there are calls with a Since
 	main     *line                     // what fixed classes read
 	lines    []*line                   // all of them
+	remote   *line                     // stands for Config.Remote; nil: there is none
 	auto     *auto                     // nil for fixed classes
 
 	mu      sync.Mutex
@@ -148,6 +151,9 @@ func New(cfg Config) *Queue {
 	if cfg.Auto != nil {
 		q.auto = newAuto(q, *cfg.Auto)
 		q.lines = append(q.lines, q.auto.compute)
+	}
+	if cfg.Remote != nil {
+		q.remote = newLine(q, nil)
 	}
 	q.routes.init()
 	q.watch.init()

@@ -50,6 +50,9 @@ func (q *Queue) Submit(c *Call) error {
 	q.prepare(c, window)
 	q.waited.Add(1)
 	c.begin(id)
+	if c.Remote && !c.Upgrade && q.remote != nil && q.placeRemote(c, id) {
+		return nil
+	}
 	q.place(c, id, a)
 	q.watch.arm()
 	return nil

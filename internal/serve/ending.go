@@ -77,13 +77,20 @@ func (s *server) drain() {
 	}
 	ctx, cancel := context.WithTimeout(s.ending.quick, forClients)
 	defer cancel()
+	if s.work != nil {
+		jobs := make(chan struct{})
+		go func() { s.work.node.Drain(ctx); close(jobs) }()
+		defer func() { <-jobs; s.ending.hasten() }()
+	}
 	if err := s.front.Shutdown(ctx); err != nil && s.ending.quick.Err() == nil {
 		s.log.Warningf("Some requests did not finish within %v", forClients)
 		if !s.spoken.asgi() {
 			s.workers.Kill()
 		}
 	}
-	s.ending.hasten()
+	if s.work == nil {
+		s.ending.hasten()
+	}
 }
 
 // kill ends the workers, and tells clients: who is not answered gets 502.

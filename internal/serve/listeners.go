@@ -59,6 +59,9 @@ func (s *server) listen() error {
 	if err := s.activated(); err != nil || s.inherited {
 		return err
 	}
+	if s.cfg.NoBind {
+		return nil
+	}
 	addresses, err := s.cfg.Addresses()
 	if err != nil {
 		return err

@@ -56,12 +56,14 @@ func (s *server) reload(ctx context.Context) {
 	}
 	s.reloading()
 	launch, template := s.launch(cfg)
+	jobsToo := s.jobsReloaded(cfg)
 	s.workers.Reload(supervisor.Next{
 		Launch: launch, Template: template, Workers: s.reloadTo(cfg),
 		Settled: func(well bool) {
 			s.settle(sockets, well)
 			if well {
 				s.keepSidecars(cfg)
+				jobsToo()
 			}
 		},
 	})

@@ -54,6 +54,7 @@ type server struct {
 	queue        *sched.Queue
 	front        *front.Server
 	workers      *supervisor.Supervisor
+	work         *work // nil: there are no jobs
 	sidecars     *sidecar.Group
 	sidecarsKept bool            // of the supervisor's goroutine: some were started
 	metrics      *metrics.Server // nil: nothing is counted
@@ -108,7 +109,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 func (s *server) open() error {
 	for _, take := range []func() error{
 		s.enter, s.openLogs, s.openStatsd, s.checkDescriptors, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
-		s.openArbiter, s.dropPrivileges, s.openLanes, s.openAccelerators, s.openArena, s.detach,
+		s.openArbiter, s.dropPrivileges, s.openJobs, s.openLanes, s.openAccelerators, s.openArena, s.detach,
 	} {
 		if err := take(); err != nil {
 			return err
@@ -188,7 +189,7 @@ func (s *server) assemble() {
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
-		Refused: s.refused, Guard: s.guard,
+		Refused: s.refused, Guard: s.guard, Remote: s.remote(),
 	})
 	s.front = front.New(s.frontConfig())
 	if s.cfg.WorkerClass == "asgi" {
@@ -209,7 +210,7 @@ func (s *server) begin() (stop func(), err error) {
 	}
 	for _, start := range []func() (func(), error){
 		s.meetManager, s.startStarter, s.watchSignals, s.reapOrphans, s.startHooks, s.watchFiles, s.startWatchdog,
-		s.serveControl, s.serveMetrics, s.startSidecars, s.startQueue, s.startFront,
+		s.serveControl, s.serveMetrics, s.startSidecars, s.startQueue, s.startJobs, s.startFront,
 	} {
 		if s.ending.begun.Err() != nil {
 			return stop, nil

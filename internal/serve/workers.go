@@ -152,7 +152,11 @@ func (s *server) bases() (bases []map[string]string) {
 	if s.cfg.TLS() {
 		scheme = "https"
 	}
-	for _, l := range s.sockets.list() {
+	listeners := s.sockets.list()
+	if s.cfg.NoBind {
+		listeners = []socket{{Listener: nowhere{}}}
+	}
+	for _, l := range listeners {
 		base := map[string]string{
 			"SERVER_SOFTWARE": "girin/" + program.Version(), "SERVER_PROTOCOL": "HTTP/1.1",
 			"SCRIPT_NAME": "", "wsgi.url_scheme": scheme,
@@ -166,3 +170,9 @@ func (s *server) bases() (bases []map[string]string) {
 	}
 	return bases
 }
+
+// nowhere stands for the listener of a server that has none: what its jobs' environs say
+// comes with them.
+type nowhere struct{ net.Listener }
+
+func (nowhere) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }

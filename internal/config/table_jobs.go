@@ -1,0 +1,102 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"girin/internal/offload"
+)
+
+func jobOptions() []Option {
+	return section("Jobs", []Option{
+		{Key: "offload", Flag: "offload", Kind: List, Meta: "ROUTE[,...]", Default: []string{}, Own: true, check: checkOffload,
+			Doc:   "Requests that are jobs, such as /pdf/*, POST /pdf/* or * for all: they wait in a queue that all servers of the application share, and run on the one that has time. May be given several times; the first that matches counts. After a comma: retry=N, how often one is run again whose server has died (2; never one that may not run twice).",
+			field: func(c *Config) any { return &c.Offload }},
+		{Key: "offload_connect", Flag: "offload-connect", Kind: Commas, Meta: "URLS", Default: []string{}, Own: true, check: checkNATS,
+			Doc:   "The NATS servers that hold the queue, such as nats://10.0.0.5:4222: another girin's --offload-listen, or a cluster with JetStream. By default this server starts one for itself.",
+			field: func(c *Config) any { return &c.OffloadConnect }},
+		{Key: "offload_listen", Flag: "offload-listen", Kind: String, Meta: "ADDRESS", Own: true, check: checkOffloadListen,
+			Doc:   "Where other servers of the application reach the queue that this one has started: HOST:PORT. It needs offload_key, and outside loopback offload_tls_cert.",
+			field: func(c *Config) any { return &c.OffloadListen }},
+		{Key: "offload_key", Flag: "offload-key", Kind: String, Meta: "FILE", Own: true,
+			Doc:   "The key that servers show each other, which girin offload keygen makes; the same file on each.",
+			field: func(c *Config) any { return &c.OffloadKey }},
+		{Key: "offload_tls_cert", Flag: "offload-tls-cert", Kind: String, Meta: "FILE", Own: true,
+			Doc:   "The certificate of offload_listen.",
+			field: func(c *Config) any { return &c.OffloadTLSCert }},
+		{Key: "offload_tls_key", Flag: "offload-tls-key", Kind: String, Meta: "FILE", Own: true,
+			Doc:   "The private key of that certificate.",
+			field: func(c *Config) any { return &c.OffloadTLSKey }},
+		{Key: "offload_tls_ca", Flag: "offload-tls-ca", Kind: String, Meta: "FILE", Own: true,
+			Doc:   "The authorities that the certificate of offload_connect is checked with, in place of the system's.",
+			field: func(c *Config) any { return &c.OffloadTLSCA }},
+		{Key: "offload_dir", Flag: "offload-dir", Kind: String, Meta: "DIR", Own: true,
+			Doc:   "Where the queue is stored; only this server's user can read it. By default a directory of the application's name in $STATE_DIRECTORY, $XDG_STATE_HOME/girin or ~/.local/state/girin.",
+			field: func(c *Config) any { return &c.OffloadDir }},
+		{Key: "offload_slots", Flag: "offload-slots", Kind: Int, Meta: "INT", Default: int64(-1), DefaultText: "as many as there are cores", Own: true, check: atLeast(-1),
+			Doc:   "How many jobs this server runs at once, its own clients' as well. 0: none.",
+			field: func(c *Config) any { return &c.OffloadSlots }},
+		{Key: "offload_version", Flag: "offload-version", Kind: String, Meta: "VERSION", Env: "GIRIN_VERSION", Own: true,
+			Doc:   "The application's version: a server runs only jobs of its own. By default $GIRIN_VERSION, $SOURCE_COMMIT, $GIT_SHA, else a hash of the Python files below chdir and of what is installed.",
+			field: func(c *Config) any { return &c.OffloadVersion }},
+		{Key: "no_bind", Flag: "no-bind", Kind: Bool, Default: false, Own: true,
+			Doc:   "Listen nowhere: the server only runs jobs, and needs offload_connect.",
+			field: func(c *Config) any { return &c.NoBind }},
+	})
+}
+
+func checkOffload(v any) error {
+	_, err := offload.Parse(v.([]string))
+	return err
+}
+
+func checkNATS(v any) error {
+	for _, url := range v.([]string) {
+		if scheme, rest, ok := strings.Cut(url, "://"); !ok || rest == "" || scheme != "nats" && scheme != "tls" {
+			return fmt.Errorf("%s is not of the form nats://HOST:PORT", quote(url))
+		}
+	}
+	return nil
+}
+
+func checkOffloadListen(v any) error {
+	if v.(string) == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(v.(string)); err != nil {
+		return errors.New("it should be HOST:PORT")
+	}
+	return nil
+}
+
+// Jobs reports whether the server has to do with jobs at all.
+func (c *Config) Jobs() bool {
+	return len(c.Offload) > 0 || len(c.OffloadConnect) > 0 || c.OffloadListen != ""
+}
+
+// checkJobs checks what depends on several settings.
+func (l *loader) checkJobs(cfg *Config, resolved map[string]setting) error {
+	embedded := len(cfg.OffloadConnect) == 0
+	switch {
+	case cfg.NoBind && embedded:
+		return resolved["no_bind"].error(errors.New("a server that listens nowhere needs a queue to take jobs from: offload_connect is not set"))
+	case cfg.OffloadListen == "":
+		return nil
+	case !embedded:
+		return resolved["offload_listen"].error(errors.New("the queue is another server's, as offload_connect says: there is nothing to listen for"))
+	case cfg.OffloadKey == "":
+		return resolved["offload_listen"].error(errors.New("others need a key to join: offload_key is not set (girin offload keygen makes one)"))
+	case (cfg.OffloadTLSCert == "") != (cfg.OffloadTLSKey == ""):
+		return resolved["offload_listen"].error(errors.New("offload_tls_cert and offload_tls_key go together"))
+	}
+	host, _, _ := net.SplitHostPort(cfg.OffloadListen)
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	if cfg.OffloadTLSCert == "" {
+		return resolved["offload_listen"].error(errors.New("outside loopback it needs offload_tls_cert and offload_tls_key: the queue holds requests with their cookies"))
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+"""An application whose runs are counted outside of Girin: each is a line in $RUNS."""
+import hashlib
+import os
+import time
+
+
+def note(*what):
+    if os.environ.get("RUNS"):
+        with open(os.environ["RUNS"], "a") as f:
+            f.write(" ".join(map(str, what)) + "\n")
+
+
+def application(environ, start_response):
+    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    note("begin", query.partition("&")[0], os.getppid(), os.getpid(), environ.get("girin.job.attempt"))
+    body = environ["wsgi.input"].read()
+    if path == "/job/wait":
+        name, _, seconds = query.partition("&")
+        time.sleep(float(seconds))
+    if path == "/job/until":  # a file is there
+        name, _, file = query.partition("&")
+        while not os.path.exists(file):
+            time.sleep(0.01)
+    note("end", query.partition("&")[0], os.getppid(), os.getpid())
+    if path == "/job/stream":
+        blocks, size = map(int, query.split("&")[1:])
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return (bytes([65 + i % 26]) * size for i in range(blocks))
+    if path == "/job/fail":
+        raise ValueError("as it was asked to")
+    if path == "/job/file":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return environ["wsgi.file_wrapper"](open(query.partition("&")[2], "rb"))
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Server", environ["SERVER_PORT"])])
+    return [
+        f"master={os.getppid()}\nworker={os.getpid()}\njob={environ.get('girin.job.id', '')}\n"
+        f"length={len(body)}\ndigest={hashlib.sha256(body).hexdigest()}\nscheme={environ['wsgi.url_scheme']}\n"
+        f"host={environ.get('HTTP_HOST', '')}\nmethod={environ['REQUEST_METHOD']}\n".encode()
+    ]

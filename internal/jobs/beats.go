@@ -1,0 +1,190 @@
+package jobs
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"girin/internal/jobs/job"
+)
+
+// beats are what nodes tell each other of themselves.
+type beats struct {
+	n *Node
+
+	mu   sync.Mutex
+	last map[string]heard // guarded by mu: other nodes
+	said map[string]bool  // guarded by mu: what was said of them
+}
+
+type heard struct {
+	beat
+	at int64 // ns
+}
+
+// beat is one heartbeat.
+type beat struct {
+	Node    string              `json:"node"`
+	Host    string              `json:"host"`
+	PID     int                 `json:"pid"`
+	Format  int                 `json:"format"`
+	Version string              `json:"version"`
+	Slots   int                 `json:"slots"`
+	Busy    int                 `json:"busy"`
+	Bye     bool                `json:"bye,omitempty"`
+	Runs    map[string][]string `json:"runs,omitempty"` // by origin
+}
+
+const (
+	beatEvery  = 500 * time.Millisecond
+	lookEvery  = 50 * time.Millisecond
+	beatSilent = int64(2 * time.Second) // of a runner: its jobs are given up
+	beatGone   = int64(3 * time.Second) // of an origin: its jobs are cancelled
+	beatForget = int64(time.Minute)
+)
+
+func newBeats(n *Node) *beats { return &beats{n: n, last: map[string]heard{}, said: map[string]bool{}} }
+
+// run sends a beat now and then, and looks after what depends on others'.
+func (b *beats) run() {
+	look, beat := time.NewTicker(lookEvery), time.NewTicker(beatEvery)
+	defer look.Stop()
+	defer beat.Stop()
+	for {
+		select {
+		case <-b.n.ctx.Done():
+			return
+		case <-beat.C:
+			b.send(false)
+		case <-look.C:
+			b.look()
+		}
+	}
+}
+
+func (b *beats) send(bye bool) {
+	if !b.n.up.Load() {
+		return
+	}
+	runs := b.n.runner.forOthers()
+	text, err := json.Marshal(beat{
+		Node: b.n.name, Host: host(), PID: os.Getpid(), Format: job.Format, Version: b.n.Version(), Slots: b.n.cfg.Slots,
+		Busy: b.n.Busy(), Bye: bye, Runs: runs,
+	})
+	if err == nil {
+		err = b.n.nc.Publish(b.n.names.alive, text)
+	}
+	if err != nil {
+		b.n.cfg.Log.Debugf("jobs: %v", err)
+	}
+}
+
+func (b *beats) bye() {
+	b.send(true)
+	_ = b.n.nc.FlushTimeout(time.Second)
+}
+
+func (b *beats) hear(m *nats.Msg) {
+	var heardBeat beat
+	if json.Unmarshal(m.Data, &heardBeat) != nil || heardBeat.Node == "" || heardBeat.Node == b.n.name {
+		return
+	}
+	b.mu.Lock()
+	_, known := b.last[heardBeat.Node]
+	if heardBeat.Bye {
+		delete(b.last, heardBeat.Node)
+	} else {
+		b.last[heardBeat.Node] = heard{heardBeat, b.n.cfg.Clock()}
+	}
+	b.mu.Unlock()
+	if heardBeat.Bye {
+		b.n.runner.lookAtOrigins(func(node string) bool { return node == heardBeat.Node })
+		b.n.origin.lookAtBegun(func(node string, _ job.ID, _ int64) bool { return node == heardBeat.Node })
+		return
+	}
+	if !known {
+		b.n.cfg.Log.Infof("Jobs: %s (pid %d) is there, with %d slots", heardBeat.Host, heardBeat.PID, heardBeat.Slots)
+		if heardBeat.Version != b.n.Version() {
+			b.n.cfg.Log.Infof("Jobs: it serves version %s of the application, and this node %s: neither runs the other's", heardBeat.Version, b.n.Version())
+		}
+	}
+}
+
+// all counts silence anew: nobody could be heard until now.
+func (b *beats) all() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, h := range b.last {
+		h.at = b.n.cfg.Clock()
+		b.last[name] = h
+	}
+}
+
+func (b *beats) look() {
+	b.n.origin.lookAtQueued()
+	b.n.origin.lookAtBegun(b.lost)
+	b.n.runner.lookAtOrigins(func(node string) bool { return b.silent(node, beatGone) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, h := range b.last {
+		if b.n.cfg.Clock()-h.at > beatForget && b.n.up.Load() {
+			delete(b.last, name)
+		}
+	}
+}
+
+// silent reports whether a node has not been heard for so long, while it could have been.
+// One that was never heard has said goodbye, or is so new that its first beat is to come.
+func (b *beats) silent(node string, limit int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, known := b.last[node]
+	return known && b.n.up.Load() && b.n.cfg.Clock()-h.at > limit
+}
+
+// lost reports whether a runner does not run a job any more that it began at a time.
+func (b *beats) lost(runner string, id job.ID, began int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.n.cfg.Clock()
+	if !b.n.up.Load() || now-began < beatSilent {
+		return false
+	}
+	h, known := b.last[runner]
+	if !known || now-h.at > beatSilent {
+		return true
+	}
+	return h.at-began > beatSilent && !slices.Contains(h.Runs[b.n.name], id.String())
+}
+
+// Peer is another node, as it was last heard.
+type Peer struct {
+	Node    string        `json:"node"`
+	Host    string        `json:"host"`
+	PID     int           `json:"pid"`
+	Version string        `json:"version"`
+	Slots   int           `json:"slots"`
+	Busy    int           `json:"busy"`
+	Heard   time.Duration `json:"heard"` // ago
+}
+
+// Peers are the nodes that are there, this one first.
+func (n *Node) Peers() []Peer {
+	all := []Peer{{Node: n.name, Host: host(), PID: os.Getpid(), Version: n.Version(), Slots: n.cfg.Slots, Busy: n.Busy()}}
+	n.beats.mu.Lock()
+	defer n.beats.mu.Unlock()
+	for _, h := range n.beats.last {
+		all = append(all, Peer{h.Node, h.Host, h.PID, h.Version, h.Slots, h.Busy, time.Duration(n.cfg.Clock() - h.at)})
+	}
+	slices.SortFunc(all[1:], func(a, b Peer) int {
+		if a.Host+a.Node < b.Host+b.Node {
+			return -1
+		}
+		return 1
+	})
+	return all
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/sys/unix"
+)
+
+// Main is the engine's process. It returns the exit status.
+func Main(stderr io.Writer) int {
+	in, out := os.NewFile(settingsFD, "settings"), os.NewFile(startedFD, "started")
+	if err := run(in, out, stderr); err != nil {
+		fmt.Fprintf(stderr, "%v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// startLimit is how long the engine may take to read what it has stored.
+const startLimit = 2 * time.Minute
+
+// run serves until in ends, or something is wrong that a new process may mend.
+func run(in io.Reader, out io.WriteCloser, stderr io.Writer) error {
+	var settings Settings
+	messages := json.NewDecoder(in)
+	if err := messages.Decode(&settings); err != nil {
+		return fmt.Errorf("it is started by girin itself, where --offload asks for it: %w", err)
+	}
+	lock, err := lockDir(settings.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	log := &natsLog{to: stderr, wedged: make(chan struct{})}
+	s, err := start(settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}()
+	if err := json.NewEncoder(out).Encode(Started{Addr: s.Addr().String()}); err != nil {
+		return err
+	}
+	out.Close()
+	ended := make(chan struct{})
+	go func() { // ends with the process: nothing else waits for the master's end
+		_, _ = io.Copy(io.Discard, in)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-log.wedged:
+		return errors.New("a stream could not be written: the engine starts again")
+	}
+}
+
+func start(settings Settings, log server.Logger) (*server.Server, error) {
+	options, err := optionsOf(settings)
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, err
+	}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startLimit) || !s.JetStreamEnabled() {
+		s.Shutdown()
+		return nil, fmt.Errorf("JetStream does not start in %s", settings.Dir)
+	}
+	return s, nil
+}
+
+// lockDir keeps others out of the directory. An engine before this one may be about to end.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for late := time.Now().Add(lockLimit); ; time.Sleep(lockEvery) {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return f, nil
+		}
+		if time.Now().After(late) {
+			f.Close()
+			return nil, fmt.Errorf("another server has its jobs in %s: give this one an --offload-dir of its own, or --offload-connect", dir)
+		}
+	}
+}
+
+const (
+	lockLimit = 5 * time.Second
+	lockEvery = 50 * time.Millisecond
+)
+
+// memoryMost is what the queue of waiting clients may hold.
+const memoryMost = 256 << 20
+
+func optionsOf(settings Settings) (*server.Options, error) {
+	host, port, err := net.SplitHostPort(settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	if number == 0 {
+		number = server.RANDOM_PORT
+	}
+	o := &server.Options{
+		ServerName: "girin-" + filepath.Base(settings.Dir), Host: host, Port: number, NoSigs: true,
+		JetStream: true, StoreDir: settings.Dir, SyncAlways: true, DisableJetStreamBanner: true,
+		JetStreamMaxMemory: memoryMost, JetStreamMaxStore: settings.MaxStore,
+	}
+	for _, key := range settings.Keys {
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: key})
+	}
+	if settings.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(settings.CertFile, settings.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		o.TLSTimeout = 10
+	}
+	return o, nil
+}
+
+// natsLog passes on what the server warns of, and knows what it does not recover from: a
+// stream that met a full disk stays as it is until the server is started again.
+type natsLog struct {
+	mu     sync.Mutex // guards to
+	to     io.Writer
+	once   sync.Once // closes wedged
+	wedged chan struct{}
+}
+
+func (l *natsLog) write(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	fmt.Fprintln(l.to, line)
+	l.mu.Unlock()
+	if strings.Contains(line, "critical write error") || strings.Contains(line, "will be DISABLED") {
+		l.once.Do(func() { close(l.wedged) })
+	}
+}
+
+func (l *natsLog) Noticef(string, ...any)            {}
+func (l *natsLog) Debugf(string, ...any)             {}
+func (l *natsLog) Tracef(string, ...any)             {}
+func (l *natsLog) Warnf(format string, args ...any)  { l.write(format, args...) }
+func (l *natsLog) Errorf(format string, args ...any) { l.write(format, args...) }
+func (l *natsLog) Fatalf(format string, args ...any) { l.write(format, args...) }

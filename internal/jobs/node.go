@@ -1,0 +1,240 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/guard"
+	"girin/internal/jobs/job"
+	"girin/internal/offload"
+	"girin/internal/sched"
+)
+
+// Logger gets what happens to jobs.
+type Logger interface {
+	Debugf(format string, args ...any)
+	Infof(format string, args ...any)
+	Warningf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+// Config of a Node.
+type Config struct {
+	App     string // which application's jobs
+	Version string // of the application; only nodes of the same one run its jobs
+	Routes  offload.Routes
+	Slots   int // jobs of the queues that this node runs at once; 0: none
+	Retry   int // how often a job is run again whose runner has gone
+
+	Connect []nats.Option // how the engine is reached
+	URL     string
+
+	Bases    func() []map[string]string // the environs that requests of a listener share
+	SpoolDir string                     // "": the system's
+	Clock    func() int64               // CLOCK_MONOTONIC, ns
+	Log      Logger
+	Guard    *guard.Guard
+}
+
+// Node is this server among those that share an engine. New allocates, Start connects.
+type Node struct {
+	cfg     Config
+	name    string // of this run
+	names   names
+	queue   *sched.Queue
+	origin  *origin
+	runner  *runner
+	beats   *beats
+	chores  *chores
+	counts  counts
+	version atomic.Pointer[string]
+	bases   atomic.Pointer[[][][2]string] // see base
+
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	up       atomic.Bool // the engine answers, and has the streams
+	said     atomic.Bool // that it does not
+	draining atomic.Bool
+
+	ctx  context.Context
+	stop context.CancelFunc
+	done sync.WaitGroup
+	kick chan struct{} // connected, or not any more
+}
+
+// New returns a node.
+func New(cfg Config) *Node {
+	n := &Node{cfg: cfg, name: job.NewID().String(), names: namesOf(cfg.App), kick: make(chan struct{}, 1)}
+	n.version.Store(&cfg.Version)
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	n.origin = newOrigin(n)
+	n.runner = newRunner(n)
+	n.beats = newBeats(n)
+	n.chores = newChores()
+	return n
+}
+
+// Remote is what the node is to the queue that it serves.
+func (n *Node) Remote() sched.Remote { return n.origin }
+
+// Start connects, in the background, and serves from then on.
+func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
+	n.queue = queue
+	options := append([]nats.Option{
+		nats.Name("girin " + n.name), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(0, 0),
+		nats.RetryOnFailedConnect(true), nats.FlusherTimeout(time.Second), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.ConnectHandler(func(*nats.Conn) { n.changed() }),
+		nats.ReconnectHandler(func(*nats.Conn) { n.changed() }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.lose(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.cfg.Log.Warningf("jobs: %v", err) }),
+	}, append(n.cfg.Connect, more...)...)
+	nc, err := nats.Connect(n.cfg.URL, options...)
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	n.nc = nc
+	if n.js, err = jetstream.New(nc); err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	if _, err := nc.Subscribe(n.names.node(n.name, ">"), n.hear); err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	if _, err := nc.Subscribe(n.names.alive, n.beats.hear); err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	n.launch("the jobs' connection", n.connect)
+	n.launch("the jobs' heartbeat", n.beats.run)
+	n.launch("what jobs leave to do", n.chores.run)
+	n.runner.start()
+	return nil
+}
+
+const reconnectWait = 100 * time.Millisecond
+
+func (n *Node) launch(what string, run func()) {
+	n.done.Go(func() { n.cfg.Guard.Keep(guard.Part{Name: what, Run: run}) })
+}
+
+// Close leaves: what runs here for others is cancelled, and they hear of it.
+func (n *Node) Close() {
+	n.runner.close()
+	n.stop()
+	n.chores.close()
+	n.done.Wait()
+	if n.nc != nil {
+		n.beats.bye()
+		n.nc.Close()
+	}
+}
+
+// Version is that of the application, whose jobs this node runs.
+func (n *Node) Version() string { return *n.version.Load() }
+
+// SetVersion says that another version of the application is served from now on.
+func (n *Node) SetVersion(version string) {
+	if n.Version() != version {
+		n.version.Store(&version)
+		n.cfg.Log.Infof("Jobs: this node serves version %s now", version)
+		n.changed()
+	}
+}
+
+// Drain stops pulling, runs here what waits for others, and returns when what was begun
+// here has ended, or with ctx.
+func (n *Node) Drain(ctx context.Context) {
+	n.draining.Store(true)
+	n.runner.drain()
+	n.origin.homeAll()
+	ended := make(chan struct{})
+	go func() { // ends with the slots, for which Close waits
+		n.runner.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
+
+func (n *Node) changed() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// connect makes the streams whenever the engine is there anew: those in memory have gone
+// with the one before.
+func (n *Node) connect() {
+	n.changed()
+	again := time.NewTimer(time.Hour)
+	defer again.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.kick:
+		case <-again.C:
+		}
+		if !n.nc.IsConnected() {
+			if n.nc.LastError() != nil && n.said.CompareAndSwap(false, true) {
+				n.cfg.Log.Warningf("The engine of the jobs cannot be reached (%v): requests run here until it can", n.nc.LastError())
+			}
+			again.Reset(time.Second)
+			continue
+		}
+		if err := n.prepare(); err != nil {
+			if n.ctx.Err() == nil && n.said.CompareAndSwap(false, true) {
+				n.cfg.Log.Errorf("The engine of the jobs cannot be used (%v): requests run here until it can", err)
+			}
+			again.Reset(reconnectWait)
+			continue
+		}
+		n.beats.all()
+		if !n.up.Swap(true) {
+			n.said.Store(false)
+			n.cfg.Log.Infof("Jobs: connected as %s, version %s of %s, %d at once", host(), n.Version(), n.cfg.App, n.cfg.Slots)
+		}
+		n.runner.wake()
+	}
+}
+
+// lose is told that the connection has gone: what nobody has begun runs here.
+func (n *Node) lose(err error) {
+	if n.up.Swap(false) && n.ctx.Err() == nil {
+		n.said.Store(true)
+		n.cfg.Log.Warningf("The engine of the jobs does not answer (%v): requests run here until it does", err)
+	}
+	n.origin.homeAll()
+	n.changed()
+}
+
+// prepareLimit is how long the engine may take for a stream.
+const prepareLimit = 5 * time.Second
+
+func (n *Node) prepare() error {
+	ctx, cancel := context.WithTimeout(n.ctx, prepareLimit)
+	defer cancel()
+	if _, err := n.js.CreateOrUpdateStream(ctx, n.names.syncStream()); err != nil {
+		return fmt.Errorf("stream %s: %w", n.names.sync, err)
+	}
+	if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(n.Version())); err != nil {
+		return fmt.Errorf("consumer of %s: %w", n.names.sync, err)
+	}
+	return nil
+}
+
+func host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "?"
+	}
+	return name
+}

@@ -1,0 +1,219 @@
+package jobs
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"girin/internal/guard"
+	"girin/internal/jobs/job"
+	"girin/internal/sched"
+)
+
+// runner runs jobs of any node here. Each of its slots asks for one message when it is
+// free, so that nothing is pulled that another node could begin now.
+type runner struct {
+	n       *Node
+	stop    chan struct{} // closed by drain
+	once    sync.Once     // closes stop
+	expects atomic.Pointer[chan struct{}]
+	done    sync.WaitGroup
+
+	mu   sync.Mutex
+	runs map[job.ID]*run // guarded by mu: those whose clients wait
+}
+
+func newRunner(n *Node) *runner {
+	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}}
+	expects := make(chan struct{})
+	r.expects.Store(&expects)
+	return r
+}
+
+func (r *runner) start() {
+	for i := range r.n.cfg.Slots {
+		r.done.Go(func() {
+			r.n.cfg.Guard.Keep(guard.Part{Name: "slot " + strconv.Itoa(i) + " of the jobs", Run: r.slot})
+		})
+	}
+}
+
+// wake makes the slots ask anew: who was asked before has forgotten it.
+func (r *runner) wake() {
+	next := make(chan struct{})
+	close(*r.expects.Swap(&next))
+}
+
+func (r *runner) drain() { r.once.Do(func() { close(r.stop) }) }
+
+// close cancels what still runs, and waits for the slots.
+func (r *runner) close() {
+	r.drain()
+	for _, run := range r.all() {
+		run.leave(causeStopped)
+	}
+	r.done.Wait()
+}
+
+func (r *runner) all() (all []*run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, run := range r.runs {
+		all = append(all, run)
+	}
+	return all
+}
+
+// pullFor is how long the engine keeps a slot's wish.
+const pullFor = 20 * time.Second
+
+// slot asks for a message, runs it, and asks again.
+func (r *runner) slot() {
+	inbox := nats.NewInbox() // none of those that replies to requests come to
+	messages := make(chan *nats.Msg, 4)
+	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
+	if err != nil {
+		return // the connection was closed
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	for {
+		woken := *r.expects.Load()
+		if r.n.up.Load() {
+			_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.sync+"."+consumer(r.n.Version()), inbox, pullOne)
+		}
+		late.Reset(pullFor + time.Second)
+		select {
+		case <-r.stop:
+			r.giveBack(messages)
+			return
+		case <-woken:
+		case <-late.C:
+		case m := <-messages:
+			if m.Header.Get("Status") != "" { // the wish has expired, or the stream has gone
+				r.pause(m)
+				continue
+			}
+			r.run(m)
+		}
+	}
+}
+
+var pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds()))
+
+// pause waits a moment after a refusal, which would come again at once.
+func (r *runner) pause(m *nats.Msg) {
+	if m.Header.Get("Status") == "408" {
+		return
+	}
+	select {
+	case <-r.stop:
+	case <-time.After(reconnectWait):
+	}
+}
+
+// giveBack returns what has come to a slot that runs nothing any more.
+func (r *runner) giveBack(messages chan *nats.Msg) {
+	select {
+	case m := <-messages:
+		_ = m.Nak()
+	default:
+	}
+}
+
+// run begins a job, if its origin allows it, and returns when it has ended.
+func (r *runner) run(m *nats.Msg) {
+	id, ok := idOf(m.Subject)
+	origin := m.Header.Get(fieldReply)
+	message, err := job.ParseMessage(m.Data)
+	if !ok || origin == "" || err != nil {
+		r.n.cfg.Log.Errorf("jobs: a message is left to other nodes: %v", err)
+		_ = m.NakWithDelay(beginWait)
+		return
+	}
+	select {
+	case <-r.stop:
+		_ = m.Nak()
+		return
+	default:
+	}
+	attempt, err := r.n.askBegin(origin, id)
+	if err != nil {
+		r.n.cfg.Log.Debugf("jobs: %v", err)
+		return // it is delivered again
+	}
+	_ = m.Ack()
+	if attempt == 0 {
+		return
+	}
+	r.n.counts.pulled.Add(1)
+	run := newRun(r, id, attempt, origin)
+	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
+	run.begin(&message, length)
+	<-run.done
+}
+
+// hear takes a word of an origin.
+func (r *runner) hear(w *job.Word) {
+	r.mu.Lock()
+	run := r.runs[w.ID]
+	r.mu.Unlock()
+	if run == nil || run.attempt != w.Attempt {
+		return
+	}
+	if w.Kind == job.Cancel {
+		run.leave(causeCancelled)
+	} else {
+		run.grant(w.N)
+	}
+}
+
+// forOthers names, by origin, what runs here for other nodes.
+func (r *runner) forOthers() map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string][]string{}
+	for id, run := range r.runs {
+		if run.origin != r.n.name {
+			all[run.origin] = append(all[run.origin], id.String())
+		}
+	}
+	return all
+}
+
+// lookAtOrigins cancels what runs for nodes of which nothing is heard.
+func (r *runner) lookAtOrigins(dead func(node string) bool) {
+	for _, run := range r.all() {
+		if run.origin != r.n.name && dead(run.origin) {
+			run.leave(causeCancelled)
+		}
+	}
+}
+
+func (r *runner) register(run *run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs[run.id] = run
+}
+
+func (r *runner) unregister(run *run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs[run.id] == run {
+		delete(r.runs, run.id)
+	}
+}
+
+// Busy is how many jobs run here.
+func (n *Node) Busy() int {
+	n.runner.mu.Lock()
+	defer n.runner.mu.Unlock()
+	return len(n.runner.runs)
+}
+
+var _ sched.Answer = (*run)(nil)

@@ -1,0 +1,237 @@
+package serve
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"girin/internal/config"
+	"girin/internal/jobs"
+	"girin/internal/jobs/engine"
+	"girin/internal/jobs/job"
+	"girin/internal/offload"
+	"girin/internal/sched"
+)
+
+// work is what the server has to do with jobs; nothing of it is there unless an option
+// asks for it.
+type work struct {
+	node   *jobs.Node
+	engine engine.Settings // of the engine that this server starts, if connect is empty
+	routes offload.Routes
+}
+
+// openJobs finds out whether jobs can be what the settings say, before anything starts.
+func (s *server) openJobs() error {
+	c := s.cfg
+	if !c.Jobs() {
+		return nil
+	}
+	w := new(work)
+	w.routes, _ = offload.Parse(c.Offload) // which the configuration has checked
+	options, err := s.jobsConnection(w)
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	slots := c.OffloadSlots
+	if slots < 0 {
+		slots = s.sizes.cores
+	}
+	url := strings.Join(c.OffloadConnect, ",")
+	w.node = jobs.New(jobs.Config{
+		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
+		Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
+		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
+	})
+	s.work = w
+	return nil
+}
+
+// jobRetries is how often a job is run again whose runner has died, unless its route
+// says otherwise.
+const jobRetries = 2
+
+// jobsConnection says how the engine is reached, and what it is if it is this server's.
+func (s *server) jobsConnection(w *work) (options []nats.Option, err error) {
+	c := s.cfg
+	others, err := readKey(c.OffloadKey)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.OffloadConnect) > 0 {
+		return joining(c.OffloadTLSCA, others)
+	}
+	w.engine = engine.Settings{Listen: cmp.Or(c.OffloadListen, "127.0.0.1:0"), CertFile: c.OffloadTLSCert, KeyFile: c.OffloadTLSKey}
+	if w.engine.Dir, err = s.jobsDir(); err != nil {
+		return nil, err
+	}
+	own, err := nkeys.CreateUser() // of this run, for this process alone
+	if err != nil {
+		return nil, err
+	}
+	option, public, err := shown(own)
+	if err != nil {
+		return nil, err
+	}
+	options, w.engine.Keys = append(options, option), []string{public}
+	if others != nil {
+		_, public, err := shown(others)
+		if err != nil {
+			return nil, err
+		}
+		w.engine.Keys = append(w.engine.Keys, public)
+	}
+	if c.OffloadTLSCert != "" {
+		pinned, err := pinnedTo(c.OffloadTLSCert, c.OffloadTLSKey)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Secure(pinned))
+	}
+	return options, nil
+}
+
+// readKey reads a file that girin offload keygen has made; nil: there is none.
+func readKey(path string) (nkeys.KeyPair, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("offload_key: %w", err)
+	}
+	pair, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("offload_key %s: %w", path, err)
+	}
+	return pair, nil
+}
+
+// shown is how a key is shown to an engine, and its public half.
+func shown(pair nkeys.KeyPair) (nats.Option, string, error) {
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, "", fmt.Errorf("a key of jobs: %w", err)
+	}
+	return nats.Nkey(public, pair.Sign), public, nil
+}
+
+// joining is how another's engine is reached.
+func joining(ca string, key nkeys.KeyPair) (options []nats.Option, err error) {
+	if ca != "" {
+		options = append(options, nats.RootCAs(ca))
+	}
+	if key == nil {
+		return options, nil
+	}
+	option, _, err := shown(key)
+	return append(options, option), err
+}
+
+// pinnedTo trusts the engine's own certificate alone, whatever names it is for.
+func pinnedTo(cert, key string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		InsecureSkipVerify: true, // the certificate itself is compared
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 || string(raw[0]) != string(pair.Certificate[0]) {
+				return errors.New("the engine shows another certificate than offload_tls_cert")
+			}
+			return nil
+		},
+	}, nil
+}
+
+// jobsDir is where the engine stores what it has.
+func (s *server) jobsDir() (dir string, err error) {
+	getenv := s.env.Getenv
+	switch {
+	case s.cfg.OffloadDir != "":
+		dir = s.cfg.OffloadDir
+	case getenv("STATE_DIRECTORY") != "":
+		dir, _, _ = strings.Cut(getenv("STATE_DIRECTORY"), ":")
+	case getenv("XDG_STATE_HOME") != "":
+		dir = filepath.Join(getenv("XDG_STATE_HOME"), "girin")
+	case getenv("HOME") != "":
+		dir = filepath.Join(getenv("HOME"), ".local", "state", "girin")
+	default:
+		return "", errors.New("there is no directory to store them in: set offload_dir")
+	}
+	if s.cfg.OffloadDir == "" {
+		dir = filepath.Join(dir, job.Token(cmp.Or(s.cfg.ProcName, s.cfg.App)))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o700)
+}
+
+// remote is what the queue asks about calls that may run elsewhere.
+func (s *server) remote() sched.Remote {
+	if s.work == nil {
+		return nil
+	}
+	return s.work.node.Remote()
+}
+
+// isJob reports whether a request is one; nil: none is.
+func (s *server) isJob() func(method, path []byte) bool {
+	if s.work == nil || len(s.work.routes) == 0 {
+		return nil
+	}
+	return func(method, path []byte) bool { return s.work.routes.Find(method, path) != nil }
+}
+
+// startJobs starts the engine, if it is this server's, and connects.
+func (s *server) startJobs() (stop func(), err error) {
+	if s.work == nil {
+		return func() {}, nil
+	}
+	var child *engine.Child
+	var more []nats.Option
+	if len(s.cfg.OffloadConnect) == 0 {
+		child = engine.Start(engine.Config{Starter: s.starter, Path: ownPath(), Env: s.env.Environ, Settings: s.work.engine, Log: s.log})
+		more = append(more, nats.SetCustomDialer(dialer{child}))
+	}
+	stop = func() {
+		s.work.node.Close()
+		if child != nil {
+			child.Close()
+		}
+	}
+	return stop, s.work.node.Start(s.queue, more...)
+}
+
+// dialer reaches an engine that may listen elsewhere when it was started again.
+type dialer struct{ *engine.Child }
+
+// SkipTLSHandshake leaves TLS to the client library.
+func (dialer) SkipTLSHandshake() bool { return false }
+
+// jobsVersion is the version whose jobs this server runs; "": it has no jobs.
+func (s *server) jobsVersion() string {
+	if s.work == nil {
+		return ""
+	}
+	return s.work.node.Version()
+}
+
+// jobsReloaded returns what is told when the workers of a reload serve.
+func (s *server) jobsReloaded(c *config.Config) func() {
+	if s.work == nil {
+		return func() {}
+	}
+	version := s.appVersion(c)
+	return func() { s.work.node.SetVersion(version) }
+}
