@@ -72,8 +72,6 @@ func (a *app) blocks() int {
 	return a.out
 }
 
-func (a *app) Block(at, n int) []byte { return a.memory[at : at+n] }
-
 func (a *app) Alloc(n int) ([]byte, int, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -62,12 +62,13 @@ type Call struct {
 	slot      bool // guarded by auto.mu: it counts among those that wait or compute
 	fetched   bool // its file was sent to its worker
 	packet    []byte
-	at, size  int   // its block in the arena, if flags has InArena or there is one reserved
-	reserved  bool  // there is one, for the next submit
-	submitted int64 // ns
-	spool     Spool // Spool, of the request in flight; guarded by Queue.mu once nobody waits
-	cause     error // guarded by Queue.mu: why nobody waits for it
-	gone      Gone  // guarded by Queue.mu: what the application of a WebSocket is told then
+	block     []byte // with InArena, where it is here
+	at, size  int    // its block in the arena, if flags has InArena or there is one reserved
+	reserved  bool   // there is one, for the next submit
+	submitted int64  // ns
+	spool     Spool  // Spool, of the request in flight; guarded by Queue.mu once nobody waits
+	cause     error  // guarded by Queue.mu: why nobody waits for it
+	gone      Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
 
 	// Of the goroutine that reads the owner.
 	accepted bool  // its head was an Accept
@@ -145,7 +146,7 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 			return false
 		}
 		copy(block[copy(block, environ):], c.Body)
-		c.at, c.size = at, size
+		c.block, c.at, c.size = block, at, size
 		head.Flags |= wire.InArena
 	}
 	if head.Flags&wire.InArena != 0 {
@@ -184,7 +185,7 @@ func (q *Queue) Reserve(c *Call, n int) []byte {
 	if !ok {
 		return nil
 	}
-	c.at, c.size, c.reserved = at, size, true
+	c.block, c.at, c.size, c.reserved = block, at, size, true
 	return block[copy(block, environ):size]
 }
 

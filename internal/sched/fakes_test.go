@@ -132,8 +132,6 @@ func newFakeArena() *fakeArena {
 
 func (a *fakeArena) Flags() []byte { return a.flags }
 
-func (a *fakeArena) Block(at, n int) []byte { return a.mem[at : at+n] }
-
 func (a *fakeArena) Alloc(n int) ([]byte, int, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

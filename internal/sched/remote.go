@@ -40,7 +40,7 @@ func (q *Queue) placeRemote(c *Call, id uint64) bool {
 	if !q.step(c, id, place).done {
 		return false
 	}
-	environ, body := c.packed(q.cfg.Arena)
+	environ, body := c.packed()
 	if q.cfg.Remote.Place(RemoteCall{
 		ID: id, Route: c.Route.Name(), Form: c.Form, Base: c.Base, Window: c.window.Load(), Environ: environ, Body: body,
 		Spooled: c.Spool != nil, Length: c.bodySize(), Since: c.submitted,
@@ -65,11 +65,10 @@ func (q *Queue) takenBack(c *Call, id uint64) bool {
 }
 
 // packed returns a packed call's environ block and inline body, where they lie.
-func (c *Call) packed(arena Arena) (environ, body []byte) {
+func (c *Call) packed() (environ, body []byte) {
 	n := len(c.Request) - wire.RequestHead
 	if c.flags&wire.InArena != 0 {
-		block := arena.Block(c.at, c.size)
-		return block[:n], block[n:]
+		return c.block[:n], c.block[n:c.size]
 	}
 	return c.packet[wire.RequestHead : wire.RequestHead+n], c.packet[wire.RequestHead+n:]
 }

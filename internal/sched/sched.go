@@ -45,7 +45,6 @@ type Lane interface {
 // Arena is memory shared with the workers, for what no packet holds.
 type Arena interface {
 	Flags() []byte // a byte per cell; not zero: nobody waits for the call
-	Block(at, n int) []byte
 	Alloc(n int) (block []byte, at int, ok bool)
 	Free(at, n int)
 	Used() int64 // bytes

@@ -65,9 +65,6 @@ const flagUnits = wire.FlagTable / arenaUnit
 // Flags is the flag table: a byte per request cell.
 func (a *Arena) Flags() []byte { return a.mem[:wire.FlagTable] }
 
-// Block is the n bytes at a place that Alloc has given.
-func (a *Arena) Block(at, n int) []byte { return a.mem[at : at+n : at+n] }
-
 // Alloc returns a block of at least n bytes and its offset, or false if the
 // arena has no room for it or n is larger than any block.
 func (a *Arena) Alloc(n int) (block []byte, at int, ok bool) {
