@@ -12,12 +12,23 @@ import (
 //go:embed report.html.tmpl
 var pageSource string
 
+// uPlot draws the page's charts (github.com/leeoniya/uPlot, MIT; the files of its npm package's dist).
+var (
+	//go:embed uplot/uPlot.iife.min.js
+	plotJS string
+	//go:embed uplot/uPlot.min.css
+	plotCSS string
+)
+
 // page is what the HTML template is filled with.
 type page struct {
 	Title string
 	Text  string // the text report
 	*Result
 	Charts template.JS // pageCharts as JSON
+
+	PlotJS  template.JS
+	PlotCSS template.CSS
 }
 
 // pageCharts is what the page's script draws.
@@ -46,7 +57,8 @@ func (res *Result) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return t.Execute(w, page{Title: res.Targets[0].URL, Text: text, Result: res, Charts: template.JS(data)})
+	return t.Execute(w, page{Title: res.Targets[0].URL, Text: text, Result: res, Charts: template.JS(data),
+		PlotJS: template.JS(plotJS), PlotCSS: template.CSS(plotCSS)})
 }
 
 func (res *Result) text() (string, error) {

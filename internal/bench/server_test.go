@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -101,4 +102,12 @@ func mustRun(t *testing.T, url string, o Options) *Result {
 		t.Fatal(err)
 	}
 	return res
+}
+
+// serveHTTP serves with net/http.
+func serveHTTP(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	return s.URL
 }
