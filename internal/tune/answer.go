@@ -147,11 +147,19 @@ func (a *Answer) autoBeside() string {
 	case a.Auto.Rate() == 0:
 		return "; auto holds no rate"
 	}
-	s := fmt.Sprintf("; auto holds %s", figure(a.Auto.Rate()))
-	if against := a.Beside(a.Auto.Setting); against != nil {
-		s += fmt.Sprintf(", %s that; %s", below(against.Change), against.certainty())
+	against := a.Beside(a.Auto.Setting)
+	if against == nil {
+		return fmt.Sprintf("; auto held %s before it was given up", figure(a.Auto.Rate()))
 	}
-	return s
+	return fmt.Sprintf("; auto is %s the best (%s); %s", below(against.Change), figure(a.Auto.Rate()), against.certainty())
+}
+
+// unsteady warns where the longer run held much less than the runs before.
+func (a *Answer) unsteady() string {
+	if before := a.Best.Rate(); a.Rate < (1-2*margin)*before {
+		return fmt.Sprintf("The longer run held %s requests/s, the runs before %s: the machine has other things to do, or the application slows down.", figure(a.Rate), figure(before))
+	}
+	return ""
 }
 
 func below(change float64) string {

@@ -58,7 +58,7 @@ func TestSentence(t *testing.T) {
 		"auto within the noise, and lighter": {[]*Candidate{finalist(threads, 425, 0.06, 171), finalist(autoSetting, 412, 0.06, 100), finalist(processes, 200, 0.01, 90)},
 			[]string{"auto holds 412 requests/s", "3 % below the best of 3 settings, `-w 3 --threads 8`", "the difference is within the noise (95 %: ", "71 MiB less"}, nil},
 		"another is better": {[]*Candidate{finalist(threads, 500, 0.01, 171), finalist(autoSetting, 412, 0.01, 100)},
-			[]string{"`-w 3 --threads 8` holds 500 requests/s", "the most of 2 settings", "auto holds 412, 18 % below that; the difference is real"}, nil},
+			[]string{"`-w 3 --threads 8` holds 500 requests/s", "the most of 2 settings", "auto is 18 % below the best (412); the difference is real"}, nil},
 		"another is as good, and lighter": {[]*Candidate{finalist(autoSetting, 412, 0.03, 200), finalist(processes, 405, 0.03, 90)},
 			[]string{"`-w 5` holds 405 requests/s", "2 % below the best of 2 settings, auto", "110 MiB less"}, []string{"; auto holds"}},
 		"auto holds nothing": {[]*Candidate{finalist(processes, 405, 0.03, 90), {Setting: autoSetting, Stage: Final, Rates: []float64{0, 0, 0}, Runs: []Measurement{{}}}},

@@ -38,16 +38,14 @@ if globals().get("accesslog"):  # it costs what it costs, and lines of a test be
 // File is a gunicorn.conf.py that gunicorn and girin both read, with the settings found best.
 func (a *Answer) File(r *Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by girin tune on %s for %s, on %d cores.\n", r.Started.Format("2006-01-02"), oneLine(r.App), r.Cores)
-	fmt.Fprintf(&b, "# %s\n", oneLine(a.Sentence))
-	for _, line := range []string{a.Limit, a.Machines} {
-		if line != "" {
-			fmt.Fprintf(&b, "# %s\n", oneLine(line))
-		}
+	comment(&b, fmt.Sprintf("Written by girin tune on %s for %s, on %d cores.", r.Started.Format("2006-01-02"), r.App, r.Cores))
+	comment(&b, a.Sentence)
+	for _, line := range r.Remarks() {
+		comment(&b, line)
 	}
-	fmt.Fprintf(&b, "# The load: %s.\n", oneLine(r.Workload.Source))
+	comment(&b, fmt.Sprintf("The load: %s.", r.Workload.Source))
 	if r.Config != "" {
-		fmt.Fprintf(&b, "# All other settings were those of %s: they belong below.\n", oneLine(r.Config))
+		comment(&b, fmt.Sprintf("All other settings were those of %s: they belong below.", r.Config))
 	}
 	b.WriteByte('\n')
 	if s := a.Best.Setting; s.Class == auto {
@@ -102,6 +100,21 @@ func spread(rates []float64) string {
 		low, high = min(low, r), max(high, r)
 	}
 	return fmt.Sprintf(" (%d runs: %s to %s)", len(rates), figure(low), figure(high))
+}
+
+const commentWidth = 98
+
+// comment writes text as lines of a comment.
+func comment(b *strings.Builder, text string) {
+	line := "#"
+	for _, word := range strings.Fields(oneLine(text)) {
+		if len(line)+1+len(word) > commentWidth && line != "#" {
+			b.WriteString(line + "\n")
+			line = "#  "
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n")
 }
 
 // oneLine keeps text within a comment.

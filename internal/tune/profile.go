@@ -52,12 +52,7 @@ func kindOf(serviceMS, cpuMS float64) string {
 
 // check asks each request once, and drops from the workload what does not succeed. What the first
 // failures have in common, the server's log says.
-func (s *servers) check(ctx context.Context) error {
-	server, err := s.start(ctx, Setting{Class: auto}.Args(), false)
-	if err != nil {
-		return fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
-	}
-	defer server.Stop()
+func (s *servers) check(ctx context.Context, server *lab.Server) error {
 	why := map[string]string{}
 	for i, t := range s.work.Targets(server.URL()) {
 		res, err := bench.Run(ctx, bench.Options{Targets: []bench.Target{t}, Requests: 1, Timeout: checkTimeout})
@@ -109,14 +104,9 @@ func statusText(status int) string {
 	return fmt.Sprint(status)
 }
 
-// profile says what each route is, alone. each is how long one is asked.
-func (s *servers) profile(ctx context.Context, each time.Duration) ([]Route, error) {
+// profile says what each route is, alone on a server of one worker. each is how long one is asked.
+func (s *servers) profile(ctx context.Context, alone *lab.Server, each time.Duration) ([]Route, error) {
 	requests := s.profiled()
-	alone, err := s.start(ctx, profileArgs(1, s.opts.asgi), false)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
-	}
-	defer alone.Stop()
 	var routes []Route
 	differ := map[string]bool{}
 	for _, r := range requests {
@@ -133,14 +123,20 @@ func (s *servers) profile(ctx context.Context, each time.Duration) ([]Route, err
 	return routes, s.inThreads(ctx, requests, routes, differ, each)
 }
 
-func profileArgs(threads int, asgi bool) []string {
-	if asgi {
-		return Setting{Class: "asgi", Workers: 1}.Args()
+// startAlone starts a server of one worker that runs one request at a time.
+func (s *servers) startAlone(ctx context.Context) (*lab.Server, error) {
+	setting := Setting{Class: "sync", Workers: 1, Threads: 1}
+	if s.opts.asgi {
+		setting.Class = "asgi"
 	}
-	if threads > 1 {
-		return Setting{Class: gthread, Workers: 1, Threads: threads}.Args()
+	server, err := s.start(ctx, setting.Args(), false)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
 	}
-	return []string{"-k", "sync", "-w", "1"}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
+	}
+	return server, nil
 }
 
 // profiled are the requests of the largest shares, one for each route.
@@ -190,7 +186,7 @@ func (s *servers) targetsOf(server *lab.Server, r workload.Request) []bench.Targ
 // inThreads asks for each route by many at once, of one process with threads. What fails there and
 // not in as many processes, threads are to blame for.
 func (s *servers) inThreads(ctx context.Context, requests []workload.Request, routes []Route, differ map[string]bool, each time.Duration) error {
-	threads, err := s.crowded(ctx, requests, profileArgs(crowd, false), each)
+	threads, err := s.crowded(ctx, requests, Setting{Class: gthread, Workers: 1, Threads: crowd}.Args(), each)
 	if err != nil {
 		return err
 	}

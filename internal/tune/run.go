@@ -135,12 +135,7 @@ func (s *servers) run(ctx context.Context, r *Result) error {
 		return err
 	}
 	r.Workload = s.work
-	if err := s.check(ctx); err != nil {
-		return err
-	}
-	s.say(sayWorkload(s.work))
-	each := time.Duration(profileShare * float64(s.opts.Budget) / float64(3*min(len(s.work.Requests), mostProfiled)))
-	if r.Routes, err = s.profile(ctx, min(max(each, 100*time.Millisecond), 500*time.Millisecond)); err != nil {
+	if err := s.look(ctx, r); err != nil {
 		return err
 	}
 	for _, route := range r.Routes {
@@ -149,12 +144,27 @@ func (s *servers) run(ctx context.Context, r *Result) error {
 		}
 	}
 	s.say(sayRoutes(r))
-	err = s.search(ctx, r, app)
-	if err != nil {
+	if err := s.search(ctx, r, app); err != nil {
 		return err
 	}
 	s.answer(r)
 	return s.confirm(ctx, r)
+}
+
+// look asks each request alone: whether it succeeds, and what it is like.
+func (s *servers) look(ctx context.Context, r *Result) error {
+	alone, err := s.startAlone(ctx)
+	if err != nil {
+		return err
+	}
+	defer alone.Stop()
+	if err := s.check(ctx, alone); err != nil {
+		return err
+	}
+	s.say(sayWorkload(s.work))
+	each := time.Duration(profileShare * float64(s.opts.Budget) / float64(3*min(len(s.work.Requests), mostProfiled)))
+	r.Routes, err = s.profile(ctx, alone, min(max(each, 100*time.Millisecond), 500*time.Millisecond))
+	return err
 }
 
 // search looks through the settings.

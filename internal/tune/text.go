@@ -125,6 +125,9 @@ func (r *Result) Warnings() (lines []string) {
 	if r.Stopped != "" {
 		lines = append(lines, fmt.Sprintf("Stopped after %.0f s: this is what is known.", r.Took.Seconds()))
 	}
+	if r.Answer != nil && r.Answer.unsteady() != "" {
+		lines = append(lines, r.Answer.unsteady())
+	}
 	if r.Alone != "" {
 		lines = append(lines, "Threads are not safe for it, and no setting with threads is recommended: "+r.Alone+".")
 	}

@@ -2,7 +2,8 @@ package chart
 
 import "slices"
 
-// A Curve is one setting's line in a chart of curves: Line is drawn, Points are what it rests on.
+// A Curve is one setting's line in a chart of curves: Line is drawn, Points are what it rests on. Its
+// class is no more than a colour, so that several of one class can be told apart.
 type Curve struct {
 	Label, Class string
 	Faint        bool // drawn thin and without its label
@@ -53,7 +54,7 @@ func (c *Curves) Draw() *Scene {
 	s.label(14, (plotTop+bottom)/2, c.YUnit, textStyle{size: 12, anchor: "middle", role: Muted, turn: -90})
 	if c.Limit > 0 {
 		s.dashedLine(plotLeft, y.at(c.Limit), right, y.at(c.Limit), Alarm, 1.6)
-		s.label(right+8, y.at(c.Limit)+4, c.LimitLabel, textStyle{size: 11.5, anchor: "start", role: Alarm})
+		s.label(right+5, y.at(c.Limit)+4, c.LimitLabel, textStyle{size: 11.5, anchor: "start", role: Alarm})
 	}
 	c.drawCurves(s, x, y)
 	return s
@@ -127,7 +128,9 @@ func (c *Curves) drawLabels(s *Scene, x, y scale) {
 		right := curvesWidth - curvesRight
 		n := len(e.curve.Line)
 		s.dashedLine(x.at(e.curve.Line[n-1].X), e.at, right+4, at, Grid, 1)
-		s.label(right+8, at+4, e.curve.Label, textStyle{size: 11.5, anchor: "start", role: Ink})
+		role := ClassRole(e.curve.Class)
+		s.add(shape{kind: circleShape, x: right + 10, y: at, radius: 4, fill: role, stroke: role + "-edge", width: 1.2})
+		s.label(right+19, at+4, e.curve.Label, textStyle{size: 11.5, anchor: "start", role: Ink})
 	}
 }
 

@@ -13,10 +13,13 @@ import (
 )
 
 const (
-	mostLabels = 8
+	mostLabels = 7 // besides auto
 	// roof is how many times the SLO's limit the chart of latencies reaches.
 	roof = 5
 )
+
+// palette are the colours of settings other than auto, in their order: most are of one class.
+var palette = [...]string{"gthread", "gevent", "gaiohttp", "sync", "granian", "uwsgi", "other"}
 
 // curves is the chart of p99 over rate.
 func curves(r *tune.Result) template.HTML {
@@ -30,8 +33,9 @@ func curves(r *tune.Result) template.HTML {
 		if len(curve.Points) == 0 {
 			continue
 		}
-		curve.Faint = candidate.Stage < tune.Second || shown >= mostLabels
-		if !curve.Faint {
+		curve.Faint = candidate.Stage < tune.Second || shown >= mostLabels && candidate.Setting.Class != "auto"
+		if !curve.Faint && candidate.Setting.Class != "auto" {
+			curve.Class = palette[shown%len(palette)]
 			shown++
 		}
 		c.Curves = append(c.Curves, curve)

@@ -1,0 +1,172 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lineSeen collects what a command prints and tells when a line with a text came.
+type lineSeen struct {
+	want string
+	seen chan struct{} // closed when it came
+
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+	once sync.Once
+}
+
+func (l *lineSeen) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
+	if l.want != "" && bytes.Contains(l.text.Bytes(), []byte(l.want)) {
+		l.once.Do(func() { close(l.seen) })
+	}
+	return len(p), nil
+}
+
+func (l *lineSeen) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// tuneLimit is how long girin tune may take with the least budget, on a machine that has other things to do.
+const tuneLimit = 5 * time.Minute
+
+// looseSLO is one that holds on a machine that has other things to do, too.
+const looseSLO = "p50<400ms,errors<20%"
+
+// tune runs girin tune for testdata/tuned.py in an empty directory. act, if there is one, is called
+// when the error output has had want.
+func tune(t *testing.T, dir, want string, act func(*os.Process), args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	apps, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"tune", "--python", python(t), "--chdir", apps, "--budget", "15s", "--slo", looseSLO, "-o", "out"}, args...)
+	cmd := exec.Command(os.Getenv("GIRIN"), append(args, "tuned:app")...)
+	cmd.Dir = dir
+	mark := fmt.Sprintf("GIRIN_TUNE_TEST=%d", time.Now().UnixNano())
+	cmd.Env = append(os.Environ(), mark)
+	var out bytes.Buffer
+	said := &lineSeen{want: want, seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &out, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	late := time.After(tuneLimit)
+	if act != nil {
+		select {
+		case <-said.seen:
+			act(cmd.Process)
+		case <-done:
+		case <-late:
+		}
+	}
+	select {
+	case <-done:
+	case <-late:
+		_ = cmd.Process.Kill()
+		<-done
+		t.Fatalf("girin tune did not end:\n%s", said)
+	}
+	for end := time.Now().Add(limit); len(marked(mark)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("girin tune has left processes: %v", marked(mark))
+			break
+		}
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), said.String()
+}
+
+// marked are the processes that have a variable in their environment.
+func marked(variable string) (pids []string) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range files {
+		if env, err := os.ReadFile(file); err == nil && bytes.Contains(env, []byte(variable)) {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
+}
+
+// From one command to a file that gunicorn and girin read, and that girin tune --check accepts. The
+// application's routes are found; what cannot be asked is said.
+func TestTune(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	status, stdout, stderr := tune(t, dir, "", nil, "--rate", "10")
+	if status != 0 {
+		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	for _, want := range []string{"the routes of tuned:app (Flask), 2 requests", "GET /broken: it answers 500", "/item/<int:number>: it needs number", "waiting  GET /wait", "settings to choose from"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("it does not say %q:\n%s", want, stderr)
+		}
+	}
+	for _, want := range []string{"requests/s within " + looseSLO, "10 requests/s need 1 machine", "out/report.html", "out/gunicorn.conf.py"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the answer has no %q:\n%s", want, stdout)
+		}
+	}
+	conf := filepath.Join(dir, "out", "gunicorn.conf.py")
+	gunicorn := filepath.Join(filepath.Dir(python(t)), "gunicorn")
+	for _, server := range []string{os.Getenv("GIRIN"), gunicorn} {
+		check := exec.Command(server, "--check-config", "-c", conf, "--chdir", "testdata", "tuned:app")
+		check.Env = append(os.Environ(), "PATH="+filepath.Dir(gunicorn)+":"+os.Getenv("PATH"))
+		if out, err := check.CombinedOutput(); err != nil {
+			text, _ := os.ReadFile(conf)
+			t.Errorf("%s does not read the file: %v\n%s\n%s", server, err, out, text)
+		}
+	}
+	if status, stdout, stderr := tune(t, dir, "", nil, "--check", conf, "--rate", "5"); status != 0 && status != 3 || !strings.Contains(stdout, "5 requests/s") {
+		t.Errorf("--check: status %d\n%s\n%s", status, stdout, stderr)
+	}
+}
+
+// What Ctrl-C finds is told and written, and no server is left.
+func TestTuneStopped(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	status, stdout, stderr := tune(t, dir, "screening", func(p *os.Process) { _ = p.Signal(syscall.SIGINT) })
+	if status != 130 {
+		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	if !strings.Contains(stdout, "this is what is known") || !strings.Contains(stdout, "requests/s within") {
+		t.Errorf("%s\n%s", stdout, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "out", "report.html")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A rate that no setting can hold fails with status 1.
+func TestTuneCheckFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "one.py")
+	if err := os.WriteFile(conf, []byte("workers = 1\nbind = '127.0.0.1:1'\nuser = 'nobody'\npidfile = '/nowhere/x'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	urls := filepath.Join(dir, "urls")
+	if err := os.WriteFile(urls, []byte("/wait\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// One at a time, 20 ms each, is 50 a second; 20 times that never holds.
+	status, stdout, stderr := tune(t, dir, "", nil, "--check", conf, "--rate", "1000", "--urls", urls)
+	if status != 1 || !strings.Contains(stdout, "do not hold "+looseSLO+" at 1,000 requests/s") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+}
