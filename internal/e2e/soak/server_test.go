@@ -201,7 +201,8 @@ func (s *server) children() (pids []int) {
 	return pids
 }
 
-// settled waits until nothing is under way any more and returns what is held.
+// settled waits until nothing is under way any more, all connections have ended, and
+// returns what is held.
 // What is held only for a while (idle connections, drained workers, a pool's
 // rests) is waited for: the least of what was seen in a row counts.
 func (s *server) settled(t *testing.T) held {
@@ -217,7 +218,7 @@ func (s *server) settled(t *testing.T) held {
 			same = 0
 		}
 		last = now
-		return same >= 6 && len(now.figures) == figureCount && now.figures["sched.in_flight"] == 0 && now.figures["sched.calls"] == 0 // three seconds of rest
+		return same >= 6 && len(now.figures) == figureCount && now.figures["sched.in_flight"] == 0 && now.figures["sched.calls"] == 0 && now.figures["connections"] == 0 // three seconds of rest
 	})
 	return last
 }
