@@ -194,7 +194,7 @@ int exchange_adopt(Exchange *exchange);
 /* serve.c */
 int serve(Slot *slot, size_t size, uint64_t began);
 
-/* slot.c */
+/* tail.c */
 void slot_flush(Slot *slot);
 void slot_before_tail(Slot *slot, int quick);
 void slot_after_tail(Slot *slot);

@@ -1,4 +1,4 @@
-/* The base class of a thread's slot: leadership, batches, tails. The table of
+/* The base class of a thread's slot: leadership. The table of
  * states is in threads.py; the token is its "token in held". */
 #include "girin.h"
 
@@ -6,46 +6,7 @@ enum {
     MAX_BATCH = 32,          /* answers in a batch */
     MAX_HELD = 1000000,      /* ns that the oldest answer of a batch may have waited */
     MAX_HELD_BYTES = 64 << 10, /* a batch larger than this is sent at once */
-    SLOW_TAIL = 1000000,     /* ns; a close() that takes longer must not hold answers back */
-    WARY_TAILS = 256,        /* after one such, so many answers are sent before their close() */
 };
-
-/* Sends what the batch holds; from any thread. */
-void
-slot_flush(Slot *slot)
-{
-    if (slot->batch->size > 0) {
-        send_batch(slot->loop, slot->batch);
-    }
-}
-
-/* The answer is complete; the iterable's last next() and close() follow. The
- * answer may wait for the batch only if those are quick too. */
-void
-slot_before_tail(Slot *slot, int quick)
-{
-    if (quick && slot->token && slot->wary == 0) {
-        slot->tail_began = clock_ns(CLOCK_MONOTONIC);
-        return;
-    }
-    if (slot->wary > 0) {
-        slot->wary--;
-        slot->tail_began = clock_ns(CLOCK_MONOTONIC);
-    }
-    slot_flush(slot);
-}
-
-/* close() has returned. */
-void
-slot_after_tail(Slot *slot)
-{
-    if (slot->tail_began != 0) {
-        if (clock_ns(CLOCK_MONOTONIC) - slot->tail_began > SLOW_TAIL) {
-            slot->wary = WARY_TAILS;
-        }
-        slot->tail_began = 0;
-    }
-}
 
 /* Gives up leadership. */
 static int
