@@ -31,6 +31,9 @@ type client struct {
 	step func(fd uintptr) bool // c.rawStep, made once: a method value allocates
 	h2   *http2Conn
 
+	socket     *webSocket
+	eventTally eventTally
+
 	// deadline is when the request under way times out, 0 if there is none; the monitor reads it.
 	deadline atomic.Int64
 
@@ -69,6 +72,9 @@ func newClient(r *run) (*client, error) {
 	c.resp.seed = r.seed
 	c.resp.wanted = wanted{server: true, location: r.opts.Follow, capture: r.capture}
 	c.step = c.rawStep
+	if r.opts.Events {
+		c.resp.event = func() { c.eventTally.note(c) }
+	}
 	if r.opts.Scenario || r.opts.Random {
 		c.visitor = &visitor{random: newRandom(r.opts.Seed, r.visitors.Add(1)), sequence: &r.sequence, values: map[string]string{}}
 	}
@@ -216,6 +222,13 @@ func (c *client) open(ctx context.Context) error {
 	c.mu.Unlock()
 	c.opened, c.filled = true, 0
 	c.raw, c.speak = nil, (*client).driveStream
+	if c.run.webSocket {
+		c.speak = (*client).driveWebSocket
+		if c.socket, err = c.upgrade(conn); err != nil {
+			c.hangUp()
+		}
+		return err
+	}
 	if c.run.opts.HTTP2 {
 		c.h2, c.speak = newHTTP2Conn(conn, c.run), (*client).driveHTTP2
 		return nil
@@ -267,7 +280,7 @@ func (c *client) begin() {
 			c.sample.connect, c.preconnect = c.preconnect, 0
 		}
 	}
-	c.attempted, c.poked = c.now, false
+	c.attempted, c.poked, c.eventTally.last = c.now, false, 0
 	c.sample.first = 0
 	c.inFlight = true
 	c.resp.reset(c.req.head && c.hops == 0)
@@ -352,6 +365,9 @@ func (c *client) finish() bool {
 func (c *client) complete() {
 	s, r := &c.sample, &c.resp
 	s.done, s.status = c.now, uint16(r.status)
+	if c.run.webSocket {
+		s.status = 0 // a message has none
+	}
 	if r.kept.timing.present {
 		s.queueMS, s.appMS = r.kept.timing.queueMS, r.kept.timing.appMS
 		s.flags |= timed

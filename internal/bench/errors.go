@@ -61,6 +61,8 @@ func kindOfDial(err error) ErrorKind {
 	switch {
 	case errors.As(err, new(*tlsError)):
 		return ErrTLS
+	case errors.As(err, new(*upgradeError)):
+		return ErrStatus
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return ErrTimeout
 	}

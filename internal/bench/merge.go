@@ -38,6 +38,7 @@ func (r *run) result(m *monitor) *Result {
 	if r.open {
 		r.describeSchedule(res, all, end)
 	}
+	res.Events = r.events(res.DurationS)
 	res.Client = Client{CPUS: m.cpu.Seconds(), Cores: runtime.GOMAXPROCS(0)}
 	res.Client.CPUShare = res.Client.CPUS / m.lastAt.Seconds() / float64(res.Client.Cores)
 	res.Runs = []RunFigures{figuresOf(res)}
@@ -51,6 +52,9 @@ func (r *run) load() Load {
 		KeepAlive: !o.NoKeepAlive, HTTP: "1.1", Seed: o.Seed, TimeoutS: o.Timeout.Seconds(), Follow: o.Follow}
 	if o.HTTP2 {
 		l.HTTP = "2"
+	}
+	if r.webSocket {
+		l.HTTP = "websocket"
 	}
 	if len(o.Stages) > 0 {
 		l.Stages, l.DurationS = o.Stages.String(), 0

@@ -12,6 +12,7 @@ func merge(all []*Result) *Result {
 	res := &out
 	res.DurationS, res.Requests, res.Rate, res.Bytes, res.Client = 0, Requests{}, Rate{}, Bytes{}, Client{Cores: res.Client.Cores}
 	res.Errors, res.ErrorExamples, res.Statuses = map[string]int64{}, map[string]string{}, map[int]int64{}
+	res.Events = nil
 	res.Timeline, res.Runs, res.samples, res.captured = nil, nil, nil, map[int][]string{}
 	res.Targets = append([]TargetCount(nil), all[0].Targets...)
 	for i := range res.Targets {

@@ -110,7 +110,7 @@ func (m *monitor) look(c *client, now int64) {
 	switch {
 	case now >= deadline:
 		c.interrupt()
-	case waited > int64(pokeAfter) && m.poked[c] != deadline && m.run.tls == nil && !m.run.opts.HTTP2:
+	case waited > int64(pokeAfter) && m.poked[c] != deadline && m.run.tls == nil && !m.run.opts.HTTP2 && !m.run.webSocket:
 		m.poked[c] = deadline
 		c.interrupt()
 	}

@@ -55,6 +55,8 @@ type Options struct {
 	Random bool
 	// Stages are how many clients of a closed loop are at work, and for how long. Empty means Clients, all the time.
 	Stages Stages
+	// Events times each event of a streamed response: what an empty line ends, as in text/event-stream.
+	Events bool
 	// KeepGoing makes no end of the run where for a while no connection can be made.
 	KeepGoing bool
 	// CaptureHeaders names response headers whose values go into the CSV.

@@ -143,6 +143,15 @@ func (res *Result) writeBeyond(w io.Writer) {
 			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.at(99), p.d.MaxMS)
 		}
 	}
+	if e := res.Events; e != nil {
+		fmt.Fprintf(w, "\n%d events in streamed responses, %.1f per second (ms)\n", e.Count, e.PerSecond)
+		for _, p := range []struct {
+			name string
+			d    Distribution
+		}{{"first", e.First}, {"gap", e.Gap}} {
+			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.at(99), p.d.MaxMS)
+		}
+	}
 	res.writeRuns(w)
 	res.writeSchedule(w)
 	res.writeTargets(w)

@@ -38,6 +38,9 @@ type response struct {
 	informal  int
 
 	text      []byte // the body's beginning, if wanted
+	event     func() // is called for each event in the body; nil if nobody wants to know
+	lineLen   int    // of the line that is not yet whole
+	inEvent   bool
 	status    int
 	close     bool // the connection cannot be used again
 	bodyBytes int64
@@ -77,7 +80,7 @@ func (r *response) reset(noBody bool) {
 	r.state, r.scanned, r.chunks, r.trailer, r.remaining, r.informal = inHead, 0, false, 0, 0, 0
 	r.status, r.close, r.bodyBytes, r.sum = 0, false, 0, 0
 	r.kept = kept{}
-	r.text = r.text[:0]
+	r.text, r.lineLen, r.inEvent = r.text[:0], 0, false
 }
 
 // feed reads from b and returns how many bytes it took; the caller presents the rest again, with more behind it. A head,
@@ -140,6 +143,9 @@ func (r *response) takeBody(b []byte) int {
 	if r.wanted.text && r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
 		r.keepText(b[:n])
 	}
+	if r.event != nil && r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
+		r.countEvents(b[:n])
+	}
 	if r.remaining == 0 && r.bodyBytes == 0 && !r.chunks {
 		r.bodyBytes, r.sum = int64(n), maphash.Bytes(r.seed, b[:n]) // whole in one piece: the usual case
 	} else {
@@ -162,6 +168,9 @@ func (r *response) addBody(b []byte) {
 	}
 	r.bodyBytes += int64(len(b))
 	r.hash.Write(b)
+	if r.event != nil {
+		r.countEvents(b)
+	}
 	if r.wanted.text {
 		r.keepText(b)
 	}

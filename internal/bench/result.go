@@ -58,6 +58,9 @@ type Result struct {
 	// LatencyHDR is the latency of successes in microseconds, as HdrHistogram's compressed form in base64.
 	LatencyHDR string `json:"latency_hdr,omitempty"`
 
+	// Events is how streamed responses came; absent unless asked for, and in a result of several runs.
+	Events *Events `json:"events,omitempty"`
+
 	Histogram []Bin    `json:"histogram"`
 	Timeline  []Slice  `json:"timeline"`
 	Batches   []Batch  `json:"batches"`

@@ -46,6 +46,7 @@ type run struct {
 	visitors    atomic.Uint64
 	sequence    atomic.Int64 // of {{seq}}
 	looksAtBody bool         // some check or capture does
+	webSocket   bool         // requests are messages
 
 	mu      sync.Mutex // guards clients
 	clients []*client
@@ -110,6 +111,10 @@ func newRun(o Options) (*run, error) {
 	r := &run{opts: o, open: o.Rate.open(), seed: maphash.MakeSeed()}
 	if r.site, r.reqs, err = prepare(o); err != nil {
 		return nil, err
+	}
+	r.webSocket = isWebSocket(r.reqs[0].url.Scheme)
+	if r.webSocket && (o.HTTP2 || o.Follow) {
+		return nil, errors.New("a WebSocket speaks HTTP/1.1 to begin with, and follows no redirects")
 	}
 	r.turns = rotation(r.reqs, o.Seed)
 	r.budget.Store(int64(o.MaxSamples))

@@ -133,7 +133,7 @@ func prepare(o Options) (site, []*request, error) {
 }
 
 func siteOf(u *url.URL) site {
-	s := site{tls: u.Scheme == "https", host: u.Hostname(), port: u.Port()}
+	s := site{tls: u.Scheme == "https" || u.Scheme == "wss", host: u.Hostname(), port: u.Port()}
 	if s.port == "" {
 		s.port = "80"
 		if s.tls {
@@ -145,17 +145,20 @@ func siteOf(u *url.URL) site {
 
 func newRequest(t Target, closeAfter bool) (*request, error) {
 	u, err := url.Parse(t.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%q is not an http or https URL", t.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && !isWebSocket(u.Scheme) {
+		return nil, fmt.Errorf("%q is not an http, https, ws or wss URL", t.URL)
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
 			return nil, fmt.Errorf("%q: %s is not a port", t.URL, p)
 		}
 	}
+	if isWebSocket(u.Scheme) && len(t.Body) == 0 {
+		t.Body = []byte(defaultMessage)
+	}
 	if t.Method == "" {
 		t.Method = "GET"
-		if len(t.Body) > 0 {
+		if len(t.Body) > 0 && !isWebSocket(u.Scheme) {
 			t.Method = "POST"
 		}
 	}
@@ -169,7 +172,7 @@ func newRequest(t Target, closeAfter bool) (*request, error) {
 	r := &request{Target: t, url: u, head: t.Method == "HEAD"}
 	switch t.Method {
 	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		r.again = true
+		r.again = !isWebSocket(u.Scheme)
 	}
 	r.bytes = r.encode(u, t.Method, closeAfter)
 	return r, nil
@@ -186,6 +189,9 @@ func (r *request) encode(u *url.URL, method string, closeAfter bool) []byte {
 		own = append(own, Field{"Connection", "close"})
 	}
 	body := r.Body
+	if isWebSocket(u.Scheme) {
+		return body
+	}
 	if method != r.Method { // a redirect that turned POST into GET
 		body = nil
 	}

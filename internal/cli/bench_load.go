@@ -24,6 +24,7 @@ func (f *loadFlags) add(o *bench.Options, fs *pflag.FlagSet) {
 	fs.StringVar(&f.stages, "stages", "", "so many clients for so long, stage after stage: `STAGES` such as 10@30s,10:50@1m,50@30s")
 	fs.StringArrayVar(&f.checkBodies, "check-body", nil, "a response whose body does not contain this `TEXT` has failed; may be repeated")
 	fs.StringArrayVar(&f.checkHeaders, "check-header", nil, "a response without this `HEADER` has failed, \"Name: part of the value\"; may be repeated")
+	fs.BoolVar(&o.Events, "events", false, "time each event of streamed responses (text/event-stream): to the first, and from one to the next")
 	fs.BoolVar(&o.KeepGoing, "keep-going", false, "do not end when no connection can be made for a while: the server restarts")
 }
 

@@ -21,6 +21,7 @@ matrix: {workers: 1, threads: [1, 4], class: [sync, gevent]}
 endpoints:
   - {name: post, path: /post, headers: {X-Token: "a b"}, send: "one, two"}
   - {name: several, path: /, urls: testdata/several.urls}
+  - {name: socket, path: /ws, websocket: true, send: hello}
 loads:
   - {requests: 8, clients: 4}
   - {rate: 40, duration: 300ms, arrivals: poisson}
@@ -40,12 +41,12 @@ func TestASGI(t *testing.T) {
 	if len(folder.Machine.Skipped) > 0 {
 		t.Fatalf("skipped: %v", folder.Machine.Skipped)
 	}
-	if len(folder.Runs) != 3*4 {
-		t.Errorf("%d runs, want 4 of each server, which has one setting", len(folder.Runs))
+	if len(folder.Runs) != 3*6 {
+		t.Errorf("%d runs, want 6 of each server, which has one setting", len(folder.Runs))
 	}
 	bodies := map[string]string{}
 	for _, r := range folder.Runs {
-		if r.Invalid != "" && !strings.Contains(r.Invalid, "bottleneck") || r.OK == 0 || r.AppMS <= 0 {
+		if r.Invalid != "" && !strings.Contains(r.Invalid, "bottleneck") || r.OK == 0 || r.AppMS <= 0 && r.Stream != "socket" {
 			t.Errorf("%s %s: %d requests, %v ms in the app: %s", r.Setting.ID(), r.Scenario, r.OK, r.AppMS, r.Invalid)
 		}
 		name, _, _ := strings.Cut(r.Scenario, " ")

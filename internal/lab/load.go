@@ -114,7 +114,7 @@ func benchArgs(stream plan.Stream, phase plan.Phase) []string {
 	} else {
 		args = append(args, "-d", phase.Duration.String())
 	}
-	if !l.Keepalive {
+	if !l.Keepalive && !stream.WebSocket {
 		args = append(args, "--no-keepalive")
 	}
 	return append(args, "--timeout", timeout.String())

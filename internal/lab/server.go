@@ -187,6 +187,9 @@ func (s *Server) ask(ctx context.Context, e plan.Endpoint, timeout time.Duration
 // probe asks an endpoint once, so that what the app does on its first request is done, and
 // checks that the answer is a success.
 func (s *Server) probe(ctx context.Context, e plan.Endpoint) (answer, error) {
+	if e.WebSocket {
+		return answer{}, nil // its load begins with a handshake, and says if that fails
+	}
 	a, err := s.ask(ctx, e, startTimeout)
 	switch {
 	case err != nil:

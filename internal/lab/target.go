@@ -42,6 +42,9 @@ func targetArgs(e plan.Endpoint, url, base string) ([]string, error) {
 	case e.Send != "":
 		args = append(args, "--body", e.Send)
 	}
+	if e.WebSocket {
+		url = strings.Replace(url, "http", "ws", 1)
+	}
 	return append(args, url+e.Path), nil
 }
 

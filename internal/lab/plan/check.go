@@ -57,7 +57,7 @@ func (e *Endpoint) fillIn() {
 	}
 	if e.Method == "" {
 		e.Method = http.MethodGet
-		if e.Send != "" || e.SendFile != "" {
+		if (e.Send != "" || e.SendFile != "") && !e.WebSocket {
 			e.Method = http.MethodPost
 		}
 	}
@@ -240,6 +240,9 @@ func (c *checker) endpoint(path string, e Endpoint) {
 		if name == "" || strings.ContainsAny(name, ": \r\n\x00") || strings.ContainsAny(e.Headers[name], "\r\n\x00") {
 			c.fail(path+".headers", "%q is no header", name)
 		}
+	}
+	if e.WebSocket && (e.URLs != "" || e.Method != http.MethodGet) {
+		c.fail(path, "a websocket has neither urls nor a method")
 	}
 	switch {
 	case e.Send != "" && e.SendFile != "":

@@ -118,6 +118,9 @@ type Endpoint struct {
 	// path: many kinds of requests as one endpoint. Path is then what is asked for once
 	// before the load.
 	URLs string `yaml:"urls"`
+	// WebSocket makes a request a message on a socket at Path, which Send is; the server's
+	// next message answers it.
+	WebSocket bool `yaml:"websocket"`
 }
 
 // A Load is closed (Clients that each send as soon as they have the answer) or open
