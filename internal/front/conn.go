@@ -33,6 +33,7 @@ type conn struct {
 
 	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
 	socket  *webSocket              // guarded by mu: the WebSocket that it asks for or has become; nil: none
+	tunnel  *tunnel                 // guarded by mu: the same of a WSGI application
 
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true
@@ -131,6 +132,9 @@ func (c *conn) next() bool {
 	if c.asksForSocket() {
 		return c.serveSocket()
 	}
+	if c.asksForTunnel() {
+		return c.serveTunnel()
+	}
 	if verdict := c.makeEnviron(); verdict != nil {
 		return c.refuse(verdict)
 	}
@@ -159,7 +163,7 @@ func (c *conn) simple() bool {
 	if verdict != nil || n != len(c.in.unread()) || c.req.ContentLength != 0 {
 		return false
 	}
-	if c.srv.isCheck(c.req.Path) || c.asksForSocket() {
+	if c.srv.isCheck(c.req.Path) || c.req.Upgrades {
 		return false
 	}
 	c.isHead = string(c.req.Method) == "HEAD"
@@ -451,7 +455,7 @@ func (c *conn) Frame(f *wire.Frame, head, body []byte) {
 	if c.reply.running {
 		injectFault(faultInAnswer, &c.exchange)
 	}
-	if c.socket != nil && c.socket.frameLocked(f, head, body) {
+	if c.socket != nil && c.socket.frameLocked(f, head, body) || c.tunnel != nil && c.tunnel.frameLocked(f, head, body) {
 		return
 	}
 	c.frameLocked(f, head, body)
@@ -461,6 +465,9 @@ func (c *conn) Frame(f *wire.Frame, head, body []byte) {
 func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 	c.mu.Lock()
 	defer c.unlockAnswer()
+	if c.tunnel != nil && c.tunnel.fileLocked(body) {
+		return
+	}
 	c.fileLocked(f, head, body)
 }
 
@@ -468,7 +475,7 @@ func (c *conn) File(f *wire.Frame, head []byte, body sched.FileBody) {
 func (c *conn) Fail(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.socket != nil && c.socket.failLocked(cause) {
+	if c.socket != nil && c.socket.failLocked(cause) || c.tunnel != nil && c.tunnel.failLocked(cause) {
 		return
 	}
 	c.failLocked(cause)

@@ -22,8 +22,7 @@ type SocketOptions struct {
 // asksForSocket reports whether the request would become a WebSocket. Who names no
 // Upgrade in Connection asks for nothing (RFC 9110 section 7.8).
 func (c *conn) asksForSocket() bool {
-	return c.req.Upgrades && c.srv.asgi.Load() &&
-		listHas(c.req.Fields, http1.KindUpgrade, "websocket") && listHas(c.req.Fields, http1.KindConnection, "upgrade")
+	return c.req.Upgrades && c.srv.asgi.Load() && namesSocket(&c.req)
 }
 
 // listHas reports whether fields of a kind, which are lists, have a token.

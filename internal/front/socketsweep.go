@@ -17,7 +17,7 @@ type pulse struct {
 // moment of its own, so that not all come back at once.
 func (s *Server) judgeSocket(c *conn, now int64) {
 	k := c.socket
-	if s.drainBegan != 0 && now-s.drainBegan >= s.moment(k) {
+	if s.drainBegan != 0 && now-s.drainBegan >= s.moment(k.share) {
 		c.shut(ws.CodeRestart, "", sched.Gone{Code: ws.CodeRestart})
 		return
 	}
@@ -36,9 +36,9 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 }
 
 // moment is when within the time to leave a socket is closed.
-func (s *Server) moment(k *webSocket) int64 {
+func (s *Server) moment(share uint32) int64 {
 	const shares = 64
-	return int64(s.times.leave) * int64(k.share%shares) / shares
+	return int64(s.times.leave) * int64(share%shares) / shares
 }
 
 // shut closes an open socket, unless whoever holds the lock may just do so: then the

@@ -24,6 +24,7 @@ import (
 //	streams    (HTTP/2) whatever comes               its own deadlines
 //	socket     (WebSocket) whatever comes            pings: see judgeSocket
 //	closing    (WebSocket) the client's close frame  times.closing
+//	tunnel     (a WSGI application's) whatever comes the application's own pings
 //
 // The sweeper ends a stage by making its read fail. It says for which change
 // it did, so that a stage which began in the very moment is not ended.
@@ -49,6 +50,7 @@ const (
 	stageStreams
 	stageSocket
 	stageClosing
+	stageTunnel
 
 	stageBits = 4
 )

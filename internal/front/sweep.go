@@ -33,8 +33,13 @@ func (s *Server) sweepConns(now int64) (all []*streams) {
 	for c := range s.conns {
 		s.judgeReading(c, now)
 		s.judgeWriting(c, now)
-		if c.stage.now() == stageSocket {
+		switch c.stage.now() {
+		case stageSocket:
 			s.judgeSocket(c, now)
+		case stageTunnel:
+			if s.drainBegan != 0 && now-s.drainBegan >= s.moment(c.tunnel.share) {
+				s.judgeTunnel(c)
+			}
 		}
 		if h := c.streams.Load(); h != nil {
 			all = append(all, h)

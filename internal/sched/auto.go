@@ -115,7 +115,7 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	if r.limiter.asked == 0 {
 		r.limiter.asked, r.limiter.untried = now, 1
 	}
-	if len(r.pending) > 0 || !a.roomLocked(r) || a.crowded() {
+	if len(r.pending) > 0 || !a.roomLocked(c) || a.crowded() {
 		if r.pending = append(r.pending, c); len(r.pending) == 1 {
 			a.blocked = append(a.blocked, r)
 		}
@@ -141,8 +141,11 @@ func (a *auto) kept(c *Call, id uint64) {
 	}
 }
 
-func (a *auto) roomLocked(r *Route) bool {
-	return !r.limiter.full() && a.waiting < min(a.room, a.cfg.Threads)
+// roomLocked reports whether there is a thread for a waiting call. The limiter has no
+// say in what may hold one for days, as sockets do: it measures routes by requests that
+// end.
+func (a *auto) roomLocked(c *Call) bool {
+	return (c.mayTunnel() || !c.Route.limiter.full()) && a.waiting < min(a.room, a.cfg.Threads)
 }
 
 // waitingUnread is how many bytes may lie unread in the main lane when a waiting
@@ -159,7 +162,9 @@ func (a *auto) shortLocked() bool {
 }
 
 func (a *auto) takeLocked(c *Call) {
-	c.Route.limiter.take()
+	if !c.mayTunnel() {
+		c.Route.limiter.take()
+	}
 	a.waiting++
 	c.slot = true
 }
@@ -270,10 +275,12 @@ func (a *auto) giveBack(c *Call) bool {
 	c.slot = false
 	if c.computes {
 		a.busy--
-	} else {
-		c.Route.limiter.active--
-		a.waiting--
+		return true
 	}
+	if !c.mayTunnel() {
+		c.Route.limiter.active--
+	}
+	a.waiting--
 	return true
 }
 
@@ -282,7 +289,7 @@ func (a *auto) feedWaiting() {
 	for {
 		a.mu.Lock()
 		a.regroupLocked()
-		i := slices.IndexFunc(a.blocked, a.roomLocked)
+		i := slices.IndexFunc(a.blocked, func(r *Route) bool { return a.roomLocked(r.pending[0]) })
 		if i < 0 || a.crowded() {
 			a.mu.Unlock()
 			return

@@ -28,6 +28,9 @@ type Call struct {
 	Upgrade bool
 	// Remote says that Config.Remote is asked first.
 	Remote bool
+	// Tunnel says that Spool is a socket, which the application may take for its
+	// client's.
+	Tunnel bool
 	// Since is when its client began to wait, if a proxy told so, in ns of
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.
@@ -55,6 +58,7 @@ type Call struct {
 	unacknowledged atomic.Int64
 	trusted        atomic.Bool // to be quick; the watcher checks once
 	upgraded       atomic.Bool // Upgrade
+	tunnelled      atomic.Bool // see Tunnelled
 
 	flags     wire.RequestFlags
 	kind      kind // what auto placed it as
@@ -105,7 +109,14 @@ func (c *Call) Worker() Worker {
 
 // classify decides what auto places the call as.
 func (c *Call) classify() {
-	c.kind = c.Route.kind()
+	if c.kind = c.Route.kind(); c.Tunnel {
+		c.kind = waiting
+	}
+}
+
+// mayTunnel reports whether the call in flight was submitted as a Tunnel.
+func (c *Call) mayTunnel() bool {
+	return c.flags&(wire.Upgrade|wire.Streamed) == wire.Upgrade|wire.Streamed
 }
 
 // keepsLeadership says whether the thread that runs the call goes on leading, so
@@ -126,6 +137,8 @@ func (c *Call) pack(arena Arena, id uint64, window uint32) bool {
 		ID: id, Environ: uint32(len(environ)), Body: uint32(len(c.Body)),
 	}
 	switch {
+	case c.Tunnel:
+		head.Flags |= wire.Upgrade | wire.Streamed
 	case c.Upgrade:
 		head.Flags |= wire.Upgrade
 	case c.Streamed:

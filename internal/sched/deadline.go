@@ -121,6 +121,9 @@ func (q *Queue) tooLate(c *Call) bool {
 // open may be silent for as long as it likes.
 func (c *Call) progress(began int64) (since int64, started bool) {
 	last := c.moved.Load()
+	if c.tunnelled.Load() {
+		return 1<<63 - 1, true
+	}
 	if last == 0 {
 		if since := c.since.Load(); since != 0 {
 			return min(began, since), false

@@ -50,8 +50,13 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 		owner = *c.owner.Load()
 	}
 	task, remote, upgraded, gone := c.Task(), q.atRemote(c), c.upgraded.Load(), c.gone
-	if upgraded {
-		c.moved.Store(q.cfg.Clock()) // its application has its time to end from now on
+	switch { // its application has its time to end from now on
+	case upgraded:
+		c.moved.Store(q.cfg.Clock())
+	case c.tunnelled.Load():
+		c.fed.Store(q.cfg.Clock())
+		c.since.Store(0)
+		c.tunnelled.Store(false)
 	}
 	q.mu.Unlock()
 	switch {

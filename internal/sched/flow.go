@@ -269,7 +269,7 @@ func (q *Queue) learn(c *Call, w Worker, f *wire.Frame, block []byte) {
 		c.Route.observeCPU(f.CPU)
 	}
 	q.cfg.Metrics.Began(time.Duration(wait))
-	if q.auto != nil && !q.atRemote(c) {
+	if q.auto != nil && !q.atRemote(c) && !c.mayTunnel() {
 		q.auto.observe(c, w, f, failed)
 	}
 }

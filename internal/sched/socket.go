@@ -1,6 +1,8 @@
 package sched
 
 import (
+	"slices"
+
 	"girin/internal/wire"
 	"girin/internal/ws"
 )
@@ -31,6 +33,21 @@ func (q *Queue) Leave(c *Call, why Gone) {
 // Opened says that the connection of an accepted WebSocket has no use for its packet
 // any more: it may be open for days.
 func (q *Queue) Opened(c *Call) { c.packet = nil }
+
+// Tunnelled says that the application has taken the connection of a call with Tunnel.
+// Until it is cancelled it may be silent for as long as it likes.
+func (q *Queue) Tunnelled(c *Call) { c.tunnelled.Store(true) }
+
+// Leaving reports whether the worker that runs a call takes no other.
+func (q *Queue) Leaving(c *Call) bool {
+	w := c.owner.Load()
+	if w == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !slices.Contains(q.readers, *w)
+}
 
 // Say passes a message on to the application of an accepted WebSocket. It goes out
 // with Flush at the latest.

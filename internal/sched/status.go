@@ -76,7 +76,7 @@ func (q *Queue) Status() Status {
 		switch state := stateOf(c.life.Load()); {
 		case state == kept:
 			keptOf[c.route.Load()]++
-		case state == answering && c.upgraded.Load():
+		case state == answering && c.upgraded.Load(), state == running && c.tunnelled.Load():
 			s.Sockets++
 		}
 	})

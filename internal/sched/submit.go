@@ -50,7 +50,7 @@ func (q *Queue) Submit(c *Call) error {
 	q.prepare(c, window)
 	q.waited.Add(1)
 	c.begin(id)
-	if c.Remote && !c.Upgrade && q.remote != nil && q.placeRemote(c, id) {
+	if c.Remote && !c.Upgrade && !c.Tunnel && q.remote != nil && q.placeRemote(c, id) {
 		return nil
 	}
 	q.place(c, id, a)
@@ -76,6 +76,9 @@ func (q *Queue) prepare(c *Call, window uint32) {
 	}
 	if c.upgraded.Load() != c.Upgrade {
 		c.upgraded.Store(c.Upgrade)
+	}
+	if c.tunnelled.Load() {
+		c.tunnelled.Store(false)
 	}
 	set(&c.since, c.Since)
 	set(&c.moved, 0)

@@ -126,6 +126,11 @@
 // client that left before Accept are not sent; a Gone is, in place of Credit's word
 // that it was cancelled. After Gone the worker still ends the id, with Close.
 //
+// A request for WSGI with the flags Upgrade and Streamed may become one, too: what a
+// Fetch brings is a socket, which stands for the client's. If the application writes on
+// it, nothing of its answer reaches anybody, and the socket's end is that of the
+// connection.
+//
 // # Control messages
 //
 // A 16-byte head, then a payload:

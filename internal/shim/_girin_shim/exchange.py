@@ -32,6 +32,7 @@ class Exchange:
     hinted = False  # an Early frame went out
     notes = None  # what tells the variables that go with the head, for the access log
     noted = False  # the app's excess over its Content-Length was logged
+    client = None  # a socket that stands for the client's, if the app may speak on it
 
     def __init__(self, slot, id: int, began: int, window: int, quick: bool, is_head: bool) -> None:
         self.slot = slot

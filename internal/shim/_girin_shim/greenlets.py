@@ -15,7 +15,7 @@ import os
 from collections import deque
 from time import monotonic_ns
 
-from . import wire
+from . import clientsocket, wire
 from .runner import Runner
 from .slot import Slot
 from .stacks import age, app_stack, merged
@@ -53,6 +53,10 @@ class GreenletSlot(Slot):
         return count
 
 
+    def give_socket(self, environ: dict, exchange) -> None:
+        clientsocket.give(environ, exchange, self._runner.whole_socket)
+
+
 class GreenletGate:
     """See gates.ThreadGate: the same for greenlets."""
 
@@ -80,6 +84,7 @@ class Greenlets(Runner):
 
         self.modules = {"gevent": gevent.__version__, "greenlet": greenlet.__version__}
         self._gevent = gevent
+        self.whole_socket = _whole_socket()
         self.new_event = gevent.event.Event
         self._overdue = type("RequestOverdue", (gevent.GreenletExit,), {})
         self._worker = worker
@@ -134,6 +139,7 @@ class Greenlets(Runner):
 
     def drain(self) -> None:
         self._worker.lanes.stop()
+        clientsocket.end_all(self._worker.exchanges)
         self.call(self._watch)
 
     def select(self, mask: int) -> None:
@@ -239,3 +245,28 @@ class Greenlets(Runner):
                 self._watch()
         except BaseException as e:
             self._worker.fatal(e)
+
+
+def _whole_socket() -> type:
+    """The class of sockets whose send() sends all, as a thread's does: simple-websocket relies on it."""
+    import gevent.lock
+    import gevent.socket
+
+    class WholeSocket(gevent.socket.socket):
+        __slots__ = ("_turn",)
+
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, **kwargs)
+            self._turn = gevent.lock.RLock()  # of several greenlets one after the other
+
+        def send(self, data, flags=0) -> int:
+            view = memoryview(data).cast("B")
+            sent = 0
+            with self._turn:
+                while sent < len(view):
+                    sent += super().send(view[sent:], flags)
+            return sent
+
+        sendall = send
+
+    return WholeSocket

@@ -9,7 +9,7 @@ import io
 from io import BytesIO
 from time import monotonic_ns, thread_time_ns
 
-from . import page, wire
+from . import clientsocket, page, wire
 from .errors import ERROR, INFO, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
@@ -86,7 +86,10 @@ class Slot:
                 return
             exchange.stream(result)
         except BaseException as e:
-            self._failed(exchange, e)
+            if exchange.client is not None and type(e) is StopIteration:
+                exchange.fail()  # how an app of gunicorn's says that it has answered on its socket
+            else:
+                self._failed(exchange, e)
         finally:
             self.environ = _NONE
             if exchange.gate is not None:
@@ -111,6 +114,12 @@ class Slot:
             raise wire.ProtocolError(f"request of the unknown form {form}")
         if flags & wire.MEASURE_CPU and self.ident:
             exchange.cpu_began = thread_time_ns()
+        if flags & wire.UPGRADE:
+            if exchange.fetch():
+                self.give_socket(environ, exchange)
+                return True
+            exchange.drop()
+            return False
         if flags & wire.STREAMED:
             environ["wsgi.input"] = io.BufferedReader(StreamedBody(exchange))
             return True
@@ -190,6 +199,10 @@ class Slot:
 
     def new_gate(self):
         return ThreadGate()
+
+    def give_socket(self, environ: dict, exchange: Exchange) -> None:
+        """Puts the client's socket where apps that speak WebSocket look for it."""
+        clientsocket.give(environ, exchange)
 
     def read_pipe(self, pipe: io.FileIO, buffer) -> int:
         """Reads what there is of a body, and waits for it; 0: its end."""

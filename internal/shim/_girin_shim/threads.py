@@ -28,7 +28,7 @@ from _thread import allocate_lock, get_ident
 from threading import Thread
 from time import monotonic_ns
 
-from . import wire
+from . import clientsocket, wire
 from .errors import WARNING
 from .runner import Runner
 from .slot import Slot
@@ -142,6 +142,7 @@ class Threads(Runner):
 
     def drain(self) -> None:
         self._worker.lanes.stop()
+        clientsocket.end_all(self._worker.exchanges)
 
     def select(self, mask: int) -> None:
         self._worker.lanes.select(mask)

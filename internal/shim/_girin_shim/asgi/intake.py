@@ -78,6 +78,8 @@ class Intake:
         runner = self._runner
         slot = runner.take_slot(id)
         parts, body, environ = self._unpack(packet, head)
+        if flags & wire.UPGRADE and flags & wire.STREAMED:
+            flags &= ~(wire.UPGRADE | wire.STREAMED)  # it came when nobody knew the app yet: it cannot become a WebSocket any more
         websocket = bool(flags & wire.UPGRADE)
         exchange: Exchange | Socket
         if websocket:
