@@ -2,15 +2,18 @@
 import contextlib
 import dataclasses
 import os
+import queue
 import re
 import signal
 import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import servers
+import socketio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from asgi_server import Served, by_tls, make_certificate
@@ -181,7 +184,7 @@ def test_nothing_is_left(certificate):
             some(2)
             until(lambda: s.log().count("/echo ended") >= 1, 10)
             held = descriptors(s)
-            some(10)
+            some(5)
             until(lambda: descriptors(s) <= held + 3, 10, "descriptors are left")
 
 
@@ -199,3 +202,42 @@ def leave_at_each_step(s) -> None:
                 ws.recv(timeout=5)
             ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             ws.socket.close()
+
+
+def test_the_websocket_of_gevent_websocket(certificate):
+    for transport in ("clear", "tls"):
+        with serving("gevent", transport, certificate, app="geventsockets:app") as s:
+            for compression in (None, "deflate"):  # which it does not know
+                with open_socket(s, "/echo", compression=compression) as ws:
+                    for message in ["hello", "한국", b"x" * 200_000]:
+                        ws.send(message)
+                        assert ws.recv(timeout=10) == message
+            with open_socket(s, "/echo") as ws:
+                ws.send("raise")
+                assert end_of(ws).code == 1011
+            with pytest.raises(InvalidStatus):  # which did not look at the object
+                open_socket(s, "/other")
+            assert s.text("/") == "hello\n"
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("gthread", "threading"), ("gevent", "gevent"), ("auto", "threading")])
+def test_socket_io(kind, mode):
+    """By polling and by a WebSocket; what one client says all hear."""
+    options = ["--threads", "32"] if kind == "gthread" else ["-w", "1"]
+    with serving(kind, app="chat:app", options=options, env={"SOCKETIO_MODE": mode}) as s:
+        with contextlib.ExitStack() as stack:
+            heard = [joined(stack, s, ["websocket"]) for _ in range(4)] + [joined(stack, s, ["polling", "websocket"])]
+            heard[0].client.emit("shout", "hello")
+            for one in heard:
+                assert one.queue.get(timeout=10) == "HELLO"
+                assert one.client.transport() == "websocket"
+        until(lambda: s.seen().count("disconnect") == 5, 10, "the app was not told of each end")
+        assert "Traceback" not in s.log()
+
+
+def joined(stack, s, transports):
+    one = SimpleNamespace(client=socketio.Client(), queue=queue.Queue())
+    one.client.on("heard", one.queue.put)
+    one.client.connect(s.run.url, transports=transports, wait_timeout=10)
+    stack.callback(one.client.disconnect)
+    return one

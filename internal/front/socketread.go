@@ -211,19 +211,25 @@ func (c *conn) breakOff(s *webSocket, err error) {
 // settleLocked lets the application answer what came before its client broke the
 // rules, for a moment.
 func (s *webSocket) settleLocked() {
-	c, over := s.c, false
-	t := time.AfterFunc(settleLimit, func() {
+	s.paused.Store(true)
+	s.c.awaitLocked(settleLimit, func() bool { return s.unread.Load() <= 0 || s.state != socketOpen })
+	s.paused.Store(false)
+}
+
+// awaitLocked waits until something is so, or the client has gone, for some time at
+// most.
+func (c *conn) awaitLocked(limit time.Duration, so func() bool) {
+	over := false
+	t := time.AfterFunc(limit, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		over = true
 		c.changedLocked()
 	})
 	defer t.Stop()
-	s.paused.Store(true)
-	for s.unread.Load() > 0 && s.state == socketOpen && !c.dead && !over {
+	for !so() && !c.dead && !over {
 		c.changed.Wait()
 	}
-	s.paused.Store(false)
 }
 
 const settleLimit = 50 * time.Millisecond

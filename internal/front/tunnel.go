@@ -284,6 +284,7 @@ func (t *tunnel) endedLocked(code int) {
 	}
 	t.told, t.code = true, code
 	t.wake()
+	t.c.changedLocked()
 }
 
 // openedLocked reports whether the application has taken the connection. All that it

@@ -124,17 +124,22 @@ func (t *tunnel) headCameLocked(b []byte) (rest []byte) {
 	return rest[len("\r\n\r\n"):]
 }
 
-// closedLocked goes on when the application has closed its socket. It may still run,
-// and then has its time to end.
+// closedLocked goes on when the application's socket was closed. That a worker has died
+// is told a moment later. The application may still run, and then has its time to end.
 func (t *tunnel) closedLocked() {
 	if t.state == tunnelAsked {
 		return
+	}
+	if t.ws && t.trace.Code == 0 {
+		t.c.awaitLocked(toldLimit, func() bool { return t.told || t.state != tunnelOpen })
 	}
 	if !t.told {
 		t.c.srv.cfg.Queue.Cancel(&t.c.call)
 	}
 	t.finishLocked(cmp.Or(t.code, ws.CodeNormal))
 }
+
+const toldLimit = 500 * time.Millisecond
 
 // finishLocked ends an open tunnel. A client that was sent no close frame is sent one,
 // unless it has got a part of another frame: then it sees the connection end.

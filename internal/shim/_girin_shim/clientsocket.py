@@ -11,6 +11,10 @@ import socket
 from io import BytesIO
 from socket import SHUT_RD, SocketType  # taken before gevent replaces the former
 
+# What apps raise that have answered on the socket: those that know gunicorn, and engineio
+# where it has found Werkzeug's socket.
+ANSWERED = (StopIteration, ConnectionError)
+
 
 def give(environ: dict, exchange, kind: type | None = None) -> None:
     """Fills environ; simple-websocket looks for werkzeug.socket first, and then answers like any app."""

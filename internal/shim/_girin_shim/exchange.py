@@ -13,6 +13,7 @@ from time import monotonic_ns, thread_time_ns
 
 from . import wire
 from .files import FileWrapper, regular_file
+from .heads import SWITCHING_STATUS
 
 NOTHING, STARTED, ENDED = 0, 1, 2
 
@@ -204,6 +205,15 @@ class Exchange:
         else:
             self._emit(wire.BLOCK, wire.FINAL, None, b"")
         self.state = ENDED
+
+    def switched(self) -> None:
+        """The app says that it has answered on its client's socket: if it has not, its client gets a 500."""
+        if self.state == NOTHING:
+            self.head = self.slot.worker.heads.encode(SWITCHING_STATUS, [])
+            self._emit(wire.RESPONSE, wire.FINAL, self.head, b"")
+            self.state = ENDED
+        else:
+            self.fail()
 
     def fail(self) -> None:
         """The client gets a 500, or its connection is cut if the head is out."""

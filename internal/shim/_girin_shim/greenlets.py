@@ -15,7 +15,7 @@ import os
 from collections import deque
 from time import monotonic_ns
 
-from . import clientsocket, wire
+from . import clientsocket, geventsocket, wire
 from .runner import Runner
 from .slot import Slot
 from .stacks import age, app_stack, merged
@@ -55,6 +55,12 @@ class GreenletSlot(Slot):
 
     def give_socket(self, environ: dict, exchange) -> None:
         clientsocket.give(environ, exchange, self._runner.whole_socket)
+        if (server := self._runner.socket_server()) is not None:
+            server.give(environ, exchange.client)
+
+    def take_socket_back(self, environ: dict) -> None:
+        if (server := self._runner.socket_server()) is not None:
+            server.take_back(environ)
 
 
 class GreenletGate:
@@ -85,6 +91,7 @@ class Greenlets(Runner):
         self.modules = {"gevent": gevent.__version__, "greenlet": greenlet.__version__}
         self._gevent = gevent
         self.whole_socket = _whole_socket()
+        self._socket_server: list = []  # of one, once it was asked for
         self.new_event = gevent.event.Event
         self._overdue = type("RequestOverdue", (gevent.GreenletExit,), {})
         self._worker = worker
@@ -97,6 +104,12 @@ class Greenlets(Runner):
         self._async = self._loop.async_()
         self._watchers: list = []
         self._ended = gevent.event.Event()
+
+    def socket_server(self):
+        """Of gevent-websocket, if that is installed; made when it is first wanted."""
+        if not self._socket_server:
+            self._socket_server.append(geventsocket.new_server(self._worker.app))
+        return self._socket_server[0]
 
     def body_came(self, id: int, fd: int) -> None:
         os.set_blocking(fd, False)

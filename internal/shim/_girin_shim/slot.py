@@ -81,17 +81,21 @@ class Slot:
             result = worker.app(environ, exchange.start_response)
             if worker.forked:
                 worker.leave_child()
+            if exchange.client is not None and exchange.head is None:
+                result = self._after_socket(result, exchange)
             if type(result) is list or type(result) is tuple:
                 exchange.whole(result)
                 return
             exchange.stream(result)
         except BaseException as e:
-            if exchange.client is not None and type(e) is StopIteration:
-                exchange.fail()  # how an app of gunicorn's says that it has answered on its socket
+            if exchange.client is not None and type(e) in clientsocket.ANSWERED:
+                exchange.switched()
             else:
                 self._failed(exchange, e)
         finally:
             self.environ = _NONE
+            if exchange.client is not None:
+                self.take_socket_back(environ)
             if exchange.gate is not None:
                 exchange.release()
         if result is not None:
@@ -200,9 +204,22 @@ class Slot:
     def new_gate(self):
         return ThreadGate()
 
+    def _after_socket(self, result, exchange: Exchange):
+        """The blocks of an app that has not begun an answer: it has spoken on the client's socket."""
+        try:
+            blocks = list(result)
+        finally:
+            self._close(result, self.environ)
+        if exchange.head is None:
+            exchange.switched()
+        return blocks
+
     def give_socket(self, environ: dict, exchange: Exchange) -> None:
         """Puts the client's socket where apps that speak WebSocket look for it."""
         clientsocket.give(environ, exchange)
+
+    def take_socket_back(self, environ: dict) -> None:
+        """The app has done with what give_socket gave."""
 
     def read_pipe(self, pipe: io.FileIO, buffer) -> int:
         """Reads what there is of a body, and waits for it; 0: its end."""
