@@ -244,11 +244,7 @@ func (t *tunnel) frameLocked(f *wire.Frame, head, body []byte) bool {
 		t.failed = true // a framework has made an answer of what its handler raised
 	}
 	if f.Flags&wire.Final != 0 {
-		code := ws.CodeNormal
-		if t.failed {
-			code = ws.CodeInternal
-		}
-		t.endedLocked(code)
+		t.endedLocked(t.codeOf())
 	} else if t.openedLocked() {
 		t.c.reply.got += int64(len(body))
 		t.c.grantLocked()
@@ -258,7 +254,7 @@ func (t *tunnel) frameLocked(f *wire.Frame, head, body []byte) bool {
 
 // fileLocked is frameLocked for an answer whose body is a file.
 func (t *tunnel) fileLocked(body sched.FileBody) bool {
-	t.endedLocked(ws.CodeNormal)
+	t.endedLocked(t.codeOf())
 	if t.state == tunnelAsked {
 		return false
 	}
@@ -269,19 +265,30 @@ func (t *tunnel) fileLocked(body sched.FileBody) bool {
 // failLocked is told that the application will say no more.
 func (t *tunnel) failLocked(cause error) bool {
 	code := ws.CodeInternal
-	if errors.Is(cause, sched.ErrStopped) {
+	if errors.Is(cause, sched.ErrStopped) || errors.Is(cause, sched.ErrAppFailed) && t.leaving() {
 		code = ws.CodeRestart
 	}
 	t.endedLocked(code)
 	return t.state != tunnelAsked
 }
 
+// codeOf is the code for an application that has answered.
+func (t *tunnel) codeOf() int {
+	switch {
+	case t.leaving():
+		return ws.CodeRestart
+	case t.failed:
+		return ws.CodeInternal
+	}
+	return ws.CodeNormal
+}
+
+// leaving reports whether the worker is being replaced: then that is why it has ended.
+func (t *tunnel) leaving() bool { return t.c.srv.cfg.Queue.Leaving(&t.c.call) }
+
 // endedLocked notes that the call has ended: passOut does what is still to be done.
 func (t *tunnel) endedLocked(code int) {
 	t.openedLocked()
-	if t.c.srv.cfg.Queue.Leaving(&t.c.call) {
-		code = ws.CodeRestart
-	}
 	t.told, t.code = true, code
 	t.wake()
 	t.c.changedLocked()
