@@ -174,18 +174,17 @@ def test_nothing_is_left(certificate):
     for kind in ("gthread", "gevent"):
         with serving(kind, "tls", certificate) as s:
             def some(count):
-                threads = [threading.Thread(target=leave_at_each_step, args=(s,)) for _ in range(4)]
                 for _ in range(count):
+                    threads = [threading.Thread(target=leave_at_each_step, args=(s,)) for _ in range(4)]
                     for t in threads:
                         t.start()
                     for t in threads:
                         t.join()
-                    threads = [threading.Thread(target=leave_at_each_step, args=(s,)) for _ in range(4)]
 
-            some(2)
+            some(1)
             until(lambda: s.log().count("/echo ended") >= 1, 10)
             held = descriptors(s)
-            some(5)
+            some(3)
             until(lambda: descriptors(s) <= held + 3, 10, "descriptors are left")
 
 
