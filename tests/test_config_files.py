@@ -286,3 +286,26 @@ def test_syslog(maker, tmp_path):
                 message = re.sub(r"(access: \[\d+\] \S+ - - )\[[^]]*\]", r"\1[TIME]", message)
                 message = re.sub(r" 200 \d+ ", " 200 SIZE ", re.sub(r"python-requests/[\d.]+", "AGENT", message))
                 wanted.discard(re.sub(r": \[\d+\] ", ": [PID] ", message))
+
+
+ENDED = "import os\ndef app(environ, start_response):\n    start_response('200 OK', [])\n    return [str(os.getpid()).encode()]\n"
+
+
+@pytest.mark.parametrize("conf", ["", "timeout = 20\n", "def worker_int(worker): pass\n"], ids=["no file", "no hook", "its hook"])
+def test_a_worker_that_is_told_to_end_is_no_error(conf, girin, tmp_path):
+    (tmp_path / "ended.py").write_text(ENDED)
+    if conf:
+        (tmp_path / "gunicorn.conf.py").write_text(conf)
+    server = servers.Server(girin.maker, girin.setting, (*girin.command[:-1], "--log-level", "info", "{app}"))
+    with servers.running(server, "ended:app", cwd=tmp_path) as run:
+        pid = int(client.get(run.port, "/").body)
+        os.kill(pid, signal.SIGINT)
+        eventually("its line", lambda: f"Worker exiting (pid: {pid})" in run.output())
+        eventually("another worker", lambda: run.output().count("Booting worker") > girin_workers(run))
+        assert int(client.get(run.port, "/").body) != pid
+        assert not re.findall(r"\[(?:ERROR|CRITICAL)\] .*", run.output())
+
+
+def girin_workers(run: servers.Running) -> int:
+    """How many were started at first."""
+    return int(re.search(r"Using worker: .*?(\d+)(?: to \d+)? worker", run.output())[1])

@@ -110,6 +110,14 @@ class Site:
             response = connection.getresponse()
             return Answer(response.status, response.getheaders(), response.read().decode("latin-1"))
 
+    @contextlib.contextmanager
+    def connection(self):
+        """One for several requests, opened anew where the server closes it. Their lines in a log stand
+        in their order; those of two connections need not, where there are threads."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        with contextlib.closing(connection):
+            yield connection
+
     def body(self, path: str = "/", **kwargs) -> str:
         return self.get(path, **kwargs).body
 
