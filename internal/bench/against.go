@@ -76,6 +76,7 @@ func difference(a, b *Result) string {
 		{"arrivals", x.Arrivals, y.Arrivals},
 		{"redirects followed", x.Follow, y.Follow},
 		{"stages", x.Stages, y.Stages},
+		{"streams of a connection", x.Streams, y.Streams},
 		{"scenario", x.Scenario, y.Scenario},
 		{"targets", askedFor(a.Targets), askedFor(b.Targets)},
 	} {

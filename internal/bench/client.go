@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -31,6 +32,7 @@ type client struct {
 	step func(fd uintptr) bool // c.rawStep, made once: a method value allocates
 	h2   *http2Conn
 
+	stream     *http.ClientConn // that of its group; nil if it has a connection to itself
 	socket     *webSocket
 	eventTally eventTally
 
@@ -101,7 +103,7 @@ func (c *client) loop(ctx context.Context) {
 			c.fail(ErrTimeout, errors.New("not sent in time: no connection was free"))
 			continue
 		}
-		if c.conn == nil && !c.connect(ctx) {
+		if c.conn == nil && c.stream == nil && !c.connect(ctx) {
 			continue
 		}
 		c.speak(c)
@@ -213,6 +215,9 @@ func (c *client) connect(ctx context.Context) bool {
 
 // open dials and puts the connection in place.
 func (c *client) open(ctx context.Context) error {
+	if len(c.run.groups) > 0 {
+		return c.openStream(ctx)
+	}
 	conn, err := c.run.dial(ctx, c.dialBy())
 	if err != nil {
 		return err
@@ -251,7 +256,7 @@ func (c *client) dialBy() time.Time {
 func (c *client) hangUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closing = false
+	c.closing, c.stream = false, nil
 	if c.h2 != nil {
 		c.h2.close()
 		c.h2 = nil

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -41,7 +42,7 @@ var errEOF = errors.New("the server closed the connection instead of responding"
 func kindOf(err error) ErrorKind {
 	var m malformed
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return ErrTimeout
 	case errors.As(err, &m):
 		return ErrMalformed

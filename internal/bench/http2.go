@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // http2Conn speaks HTTP/2 on one connection through net/http's transport, with one request at a time as in HTTP/1.1, so that
@@ -61,7 +62,13 @@ func (c *client) driveHTTP2() {
 // exchangeHTTP2 makes one request and fills in c.resp and c.sample as reading HTTP/1.1 does.
 func (c *client) exchangeHTTP2() error {
 	var first atomic.Int64 // set by the transport's goroutine
-	ctx := httptrace.WithClientTrace(c.run.ctx, &httptrace.ClientTrace{
+	ctx := c.run.ctx
+	if c.stream != nil { // others' streams go on when this one's time is up
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.run.start.Add(time.Duration(c.timeoutAt())))
+		defer cancel()
+	}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { first.Store(c.run.now()) },
 	})
 	req, err := http.NewRequestWithContext(ctx, c.req.Method, c.req.url.String(), bytes.NewReader(c.req.Body))
@@ -69,7 +76,7 @@ func (c *client) exchangeHTTP2() error {
 		return err
 	}
 	setHeader(req, c.req)
-	res, err := c.h2.transport.RoundTrip(req)
+	res, err := c.roundTripHTTP2(req)
 	if err != nil {
 		return err
 	}
@@ -86,6 +93,14 @@ func (c *client) exchangeHTTP2() error {
 	c.rec.received += head + c.resp.bodyBytes
 	c.sample.bytes = uint32(head + c.resp.bodyBytes)
 	return nil
+}
+
+// roundTripHTTP2 makes a request on the client's own connection, or on a stream of its group's.
+func (c *client) roundTripHTTP2(req *http.Request) (*http.Response, error) {
+	if c.stream != nil {
+		return c.stream.RoundTrip(req)
+	}
+	return c.h2.transport.RoundTrip(req)
 }
 
 func setHeader(req *http.Request, r *request) {

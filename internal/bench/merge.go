@@ -59,7 +59,7 @@ func (r *run) load() Load {
 	if len(o.Stages) > 0 {
 		l.Stages, l.DurationS = o.Stages.String(), 0
 	}
-	l.Scenario = o.Scenario
+	l.Scenario, l.Streams = o.Scenario, o.Streams
 	if r.open {
 		l.Mode, l.Clients, l.Arrivals = "open", len(r.clients), "constant"
 		l.RateFrom, l.RateTo = o.Rate.From, o.Rate.To

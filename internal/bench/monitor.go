@@ -231,12 +231,14 @@ type Progress struct {
 	P99MS    float64
 	Errors   int64
 	Last     bool // the run has ended
+	// Histogram is the latency of all successes so far, one bin for each doubling.
+	Histogram []Bin
 }
 
 func (m *monitor) progress(s Slice, t totals, now time.Duration, last bool) Progress {
 	o := m.run.opts
 	p := Progress{Elapsed: now, Done: t.ok + t.failed, Requests: o.Requests, P50MS: s.P50MS, P99MS: s.P99MS,
-		Errors: t.failed, Last: last}
+		Errors: t.failed, Last: last, Histogram: t.histogram()}
 	if d := s.ToS - s.FromS; d > 0 {
 		p.Rate = float64(s.OK) / d
 	}

@@ -75,6 +75,8 @@ type Options struct {
 	Insecure bool
 	// HTTP2 speaks HTTP/2, over cleartext with prior knowledge for http URLs.
 	HTTP2 bool
+	// Streams is how many clients share an HTTP/2 connection, each with a stream of its own. Zero and 1 mean none.
+	Streams int
 
 	// MaxSamples bounds memory: requests beyond it are only counted in histograms. Zero means DefaultMaxSamples.
 	MaxSamples int
@@ -103,6 +105,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("durations must not be negative")
 	case o.MaxSamples < 0:
 		return o, fmt.Errorf("samples: %d is negative", o.MaxSamples)
+	case o.Streams < 0 || o.Streams > 1 && (!o.HTTP2 || o.NoKeepAlive):
+		return o, errors.New("streams share an HTTP/2 connection that is kept open")
 	case o.Follow && o.HTTP2:
 		return o, errors.New("redirects are followed over HTTP/1.1 only")
 	case o.Rate.To != o.Rate.From && o.Duration == 0:

@@ -95,6 +95,7 @@ type Load struct {
 	TimeoutS     float64 `json:"timeout_s"`
 	Follow       bool    `json:"follow,omitempty"`
 	Stages       string  `json:"stages,omitempty"`
+	Streams      int     `json:"streams,omitempty"`  // of a connection, where clients share some
 	Scenario     bool    `json:"scenario,omitempty"` // targets were taken in their order
 	ServerTiming bool    `json:"server_timing"`      // the server sent Server-Timing
 }

@@ -43,6 +43,7 @@ type run struct {
 	roundTrip atomic.Int64
 	tlsName   atomic.Pointer[string]
 
+	groups      []streamGroup // of clients that share a connection; empty if none do
 	visitors    atomic.Uint64
 	sequence    atomic.Int64 // of {{seq}}
 	looksAtBody bool         // some check or capture does
@@ -69,6 +70,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	r.ctx = ctx
+	defer r.closeGroups()
 	if err := r.gather(ctx); err != nil {
 		return nil, err
 	}
@@ -140,6 +142,9 @@ func newRun(o Options) (*run, error) {
 			r.tls.NextProtos = []string{"h2"}
 		}
 	}
+	if o.Streams > 1 {
+		r.groups = make([]streamGroup, (o.Clients+o.Streams-1)/o.Streams)
+	}
 	r.limit, r.window = int64(o.Duration), math.MaxInt64
 	if r.open {
 		r.schedule = newSchedule(o)
@@ -182,8 +187,8 @@ func (r *run) gather(ctx context.Context) error {
 		return err
 	}
 	// From here on the address is known: no client need ask the name server again.
-	if a := r.clients[0].conn.RemoteAddr(); a != nil && r.network != "unix" {
-		r.remote = a.String()
+	if conn := r.clients[0].conn; conn != nil && conn.RemoteAddr() != nil && r.network != "unix" {
+		r.remote = conn.RemoteAddr().String()
 	}
 	slots := make(chan struct{}, 128)
 	for _, c := range r.clients[1:] {
@@ -272,6 +277,7 @@ func (r *run) replaceIdle() {
 	if err != nil {
 		return // no descriptors left: it goes on with the clients that there are, and says how many in the result
 	}
+	c.number = len(r.clients)
 	r.clients = append(r.clients, c)
 	r.launch(c)
 }

@@ -43,7 +43,7 @@ type benchFlags struct {
 	user                   string
 	expect                 string
 	cpus                   int
-	quiet                  bool
+	quiet, live            bool
 	slo                    string
 	against                []string
 	margin                 float64
@@ -92,7 +92,7 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.BoolVar(&o.Follow, "follow", false, "follow redirects on the same host")
 	fs.StringVar(&f.expect, "expect", "", "`STATUSES` that count as success, such as 200,404 or 2xx (default 2xx,3xx)")
 	fs.StringVar(&o.UnixSocket, "unix", "", "connect to the Unix socket at `PATH` instead of the URL's host")
-	f.connect.add(fs)
+	f.connect.add(o, fs)
 	f.load.add(o, fs)
 	fs.BoolVar(&o.Insecure, "insecure", false, "accept any certificate")
 	fs.BoolVarP(&o.HTTP2, "http2", "2", false, "speak HTTP/2")
@@ -108,6 +108,7 @@ func benchFlagSet(o *bench.Options, f *benchFlags) *pflag.FlagSet {
 	fs.IntVar(&f.runs, "runs", 1, "make the run `N` times, and say how far the runs differ")
 	fs.Var((*period)(&o.Warmup), "warmup", "make the load for this `TIME` before, without counting it")
 	fs.IntVar(&f.cpus, "cpus", 0, "`N` cores that the client may use (default half of the machine's)")
+	fs.BoolVar(&f.live, "live", false, "several live lines: the rate over time and a histogram of latency")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no live line")
 	f.addABFlags(o, fs)
 	return fs
@@ -189,7 +190,9 @@ func runBench(env *program.Env, args []string) int {
 	}
 	runtime.GOMAXPROCS(f.cpus)
 	if !f.quiet && !f.findRate {
-		o.Progress = bench.LiveLine(env.Stderr)
+		if o.Progress = bench.LiveLine(env.Stderr); f.live {
+			o.Progress = bench.LiveScreen(env.Stderr)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

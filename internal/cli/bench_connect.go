@@ -21,7 +21,8 @@ type connectFlags struct {
 	only4, only6      bool
 }
 
-func (f *connectFlags) add(fs *pflag.FlagSet) {
+func (f *connectFlags) add(o *bench.Options, fs *pflag.FlagSet) {
+	fs.IntVar(&o.Streams, "streams", 0, "with --http2, `N` clients share a connection, each with a stream at a time (h2load's -m)")
 	fs.StringVar(&f.cacert, "cacert", "", "trust the certificates in this PEM `FILE` instead of the system's")
 	fs.StringVar(&f.cert, "cert", "", "the client's certificate, a PEM `FILE` which may hold its key too")
 	fs.StringVar(&f.key, "key", "", "the key of --cert, a PEM `FILE`")

@@ -1,0 +1,50 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The screen is drawn over itself, fits its width, has all that was counted, and leaves nothing.
+func TestLiveScreen(t *testing.T) {
+	var l live
+	for i, n := range []int{100, 50, 1} {
+		for range n {
+			l.success(int64(1+i*9) * int64(time.Millisecond))
+		}
+	}
+	var all totals
+	for b := range l.buckets {
+		all.buckets[b] = uint64(l.buckets[b].Load())
+	}
+	s := &screen{}
+	first := s.draw(Progress{Elapsed: time.Second, Done: 151, Rate: 151, Histogram: all.histogram()}, 60)
+	lines := strings.Split(strings.TrimPrefix(first, "\r\x1b[J"), "\n")
+	if len(lines) != s.lines+1 || s.lines < 5 {
+		t.Fatalf("%d lines, %d are remembered:\n%s", len(lines), s.lines, first)
+	}
+	count := map[string]bool{}
+	for _, l := range lines {
+		if len([]rune(l)) >= 60 {
+			t.Errorf("%q is wider than the screen", l)
+		}
+		words := strings.Fields(l)
+		if len(words) > 0 {
+			count[words[len(words)-1]] = true
+		}
+	}
+	if !count["100"] || !count["50"] || !count["1"] {
+		t.Errorf("not all is drawn:\n%s", first)
+	}
+	again := s.draw(Progress{Rate: 300, Histogram: all.histogram()}, 60)
+	if !strings.HasPrefix(again, "\r\x1b["+string(rune('0'+len(lines)-1))+"A\x1b[J") || !strings.Contains(again, "▄█") {
+		t.Errorf("the second draws over the first: %q", again)
+	}
+	if last := s.draw(Progress{Last: true}, 60); strings.Contains(last, "\n") || s.lines != 0 {
+		t.Errorf("at the end: %q", last)
+	}
+	if rows := histogramLines(make([]Bin, 40), 80); len(rows) != screenRows {
+		t.Errorf("%d rows", len(rows))
+	}
+}

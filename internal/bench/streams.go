@@ -1,0 +1,53 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// streamGroup is the clients that share one HTTP/2 connection, each with a stream at a time.
+type streamGroup struct {
+	mu   sync.Mutex // guards conn
+	conn *http.ClientConn
+}
+
+// openStream joins the client's group, and makes its connection if there is none that works.
+func (c *client) openStream(ctx context.Context) error {
+	r := c.run
+	g := &r.groups[c.number/r.opts.Streams]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.opened = g.conn == nil || g.conn.Err() != nil
+	if c.opened {
+		raw, err := r.dial(ctx, c.dialBy())
+		if err != nil {
+			return err
+		}
+		h2 := newHTTP2Conn(raw, r)
+		scheme := "http"
+		if r.tls != nil {
+			scheme = "https"
+		}
+		conn, err := h2.transport.NewClientConn(ctx, scheme, r.site.address())
+		if err != nil {
+			raw.Close()
+			return err
+		}
+		if g.conn != nil {
+			g.conn.Close()
+		}
+		g.conn = conn
+	}
+	c.stream, c.speak = g.conn, (*client).driveHTTP2
+	return nil
+}
+
+// closeGroups closes what clients share; they have all ended.
+func (r *run) closeGroups() {
+	for i := range r.groups {
+		if conn := r.groups[i].conn; conn != nil {
+			conn.Close()
+		}
+	}
+}
