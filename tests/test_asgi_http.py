@@ -1,4 +1,4 @@
-"""ASGI's HTTP on a live server: both loops, in the clear, by TLS and HTTP/2."""
+"""ASGI's HTTP on a live server: both loops, in the clear, by TLS and HTTP/2, the shim in C and in Python."""
 import itertools
 import socket
 import sys
@@ -15,16 +15,18 @@ from waiting import until
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 import raw  # noqa: E402
 
-COMBINATIONS = [("asyncio", "clear"), ("uvloop", "clear"), ("uvloop", "tls"), ("asyncio", "h2"), ("uvloop", "h2")]
+C, PYTHON = "C", "Python"
+COMBINATIONS = [("asyncio", "clear", C), ("asyncio", "clear", PYTHON), ("uvloop", "clear", C), ("uvloop", "tls", C), ("asyncio", "h2", PYTHON), ("uvloop", "h2", C)]
 FILE = bytes(range(256)) * 1000
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def server(request, tmp_path_factory):
-    loop, transport = request.param
+    loop, transport, shim = request.param
     folder = tmp_path_factory.mktemp("asgi")
     (folder / "file.bin").write_bytes(FILE)
     options = ["--asgi-loop", loop, "--asgi-disconnect-grace-period", "1", "--timeout", "3"]
+    options += ["--no-accelerator"] if shim == PYTHON else []
     with asgi_server.serving(*options, transport=transport, env={"FILE": str(folder / "file.bin")}, certificate=asgi_server.make_certificate(folder)) as served:
         assert (loop == "uvloop") == ("uvloop" in served.text("/loop"))
         yield served

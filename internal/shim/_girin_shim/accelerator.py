@@ -11,7 +11,7 @@ import sys
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
 MODULE = "_girin_shim._girin"
-CLASSES = ("sync", "gthread")  # the others' loops are not this one
+CLASSES = ("sync", "gthread", "asgi")  # the others' loops are not this one
 STABLE, STABLE_SINCE = "abi3", (3, 12)
 
 
@@ -23,7 +23,7 @@ def new_runner(worker) -> tuple:
     offered: dict[str, int] = worker.settings.accelerators
     try:
         tag, reason = _choose(worker.settings)
-        return (_load(offered[tag])(worker) if tag else None), tag, reason
+        return (_load(offered[tag], worker.settings.worker_class)(worker) if tag else None), tag, reason
     except Exception as e:
         return None, "", f"it cannot be loaded: {type(e).__name__}: {e}"
     finally:
@@ -55,12 +55,16 @@ def _choose(settings) -> tuple[str, str]:
     return "", "none was built for CPython %d.%d" % version
 
 
-def _load(fd: int) -> type:
+def _load(fd: int, worker_class: str) -> type:
     path = f"/proc/self/fd/{fd}"
     loader = ExtensionFileLoader(MODULE, path)
     module = loader.create_module(ModuleSpec(MODULE, loader, origin=path))
     loader.exec_module(module)
     sys.modules[MODULE] = module
+    if worker_class == "asgi":
+        from .asgi.accelerated import AcceleratedLoop
+
+        return AcceleratedLoop
     from .accelerated import AcceleratedThreads
 
     return AcceleratedThreads

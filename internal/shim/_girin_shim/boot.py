@@ -54,9 +54,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.post_fork()
         app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
         worker.hooks.post_worker_init(app)
-        if serve_asgi(worker, app):
-            tag, reason = "", "there is none for the class asgi"
-        elif settings.worker_class != "asgi":
+        if not serve_asgi(worker, app, bool(tag)) and settings.worker_class != "asgi":
             worker.app = worker.hooks.wrap(app)
             if settings.log_environ:
                 worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
@@ -133,12 +131,12 @@ def _runner_class(name: str):
     return Threads
 
 
-def serve_asgi(worker: Worker, app) -> bool:
+def serve_asgi(worker: Worker, app, accelerated: bool) -> bool:
     """Gives an ASGI app the event loop that it needs, whatever the class says; true: it did."""
     if not needs_loop(app, worker.settings):
         return False
     worker.settings.worker_class = "asgi"
-    worker.runner = _late("asgi.loop").Loop(worker)
+    worker.runner = (_late("asgi.accelerated").AcceleratedLoop if accelerated else _late("asgi.loop").Loop)(worker)
     return True
 
 

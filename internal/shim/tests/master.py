@@ -21,7 +21,7 @@ from pathlib import Path
 SHIM = Path(__file__).resolve().parent.parent / "_girin_shim"
 BUILT = Path(os.environ.get("GIRIN_ACCELERATORS", SHIM.parent / "accelerator" / "built"))
 CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
-ACCELERATED = ("sync", "gthread")
+ACCELERATED = ("sync", "gthread", "asgi")
 FLAG_TABLE = 1 << 16
 VERSION = 2
 PATIENCE = 20.0  # seconds until a test that waits for a worker fails

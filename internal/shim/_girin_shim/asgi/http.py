@@ -25,7 +25,7 @@ from .files import Part
 NOTHING, STARTED, ENDED = 0, 1, 2
 
 PIECE = 64 << 10  # bytes of a body that one http.request brings at most
-_REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class Disconnected(OSError):
@@ -107,7 +107,7 @@ class Exchange:
         for name, value in message.get("headers", ()):
             if bytes(name).lower() != b"transfer-encoding":  # the server's business (specification of HTTP)
                 fields.append((bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")))
-        self.head = self.runner.heads.encode(_REASONS.get(status) or f"{status} ", fields)
+        self.head = self.runner.heads.encode(REASONS.get(status) or f"{status} ", fields)
         self.runner.keep_head(self)
 
     async def _send_body(self, body, more: bool) -> None:

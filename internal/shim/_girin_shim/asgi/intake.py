@@ -19,6 +19,10 @@ if os.environ.get(wire.JOBS):
 READ_AT_ONCE = 64
 READ_FOR = 1_000_000  # ns; as long an answer may wait for those of the packets after its own
 
+# So often, and after each packet that is not known to be quick, other loops that wait
+# for packets are let before this one.
+TURNS = 16
+
 
 JOB_ID = "girin.job.id"  # only jobs have it, which come where $GIRIN_JOBS is set
 
@@ -26,11 +30,15 @@ JOB_ID = "girin.job.id"  # only jobs have it, which come where $GIRIN_JOBS is se
 class Intake:
     """Of one loop; see Loop for what it asks of it."""
 
+    socket = Socket
+
     def __init__(self, runner, worker) -> None:
         self._runner = runner
         self._worker = worker
         self._outbox = runner.outbox
         self._start = Starter(runner.loop).start
+        self._takes_turns: bool = runner.takes_turns
+        self._turns = 0
         self._app = None
         self._scopes: Scopes | None = None
 
@@ -43,11 +51,15 @@ class Intake:
         """Something can be read."""
         outbox = self._outbox
         outbox.hold()
+        self._turns += 1
         try:
             ends = monotonic_ns() + READ_FOR
             for _ in range(READ_AT_ONCE):
                 if not self._take() or monotonic_ns() > ends:
                     break
+            if self._takes_turns and self._turns >= TURNS:
+                self._turns = 0
+                self._runner.go_last()
         except BaseException as e:
             self._worker.fatal(e)
         outbox.release()
@@ -69,6 +81,7 @@ class Intake:
         quick = head[1] & wire.QUICK
         if not quick:
             self._outbox.flush()  # what is finished does not wait for it
+            self._turns = TURNS
         self.begin(packet, head)
         return bool(quick)
 
@@ -83,7 +96,7 @@ class Intake:
         websocket = bool(flags & wire.UPGRADE)
         exchange: Exchange | Socket
         if websocket:
-            exchange = Socket(runner, slot, id, window)
+            exchange = self.socket(runner, slot, id, window)
         else:
             exchange = Exchange(runner, slot, id, window, parts[0] == b"HEAD")
             exchange.body = body
@@ -129,7 +142,11 @@ class Intake:
             await app(scope, exchange.receive, exchange.send)
         except BaseException as e:
             error = e
-            if not exchange.excuses(e):
-                self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(e)}")
+        self._over(exchange, error)
+
+    def _over(self, exchange, error: BaseException | None) -> None:
+        """The app has returned, or raised error."""
+        if error is not None and not exchange.excuses(error):
+            self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(error)}")
         exchange.app_ended(error)
         self._runner.ended(exchange)

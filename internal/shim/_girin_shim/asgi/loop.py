@@ -47,12 +47,12 @@ class Loop:
         asyncio.set_event_loop(self.loop)
         self._worker = worker
         self._settings = settings
-        self._free = list(range(settings.slots))[::-1]
+        self.free = list(range(settings.slots))[::-1]
         self.slots = [_Place(i) for i in range(settings.slots)]
-        self._exchanges: dict[int, Exchange | Socket] = {}
-        self.outbox = Outbox(self.loop, worker.response)
+        self.exchanges: dict[int, Exchange | Socket] = {}
+        self.outbox = self._new_outbox()
         self.put = self.outbox.put
-        self._intake = Intake(self, worker)
+        self._intake = self._new_intake()
         self._watched: tuple[int, ...] = ()
         self._heads = WaitingHeads(self.loop)
         self.keep_head = self._heads.add
@@ -74,6 +74,15 @@ class Loop:
         selector = LaneSelector()
         return asyncio.SelectorEventLoop(selector), selector
 
+    def _new_outbox(self) -> Outbox:
+        return Outbox(self.loop, self._worker.response)
+
+    def _new_intake(self) -> Intake:
+        return Intake(self, self._worker)
+
+    def _new_inbound(self) -> Inbound:
+        return Inbound(wire.RESPONSE_FD, self)
+
     # The worker's life.
 
     def startup(self, app) -> None:
@@ -85,7 +94,7 @@ class Loop:
 
     def run(self) -> None:
         """Returns after Drain, when the last request has ended and the app's shutdown is done."""
-        self._inbound = Inbound(wire.RESPONSE_FD, self)
+        self._inbound = self._new_inbound()
         self.loop.add_reader(wire.RESPONSE_FD, self._hear)
         self.watch()
         self.loop.run_until_complete(self._idle)
@@ -122,7 +131,7 @@ class Loop:
 
     def end(self, id: int) -> None:
         """Request id must end at once: it took too long."""
-        self._enter(self._cancel, id, self._exchanges.get(id))
+        self._enter(self._cancel, id)
 
     def body_came(self, id: int, fd: int) -> None:
         self._enter(self._body_came, id, fd)
@@ -143,24 +152,24 @@ class Loop:
         limit -= min(limit / 4, TO_END)
         self._ends = self.loop.time() + limit
         self.loop.call_later(limit - min(limit / 3, FOR_SHUTDOWN), self._cancel_all)
-        sockets = [exchange for exchange in self._exchanges.values() if isinstance(exchange, Socket)]
+        sockets = [exchange for exchange in self.exchanges.values() if isinstance(exchange, Socket)]
         for i, one in enumerate(sockets):  # not all clients shall come back at once
             self.loop.call_later(min(self._settings.ws_drain, limit / 2) * i / len(sockets), one.close_soon)
         self.watch()
 
     def _cancel_all(self) -> None:
         """The time of those that run is over; the app's shutdown needs the rest."""
-        for exchange in self._exchanges.values():
+        for exchange in self.exchanges.values():
             if exchange.task is not None:
                 exchange.task.cancel()
 
     def watch(self) -> None:
         """Watches the lanes that are to be read, if there is room for what comes."""
         lanes = self._worker.lanes
-        wanted = lanes.active if self._free else ()
+        wanted = lanes.active if self.free else ()
         if wanted != self._watched:
             self._register(wanted)
-        if lanes.stopped and not self._exchanges and not self._idle.done():
+        if lanes.stopped and not self.exchanges and not self._idle.done():
             self._idle.set_result(None)
 
     def _register(self, wanted: tuple[int, ...]) -> None:
@@ -175,48 +184,57 @@ class Loop:
     # What the intake asks for.
 
     def has_room(self) -> bool:
-        return bool(self._free)
+        return bool(self.free)
 
     def take_slot(self, id: int) -> int:
         """Notes in the state page that request id runs, and where."""
-        slot = self._free.pop()
+        slot = self.free.pop()
         cell = self.slots[slot].cell
         page = self._worker.page
         page[cell + 1] = monotonic_ns()
         page[cell] = id
         return slot
 
+    @property
+    def takes_turns(self) -> bool:
+        """Is it always the same of several loops that the kernel would wake?"""
+        return self._settings.multiprocess and self._selector is not None and self._selector.exclusive
+
+    def go_last(self) -> None:
+        self._selector.go_last()
+
     def began(self, exchange) -> None:
-        self._exchanges[exchange.id] = exchange
+        self.exchanges[exchange.id] = exchange
 
     def ended(self, exchange) -> None:
         """Its place is free for another."""
-        del self._exchanges[exchange.id]
+        del self.exchanges[exchange.id]
         exchange.task = None
         self._worker.page[self.slots[exchange.slot].cell] = 0
-        self._free.append(exchange.slot)
-        if len(self._free) == 1 or self._worker.lanes.stopped:
+        self.free.append(exchange.slot)
+        if len(self.free) == 1 or self._worker.lanes.stopped:
             self.watch()
 
     # In the loop: what the master says.
 
     def _credit(self, id: int, n: int) -> None:
-        exchange = self._exchanges.get(id)
+        exchange = self.exchanges.get(id)
         if exchange is None:
             return
         if n != wire.CANCELLED:
             exchange.grant(n)
         elif not exchange.gone:
             exchange.left()
-            self.loop.call_later(self._settings.disconnect_grace, self._cancel, id, exchange)
+            self.loop.call_later(self._settings.disconnect_grace, self._cancel, id)
 
-    def _cancel(self, id: int, exchange) -> None:
+    def _cancel(self, id: int) -> None:
         """The app had its time to end after its client had left."""
-        if exchange is not None and self._exchanges.get(id) is exchange and exchange.task is not None:
+        exchange = self.exchanges.get(id)
+        if exchange is not None and exchange.task is not None:
             exchange.task.cancel()
 
     def _body_came(self, id: int, fd: int) -> None:
-        exchange = self._exchanges.get(id)
+        exchange = self.exchanges.get(id)
         if exchange is None:
             os.close(fd)
         else:
@@ -228,7 +246,7 @@ class Loop:
 
     def incoming(self, kind: int, id: int, code: int, data: bytes) -> None:
         """A frame of the master's on the response socket; see Inbound."""
-        exchange = self._exchanges.get(id)
+        exchange = self.exchanges.get(id)
         if isinstance(exchange, Socket):
             exchange.incoming(kind, code, data)
 
@@ -275,9 +293,9 @@ class Loop:
 
     def describe(self, id: int) -> str:
         """The stacks of the tasks, that of request id first."""
-        first = self._exchanges.get(id)
+        first = self.exchanges.get(id)
         texts = []
-        for exchange in sorted(self._exchanges.values(), key=lambda e: e is not first):
+        for exchange in sorted(self.exchanges.values(), key=lambda e: e is not first):
             frames = exchange.task.get_stack(limit=20) if exchange.task is not None else []
             places = "".join(f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_name}\n' for f in frames)
             texts.append(f"Task of {self.target(exchange)}:\n{places}")

@@ -13,14 +13,32 @@ FIXED = 9
 
 
 class Scopes:
-    """Makes scopes; owns what all of one listener share."""
+    """Makes scopes; owns what all of one listener share.
 
-    def __init__(self, settings, state: dict | None) -> None:
+    templates has for each listener a scope of HTTP with all its keys, to be copied.
+    """
+
+    def __init__(self, settings, state: dict) -> None:
         version = "2.5" if settings.asgi_spec == "2.5" else "2.3"
-        self._asgi_http = {"version": "3.0", "spec_version": version}
+        servers = [_server(base, unix) for base, unix in zip(settings.bases, settings.unix)]
+        self.templates = [{
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": version},
+            "http_version": "1.1",
+            "scheme": "http",
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [],
+            "client": None,
+            "server": server,
+            "extensions": HTTP_EXTENSIONS,
+            "method": "GET",
+            "state": state,
+        } for server in servers]
+        self.state = state
         self._asgi_socket = {"version": "3.0", "spec_version": "2.5"}
-        self._servers = [_server(base, unix) for base, unix in zip(settings.bases, settings.unix)]
-        self._state = state
 
     def make(self, parts: list[bytes], base: int, websocket: bool) -> dict:
         """The scope of the request with these strings.
@@ -31,31 +49,33 @@ class Scopes:
             raise wire.ProtocolError("the request's fields do not pair")
         method, version, scheme, path, raw_path, query, root_path, client, port = parts[:FIXED]
         fields = iter(parts[FIXED:])
-        scope = {
-            "type": "websocket" if websocket else "http",
-            "asgi": self._asgi_socket if websocket else self._asgi_http,
-            "http_version": version.decode("ascii"),
-            "scheme": _SOCKET_SCHEMES.get(scheme, "ws") if websocket else scheme.decode("ascii"),
-            "path": path.decode("utf-8", "replace"),
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": root_path.decode("utf-8", "replace"),
-            "headers": list(zip(fields, fields)),
-            "client": (client.decode("ascii"), int(port)) if client else None,
-            "server": self._servers[base],
-            "extensions": dict(_SOCKET_EXTENSIONS if websocket else _HTTP_EXTENSIONS),
-        }
+        scope = self.templates[base].copy()
+        scope["http_version"] = version.decode("ascii")
+        scope["scheme"] = scheme.decode("ascii")
+        scope["path"] = path.decode("utf-8", "replace")
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["root_path"] = root_path.decode("utf-8", "replace")
+        scope["headers"] = list(zip(fields, fields))
+        scope["client"] = (client.decode("ascii"), int(port)) if client else None
+        scope["extensions"] = HTTP_EXTENSIONS.copy()
+        scope["method"] = method.decode("ascii")
+        scope["state"] = self.state.copy()
         if websocket:
-            scope["subprotocols"] = _subprotocols(scope["headers"])
-        else:
-            scope["method"] = method.decode("ascii")
-        if self._state is not None:
-            scope["state"] = self._state.copy()
+            self._make_socket(scope, scheme)
         return scope
+
+    def _make_socket(self, scope: dict, scheme: bytes) -> None:
+        scope["type"] = "websocket"
+        scope["asgi"] = self._asgi_socket
+        scope["scheme"] = _SOCKET_SCHEMES.get(scheme, "ws")
+        scope["extensions"] = dict(_SOCKET_EXTENSIONS)
+        scope["subprotocols"] = _subprotocols(scope["headers"])
+        del scope["method"]
 
 
 _SOCKET_SCHEMES = {b"http": "ws", b"https": "wss"}
-_HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {}}
+HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {}}
 _SOCKET_EXTENSIONS: dict[str, dict] = {"websocket.http.response": {}}
 
 

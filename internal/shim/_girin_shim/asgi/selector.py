@@ -14,6 +14,8 @@ class LaneSelector(selectors.DefaultSelector):
     registration has 129.
     """
 
+    exclusive = bool(_EXCLUSIVE)
+
     def __init__(self) -> None:
         super().__init__()
         self.lanes: frozenset[int] = frozenset()
@@ -24,3 +26,9 @@ class LaneSelector(selectors.DefaultSelector):
             self._selector.unregister(key.fd)  # what is exclusive can only be registered anew
             self._selector.register(key.fd, select.EPOLLIN | _EXCLUSIVE)
         return key
+
+    def go_last(self) -> None:
+        """Waits for the lanes behind the others that wait for them: the kernel wakes who has waited longest."""
+        for fd in self.lanes:
+            self._selector.unregister(fd)
+            self._selector.register(fd, select.EPOLLIN | _EXCLUSIVE)

@@ -54,13 +54,17 @@ class Socket:
         if self._in_hand:  # told only now: what the app has sent because of it is on its way before
             self._emit(wire.TAKEN, 0, self._in_hand.to_bytes(4, "little"))
             self._in_hand = 0
-        while not self._messages:
+        while (message := self._next()) is None:
             if self._end is not None:
                 return dict(self._end)
             await self._wait()
-        message = self._messages.popleft()
-        self._in_hand += self._sizes.popleft()
         return message
+
+    def _next(self) -> dict | None:
+        if not self._messages:
+            return None
+        self._in_hand += self._sizes.popleft()
+        return self._messages.popleft()
 
     async def send(self, message: dict) -> None:
         kind = message["type"]

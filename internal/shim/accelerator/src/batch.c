@@ -80,6 +80,18 @@ batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *
     return 0;
 }
 
+/* The same with a body that is one piece. */
+int
+batch_add_bytes(Batch *batch, const unsigned char *frame, const Head *head, const char *body, size_t size)
+{
+    if (begin_frame(batch, frame, head, size) < 0) {
+        return -1;
+    }
+    append(batch, body, size);
+    batch->frames++;
+    return 0;
+}
+
 /* Copies a frame into the batch whose body of so many bytes lies in the state
  * page, from a unit on. */
 int

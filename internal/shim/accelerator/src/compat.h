@@ -45,6 +45,20 @@ PyModule_AddObjectRef(PyObject *module, const char *name, PyObject *value)
 }
 #endif
 
+#if PY_VERSION_HEX < 0x030a0000
+typedef enum { PYGEN_RETURN = 0, PYGEN_ERROR = -1, PYGEN_NEXT = 1 } PySendResult;
+
+static inline PySendResult
+PyIter_Send(PyObject *coroutine, PyObject *value, PyObject **result)
+{
+    *result = PyObject_CallMethod(coroutine, "send", "O", value);
+    if (*result != NULL) {
+        return PYGEN_NEXT;
+    }
+    return _PyGen_FetchStopIterationValue(result) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+}
+#endif
+
 #if PY_VERSION_HEX < 0x030c0000
 /* Returns the exception being raised, which is then no longer raised. The
  * caller owns it. */

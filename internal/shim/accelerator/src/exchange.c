@@ -20,7 +20,7 @@ emit_placed(Slot *slot, unsigned char *frame, const Head *head, uint32_t place, 
         return -1;
     }
     if (slot->batch->placed > MAX_PLACED) {
-        send_batch(slot->loop, slot->batch);
+        send_batch(&slot->loop->sender, slot->batch);
     }
     return 0;
 }
@@ -55,7 +55,7 @@ exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, 
         return emit_placed(slot, frame, head, (uint32_t)place, blocks, count, body);
     }
     if (body > LARGE && count == 1) {
-        return send_large(slot->loop, slot->batch, frame, head, blocks[0]);
+        return send_large(&slot->loop->sender, slot->batch, frame, head, blocks[0]);
     }
     return batch_add(slot->batch, frame, head, blocks, count, body);
 }

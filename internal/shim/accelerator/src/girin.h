@@ -37,9 +37,12 @@ typedef struct Key Key;
 typedef struct Loop Loop;
 typedef struct Slot Slot;
 
-/* The module's types. */
+/* What the module owns: its types first. */
 typedef struct {
     PyTypeObject *batch, *exchange, *loop, *slot;
+    PyTypeObject *outbox, *intake, *call, *done, *socket, *receiving, *inbound;
+    /* Interned strings of WebSocket messages. */
+    PyObject *key_type, *key_text, *key_bytes, *type_receive, *type_send;
 } State;
 
 extern PyType_Spec batch_spec, exchange_spec, loop_spec, slot_spec;
@@ -62,6 +65,12 @@ typedef struct {
     int64_t length;   /* the declared Content-Length; -1: none */
     int bodiless;     /* the status allows no body */
 } Head;
+
+/* The socket that frames are sent on. */
+typedef struct {
+    int fd;
+    PyThread_type_lock writing; /* held while frames are sent: they must not interleave */
+} Sender;
 
 /* A copy of more bytes takes long enough (tens of microseconds) that other
  * threads should run meanwhile. */
@@ -142,8 +151,7 @@ struct Loop {
     char *units;                  /* in the page: so many units of PAGE_UNIT bytes */
     uint64_t *unit_states;        /* in the page: how many units are taken from this one on */
     uint32_t unit_count;
-    PyThread_type_lock writing;   /* held while frames are sent: they must not interleave */
-    int response_fd;
+    Sender sender;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
     int lifetime;          /* packets that may still be read; 0: any number */
 };
@@ -161,13 +169,14 @@ typedef struct {
 Batch *batch_new(State *state);
 int batch_add(Batch *batch, const unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count,
               size_t body);
+int batch_add_bytes(Batch *batch, const unsigned char *frame, const Head *head, const char *body, size_t size);
 int batch_add_placed(Batch *batch, const unsigned char *frame, const Head *head, uint32_t place, size_t body);
 void batch_take(Batch *batch, char **data, size_t *size, size_t *capacity);
 void batch_give_back(Batch *batch, char *data, size_t capacity);
 
 /* send.c */
-void send_batch(Loop *loop, Batch *batch);
-int send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
+void send_batch(Sender *sender, Batch *batch);
+int send_large(Sender *sender, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
 
 /* page.c */
 int page_find(Loop *loop);
@@ -177,6 +186,8 @@ void page_give_back(Loop *loop, uint32_t place);
 
 /* head.c */
 int head_encode(Head *head, PyObject *status, PyObject *headers);
+int head_begin(Head *head, PyObject *status);
+int head_add(Head *head, PyObject *name, PyObject *value);
 void head_reset(Head *head);
 
 /* environ.c */

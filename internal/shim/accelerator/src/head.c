@@ -115,6 +115,15 @@ append(Head *head, const char *text, Py_ssize_t size)
 }
 
 static int
+add_field(Head *head, const char *name, Py_ssize_t name_size, const char *value, Py_ssize_t value_size)
+{
+    int good = token(name, name_size);
+    good = good && (is_content_length(name, name_size) ? content_length(head, value, value_size)
+                                                       : visible(value, value_size));
+    return good && append(head, name, name_size) && append(head, value, value_size);
+}
+
+static int
 field(Head *head, PyObject *item)
 {
     if (!PyTuple_CheckExact(item) || TUPLE_SIZE(item) != 2) {
@@ -123,12 +132,7 @@ field(Head *head, PyObject *item)
     Py_ssize_t name_size = 0, value_size = 0;
     const char *name = ascii_text(TUPLE_ITEM(item, 0), &name_size);
     const char *value = ascii_text(TUPLE_ITEM(item, 1), &value_size);
-    if (name == NULL || value == NULL || !token(name, name_size)) {
-        return 0;
-    }
-    int good = is_content_length(name, name_size) ? content_length(head, value, value_size)
-                                                  : visible(value, value_size);
-    return good && append(head, name, name_size) && append(head, value, value_size);
+    return name != NULL && value != NULL && add_field(head, name, name_size, value, value_size);
 }
 
 /* Encodes a head block into head; 0: that is left to heads.py. Runs no code of
@@ -153,6 +157,30 @@ head_encode(Head *head, PyObject *status, PyObject *headers)
     }
     head->given = 1;
     return 1;
+}
+
+/* Begins a head block with a status line, as bytes; 0: as above. */
+int
+head_begin(Head *head, PyObject *status)
+{
+    head_reset(head);
+    head->given = status_line(head, BYTES_DATA(status), BYTES_SIZE(status)) &&
+                  append(head, BYTES_DATA(status), BYTES_SIZE(status));
+    return head->given;
+}
+
+/* Adds a field of two bytes objects; spaces around the value are left out. */
+int
+head_add(Head *head, PyObject *name, PyObject *value)
+{
+    const char *text = BYTES_DATA(value), *end = text + BYTES_SIZE(value);
+    while (text < end && (*text == ' ' || *text == '\t')) {
+        text++;
+    }
+    while (text < end && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    return add_field(head, BYTES_DATA(name), BYTES_SIZE(name), text, end - text) && ++head->fields <= MAX_FIELDS;
 }
 
 /* Forgets the head; its memory is kept if it is not large. */

@@ -103,9 +103,9 @@ loop_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     loop->bytes_io = Py_NewRef(bytes_io);
     loop->file_wrapper = Py_NewRef(file_wrapper);
     loop->protocol_error = Py_NewRef(protocol_error);
-    loop->response_fd = response_fd;
-    loop->writing = PyThread_allocate_lock();
-    if (loop->writing == NULL || intern_names(loop) < 0 || keys_new(loop) < 0 || take_worker(loop) < 0) {
+    loop->sender.fd = response_fd;
+    loop->sender.writing = PyThread_allocate_lock();
+    if (loop->sender.writing == NULL || intern_names(loop) < 0 || keys_new(loop) < 0 || take_worker(loop) < 0) {
         if (!PyErr_Occurred()) {
             PyErr_NoMemory();
         }
@@ -159,8 +159,8 @@ loop_dealloc(PyObject *self)
     keys_free(loop);
     PyBuffer_Release(&loop->page);
     PyBuffer_Release(&loop->arena);
-    if (loop->writing != NULL) {
-        PyThread_free_lock(loop->writing);
+    if (loop->sender.writing != NULL) {
+        PyThread_free_lock(loop->sender.writing);
     }
     PyObject_Free(self);
     Py_DECREF(type);

@@ -1,5 +1,5 @@
 /* The module _girin: its types, and nothing else. */
-#include "girin.h"
+#include "asgi.h"
 
 static int
 add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type, const char *name)
@@ -12,13 +12,31 @@ add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type, const char *n
 }
 
 static int
+add_names(State *state)
+{
+    state->key_type = PyUnicode_InternFromString("type");
+    state->key_text = PyUnicode_InternFromString("text");
+    state->key_bytes = PyUnicode_InternFromString("bytes");
+    state->type_receive = PyUnicode_InternFromString("websocket.receive");
+    state->type_send = PyUnicode_InternFromString("websocket.send");
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (add_type(module, &batch_spec, &state->batch, "Batch") < 0 ||
+    if (add_names(state) < 0 || add_type(module, &batch_spec, &state->batch, "Batch") < 0 ||
         add_type(module, &exchange_spec, &state->exchange, "Exchange") < 0 ||
         add_type(module, &loop_spec, &state->loop, "Loop") < 0 ||
-        add_type(module, &slot_spec, &state->slot, "Slot") < 0) {
+        add_type(module, &slot_spec, &state->slot, "Slot") < 0 ||
+        add_type(module, &outbox_spec, &state->outbox, "Outbox") < 0 ||
+        add_type(module, &intake_spec, &state->intake, "Intake") < 0 ||
+        add_type(module, &call_spec, &state->call, "Call") < 0 ||
+        add_type(module, &done_spec, &state->done, "Done") < 0 ||
+        add_type(module, &socket_spec, &state->socket, "Socket") < 0 ||
+        add_type(module, &receiving_spec, &state->receiving, "Receiving") < 0 ||
+        add_type(module, &inbound_spec, &state->inbound, "Inbound") < 0) {
         return -1;
     }
     return 0;
@@ -32,6 +50,18 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->exchange);
     Py_VISIT(state->loop);
     Py_VISIT(state->slot);
+    Py_VISIT(state->outbox);
+    Py_VISIT(state->intake);
+    Py_VISIT(state->call);
+    Py_VISIT(state->done);
+    Py_VISIT(state->socket);
+    Py_VISIT(state->receiving);
+    Py_VISIT(state->inbound);
+    Py_VISIT(state->key_type);
+    Py_VISIT(state->key_text);
+    Py_VISIT(state->key_bytes);
+    Py_VISIT(state->type_receive);
+    Py_VISIT(state->type_send);
     return 0;
 }
 
@@ -43,6 +73,18 @@ module_clear(PyObject *module)
     Py_CLEAR(state->exchange);
     Py_CLEAR(state->loop);
     Py_CLEAR(state->slot);
+    Py_CLEAR(state->outbox);
+    Py_CLEAR(state->intake);
+    Py_CLEAR(state->call);
+    Py_CLEAR(state->done);
+    Py_CLEAR(state->socket);
+    Py_CLEAR(state->receiving);
+    Py_CLEAR(state->inbound);
+    Py_CLEAR(state->key_type);
+    Py_CLEAR(state->key_text);
+    Py_CLEAR(state->key_bytes);
+    Py_CLEAR(state->type_receive);
+    Py_CLEAR(state->type_send);
     return 0;
 }
 

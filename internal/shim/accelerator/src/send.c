@@ -1,5 +1,6 @@
 /* Sends batches on the response socket: whole frames, one writer at a time. */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -9,11 +10,11 @@
 enum { SHORT_WAIT = 1000000 }; /* ns until memory is asked for again */
 
 static void
-lock_writing(Loop *loop)
+lock_writing(Sender *sender)
 {
-    if (!PyThread_acquire_lock(loop->writing, NOWAIT_LOCK)) {
+    if (!PyThread_acquire_lock(sender->writing, NOWAIT_LOCK)) {
         Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(loop->writing, WAIT_LOCK);
+        PyThread_acquire_lock(sender->writing, WAIT_LOCK);
         Py_END_ALLOW_THREADS
     }
 }
@@ -49,6 +50,8 @@ send_parts(int fd, struct iovec *parts, int flags)
             skip(parts, (size_t)sent);
         } else if ((errno == EAGAIN || is_short_of_memory(errno)) && (flags & MSG_DONTWAIT)) {
             return 0;
+        } else if (errno == EAGAIN) { /* an event loop that reads here has made it non-blocking (uvloop) */
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         } else if (is_short_of_memory(errno)) {
             nanosleep(&(struct timespec){.tv_nsec = SHORT_WAIT}, NULL);
         } else if (errno != EINTR) {
@@ -71,26 +74,26 @@ send_whole(int fd, struct iovec *parts)
 
 /* Sends what the batch holds, then tail; the lock is held. */
 static void
-send_locked(Loop *loop, Batch *batch, char *tail, size_t tail_size)
+send_locked(Sender *sender, Batch *batch, char *tail, size_t tail_size)
 {
     char *data;
     size_t size, capacity;
     batch_take(batch, &data, &size, &capacity);
     struct iovec parts[2] = {{data, size}, {tail, tail_size}};
-    send_whole(loop->response_fd, parts);
+    send_whole(sender->fd, parts);
     batch_give_back(batch, data, capacity);
 }
 
 /* Sends what the batch holds and empties it; from any thread. Nothing is sent
  * twice: what to send is only known under the lock. */
 void
-send_batch(Loop *loop, Batch *batch)
+send_batch(Sender *sender, Batch *batch)
 {
-    lock_writing(loop);
+    lock_writing(sender);
     if (batch->size > 0) {
-        send_locked(loop, batch, NULL, 0);
+        send_locked(sender, batch, NULL, 0);
     }
-    PyThread_release_lock(loop->writing);
+    PyThread_release_lock(sender->writing);
 }
 
 /* Sends the batch and a frame whose body, a bytes object, is large, without
@@ -98,15 +101,15 @@ send_batch(Loop *loop, Batch *batch)
  * other thread can send it without its body. The body is the app's, which may
  * let go of it while the GIL is released: for the lock, or to send. */
 int
-send_large(Loop *loop, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body)
+send_large(Sender *sender, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body)
 {
     Py_INCREF(body);
-    lock_writing(loop);
+    lock_writing(sender);
     int failed = batch_add(batch, frame, head, NULL, 0, 0);
     if (!failed) {
-        send_locked(loop, batch, BYTES_DATA(body), (size_t)BYTES_SIZE(body));
+        send_locked(sender, batch, BYTES_DATA(body), (size_t)BYTES_SIZE(body));
     }
-    PyThread_release_lock(loop->writing);
+    PyThread_release_lock(sender->writing);
     Py_DECREF(body);
     return failed;
 }

@@ -12,7 +12,7 @@ void
 slot_flush(Slot *slot)
 {
     if (slot->batch->size > 0) {
-        send_batch(slot->loop, slot->batch);
+        send_batch(&slot->loop->sender, slot->batch);
     }
 }
 

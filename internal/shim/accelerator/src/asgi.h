@@ -1,0 +1,120 @@
+/* The hot path of the class asgi in C: what intake.py, outbox.py, scope.py and
+ * http.py of _girin_shim/asgi do, for the requests that nearly all are: a body
+ * that came with the head, an answer that is one start and one whole body.
+ *
+ *     Outbox  frames that go out together in one write for a turn of the loop
+ *     Intake  base class of the one in Python: reads packets, starts tasks
+ *     Call    one request: what its task runs in place of a coroutine, and what
+ *             the app's receive and send are methods of
+ *     Socket  an open WebSocket; Receiving is what its receive returns
+ *     Inbound what the master sends for WebSockets, cut into frames
+ *     Done    what receive and send return where nobody has to wait
+ *
+ * As in girin.h a call is handed over to the Python class Exchange, once and for
+ * good, as soon as it is anything else. All of it runs on the loop's thread, but
+ * for Outbox.flush. */
+#ifndef GIRIN_ASGI_H
+#define GIRIN_ASGI_H
+
+#include "girin.h"
+
+typedef struct {
+    PyObject_HEAD
+    Sender sender;
+    Batch *batch;        /* owned */
+    PyObject *call_soon; /* owned */
+    int due;             /* somebody will flush */
+} Outbox;
+
+/* The object that was made last from a text. */
+typedef struct {
+    PyObject *value; /* owned; NULL: there is none */
+    Py_ssize_t size;
+    char text[80];
+} Latest;
+
+enum { PAIRS = 256 }; /* fields that were seen: a power of two */
+
+typedef struct {
+    PyObject_HEAD
+    State *state;
+    Outbox *outbox; /* owned */
+    /* Owned parts of the shim's Worker and Loop. */
+    PyObject *worker, *lanes, *forked, *free, *exchanges, *start, *app, *statuses,
+        *coroutine_type;
+    /* Owned, of Scopes. */
+    PyObject *templates, *shared_state, *extensions;
+    PyObject *none; /* owned: a Done without a value */
+    /* Owned interned strings. */
+    PyObject *key_version, *key_scheme, *key_path, *key_raw_path, *key_query, *key_root, *key_headers, *key_client;
+    PyObject *key_extensions, *key_method, *key_state, *key_type, *key_status, *key_body, *key_more;
+    PyObject *type_start, *type_body, *type_request, *name_active, *name_stopped;
+    Latest version, scheme, path, raw_path, query, root, client, method;
+    PyObject *pairs[PAIRS]; /* owned: tuples of two bytes objects, or NULL */
+    Py_buffer page, arena;
+    uint64_t *cells; /* of the state page's first slot */
+    Py_ssize_t slots;
+    int counts; /* packets are counted */
+    int takes_turns, turns;
+    unsigned char packet[MAX_PACKET];
+} Intake;
+
+typedef struct {
+    PyObject_HEAD
+    Intake *intake; /* owned */
+    PyObject *full; /* owned: the Exchange that took over */
+    PyObject *scope;        /* owned, until the app is called */
+    PyObject *coroutine;    /* owned, while the app runs */
+    PyObject *task;         /* owned, once it has waited, while it runs */
+    PyObject *body;         /* owned, until it is received */
+    PyObject *method, *raw_path; /* owned, for the log */
+    uint64_t id, began;
+    uint32_t window;
+    int slot;
+    int is_head, received, state, over;
+    int stepping; /* the app's own step runs: what it puts off will be seen at its end */
+    size_t sent;
+    Head head;
+} Call;
+
+/* An open WebSocket; base class of the one in Python. */
+typedef struct {
+    PyObject_HEAD
+    State *state;
+    Outbox *outbox;      /* owned */
+    PyObject *none;      /* owned: a Done without a value */
+    PyObject *create_future; /* owned */
+    PyObject *waiter;    /* owned: the future of who waits for a message */
+    PyObject *others;    /* owned: the set of all other futures */
+    PyObject *end;       /* owned: the disconnect that the app gets in the end, or NULL, None */
+    PyObject **messages; /* owned: a ring of so many places, all references owned */
+    uint32_t *sizes;     /* owned: what each counts for */
+    size_t places, first, count;
+    uint64_t id, began;
+    long long credit;
+    unsigned long in_hand; /* what the messages count for that the app has, and the master does not know of */
+    int phase; /* state in socket.py */
+    char gone, connected;
+} Socket;
+
+enum { OPEN = 2 }; /* the state of a socket, as in socket.py */
+
+extern PyType_Spec outbox_spec, intake_spec, call_spec, done_spec, socket_spec, receiving_spec, inbound_spec;
+
+/* done.c */
+PyObject *done_new(State *state, PyObject *value);
+
+/* outbox.c */
+int outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const char *body, size_t size);
+void outbox_send(Outbox *outbox);
+
+/* socket.c */
+int socket_came(Socket *socket, int is_text, const char *data, size_t size);
+
+/* scope.c */
+int scope_new(Intake *intake, const Request *request, Call *call);
+
+/* call.c */
+Call *call_new(Intake *intake);
+
+#endif

@@ -1,0 +1,136 @@
+/* Frames that go out together: outbox.py. */
+#include "asgi.h"
+
+/* Sends what there is; from any thread. */
+void
+outbox_send(Outbox *outbox)
+{
+    if (outbox->batch->size > 0) {
+        send_batch(&outbox->sender, outbox->batch);
+    }
+}
+
+/* Flushes after what is already due to run; at once if the loop is closed. */
+static void
+flush_soon(Outbox *outbox)
+{
+    if (outbox->due) {
+        return;
+    }
+    PyObject *flush = PyObject_GetAttrString((PyObject *)outbox, "flush_due");
+    PyObject *handle = flush != NULL ? PyObject_CallFunctionObjArgs(outbox->call_soon, flush, NULL) : NULL;
+    Py_XDECREF(flush);
+    if (handle == NULL) {
+        PyErr_Clear();
+        outbox_send(outbox);
+        return;
+    }
+    outbox->due = 1;
+    Py_DECREF(handle);
+}
+
+/* Adds a frame with a body of so many bytes. */
+int
+outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const char *body, size_t size)
+{
+    if (batch_add_bytes(outbox->batch, frame, head, body, size) < 0) {
+        return -1;
+    }
+    flush_soon(outbox);
+    return 0;
+}
+
+static PyObject *
+outbox_py_put(PyObject *self, PyObject *frame)
+{
+    Outbox *outbox = (Outbox *)self;
+    PyObject *batch = PyNumber_InPlaceAdd((PyObject *)outbox->batch, frame);
+    Py_XDECREF(batch);
+    if (batch == NULL) {
+        return NULL;
+    }
+    flush_soon(outbox);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+outbox_flush_soon(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    flush_soon((Outbox *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+outbox_flush(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    outbox_send((Outbox *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+outbox_flush_due(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((Outbox *)self)->due = 0;
+    outbox_send((Outbox *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+outbox_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    PyObject *call_soon;
+    int fd;
+    if (!PyArg_ParseTuple(args, "Oi", &call_soon, &fd)) {
+        return NULL;
+    }
+    Outbox *outbox = (Outbox *)PyType_GenericAlloc(type, 0); /* all zero */
+    if (outbox == NULL) {
+        return NULL;
+    }
+    outbox->call_soon = Py_NewRef(call_soon);
+    outbox->sender.fd = fd;
+    outbox->sender.writing = PyThread_allocate_lock();
+    outbox->batch = batch_new(PyType_GetModuleState(type));
+    if (outbox->sender.writing == NULL || outbox->batch == NULL) {
+        Py_DECREF((PyObject *)outbox);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)outbox;
+}
+
+static void
+outbox_dealloc(PyObject *self)
+{
+    Outbox *outbox = (Outbox *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(outbox->call_soon);
+    Py_XDECREF((PyObject *)outbox->batch);
+    if (outbox->sender.writing != NULL) {
+        PyThread_free_lock(outbox->sender.writing);
+    }
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef outbox_methods[] = {
+    {"put", outbox_py_put, METH_VARARGS, "Adds a frame's head, head block and body."},
+    {"flush_soon", outbox_flush_soon, METH_NOARGS, "Flushes after what is already due to run."},
+    {"flush", outbox_flush, METH_NOARGS, "Sends what there is; from any thread."},
+    {"flush_due", outbox_flush_due, METH_NOARGS, "Ends what flush_soon has begun."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot outbox_slots[] = {
+    {Py_tp_doc, "Outbox(call_soon, fd): frames that go out together, in one write for each turn of the loop."},
+    {Py_tp_new, outbox_new},
+    {Py_tp_dealloc, outbox_dealloc},
+    {Py_tp_methods, outbox_methods},
+    {0, NULL},
+};
+
+PyType_Spec outbox_spec = {
+    .name = "_girin.Outbox",
+    .basicsize = sizeof(Outbox),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = outbox_slots,
+};

@@ -1,0 +1,534 @@
+/* An open WebSocket: what of socket.py runs for each message. */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "asgi.h"
+
+#include <structmember.h> /* needs Python.h before it */
+
+/* What receive returns: it takes a message only when it is awaited. */
+typedef struct {
+    PyObject_HEAD
+    Socket *socket;  /* owned */
+    PyObject *inner; /* owned: what it waits in; NULL: nothing */
+    PyObject *future; /* owned: what wakes it; NULL: inner is Python's receive */
+} Receiving;
+
+static void
+fill_frame(const Socket *socket, unsigned char *frame, int kind, size_t size)
+{
+    memset(frame, 0, RESPONSE_HEAD);
+    put_u64(frame, socket->id);
+    put_u64(frame + 8, socket->began);
+    put_u32(frame + 20, NOT_MEASURED);
+    put_u32(frame + 28, (uint32_t)size);
+    frame[32] = (unsigned char)kind;
+}
+
+static int
+emit(Socket *socket, int kind, const char *data, size_t size)
+{
+    unsigned char frame[RESPONSE_HEAD];
+    fill_frame(socket, frame, kind, size);
+    return outbox_put(socket->outbox, frame, NULL, data, size);
+}
+
+static int
+has_ended(const Socket *socket)
+{
+    return socket->end != NULL && socket->end != Py_None;
+}
+
+/* What came. */
+
+/* Takes over a message, which counts for so much. */
+static int
+push(Socket *socket, PyObject *message, size_t size)
+{
+    if (socket->count == socket->places) {
+        size_t places = socket->places > 0 ? 2 * socket->places : 8;
+        PyObject **messages = malloc(places * sizeof *messages);
+        uint32_t *sizes = malloc(places * sizeof *sizes);
+        if (messages == NULL || sizes == NULL) {
+            free(messages);
+            free(sizes);
+            Py_DECREF(message);
+            PyErr_NoMemory();
+            return -1;
+        }
+        for (size_t i = 0; i < socket->count; i++) {
+            size_t at = (socket->first + i) % socket->places;
+            messages[i] = socket->messages[at];
+            sizes[i] = socket->sizes[at];
+        }
+        free(socket->messages);
+        free(socket->sizes);
+        socket->messages = messages;
+        socket->sizes = sizes;
+        socket->places = places;
+        socket->first = 0;
+    }
+    size_t at = (socket->first + socket->count++) % socket->places;
+    socket->messages[at] = message;
+    socket->sizes[at] = (uint32_t)size + MESSAGE_COST;
+    return 0;
+}
+
+/* Returns the next message, which is the caller's; there is one. */
+static PyObject *
+pop(Socket *socket)
+{
+    PyObject *message = socket->messages[socket->first];
+    socket->in_hand += socket->sizes[socket->first];
+    socket->first = (socket->first + 1) % socket->places;
+    if (--socket->count == 0 && socket->places > 64) { /* a burst is over */
+        free(socket->messages);
+        free(socket->sizes);
+        socket->messages = NULL;
+        socket->sizes = NULL;
+        socket->places = socket->first = 0;
+    }
+    return message;
+}
+
+static int
+wake(Socket *socket)
+{
+    PyObject *waiter = socket->waiter;
+    if (waiter == NULL) {
+        return 0;
+    }
+    Py_INCREF(waiter);
+    PyObject *done = PyObject_CallMethod(waiter, "done", NULL);
+    if (done == Py_False) {
+        Py_DECREF(done);
+        done = PyObject_CallMethod(waiter, "set_result", "O", Py_None);
+    }
+    Py_DECREF(waiter);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+static PyObject *
+message_of(State *state, int is_text, const char *data, size_t size)
+{
+    PyObject *content = is_text ? PyUnicode_DecodeUTF8(data, (Py_ssize_t)size, "replace")
+                                : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    if (content == NULL) {
+        return NULL;
+    }
+    PyObject *message = PyDict_New();
+    if (message == NULL || PyDict_SetItem(message, state->key_type, state->type_receive) < 0 ||
+        PyDict_SetItem(message, is_text ? state->key_text : state->key_bytes, content) < 0) {
+        Py_CLEAR(message);
+    }
+    Py_DECREF(content);
+    return message;
+}
+
+/* A message came from the client. */
+int
+socket_came(Socket *socket, int is_text, const char *data, size_t size)
+{
+    if (has_ended(socket)) {
+        return 0;
+    }
+    PyObject *message = message_of(socket->state, is_text, data, size);
+    if (message == NULL || push(socket, message, size) < 0 || wake(socket) < 0) {
+        return -1;
+    }
+    if (PySet_Size(socket->others) == 0) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallMethod((PyObject *)socket, "wake_others", NULL);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* What the app receives. */
+
+static int
+tell_taken(Socket *socket)
+{
+    if (socket->in_hand == 0) {
+        return 0;
+    }
+    unsigned char count[4];
+    put_u32(count, (uint32_t)socket->in_hand);
+    socket->in_hand = 0;
+    return emit(socket, TAKEN, (const char *)count, sizeof count);
+}
+
+/* Begins to wait in Python's receive. */
+static int
+wait_in_python(Receiving *receiving)
+{
+    receiving->inner = PyObject_CallMethod((PyObject *)receiving->socket, "receive_in_python", NULL);
+    return receiving->inner != NULL ? 0 : -1;
+}
+
+/* Begins to wait for the next message. */
+static int
+wait_for_message(Receiving *receiving)
+{
+    Socket *socket = receiving->socket;
+    PyObject *future = PyObject_CallNoArgs(socket->create_future);
+    receiving->inner = future != NULL ? PyObject_GetIter(future) : NULL;
+    if (receiving->inner == NULL) {
+        Py_XDECREF(future);
+        return -1;
+    }
+    receiving->future = future;
+    socket->waiter = Py_NewRef(future);
+    return 0;
+}
+
+/* Ends a wait. */
+static void
+stop_waiting(Receiving *receiving)
+{
+    Socket *socket = receiving->socket;
+    if (receiving->future != NULL && socket->waiter == receiving->future) {
+        Py_CLEAR(socket->waiter);
+    }
+    Py_CLEAR(receiving->future);
+    Py_CLEAR(receiving->inner);
+}
+
+/* Returns a message if there is one, or NULL with the wait for one begun; -1 in
+ * *failed. */
+static PyObject *
+next_message(Receiving *receiving, int *failed)
+{
+    Socket *socket = receiving->socket;
+    if (!socket->connected || tell_taken(socket) < 0) {
+        *failed = socket->connected ? -1 : wait_in_python(receiving);
+        return NULL;
+    }
+    if (socket->count > 0) {
+        return pop(socket);
+    }
+    int in_python = has_ended(socket) || socket->waiter != NULL;
+    *failed = in_python ? wait_in_python(receiving) : wait_for_message(receiving);
+    return NULL;
+}
+
+/* Goes on: PYGEN_RETURN with a message in *result, PYGEN_NEXT with what is waited
+ * for, or PYGEN_ERROR. */
+static PySendResult
+receiving_step(Receiving *receiving, PyObject *value, PyObject **result)
+{
+    for (;;) {
+        if (receiving->inner != NULL) {
+            PyObject *inner = Py_NewRef(receiving->inner);
+            PySendResult sent = PyIter_Send(inner, value, result);
+            Py_DECREF(inner);
+            if (sent == PYGEN_NEXT) {
+                return sent;
+            }
+            int by_future = receiving->future != NULL;
+            stop_waiting(receiving);
+            if (sent == PYGEN_ERROR || !by_future) {
+                return sent;
+            }
+            Py_CLEAR(*result);
+            value = Py_None;
+        }
+        int failed = 0;
+        *result = next_message(receiving, &failed);
+        if (*result != NULL) {
+            return PYGEN_RETURN;
+        }
+        if (failed) {
+            return PYGEN_ERROR;
+        }
+    }
+}
+
+static PyObject *
+receiving_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static PyObject *
+raise_result(PySendResult sent, PyObject *result)
+{
+    if (sent == PYGEN_RETURN) {
+        PyErr_SetObject(PyExc_StopIteration, result);
+        Py_CLEAR(result);
+    }
+    return sent == PYGEN_NEXT ? result : NULL;
+}
+
+static PyObject *
+receiving_py_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult sent = receiving_step((Receiving *)self, value, &result);
+    return raise_result(sent, result);
+}
+
+static PyObject *
+receiving_next(PyObject *self)
+{
+    return receiving_py_send(self, Py_None);
+}
+
+#if PY_VERSION_HEX >= 0x030a0000
+static PySendResult
+receiving_am_send(PyObject *self, PyObject *value, PyObject **result)
+{
+    *result = NULL;
+    return receiving_step((Receiving *)self, value, result);
+}
+#endif
+
+/* throw(exception) or throw(type, value, traceback). */
+static PyObject *
+receiving_throw(PyObject *self, PyObject *args)
+{
+    Receiving *receiving = (Receiving *)self;
+    if (receiving->inner == NULL) {
+        PyObject *error = TUPLE_SIZE(args) > 0 ? TUPLE_ITEM(args, 0) : PyExc_RuntimeError;
+        int instance = PyExceptionInstance_Check(error);
+        PyErr_SetObject(instance ? (PyObject *)Py_TYPE(error) : error, instance ? error : NULL);
+        return NULL;
+    }
+    PyObject *inner = Py_NewRef(receiving->inner);
+    PyObject *method = PyObject_GetAttrString(inner, "throw");
+    PyObject *waited = method != NULL ? PyObject_CallObject(method, args) : NULL;
+    Py_XDECREF(method);
+    Py_DECREF(inner);
+    if (waited == NULL) {
+        stop_waiting(receiving);
+    }
+    return waited;
+}
+
+static PyObject *
+receiving_close(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Receiving *receiving = (Receiving *)self;
+    if (receiving->inner != NULL && receiving->future == NULL) {
+        PyObject *done = PyObject_CallMethod(receiving->inner, "close", NULL);
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    stop_waiting(receiving);
+    Py_RETURN_NONE;
+}
+
+static void
+receiving_dealloc(PyObject *self)
+{
+    Receiving *receiving = (Receiving *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    stop_waiting(receiving);
+    Py_DECREF((PyObject *)receiving->socket);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef receiving_methods[] = {
+    {"send", receiving_py_send, METH_O, NULL},
+    {"throw", receiving_throw, METH_VARARGS, NULL},
+    {"close", receiving_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot receiving_slots[] = {
+    {Py_tp_doc, "The next message of a socket; a coroutine to who asks."},
+    {Py_tp_dealloc, receiving_dealloc},
+    {Py_tp_iter, receiving_self},
+    {Py_tp_iternext, receiving_next},
+    {Py_am_await, receiving_self},
+#if PY_VERSION_HEX >= 0x030a0000
+    {Py_am_send, receiving_am_send},
+#endif
+    {Py_tp_methods, receiving_methods},
+    {0, NULL},
+};
+
+PyType_Spec receiving_spec = {
+    .name = "_girin.Receiving",
+    .basicsize = sizeof(Receiving),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = receiving_slots,
+};
+
+/* The app's receive and send. */
+
+static PyObject *
+socket_receive(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Socket *socket = (Socket *)self;
+    if (socket->outbox == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this socket was not opened");
+        return NULL;
+    }
+    Receiving *receiving = PyObject_New(Receiving, socket->state->receiving);
+    if (receiving != NULL) {
+        receiving->socket = (Socket *)Py_NewRef(self);
+        receiving->inner = receiving->future = NULL;
+    }
+    return (PyObject *)receiving;
+}
+
+/* Finds the bytes of a message that can be sent at once; 0: Python must see to it. */
+static int
+content_of(State *state, PyObject *message, int *kind, const char **data, Py_ssize_t *size)
+{
+    PyObject *text = PyDict_GetItemWithError(message, state->key_text);
+    if (text != NULL && text != Py_None) {
+        *kind = TEXT_MESSAGE;
+        *data = PyUnicode_CheckExact(text) ? PyUnicode_AsUTF8AndSize(text, size) : NULL;
+        PyErr_Clear(); /* a lone surrogate */
+        return *data != NULL;
+    }
+    PyObject *bytes = PyDict_GetItemWithError(message, state->key_bytes);
+    if (bytes == NULL || !PyBytes_CheckExact(bytes)) {
+        return 0;
+    }
+    *kind = BINARY_MESSAGE;
+    *data = BYTES_DATA(bytes);
+    *size = BYTES_SIZE(bytes);
+    return 1;
+}
+
+static int
+is_send(State *state, PyObject *message)
+{
+    PyObject *type = PyDict_GetItemWithError(message, state->key_type);
+    return type == state->type_send ||
+           (type != NULL && PyUnicode_CheckExact(type) && PyUnicode_Compare(type, state->type_send) == 0);
+}
+
+static PyObject *
+socket_send(PyObject *self, PyObject *message)
+{
+    Socket *socket = (Socket *)self;
+    int kind;
+    const char *data;
+    Py_ssize_t size;
+    if (socket->phase != OPEN || socket->gone || socket->credit <= 0 || !PyDict_CheckExact(message) ||
+        !is_send(socket->state, message) || !content_of(socket->state, message, &kind, &data, &size) || size > MAX_BLOCK) {
+        return PyObject_CallMethod(self, "send_in_python", "O", message);
+    }
+    if (emit(socket, kind, data, (size_t)size) < 0) {
+        return NULL;
+    }
+    socket->credit -= size;
+    return Py_NewRef(socket->none);
+}
+
+/* For Python's receive: the next message, or None. */
+static PyObject *
+socket_next(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Socket *socket = (Socket *)self;
+    return socket->count > 0 ? pop(socket) : Py_NewRef(Py_None);
+}
+
+static PyObject *
+socket_wake(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (wake((Socket *)self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* open(outbox, create_future, others, id, began, credit) */
+static PyObject *
+socket_open(PyObject *self, PyObject *args)
+{
+    Socket *socket = (Socket *)self;
+    PyObject *outbox, *create_future, *others;
+    unsigned long long id, began;
+    long long credit;
+    if (!PyArg_ParseTuple(args, "OOO!KKL", &outbox, &create_future, &PySet_Type, &others, &id, &began, &credit)) {
+        return NULL;
+    }
+    State *state = PyType_GetModuleState(Py_TYPE(outbox));
+    if (state == NULL || Py_TYPE(outbox) != state->outbox || socket->outbox != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this socket cannot be opened so");
+        return NULL;
+    }
+    socket->none = done_new(state, NULL);
+    if (socket->none == NULL) {
+        return NULL;
+    }
+    socket->outbox = (Outbox *)Py_NewRef(outbox);
+    socket->state = state;
+    socket->create_future = Py_NewRef(create_future);
+    socket->others = Py_NewRef(others);
+    socket->id = id;
+    socket->began = began;
+    socket->credit = credit;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    return PyType_GenericAlloc(type, 0); /* all zero */
+}
+
+static void
+socket_dealloc(PyObject *self)
+{
+    Socket *socket = (Socket *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free); /* a subclass's may be another */
+    while (socket->count > 0) {
+        Py_DECREF(pop(socket));
+    }
+    free(socket->messages);
+    free(socket->sizes);
+    Py_XDECREF((PyObject *)socket->outbox);
+    Py_XDECREF(socket->none);
+    Py_XDECREF(socket->create_future);
+    Py_XDECREF(socket->waiter);
+    Py_XDECREF(socket->others);
+    Py_XDECREF(socket->end);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef socket_members[] = {
+    {"state", T_INT, offsetof(Socket, phase), 0, NULL},
+    {"gone", T_BOOL, offsetof(Socket, gone), 0, NULL},
+    {"_connected", T_BOOL, offsetof(Socket, connected), 0, NULL},
+    {"_credit", T_LONGLONG, offsetof(Socket, credit), 0, NULL},
+    {"_end", T_OBJECT, offsetof(Socket, end), 0, NULL},
+    {"_in_hand", T_ULONG, offsetof(Socket, in_hand), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef socket_methods[] = {
+    {"open", socket_open, METH_VARARGS, "Gives the socket what it works with."},
+    {"receive", socket_receive, METH_NOARGS, NULL},
+    {"send", socket_send, METH_O, NULL},
+    {"_next", socket_next, METH_NOARGS, "The next message, or None."},
+    {"wake_first", socket_wake, METH_NOARGS, "Wakes who waits for a message in C."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot socket_slots[] = {
+    {Py_tp_doc, "An open WebSocket."},
+    {Py_tp_new, socket_new},
+    {Py_tp_dealloc, socket_dealloc},
+    {Py_tp_members, socket_members},
+    {Py_tp_methods, socket_methods},
+    {0, NULL},
+};
+
+PyType_Spec socket_spec = {
+    .name = "_girin.Socket",
+    .basicsize = sizeof(Socket),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = socket_slots,
+};

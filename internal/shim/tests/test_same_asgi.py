@@ -1,0 +1,325 @@
+"""Both implementations of the class asgi say the same: frames, scopes, logs, and
+how a worker ends. What they say is right is checked by tests/test_asgi_http.py."""
+from __future__ import annotations
+
+import os
+import random
+import re
+import struct
+
+import master
+import pytest
+from master import IN_ARENA, QUICK
+from test_same import mutate
+
+OURS = re.compile(r'  File "<girin>[^\n]*\n(?:    [^\n]*\n)*')
+MUTATIONS = int(os.environ.get("GIRIN_MUTATIONS", "60"))
+HEAD = struct.Struct("<BBBBIQIIQ")
+ARENA = slice(master.FLAG_TABLE, master.FLAG_TABLE + 8192)
+FORM, LENGTHS, SPOOLED, UPGRADE, STREAMED = 3, 4, 8, 32, 64
+
+# Each is the body of a coroutine function of scope, receive and send.
+APPS = {
+    "hello": "await start(); await body(b'hello')",
+    "no_headers": "await send({'type': START, 'status': 200}); await body(b'x')",
+    "empty": "await start(); await body(b'')",
+    "no_body_key": "await start(); await send({'type': BODY})",
+    "length": "await start([(b'content-length', b'3')]); await body(b'abc')",
+    "length_short": "await start([(b'content-length', b'5')]); await body(b'abc')",
+    "length_long": "await start([(b'content-length', b'1')]); await body(b'abc')",
+    "length_twice": "await start([(b'content-length', b'3')] * 2); await body(b'abc')",
+    "length_text": "await start([(b'content-length', b'x')]); await body(b'abc')",
+    "lists": "await start([[b'A', b' b\\t'], (b'c', b'')]); await body(b'x')",
+    "tuple": "await start(((b'a', b'b'),)); await body(b'x')",
+    "generator": "await start((n, b'v') for n in (b'a', b'b')); await body(b'x')",
+    "transfer_encoding": "await start([(b'Transfer-Encoding', b'chunked'), (b'a', b'b')]); await body(b'x')",
+    "bytearrays": "await start([(bytearray(b'a'), memoryview(b'b'))]); await body(bytearray(b'x'))",
+    "memoryview": "await start(); await body(memoryview(b'xyz'))",
+    "bad_name": "await start([(b'a b', b'c')]); await body(b'x')",
+    "bad_value": "await start([(b'a', b'c\\r\\nd: e')]); await body(b'x')",
+    "latin": "await start([(b'a', 'd\\xe9'.encode('latin-1'))]); await body(b'x')",
+    "text_name": "await start([('a', 'b')]); await body(b'x')",
+    "status_text": "await send({'type': START, 'status': '200'}); await body(b'x')",
+    "status_none": "await send({'type': START}); await body(b'x')",
+    "status_100": "await send({'type': START, 'status': 100}); await body(b'x')",
+    "status_299": "await send({'type': START, 'status': 299}); await body(b'x')",
+    "status_true": "await send({'type': START, 'status': True}); await body(b'x')",
+    "no_content": "await send({'type': START, 'status': 204}); await body(b'')",
+    "not_modified": "await send({'type': START, 'status': 304, 'headers': [(b'content-length', b'9')]}); await body(b'')",
+    "many_fields": "await start([(b'a', b'b')] * 3000); await body(b'x')",
+    "large": "await start(); await body(b'x' * 200000)",
+    "waits_for_credit": "await start(); await body(b'x' * 300000)",
+    "start_twice": "await start(); await start(); await body(b'x')",
+    "start_bad_then_good": "\n    try:\n        await start([(b'a b', b'c')])\n    except ValueError as e:\n        await start([(b'x', b'y')])\n    await body(b'z')",
+    "body_first": "await body(b'x')",
+    "body_twice": "await start(); await body(b'x'); await body(b'y')",
+    "parts": "await start(); await body(b'x', True); await body(b'y', True); await body(b'')",
+    "part_then_nothing": "await start(); await body(b'x', True)",
+    "nothing": "pass",
+    "only_start": "await start()",
+    "raises": "raise KeyError('x')",
+    "raises_after_start": "await start(); raise KeyError('x')",
+    "raises_after_end": "await start(); await body(b'x'); raise KeyError('x')",
+    "exits": "raise SystemExit(3)",
+    "cancels_itself": "raise asyncio.CancelledError",
+    "unknown_message": "await send({'type': 'http.response.nonsense'})",
+    "no_type": "await send({'status': 200})",
+    "not_a_dict": "await send([1])",
+    "dict_subclass": "await send(type('D', (dict,), {})(type=START, status=200, headers=[])); await body(b'x')",
+    "built_type": "await send({'type': 'http.response.' + ''.join('start'), 'status': 200}); await body(b'x')",
+    "more_body_none": "await start(); await send({'type': BODY, 'body': b'x', 'more_body': None})",
+    "more_body_zero": "await start(); await send({'type': BODY, 'body': b'x', 'more_body': 0})",
+    "early_hint": "await send({'type': 'http.response.early_hint', 'links': [b'</a>; rel=preload']}); await start(); await body(b'x')",
+    "echo": "m = await receive(); await start([(b'x', repr(m).encode())]); await body(m['body'])",
+    "receives_twice_at_the_end": "await receive(); await start(); await body(b'x'); m = await receive(); assert m == {'type': 'http.disconnect'}",
+    "receives_late": "await start(); await body(b'x'); assert (await receive())['type'] == 'http.request'; assert (await receive())['type'] == 'http.disconnect'",
+    "waits_between": "await start(); await asyncio.sleep(0); await body(b'x')",
+    "waits_first": "await asyncio.sleep(0.01); await start(); await body(b'x')",
+    "other_task": "await asyncio.create_task(start()); await asyncio.create_task(body(b'x'))",
+    "send_is_a_coroutine": "await asyncio.create_task(send({'type': START, 'status': 200})); await asyncio.gather(send({'type': BODY, 'body': b'x'}))",
+    "receive_is_a_coroutine": "m = await asyncio.wait_for(asyncio.create_task(receive()), 5); await start(); await body(repr(m).encode())",
+    "wait_for": "m = await asyncio.wait_for(receive(), 5); await start(); await body(m['body'])",
+    "cancelled_while_it_waits": "\n    task = asyncio.current_task()\n    asyncio.get_running_loop().call_later(0.01, task.cancel)\n    await asyncio.sleep(10)",
+    "catches_cancel": "\n    asyncio.get_running_loop().call_later(0.01, asyncio.current_task().cancel)\n    try:\n        await asyncio.sleep(10)\n    except asyncio.CancelledError:\n        await start(); await body(b'caught')",
+    "disconnect_after_the_end": "\n    waiting = asyncio.create_task(receive_twice(receive))\n    await asyncio.sleep(0)\n    await start(); await body(b'x')\n    assert (await waiting)['type'] == 'http.disconnect'",
+    "current_task": "t = asyncio.current_task(); await start(); await body(repr((isinstance(t, asyncio.Task), t is asyncio.current_task(), t in asyncio.all_tasks() or sys.version_info >= (3, 12))).encode())",
+    "context": "seen = VALUE.get(None); VALUE.set(1); await start(); await body(repr(seen).encode())",
+    "stack": "await asyncio.sleep(0); f = asyncio.current_task().get_coro().cr_frame; await start(); await body(str(f is not None).encode())",
+    "late_send": "LATE.append(send); await start(); await body(b'x')",
+    "sends_of_the_one_before": "\n    late = LATE.pop() if LATE else None\n    said = None\n    if late:\n        try:\n            await late({'type': BODY, 'body': b'late'})\n        except RuntimeError as e:\n            said = str(e)\n    await start(); await body(repr(said).encode())",
+    "nested_loop_error": "\n    try:\n        asyncio.get_running_loop().run_until_complete(receive())\n    except RuntimeError as e:\n        await start(); await body(b'refused')",
+    "changes_its_scope": "scope['extensions']['x'] = 1; scope['state']['x'] = 1; scope['headers'].append((b'a', b'b')); await start(); await body(b'x')",
+    "scope": "await start(); await body(repr(scope).encode())",
+    "hint_of_keys": "await start(); await body(repr(list(scope)).encode())",
+}
+
+CODE = """
+import asyncio, contextvars, sys
+
+START, BODY = "http.response.start", "http.response.body"
+VALUE = contextvars.ContextVar("VALUE")
+LATE = []
+
+async def receive_twice(receive):
+    await receive()
+    return await receive()
+"""
+CODE += "".join(
+    f"async def {name}(scope, receive, send):\n"
+    "    def start(headers=()):\n        return send({'type': START, 'status': 200, 'headers': list(headers) if isinstance(headers, list) else headers})\n"
+    "    def body(data, more=False):\n        return send({'type': BODY, 'body': data, 'more_body': more})\n"
+    f"    {body}\n"
+    for name, body in APPS.items()
+)
+CODE = CODE.replace("return send(", "return send_it(send, ") + """
+async def send_it(send, message):
+    await send(message)
+
+class Awaitable:
+    def __init__(self, coro):
+        self.coro = coro
+
+    def __await__(self):
+        return self.coro.__await__()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        scope["state"]["a"] = 1
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await globals()[scope["path"][1:]](scope, receive, send)
+
+async def plain(scope, receive, send):
+    await hello(scope, receive, send)
+
+class App:
+    # Not a coroutine function itself, and what it returns is only awaitable.
+    def __call__(self, scope, receive, send):
+        if scope["path"] == "/raises":
+            raise KeyError("at once")
+        return Awaitable(hello(scope, receive, send))
+    _is_coroutine_marker = True
+"""
+
+
+def packet(path: str, method: bytes = b"GET", body: bytes = b"", flags: int = 0, id: int = 1, fields=(), form: int = FORM, base: int = 0,
+           window: int = 256 << 10, query: bytes = b"", client: bytes = b"127.0.0.1", port: bytes = b"5000", version: bytes = b"1.1") -> bytes:
+    raw = path.encode()
+    parts = [method, version, b"http", raw, raw, query, b"", client, port, *(text for pair in fields for text in pair)]
+    if form == FORM:
+        block = b"\0".join(parts)
+    else:
+        block = b"".join(struct.pack("<I", len(part)) + part for part in parts)
+    return HEAD.pack(form, flags, base, 0, window, id, len(block), len(body), 0) + block + body
+
+
+class Pair:
+    """A worker of each implementation, with the same files."""
+
+    def __init__(self, folder: str, loop: str, app: str = "wsgi_app:app") -> None:
+        self._arguments = (folder, loop, app)
+        self.start()
+
+    def start(self) -> None:
+        folder, loop, app = self._arguments
+        self.workers = [
+            master.Worker(app, CODE, cls="asgi", implementation=name, folder=folder, asgi_loop=loop, graceful_timeout=5)
+            for name in master.implementations()
+        ]
+        self.id = 0
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.close()
+
+    def told(self, *packets: bytes, id: int | None = None) -> list:
+        """What each says to the packets, whose id is one that both have not seen."""
+        if id is None:
+            self.id += 1
+            id = self.id
+            packets = tuple(p[:8] + struct.pack("<Q", id) + p[16:] for p in packets)
+        return [told(worker, packets, id) for worker in self.workers]
+
+
+def told(worker: master.Worker, packets, id: int):
+    """All frames of a request but for their times, and the log so far; or how the worker ends."""
+    for p in packets:
+        worker.lane.put(p)
+    try:
+        frames = worker.answer(id).frames
+        master.until(lambda: not worker.running())  # what follows the last frame is logged too
+        worker.sync()
+    except (EOFError, ConnectionResetError):
+        return worker.wait(), worker.log()[1].rpartition("\n")[2]
+    logs = [(level, OURS.sub("", text)) for kind, level, _, text, _ in ((m[0], m[1], m[2], m[3].decode(), m[4]) for m in worker.messages) if kind == master.LOG]
+    worker.messages = [message for message in worker.messages if message[0] != master.LOG]
+    return [[(f.kind, f.flags, f.fields, f.cpu == 0xFFFFFFFF, f.head, f.body) for f in frames], logs]
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def pair(request, tmp_path_factory):
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    made = Pair(str(tmp_path_factory.mktemp("app")), request.param)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("method, flags", [(b"GET", QUICK), (b"HEAD", 0), (b"POST", QUICK)])
+@pytest.mark.parametrize("name", [name for name in APPS if name != "waits_for_credit"])
+def test_answers(pair, name, method, flags):
+    said = pair.told(packet(f"/{name}", method, b"body" if method == b"POST" else b"", flags))
+    assert said[0] == said[-1]
+    assert said[0][0], "nothing was answered"
+
+
+def test_late_senders(pair):
+    said = pair.told(packet("/late_send")), pair.told(packet("/sends_of_the_one_before"))
+    for one in said:
+        assert one[0] == one[-1]
+    assert b"after the answer was complete" in said[1][0][0][0][5]
+
+
+def test_an_answer_larger_than_the_window(pair):
+    for worker in pair.workers:
+        worker.lane.put(packet("/waits_for_credit", id=30_000))
+        assert len(worker.frame(30_000).body) == 256 << 10
+        worker.tell(master.CREDIT, 1 << 20, 30_000)
+        assert len(worker.answer(30_000).frames) == 2
+
+
+FIELDS = [
+    [],
+    [(b"host", b"a")],
+    [(b"host", b"b"), (b"cookie", b"c=d")],
+    [(b"cookie", b"c=d"), (b"host", b"b"), (b"host", b"b")],
+    [(b"cookie", b""), (b"host", "\xe9".encode("latin-1"))],
+    [(b"x-%d" % i, b"%d" % i) for i in range(60)],
+    [(b"long", b"x" * 2000)],
+]
+
+
+def test_scopes_of_requests_one_after_another(pair):
+    """What was made for one request must not show in the next."""
+    order = random.Random(1)
+    for _ in range(150):
+        path = order.choice(["/scope", "/scope", "/hint_of_keys", "/changes_its_scope", "/echo"])
+        one = packet(
+            path, order.choice([b"GET", b"POST"]), order.choice([b"", b"body"]), form=order.choice([FORM, FORM, FORM, LENGTHS]),
+            fields=order.choice(FIELDS), query=order.choice([b"", b"a=b", b"\xff"]), client=order.choice([b"127.0.0.1", b"::1", b""]),
+            port=order.choice([b"5000", b"1", b"65535"]), version=order.choice([b"1.1", b"1.0", b"2"]), flags=order.choice([0, QUICK]))
+        said = pair.told(one)
+        assert said[0] == said[-1]
+        assert not said[0][1], said[0][1]
+
+
+def test_a_cancelled_request_is_dropped(pair):
+    said = []
+    for worker in pair.workers:
+        worker.arena.cancel(40_000)
+        said.append(told(worker, [packet("/hello", id=40_000)], 40_000))
+        worker.arena.cancel(40_000, 0)
+    assert said[0] == said[-1] and said[0][0][0][0] == master.DROPPED
+
+
+def test_answers_of_a_turn_come_together(pair):
+    """64 quick ones that wait in the lane, and one that is not quick among them."""
+    for worker in pair.workers:
+        for i in range(64):
+            worker.lane.put(packet("/hello", id=50_000 + i, flags=QUICK if i != 30 else 0))
+        answers = [worker.answer(50_000 + i) for i in range(64)]
+        assert all(answer.body == b"hello" for answer in answers)
+        master.until(lambda: not worker.running())
+
+
+@pytest.mark.parametrize("path", ["hello", "raises"])
+def test_an_app_that_is_only_called(tmp_path, path):
+    """It is no coroutine function: what it raises when called is a request's fault all the same."""
+    made = Pair(str(tmp_path), "asyncio", "wsgi_app:App()")
+    try:
+        for _ in range(2):
+            said = made.told(packet(f"/{path}"))
+            assert said[0] == said[-1]
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_packets(tmp_path, seed):
+    """A packet that lies is answered, or it ends the worker cleanly."""
+    order = random.Random(seed)
+    made = Pair(str(tmp_path), "asyncio")
+    try:
+        for _ in range(MUTATIONS):
+            form = order.choice([FORM, FORM, LENGTHS])
+            flags = order.choice([0, QUICK, IN_ARENA])
+            one = mutate(order, packet("/scope", b"POST", b"body" * order.randrange(20), flags, id=77, form=form, fields=order.choice(FIELDS[:4])))
+            if one[1] & (SPOOLED | UPGRADE | STREAMED):
+                continue  # it would wait for what does not come
+            said = made.told(one, id=struct.unpack_from("<Q", one, 8)[0])
+            assert said[0] == said[-1], one
+            if isinstance(said[0], tuple):
+                assert said[0][0] == 70
+                made.close()
+                made.start()
+    finally:
+        made.close()
+
+
+def test_the_last_of_a_lifetime(tmp_path):
+    ends = []
+    for name in master.implementations():
+        worker = master.Worker("wsgi_app:app", CODE, cls="asgi", implementation=name, folder=str(tmp_path), lifetime=3, graceful_timeout=5)
+        try:
+            for i in range(1, 6):
+                worker.lane.put(packet("/hello", id=i, flags=QUICK))
+            bodies = [worker.answer(i).body for i in range(1, 4)]
+            worker.message(master.RETIRE)
+            worker.message(master.IDLE)
+            ends.append((bodies, worker.wait(), worker.lane.waiting() > 0))
+        finally:
+            worker.close()
+    assert ends[0] == ends[-1] == ([b"hello"] * 3, 0, True)

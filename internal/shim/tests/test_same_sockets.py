@@ -1,0 +1,300 @@
+"""Both implementations of the class asgi say the same of WebSockets."""
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+import textwrap
+
+import master
+import pytest
+from test_same_asgi import OURS, UPGRADE, packet
+
+ACCEPT, TEXT, BINARY, CLOSE, TAKEN = 7, 8, 9, 10, 11
+TEXT_CAME, BINARY_CAME, GONE = 3, 4, 5
+COST = 256
+
+APPS = {
+    "echo": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({**m, "type": "websocket.send"})
+        raise ValueError(m)""",
+    "both_keys": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": m.get("text"), "bytes": m.get("bytes")})""",
+    "twice": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "one"})
+            await send({"type": "websocket.send", "bytes": b"two"})""",
+    "mutable": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "bytes": bytearray(b"x")})""",
+    "empty": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send"})""",
+    "surrogate": """
+        await accept()
+        await receive()
+        await send({"type": "websocket.send", "text": "\\udc80"})""",
+    "number": """
+        await accept()
+        await receive()
+        await send({"type": "websocket.send", "text": 7})""",
+    "unknown": """
+        await accept()
+        await receive()
+        await send({"type": "websocket.nonsense"})""",
+    "before_accept": "await receive(); await send({'type': 'websocket.send', 'text': 'x'})",
+    "after_close": """
+        await accept()
+        await receive()
+        await send({"type": "websocket.close", "code": 4000, "reason": "bye"})
+        try:
+            await send({"type": "websocket.send", "text": "x"})
+        except OSError as e:
+            raise ValueError(str(e), await receive(), await receive())""",
+    "wait_for": """
+        await accept()
+        m = None
+        while m is None:
+            try:
+                m = await asyncio.wait_for(receive(), 0.01)
+            except asyncio.TimeoutError:
+                pass
+        await send({"type": "websocket.send", "text": repr(m)})
+        await receive()""",
+    "cancelled_receives": """
+        await accept()
+        for turns in (0, 1, 0, 1, 2):
+            task = asyncio.create_task(receive())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            m, = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(m, dict):  # it was received before
+                await send({**m, "type": "websocket.send"})
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({**m, "type": "websocket.send"})""",
+    "two_receivers": """
+        await accept()
+        async def answer():
+            while (m := await receive())["type"] == "websocket.receive":
+                await send({**m, "type": "websocket.send"})
+        await asyncio.gather(answer(), answer())""",
+    "sleeps_first": """
+        await accept()
+        await asyncio.sleep(0.02)
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({**m, "type": "websocket.send"})""",
+    "returns": "await accept(); await receive()",
+    "raises": "await accept(); await receive(); raise KeyError('x')",
+    "denies": "await receive(); await send({'type': 'websocket.close'})",
+}
+
+CODE = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] != "websocket":
+        raise ValueError
+    async def accept():
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+    await globals()[scope["path"][1:]](scope, receive, send, accept)
+"""
+CODE += "".join(f"async def {name}(scope, receive, send, accept):\n{textwrap.indent(textwrap.dedent(body), '    ')}\n" for name, body in APPS.items())
+
+
+def inbound(kind: int, id: int, data: bytes = b"", code: int = 0) -> bytes:
+    return struct.pack("<QIIBBH", id, len(data), 0, kind, 0, code) + data
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def pair(request, tmp_path_factory):
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    folder = str(tmp_path_factory.mktemp("app"))
+    workers = [
+        master.Worker("wsgi_app:app", CODE, cls="asgi", implementation=name, folder=folder, asgi_loop=request.param, graceful_timeout=5)
+        for name in master.implementations("asgi")
+    ]
+    yield workers
+    for worker in workers:
+        worker.close()
+
+
+class Session:
+    """One socket of a worker: what is sent to it, and what it says."""
+
+    serial = 0
+
+    def __init__(self, worker: master.Worker, app: str, window: int = 256 << 10) -> None:
+        Session.serial += 1
+        self.worker, self.id = worker, Session.serial
+        worker.lane.put(packet(f"/{app}", flags=UPGRADE, id=self.id, window=window))
+        self.said: list = []
+
+    def until(self, kind: int, count: int = 1) -> None:
+        """Reads frames until so many of a kind have come."""
+        while count:
+            frame = self.worker.frame(self.id)
+            self.said.append((frame.kind, frame.flags, frame.head, frame.body))
+            count -= frame.kind == kind
+            assert frame.kind == kind or not frame.flags & master.FINAL, self.said
+
+    def tell(self, *frames: tuple) -> None:
+        self.worker.responses.sendall(b"".join(inbound(kind, self.id, *more) for kind, *more in frames))
+
+    def end(self) -> tuple:
+        if not any(kind == CLOSE for kind, *_ in self.said):
+            self.tell((GONE, b"bye", 4001))
+            self.until(CLOSE)
+        master.until(lambda: not self.worker.running())
+        self.worker.sync()
+        logs = [(m[1], OURS.sub("", m[3].decode())) for m in self.worker.messages if m[0] == master.LOG]
+        self.worker.messages.clear()
+        return self.said, logs
+
+    @property
+    def taken(self) -> int:
+        return sum(int.from_bytes(body, "little") for kind, _, _, body in self.said if kind == TAKEN)
+
+
+MESSAGES = [(TEXT_CAME, "h\xe9llo".encode()), (BINARY_CAME, bytes(range(256))), (TEXT_CAME, b""), (BINARY_CAME, b"")]
+
+
+@pytest.mark.parametrize("name", ["echo", "both_keys", "two_receivers", "sleeps_first", "cancelled_receives"])
+@pytest.mark.parametrize("together", [1, 4])
+def test_messages(pair, name, together):
+    """Every message comes back once, and what they count for is told."""
+    said = []
+    for worker in pair:
+        one = Session(worker, name)
+        one.until(ACCEPT)
+        for at in range(0, len(MESSAGES), together):
+            one.tell(*MESSAGES[at : at + together])
+            while sum(kind in (TEXT, BINARY) for kind, *_ in one.said) < at + together:
+                frame = worker.frame(one.id)
+                one.said.append((frame.kind, frame.flags, frame.head, frame.body))
+        frames, logs = one.end()
+        assert one.taken in (sum(len(data) + COST for _, data in MESSAGES), 0)
+        said.append(([f for f in frames if f[0] != TAKEN], one.taken, logs))
+    assert said[0] == said[-1]
+    assert [(k, b) for k, _, _, b in said[0][0] if k in (TEXT, BINARY)] == [(k + 5, b) for k, b in MESSAGES]
+
+
+@pytest.mark.parametrize("name", ["twice", "mutable", "empty"])
+def test_what_is_sent(pair, name):
+    said = []
+    for worker in pair:
+        one = Session(worker, name)
+        one.until(ACCEPT)
+        one.tell((TEXT_CAME, b"x"))
+        one.until(BINARY)
+        said.append(one.end())
+    assert said[0] == said[-1]
+
+
+@pytest.mark.parametrize("name", ["surrogate", "number", "unknown", "after_close", "returns", "raises"])
+def test_ends(pair, name):
+    said = []
+    for worker in pair:
+        one = Session(worker, name)
+        one.until(ACCEPT)
+        one.tell((TEXT_CAME, b"x"))
+        one.until(CLOSE)
+        said.append(one.end())
+    assert said[0] == said[-1]
+
+
+@pytest.mark.parametrize("name", ["before_accept", "denies"])
+def test_what_is_not_accepted(pair, name):
+    said = []
+    for worker in pair:
+        one = Session(worker, name)
+        said.append([(f.kind, f.flags, f.head, f.body) for f in worker.answer(one.id).frames])
+        worker.sync()
+        worker.messages.clear()
+    assert said[0] == said[-1]
+
+
+def test_a_receive_that_is_given_up_loses_no_message(pair):
+    said = []
+    for worker in pair:
+        one = Session(worker, "wait_for")
+        one.until(ACCEPT)
+        worker.sync()
+        one.tell((TEXT_CAME, b"x"))
+        one.until(TEXT)
+        said.append([f for f in one.end()[0] if f[0] != TAKEN])
+    assert said[0] == said[-1] and b"'x'" in said[0][1][3]
+
+
+def test_a_message_may_be_sent_while_credit_is_left(pair):
+    """Of the window something is left for the second message, and then nothing until there is credit."""
+    for worker in pair:
+        one = Session(worker, "echo", window=10)
+        one.until(ACCEPT)
+        one.tell(*[(BINARY_CAME, b"seven b")] * 3)
+        one.until(BINARY, 2)
+        worker.sync()
+        worker.tell(master.CREDIT, 100, one.id)
+        one.until(BINARY)
+        one.end()
+
+
+def test_frames_that_come_in_pieces(pair):
+    """However the stream is cut, and however large a message is."""
+    order = random.Random(1)
+    for worker in pair:
+        one = Session(worker, "echo", window=64 << 20)
+        one.until(ACCEPT)
+        sizes = [order.choice([0, 1, 100, 70_000, 300_000, 3_000_000]) for _ in range(12)]
+        stream = b"".join(inbound(BINARY_CAME, one.id, bytes(size)) for size in sizes)
+        at = 0
+        while at < len(stream):
+            step = order.choice([1, 19, 20, 21, 1000, 65536, 1 << 20])
+            with contextlib.suppress(BlockingIOError, socket.timeout):
+                at += worker.responses.send(stream[at : at + step], socket.MSG_DONTWAIT)
+            while True:  # or both sides wait for each other
+                try:
+                    frame = worker.frame(one.id, 0.001)
+                except TimeoutError:
+                    break
+                one.said.append((frame.kind, frame.flags, frame.head, frame.body))
+        while sum(kind == BINARY for kind, *_ in one.said) < len(sizes):
+            one.until(BINARY)
+        assert [len(body) for kind, _, _, body in one.said if kind == BINARY] == sizes
+        one.end()
+        assert one.taken == sum(sizes) + COST * len(sizes)
+
+
+def test_many_messages_at_once(pair):
+    for worker in pair:
+        one = Session(worker, "echo", window=64 << 20)
+        one.until(ACCEPT)
+        for first in range(0, 3000, 100):
+            one.tell(*((TEXT_CAME, b"%d" % i) for i in range(first, first + 100)))
+            one.until(TEXT, 100)
+        assert [body for kind, _, _, body in one.said if kind == TEXT] == [b"%d" % i for i in range(3000)]
+        one.end()
+
+
+def test_a_message_for_who_has_gone_is_nobodys(pair):
+    for worker in pair:
+        one = Session(worker, "echo")
+        one.until(ACCEPT)
+        one.tell((GONE, b"", 1006), (TEXT_CAME, b"late"))
+        one.until(CLOSE)
+        one.tell((TEXT_CAME, b"later"))
+        other = Session(worker, "echo")
+        other.until(ACCEPT)
+        other.tell((TEXT_CAME, b"x"))
+        other.until(TEXT)
+        assert other.end() and one.said[-1][0] == CLOSE
