@@ -27,10 +27,11 @@ type webSocket struct {
 	reader  ws.Reader // of the connection's goroutine
 	held    int64     // what of Server.messages is the reader's; of that goroutine
 
-	state socketState // guarded by conn.mu
-	piece ws.Piece    // guarded by conn.mu: of the message that the application sends
-	left  int64       // guarded by conn.mu: bytes of it that have not come
-	pong  []byte      // guarded by conn.mu: the last ping that is not answered; nil: none
+	state    socketState // guarded by conn.mu
+	piece    ws.Piece    // guarded by conn.mu: of the message that the application sends
+	left     int64       // guarded by conn.mu: bytes of it that have not come
+	gathered gathered    // guarded by conn.mu
+	pong     []byte      // guarded by conn.mu: the last ping that is not answered; nil: none
 
 	unread atomic.Int64  // what the application has not received, see wire.MessageCost
 	paused atomic.Bool   // nothing is read: see unread
@@ -125,15 +126,8 @@ func (s *webSocket) sendLocked(body []byte) {
 	r.got += int64(len(body))
 	r.sent += int64(len(body))
 	s.piece.Last = s.left == 0
-	buf := scratches.Get().(*scratch)
-	defer scratches.Put(buf)
-	if s.window > 0 {
-		c.writeLocked(s.piece.Append(buf[:0], body), nil, nil)
-	} else {
-		c.writeLocked(s.piece.AppendHead(buf[:0], len(body)), body, nil)
-	}
+	s.gathered.appendLocked(s, body)
 	s.piece.Opcode = ws.Continuation
-	c.grantLocked()
 }
 
 // takenLocked notes what the application has received. What it had not when the socket
@@ -167,6 +161,7 @@ func (s *webSocket) appClosedLocked(code int, reason string) {
 // closeLocked sends a close frame, after which only the client's is awaited.
 func (s *webSocket) closeLocked(code int, reason string) {
 	c := s.c
+	s.gathered.flushLocked(s)
 	s.state = socketClosing
 	c.reply.status = code
 	c.stage.enter(stageClosing)
@@ -196,6 +191,7 @@ func (s *webSocket) failLocked(cause error) bool {
 // overLocked ends the socket and, when all is written, the connection.
 func (s *webSocket) overLocked() {
 	c := s.c
+	s.gathered.flushLocked(s)
 	s.state = socketOver
 	c.reply.whole = true
 	c.endLocked()

@@ -5,25 +5,28 @@ import (
 	"sync/atomic"
 )
 
-// unflushed are the connections with answers that were brought and not sent yet,
-// because more of them may come in the same moment.
+// unflushed are the connections with answers or messages that were brought and not
+// sent yet, because more of them may come in the same moment.
 type unflushed struct {
 	some atomic.Bool
 
 	mu   sync.Mutex
-	list []*streams // guarded by mu
-	room []*streams // of Rest alone: what list was
+	list []flusher // guarded by mu
+	room []flusher // of Rest alone: what list was
 }
 
-func (u *unflushed) add(h *streams) {
+// flusher is the connection's part that has them.
+type flusher interface{ flush() }
+
+func (u *unflushed) add(f flusher) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.list = append(u.list, h)
+	u.list = append(u.list, f)
 	u.some.Store(true)
 }
 
 // take returns the list, and leaves an empty one.
-func (u *unflushed) take() []*streams {
+func (u *unflushed) take() []flusher {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	list := u.list
@@ -33,7 +36,7 @@ func (u *unflushed) take() []*streams {
 }
 
 // giveBack returns the room of what take gave.
-func (u *unflushed) giveBack(list []*streams) {
+func (u *unflushed) giveBack(list []flusher) {
 	clear(list)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -43,17 +46,21 @@ func (u *unflushed) giveBack(list []*streams) {
 }
 
 // Rest says that whoever brings answers has no more at present: what streams of
-// HTTP/2 have got of them is sent.
+// HTTP/2 and WebSockets have got of them is sent.
 func (s *Server) Rest() {
 	if !s.unflushed.some.Load() {
 		return
 	}
 	list := s.unflushed.take()
-	for _, h := range list {
-		h.c.mu.Lock()
-		h.listed = false
-		h.conn.Flush()
-		h.c.mu.Unlock()
+	for _, f := range list {
+		f.flush()
 	}
 	s.unflushed.giveBack(list)
+}
+
+func (h *streams) flush() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.listed = false
+	h.conn.Flush()
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 SHIM = Path(__file__).resolve().parent.parent / "_girin_shim"
 BUILT = Path(os.environ.get("GIRIN_ACCELERATORS", SHIM.parent / "accelerator" / "built"))
 CLASSES = ("sync", "gthread", "gevent", "gaiohttp")
-ACCELERATED = ("sync", "gthread", "asgi")
+ACCELERATED = ("sync", "gthread")  # of CLASSES; asgi too
 FLAG_TABLE = 1 << 16
 VERSION = 2
 PATIENCE = 20.0  # seconds until a test that waits for a worker fails
@@ -52,7 +52,7 @@ def builds() -> dict[str, Path]:
 def implementations(cls: str = "sync") -> list[str]:
     """python, and native if this interpreter's accelerator was built and the class has one."""
     fitting = {"cp%d%d" % sys.version_info[:2]} | ({"abi3"} if sys.version_info >= (3, 12) else set())
-    return ["python", "native"] if cls in ACCELERATED and fitting & set(builds()) else ["python"]
+    return ["python", "native"] if cls in (*ACCELERATED, "asgi") and fitting & set(builds()) else ["python"]
 
 
 def variants(*classes: str) -> list[tuple[str, str]]:
@@ -215,7 +215,7 @@ class Worker:
         if ready:
             self.ready = json.loads(self.message(READY)[3])
             hooked = {"pre_request", "post_request"} & set(hello.get("hooks", ()))
-            expected = implementation == "native" and cls in ACCELERATED and not hooked
+            expected = implementation == "native" and cls in (*ACCELERATED, "asgi") and not hooked
             assert bool(self.ready["accelerator"]) == expected, self.ready["no_accelerator"]
 
     def _spawn(self, python: str, inherited: list[int], env: dict[str, str]) -> int:

@@ -167,7 +167,7 @@ class Pair:
         folder, loop, app = self._arguments
         self.workers = [
             master.Worker(app, CODE, cls="asgi", implementation=name, folder=folder, asgi_loop=loop, graceful_timeout=5)
-            for name in master.implementations()
+            for name in master.implementations("asgi")
         ]
         self.id = 0
 
@@ -311,7 +311,7 @@ def test_mutated_packets(tmp_path, seed):
 
 def test_the_last_of_a_lifetime(tmp_path):
     ends = []
-    for name in master.implementations():
+    for name in master.implementations("asgi"):
         worker = master.Worker("wsgi_app:app", CODE, cls="asgi", implementation=name, folder=str(tmp_path), lifetime=3, graceful_timeout=5)
         try:
             for i in range(1, 6):

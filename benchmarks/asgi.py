@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Speed, CPU time and memory of girin's class asgi beside its peers.
+
+Each round starts every server anew, one after the other and in turning order;
+medians of the rounds are compared, of each peer its best setting. HTTP is driven
+by wrk from one thread, WebSockets by wsload.c, which is compiled first. Costs are
+those of the whole tree of processes. Prints a table in Markdown and whether the
+targets hold; ends with 1 if one does not.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import peers
+import servers
+from peers import Figures
+from servers import BIN, Server, girin_auto
+
+HERE = Path(__file__).resolve().parent
+WARM_UP = 1  # seconds, also wsload's
+
+
+@dataclass(frozen=True)
+class Case:
+    app: str
+    load: tuple[str, ...] = ()  # wsload's arguments after PORT, without the seconds; none: wrk
+
+
+CASES = {
+    "hello": Case("asgi_apps:hello"),
+    "fastapi": Case("asgi_apps:api"),
+    "echo": Case("asgi_apps:echo", ("echo", "64", "1", "64")),
+    "echo 16": Case("asgi_apps:echo", ("echo", "64", "16", "64")),
+    "broadcast": Case("asgi_apps:broadcast", ("broadcast", "32", "8", "64")),
+}
+
+
+def girin(workers: int) -> Server:
+    server = girin_auto("-k", "asgi", "-w", str(workers), "--asgi-loop", "uvloop")
+    return Server("girin", str(workers), server.command)
+
+
+def uvicorn(workers: int) -> Server:
+    return Server("uvicorn", str(workers), (
+        str(BIN / "uvicorn"), "--host", "127.0.0.1", "--port", "{port}", "--workers", str(workers), "--no-access-log",
+        "--log-level", "warning", "--loop", "uvloop", "--http", "httptools", "{app}"))
+
+
+def granian(workers: int, tasks: str) -> Server:
+    return Server("granian", f"{workers} {tasks}", (
+        str(BIN / "granian"), "--interface", "asgi", "--http", "1", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning",
+        "--workers", str(workers), "--loop", "uvloop", "--task-impl", tasks, "{app}"))
+
+
+def gunicorn(workers: int) -> Server:
+    server = servers.gunicorn("asgi", workers)
+    return Server("gunicorn", str(workers), server.command)
+
+
+def hypercorn(workers: int) -> Server:
+    return Server("hypercorn", str(workers), (
+        str(BIN / "hypercorn"), "--bind", "127.0.0.1:{port}", "--workers", str(workers), "--worker-class", "uvloop",
+        "--log-level", "warning", "{app}"))
+
+
+SERVERS = [build(n) for build in (girin, uvicorn, gunicorn, hypercorn) for n in (1, 2)]
+SERVERS += [granian(n, tasks) for n in (1, 2) for tasks in ("asyncio", "rust")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """girin's best setting against a peer's, or against the best of all: those with the best rate; of CPU and memory the least."""
+    case: str
+    figure: str  # of Figures
+    peer: str  # "": any
+    ratio: float  # at least so much of a rate, at most so much of a cost
+
+    def verdict(self, medians: dict[tuple[str, str], Figures]) -> tuple[bool, str]:
+        bound = "at least" if self.figure == "rate" else "at most"
+        claim = f"{self.case}: {self.figure} {bound} {self.ratio:g}x {self.peer or 'the best peer'}'s"
+        ours = best(medians, self.case, "girin", "rate")
+        theirs = best(medians, self.case, self.peer, self.figure)
+        if not ours or not theirs:
+            return False, f"{claim}: not measured"
+        ratio = getattr(ours, self.figure) / getattr(theirs, self.figure)
+        holds = ratio >= self.ratio if self.figure == "rate" else ratio <= self.ratio
+        return holds and not ours.faults, f"{claim}: {ratio:.2f}x, {'holds' if holds else 'does not hold'}"
+
+
+TARGETS = (
+    Target("hello", "cpu", "granian", 0.85),
+    Target("hello", "rate", "granian", 1.0),
+    Target("fastapi", "cpu", "granian", 0.8),
+    Target("fastapi", "rate", "granian", 1.2),
+    Target("echo", "cpu", "", 0.65),
+    Target("echo", "rate", "", 1.3),
+    Target("echo 16", "rate", "", 5.0),
+    Target("broadcast", "rate", "", 1.1),
+    *(Target(case, "memory", "granian", 1.0) for case in ("hello", "fastapi")),
+)
+
+
+def best(medians: dict[tuple[str, str], Figures], case: str, who: str, figure: str) -> Figures | None:
+    """The best of whose name begins so, of peers if it is empty."""
+    found = [f for (c, name), f in medians.items() if c == case and (name.startswith(who) if who else not name.startswith("girin"))]
+    found.sort(key=lambda f: getattr(f, figure))
+    return found[-1 if figure == "rate" else 0] if found else None
+
+
+def measure(server: Server, case: Case, seconds: int, wsload: Path) -> Figures:
+    with servers.running(server, case.app, cwd=HERE) as run:
+        servers.settle(run)
+        if case.load:
+            return messages(run, case, seconds, wsload)
+        wrk = peers.Case(case.app)
+        peers.wrk(run.url, wrk, WARM_UP)
+        before = run.cpu_seconds()
+        report = peers.wrk(run.url, wrk, seconds)
+        spent = run.cpu_seconds() - before
+        return Figures(report.rate, 1e6 * spent / max(report.count, 1), run.pss_mib(), report.p50, report.p99, report.faults)
+
+
+def messages(run: servers.Running, case: Case, seconds: int, wsload: Path) -> Figures:
+    command = [str(wsload), str(run.port), *case.load, str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
+        load.stdout.readline()  # "begin"
+        before = run.cpu_seconds()
+        last = load.stdout.readline().split()
+        spent = run.cpu_seconds() - before
+        memory = run.pss_mib()
+        if not last:
+            return Figures(0, 0, memory, 0, 0, load.stderr.read().strip())
+    rate, count, p50, p99 = map(float, last)
+    return Figures(rate, 1e6 * spent / max(count, 1), memory, p50, p99)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=",".join(CASES), help="(default: %(default)s)")
+    parser.add_argument("--servers", default="", help="only those whose name contains one of these (default: every one)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of load in each round, after a warm-up of 1 s")
+    parser.add_argument("--json", type=Path, help="write every round's figures to this file")
+    options = parser.parse_args()
+    options.cases = options.cases.split(",")
+    for case in options.cases:
+        if case not in CASES:
+            parser.error(f"--cases: there is no {case!r}; there are {', '.join(CASES)}")
+    return options
+
+
+def measure_all(options: argparse.Namespace, compared: list[Server], wsload: Path) -> peers.Rounds:
+    rounds: peers.Rounds = {}
+    for number in range(options.rounds):
+        for name in options.cases:
+            turn = number % max(len(compared), 1)
+            for server in compared[turn:] + compared[:turn]:
+                f = measure(server, CASES[name], options.seconds, wsload)
+                rounds.setdefault((name, server.name), []).append(f)
+                print(f"{number + 1}/{options.rounds} {name:10} {server.name:18} {f.rate:9,.0f}/s {f.cpu:7.2f} us {f.memory:5.0f} MiB "
+                      f"{f.p50:8.2f} {f.p99:8.2f} ms {f.faults}", file=sys.stderr, flush=True)
+    return rounds
+
+
+def table(medians: dict[tuple[str, str], Figures]) -> str:
+    lines = ["| case | server | requests or messages/s | CPU us each | MiB | p50 ms | p99 ms | |", "|---|---|--:|--:|--:|--:|--:|---|"]
+    for (case, name), f in medians.items():
+        lines.append(f"| {case} | {name} | {f.rate:,.0f} | {f.cpu:.2f} | {f.memory:.0f} | {f.p50:.2f} | {f.p99:.2f} | {f.faults} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    options = parse_arguments()
+    if not shutil.which("wrk"):
+        sys.exit("wrk is not installed: make deb-packages")
+    wanted = [s for s in SERVERS if any(part in s.name for part in options.servers.split(","))]
+    compared = [s for s in wanted if s.installed]
+    for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
+        print(f"{absent} is not installed and is left out", file=sys.stderr)
+    if os.getloadavg()[0] > peers.BUSY:
+        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: the figures will be too low, and unevenly so",
+              file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        wsload = Path(folder, "wsload")
+        subprocess.run(["cc", "-O2", "-std=gnu11", "-o", wsload, HERE / "wsload.c"], check=True)
+        rounds = measure_all(options, compared, wsload)
+    medians = {(case, s.name): peers.median(rounds[case, s.name]) for case in options.cases for s in compared}
+    if options.json:
+        options.json.write_text(json.dumps(
+            [{"case": case, "server": name, "rounds": [asdict(f) for f in figures]} for (case, name), figures in rounds.items()], indent=1))
+    verdicts = [t.verdict(medians) for t in TARGETS if t.case in options.cases]
+    print(table(medians), "", *(f"- {said}" for _, said in verdicts), sep="\n")
+    return 0 if all(holds for holds, _ in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
