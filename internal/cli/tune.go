@@ -211,7 +211,7 @@ func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, er
 		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Version: program.Version(), Load: f.load(env, status),
 	}
 	if !f.quiet {
-		o.Say = func(line string) { fmt.Fprintln(env.Stderr, line) }
+		o.Say = func(line string) { fmt.Fprintln(env.Stderr, bench.Printable(line)) }
 	}
 	return o, nil
 }

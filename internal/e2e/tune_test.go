@@ -45,21 +45,35 @@ const tuneLimit = 5 * time.Minute
 // looseSLO is one that holds on a machine that has other things to do, too.
 const looseSLO = "p50<400ms,errors<20%"
 
-// tune runs girin tune for testdata/tuned.py in an empty directory. act, if there is one, is called
-// when the error output has had want.
-func tune(t *testing.T, dir, want string, act func(*os.Process), args ...string) (status int, stdout, stderr string) {
+// tuning is a run of girin tune.
+type tuning struct {
+	dir  string // its working directory
+	app  string
+	args []string
+	env  []string
+	want string            // what its error output must have before act is called
+	act  func(*os.Process) // nil: nothing is done
+}
+
+// tune runs girin tune for testdata/tuned.py.
+func tune(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return tuneOf(t, tuning{dir: dir, app: "tuned:app", args: args})
+}
+
+func tuneOf(t *testing.T, r tuning) (status int, stdout, stderr string) {
 	t.Helper()
 	apps, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"tune", "--python", python(t), "--chdir", apps, "--budget", "15s", "--slo", looseSLO, "-o", "out"}, args...)
-	cmd := exec.Command(os.Getenv("GIRIN"), append(args, "tuned:app")...)
-	cmd.Dir = dir
+	args := append([]string{"tune", "--python", python(t), "--chdir", apps, "--budget", "15s", "--slo", looseSLO, "-o", "out"}, r.args...)
+	cmd := exec.Command(os.Getenv("GIRIN"), append(args, r.app)...)
+	cmd.Dir = r.dir
 	mark := fmt.Sprintf("GIRIN_TUNE_TEST=%d", time.Now().UnixNano())
-	cmd.Env = append(os.Environ(), mark)
+	cmd.Env = append(append(os.Environ(), mark), r.env...)
 	var out bytes.Buffer
-	said := &lineSeen{want: want, seen: make(chan struct{})}
+	said := &lineSeen{want: r.want, seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &out, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -67,10 +81,10 @@ func tune(t *testing.T, dir, want string, act func(*os.Process), args ...string)
 	done := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(done) }()
 	late := time.After(tuneLimit)
-	if act != nil {
+	if r.act != nil {
 		select {
 		case <-said.seen:
-			act(cmd.Process)
+			r.act(cmd.Process)
 		case <-done:
 		case <-late:
 		}
@@ -107,11 +121,11 @@ func marked(variable string) (pids []string) {
 func TestTune(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	status, stdout, stderr := tune(t, dir, "", nil, "--rate", "10")
+	status, stdout, stderr := tune(t, dir, "--rate", "10")
 	if status != 0 {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}
-	for _, want := range []string{"the routes of tuned:app (Flask), 2 requests", "GET /broken: it answers 500", "/item/<int:number>: it needs number", "waiting  GET /wait", "settings to choose from"} {
+	for _, want := range []string{"the routes of tuned:app (Flask), 2 requests", "GET /broken: it answers 500", "/item/<int:number>: it needs number", "  GET /wait\n", "settings to choose from"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("it does not say %q:\n%s", want, stderr)
 		}
@@ -131,7 +145,7 @@ func TestTune(t *testing.T) {
 			t.Errorf("%s does not read the file: %v\n%s\n%s", server, err, out, text)
 		}
 	}
-	if status, stdout, stderr := tune(t, dir, "", nil, "--check", conf, "--rate", "5"); status != 0 && status != 3 || !strings.Contains(stdout, "5 requests/s") {
+	if status, stdout, stderr := tune(t, dir, "--check", conf, "--rate", "5"); status != 0 && status != 3 || !strings.Contains(stdout, "5 requests/s") {
 		t.Errorf("--check: status %d\n%s\n%s", status, stdout, stderr)
 	}
 }
@@ -140,7 +154,7 @@ func TestTune(t *testing.T) {
 func TestTuneStopped(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	status, stdout, stderr := tune(t, dir, "screening", func(p *os.Process) { _ = p.Signal(syscall.SIGINT) })
+	status, stdout, stderr := tuneOf(t, tuning{dir: dir, app: "tuned:app", want: "screening", act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) }})
 	if status != 130 {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}
@@ -149,6 +163,21 @@ func TestTuneStopped(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "out", "report.html")); err != nil {
 		t.Error(err)
+	}
+}
+
+// The load of a running server is repeated; who stops before anything is known is told so.
+func TestTuneOfARunningServer(t *testing.T) {
+	t.Parallel()
+	runtime := "GIRIN_RUNTIME_DIR=" + t.TempDir()
+	s := start(t, options{env: []string{runtime}})
+	s.get(t, "/")
+	status, stdout, stderr := tuneOf(t, tuning{
+		dir: t.TempDir(), env: []string{runtime}, app: "app", want: "the load:", act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) },
+		args: []string{"--pid", fmt.Sprint(s.cmd.Process.Pid)},
+	})
+	if status != 130 || stdout != "" || !strings.Contains(stderr, "the routes of the girin with pid") || !strings.Contains(stderr, "stopped before anything was known") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
 	}
 }
 
@@ -165,7 +194,7 @@ func TestTuneCheckFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One at a time, 20 ms each, is 50 a second; 20 times that never holds.
-	status, stdout, stderr := tune(t, dir, "", nil, "--check", conf, "--rate", "1000", "--urls", urls)
+	status, stdout, stderr := tune(t, dir, "--check", conf, "--rate", "1000", "--urls", urls)
 	if status != 1 || !strings.Contains(stdout, "do not hold "+looseSLO+" at 1,000 requests/s") {
 		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
 	}

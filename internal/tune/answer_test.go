@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +134,17 @@ func TestNothingHolds(t *testing.T) {
 	}
 }
 
+func TestKindOf(t *testing.T) {
+	for _, tt := range []struct {
+		service, cpu float64
+		want         string
+	}{{0.3, 0.3, light}, {4.9, 0.1, light}, {20, 1, waiting}, {20, 4.9, waiting}, {20, 5, computing}, {6, 6, computing}, {6, 2, light}} {
+		if got := kindOf(tt.service, tt.cpu); got != tt.want {
+			t.Errorf("%g ms, %g of CPU: %s, want %s", tt.service, tt.cpu, got, tt.want)
+		}
+	}
+}
+
 func TestMachines(t *testing.T) {
 	for rate, want := range map[float64]string{1000: "1,000 requests/s need 4 machines", 329: "329 requests/s need 1 machine of", 330: "330 requests/s need 2 machines"} {
 		a := &Answer{Rate: 412}
@@ -148,7 +162,9 @@ func TestLimit(t *testing.T) {
 	}{
 		"cores":     {processes, func(*Result) {}, "The cores limit it: the server uses 1.6 of 2, the load generator 0.2"},
 		"client":    {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientCPU = 0.8, 1 }, "The load generator limits it"},
-		"threads":   {Setting{Class: gthread, Workers: 1, Threads: 6}, func(r *Result) { r.Load.ServerCPU = 0.4 }, "Its 6 threads limit it: 6 of them are busy"},
+		"full":      {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientFull = 0.8, true }, "The load generator limits it"},
+		"untold":    {processes, func(r *Result) { r.Load.ServerCPU = 0 }, ""},
+		"threads":   {Setting{Class: gthread, Workers: 1, Threads: 6}, func(r *Result) { r.Load.ServerCPU = 0.4 }, "That it runs 6 requests at once limits it: 6 are under way"},
 		"GIL":       {Setting{Class: gthread, Workers: 1, Threads: 64}, func(r *Result) { r.Load.ServerCPU = 1.02 }, "Python's lock (GIL) limits it"},
 		"route":     {autoSetting, func(r *Result) { r.Load.ServerCPU, r.Routes[1].ServiceMS = 0.7, 150 }, "GET /a limits it: alone it takes 150 ms of the 200 ms"},
 		"database":  {autoSetting, func(r *Result) { r.Load.ServerCPU = 0.4 }, "What the application waits for limits it"},
@@ -171,6 +187,54 @@ func TestCheckTogether(t *testing.T) {
 	}{{[]bench.Verdict{h, h, h}, h}, {[]bench.Verdict{h, h, u}, u}, {[]bench.Verdict{h, h, f}, u}, {[]bench.Verdict{f, f, h}, f}, {[]bench.Verdict{f, u, u}, u}, {nil, u}} {
 		if got := together(tt.runs); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.runs, got, tt.want)
+		}
+	}
+}
+
+// Under gunicorn the file has numbers in each case; under girin auto has none.
+func TestFileUnderEachServer(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(text, before string) string {
+		t.Helper()
+		out, err := exec.Command(python, "-c", before+text+"\nprint(globals().get('workers'), globals().get('threads'), globals().get('worker_class'))").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s\n%s", err, out, text)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	const gunicorn = "import sys; sys.modules['gunicorn.arbiter'] = sys\n"
+	fixed := resultOf(finalist(threads, 500, 0.01, 171), finalist(autoSetting, 412, 0.01, 100))
+	free := resultOf(finalist(autoSetting, 500, 0.01, 171), finalist(threads, 412, 0.01, 100))
+	for _, tt := range []struct {
+		r            *Result
+		before, want string
+	}{{fixed, "", "3 8 gthread"}, {fixed, gunicorn, "3 8 gthread"}, {free, "", "None None None"}, {free, gunicorn, "3 8 gthread"}} {
+		tt.r.App = "a\"\nworkers = 99 #\u2028\\"
+		if got := run(tt.r.Answer.File(tt.r), tt.before); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.r.Answer.Best.Setting, got, tt.want)
+		}
+	}
+}
+
+// A server under test has the user's settings but those that the search decides, and that would do harm.
+func TestWrapped(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a \"b\".py")
+	source := "import os\nhere = os.path.basename(__file__)\nworkers = 7\nthreads = 3\nbind = ':80'\ndaemon = True\ntimeout = 9\naccesslog = 'x.log'\ndef on_starting(server): pass\n"
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const tell = "\nprint(*[globals().get(n) for n in ('here', 'workers', 'threads', 'bind', 'daemon', 'timeout', 'accesslog')], callable(on_starting))"
+	for judged, want := range map[bool]string{false: "None None None None 9 /dev/null True", true: "7 3 None None 9 /dev/null True"} {
+		out, err := exec.Command(python, "-c", wrapped(file, judged)+tell).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != "a \"b\".py "+want {
+			t.Errorf("judged %v: %v: %q, want %q", judged, err, got, want)
 		}
 	}
 }

@@ -7,15 +7,17 @@ import (
 
 // Load is what a confirming run of the chosen setting showed at its rate.
 type Load struct {
-	Rate      float64     `json:"rate"`
-	ServerCPU float64     `json:"server_cpu"` // cores that the server used
-	ClientCPU float64     `json:"client_cpu"` // cores that the load generator used
-	P50MS     float64     `json:"p50_ms"`
-	P99MS     float64     `json:"p99_ms"`
-	Requests  int64       `json:"requests"`
-	Failed    int64       `json:"failed"`
-	MemoryMiB float64     `json:"memory_mib"`
-	Routes    []RouteLoad `json:"routes"`
+	Rate      float64 `json:"rate"`
+	ServerCPU float64 `json:"server_cpu"` // cores that the server used
+	ClientCPU float64 `json:"client_cpu"` // cores that the load generator used
+	// ClientFull says that the load generator had no more to give.
+	ClientFull bool        `json:"client_full,omitempty"`
+	P50MS      float64     `json:"p50_ms"`
+	P99MS      float64     `json:"p99_ms"`
+	Requests   int64       `json:"requests"`
+	Failed     int64       `json:"failed"`
+	MemoryMiB  float64     `json:"memory_mib"`
+	Routes     []RouteLoad `json:"routes"`
 }
 
 // RouteLoad is one request's latency among the others.
@@ -24,22 +26,25 @@ type RouteLoad struct {
 	P99MS float64 `json:"p99_ms"`
 }
 
+// fullClient is the share of its cores from which on the load generator holds things up.
+const fullClient = 0.8
+
 // limit says what keeps a setting from holding more, by what the confirming run used up.
 func limit(r *Result, a *Answer) string {
 	l := r.Load
-	if l == nil {
+	if l == nil || l.ServerCPU == 0 { // a system that does not tell
 		return ""
 	}
 	cores := float64(r.Cores)
 	busy := r.serviceTime() * a.Rate / 1000 // requests at work at once, by Little's law
 	slots := a.Best.Setting.Slots()
 	switch {
-	case l.ServerCPU+l.ClientCPU >= 0.85*cores && l.ClientCPU > l.ServerCPU:
+	case l.ClientFull, l.ServerCPU+l.ClientCPU >= 0.85*cores && l.ClientCPU > l.ServerCPU:
 		return fmt.Sprintf("The load generator limits it: it uses %.1f of %d cores, the server %.1f. On another machine it may hold more.", l.ClientCPU, r.Cores, l.ServerCPU)
 	case l.ServerCPU+l.ClientCPU >= 0.85*cores:
 		return fmt.Sprintf("The cores limit it: the server uses %.1f of %d, the load generator %.1f%s.", l.ServerCPU, r.Cores, l.ClientCPU, r.dearest())
 	case slots > 0 && busy >= 0.8*float64(slots):
-		return fmt.Sprintf("Its %d threads limit it: %.0f of them are busy at this rate, and the server uses %.1f of %d cores.", slots, min(busy, float64(slots)), l.ServerCPU, r.Cores)
+		return fmt.Sprintf("That it runs %d requests at once limits it: %.0f are under way at this rate, and the server uses %.1f of %d cores.", slots, min(busy, float64(slots)), l.ServerCPU, r.Cores)
 	case a.Best.Setting.Workers == 1 && l.ServerCPU >= 0.8:
 		return fmt.Sprintf("Python's lock (GIL) limits it: one process uses %.1f of %d cores.", l.ServerCPU, r.Cores)
 	case r.slowRoute() != "":

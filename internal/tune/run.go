@@ -178,7 +178,7 @@ func (s *servers) search(ctx context.Context, r *Result, app *workload.Applicati
 	left := time.Duration((1-confirmShare)*float64(s.opts.Budget)) - time.Since(r.Started)
 	s.say(fmt.Sprintf("\n%d settings to choose from, %s left\n", len(all), left.Round(time.Second)))
 	search := Search{
-		Settings: all, Cores: r.Cores, Measure: s.measure, Budget: left, Seed: s.opts.Seed, Exhaustive: s.opts.Exhaustive,
+		Settings: all, Cores: r.Cores, Measure: s.measure, Budget: left, Seed: s.opts.Seed, Exhaustive: s.opts.Exhaustive, Alone: r.Alone != "",
 		Progress: func(p Step) { s.say(p.line()) },
 	}
 	found, err := search.Run(ctx)
@@ -256,7 +256,7 @@ func loadOf(found *bench.RateFinding, use *usage) *Load {
 	last := found.Probes[len(found.Probes)-1]
 	l := &Load{
 		Rate: last.Rate, ServerCPU: use.cores(), P50MS: last.P50MS, P99MS: last.P99MS, Requests: last.Done, Failed: last.Failed,
-		ClientCPU: last.Result.Client.CPUS / max(last.Result.DurationS, 0.001),
+		ClientCPU: last.Result.Client.CPUS / max(last.Result.DurationS, 0.001), ClientFull: last.Result.Client.CPUShare >= fullClient,
 	}
 	for _, t := range last.Result.Targets {
 		if path, err := pathOf(t.URL); err == nil {

@@ -86,6 +86,7 @@ type Search struct {
 	Budget     time.Duration
 	Seed       uint64
 	Exhaustive bool // every setting is measured as the last ones are: slow, and for checks of the search
+	Alone      bool // threads are not safe: auto is looked at, and goes no further
 	Progress   func(Step)
 
 	all     []*Candidate
@@ -153,6 +154,9 @@ func (s *Search) halve(ctx context.Context) error {
 		n--
 	}
 	last := s.leaders(min(n, finalists))
+	if len(last) == 0 {
+		return nil
+	}
 	if twin := s.preloaded(last); twin != nil && n > finalists {
 		last = append(last, twin)
 	}
@@ -269,7 +273,10 @@ func (s *Search) best() (rate float64) {
 func (s *Search) leaders(n int) []*Candidate {
 	list := slices.DeleteFunc(slices.Clone(s.all), func(c *Candidate) bool { return c.Rate() == 0 })
 	rank(list)
-	if list = list[:min(n, len(list))]; !slices.Contains(list, s.all[0]) {
+	if s.Alone {
+		list = slices.DeleteFunc(list, func(c *Candidate) bool { return threaded(c.Setting) })
+	}
+	if list = list[:min(n, len(list))]; !s.Alone && !slices.Contains(list, s.all[0]) {
 		list = append(list, s.all[0])
 	}
 	return list

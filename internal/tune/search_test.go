@@ -184,6 +184,24 @@ func names(list []*Candidate) (all []string) {
 	return all
 }
 
+// Where threads are not safe auto is looked at, and no time is spent on it after that.
+func TestSearchWithoutThreads(t *testing.T) {
+	m := &simulated{truth: truths["computing"], rnd: rand.New(rand.NewPCG(1, 1))}
+	s := Search{Settings: Settings(simCores, App{Alone: "it fails"}), Cores: simCores, Budget: 10 * time.Minute, Measure: m.measure, Alone: true}
+	found, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found {
+		if threaded(c.Setting) && c.Stage > Screened {
+			t.Errorf("%v came to stage %d", c.Setting, c.Stage)
+		}
+	}
+	if found[0].Stage != Final || threaded(found[0].Setting) {
+		t.Errorf("the best is %v", found[0].Setting)
+	}
+}
+
 // Where nothing holds, few settings are enough to say so.
 func TestSearchGivesUp(t *testing.T) {
 	tried := 0

@@ -46,10 +46,19 @@ def starlette(routes, prefix=""):
             yield path, sorted(route.methods), re.findall(r"{(\w+)", path)
 
 
+def fastapi(app):
+    """What its schema tells: routers that it includes are no list of routes, and required parameters are known."""
+    for path, operations in app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            needs = [p["name"] for p in operation.get("parameters", ()) if p.get("required")]
+            yield path, [method.upper()], needs
+    yield from starlette([r for r in app.routes if not getattr(r, "methods", None)])
+
+
 def django(patterns, prefix="", arguments=()):
     for pattern in patterns:
         text = str(pattern.pattern)
-        if hasattr(pattern.pattern, "_regex"):  # a regular expression, of which only plain ones can be asked for
+        if type(pattern.pattern).__name__ == "RegexPattern":  # a regular expression, of which only plain ones can be asked for
             named = re.findall(r"\(\??P?<?(\w*)>?", text)
             text = text.lstrip("^").rstrip("$").replace("\\Z", "").replace("\\", "")
             if re.search(r"[*+?()\[\]|{}]", text):
@@ -76,7 +85,9 @@ def routes(app):
 
             return "Django", django(get_resolver().url_patterns, "/")
         if isinstance(getattr(app, "routes", None), list):
-            return type(app).__module__.partition(".")[0].replace("fastapi", "FastAPI").replace("starlette", "Starlette"), starlette(app.routes)
+            if callable(getattr(app, "openapi", None)):
+                return "FastAPI", fastapi(app)
+            return "Starlette", starlette(app.routes)
         for name in ("app", "wsgi_app", "application", "__wrapped__"):  # a middleware around it
             inner = getattr(app, name, None)
             if callable(inner) and id(inner) not in seen:
