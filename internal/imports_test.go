@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"manual":      {"config"},
 	"pattern":     {},
 	"offload":     {"pattern"},
-	"jobs":        {"offload", "sched", "wire", "metrics", "guard", "proc"},
+	"jobs":        {"offload", "http1", "sched", "wire", "metrics", "guard", "proc"},
 	"interpreter": {},
 	"config":      {"pattern", "offload", "interpreter", "logs", "cgroup", "statsd"},
 	"statsd":      {},

@@ -123,6 +123,9 @@ type Config struct {
 	OffloadDir     string
 	OffloadSlots   int // -1: as many as there are cores
 	OffloadVersion string
+	OffloadJobs    int
+	OffloadKeep    time.Duration
+	Tasks          bool
 	NoBind         bool
 
 	// Memory.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"girin/internal/offload"
 )
@@ -12,7 +13,7 @@ import (
 func jobOptions() []Option {
 	return section("Jobs", []Option{
 		{Key: "offload", Flag: "offload", Kind: List, Meta: "ROUTE[,...]", Default: []string{}, Own: true, check: checkOffload,
-			Doc:   "Requests that are jobs, such as /pdf/*, POST /pdf/* or * for all: they wait in a queue that all servers of the application share, and run on the one that has time. May be given several times; the first that matches counts. After a comma: retry=N, how often one is run again whose server has died (2; never one that may not run twice).",
+			Doc:   "Requests that are jobs, such as /pdf/*, POST /pdf/* or * for all: they wait in a queue that all servers of the application share, and run on the one that has time. May be given several times; the first that matches counts. After a comma: async or both, whose clients get 202 and a place for the answer at once, always or if they ask for it (Prefer: respond-async); sync, which is the default; and retry=N, how often one is run again whose server has died (2; never one that may not run twice).",
 			field: func(c *Config) any { return &c.Offload }},
 		{Key: "offload_connect", Flag: "offload-connect", Kind: Commas, Meta: "URLS", Default: []string{}, Own: true, check: checkNATS,
 			Doc:   "The NATS servers that hold the queue, such as nats://10.0.0.5:4222: another girin's --offload-listen, or a cluster with JetStream. By default this server starts one for itself.",
@@ -35,6 +36,15 @@ func jobOptions() []Option {
 		{Key: "offload_dir", Flag: "offload-dir", Kind: String, Meta: "DIR", Own: true,
 			Doc:   "Where the queue is stored; only this server's user can read it. By default a directory of the application's name in $STATE_DIRECTORY, $XDG_STATE_HOME/girin or ~/.local/state/girin.",
 			field: func(c *Config) any { return &c.OffloadDir }},
+		{Key: "offload_jobs", Flag: "offload-jobs", Kind: Int, Meta: "INT", Default: int64(10000), Own: true, check: atLeast(1),
+			Doc:   "How many accepted jobs may wait. Further ones are answered with 503.",
+			field: func(c *Config) any { return &c.OffloadJobs }},
+		{Key: "offload_keep", Flag: "offload-keep", Kind: Seconds, Meta: "SECONDS", Default: time.Hour, Own: true,
+			Doc:   "How long the result of an accepted job is there. For a day after that the answer is 410.",
+			field: func(c *Config) any { return &c.OffloadKeep }},
+		{Key: "tasks", Flag: "tasks", Kind: Bool, Default: false, Own: true,
+			Doc:   "Let the application hand over functions as jobs, also if no route is one.",
+			field: func(c *Config) any { return &c.Tasks }},
 		{Key: "offload_slots", Flag: "offload-slots", Kind: Int, Meta: "INT", Default: int64(-1), DefaultText: "as many as there are cores", Own: true, check: atLeast(-1),
 			Doc:   "How many jobs this server runs at once, its own clients' as well. 0: none.",
 			field: func(c *Config) any { return &c.OffloadSlots }},
@@ -73,7 +83,7 @@ func checkOffloadListen(v any) error {
 
 // Jobs reports whether the server has to do with jobs at all.
 func (c *Config) Jobs() bool {
-	return len(c.Offload) > 0 || len(c.OffloadConnect) > 0 || c.OffloadListen != ""
+	return len(c.Offload) > 0 || len(c.OffloadConnect) > 0 || c.OffloadListen != "" || c.Tasks
 }
 
 // checkJobs checks what depends on several settings.

@@ -109,9 +109,13 @@ func Listen(dir string) (*Server, error) {
 	return &Server{path: path, listener: l}, nil
 }
 
-// Serve begins to answer with what status returns.
-func (s *Server) Serve(status func() Status) {
+// Serve begins to answer with what status returns, and other requests with what jobs
+// answers; nil: there are no jobs.
+func (s *Server) Serve(status func() Status, jobs http.Handler) {
 	mux := http.NewServeMux()
+	if jobs != nil {
+		mux.Handle("/", jobs)
+	}
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(status())

@@ -20,7 +20,7 @@ func serve(t *testing.T, dir string, status Status) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Serve(func() Status { return status })
+	s.Serve(func() Status { return status }, nil)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -168,7 +168,7 @@ func TestWithoutADirectoryASocketHasNoPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Serve(func() Status { return Status{App: "abstract"} })
+	s.Serve(func() Status { return Status{App: "abstract"} }, nil)
 	defer s.Close()
 	for _, pid := range []int{0, os.Getpid()} {
 		path, err := Find(dir, Choice{PID: pid})

@@ -53,7 +53,7 @@ func TestSeveralServersAreToldApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &Server{path: path, listener: l}
-		s.Serve(func() Status { return status })
+		s.Serve(func() Status { return status }, nil)
 		defer s.Close()
 	}
 	_, err := Find(dir, Choice{})

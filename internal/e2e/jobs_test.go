@@ -25,6 +25,8 @@ type jobServers struct {
 	runs   string  // the file that has a line for each run
 	dir    string
 	common []string
+	args   []string // of front
+	env    []string
 }
 
 // startJobs starts a server with jobs. Its own slots are as many as are said.
@@ -39,7 +41,8 @@ func startJobs(t *testing.T, slots int, args ...string) *jobServers {
 	j.common = []string{"--name", "jobs", "--offload-key", key}
 	all := append([]string{"--offload", "/job/*", "--offload-dir", filepath.Join(dir, "store"), "--offload-listen", j.queue,
 		"--offload-slots", strconv.Itoa(slots)}, args...)
-	j.front = startApp(t, "jobs", options{args: append(all, j.common...), env: []string{"RUNS=" + j.runs, "GIRIN_RUNTIME_DIR=" + j.control()}})
+	j.args, j.env = append(all, j.common...), []string{"RUNS=" + j.runs, "GIRIN_RUNTIME_DIR=" + j.control()}
+	j.front = startApp(t, "jobs", options{args: j.args, env: j.env})
 	j.front.wait(t, "Jobs: connected")
 	return j
 }

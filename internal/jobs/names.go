@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,12 +15,14 @@ import (
 type names struct {
 	app   string // as part of a subject
 	sync  string // the stream of those whose clients wait
+	jobs  string // the stream of accepted ones
 	alive string // the subject of heartbeats
 }
 
 func namesOf(app string) names {
 	n := names{app: job.Token(app)}
 	n.sync = "GIRIN_" + n.app + "_SYNC"
+	n.jobs = "GIRIN_" + n.app + "_JOBS"
 	n.alive = "girin." + n.app + ".alive"
 	return n
 }
@@ -60,4 +63,29 @@ const syncBytes = 128 << 20
 // idOf is the job of a message's subject.
 func idOf(subject string) (job.ID, bool) {
 	return job.ParseID(subject[strings.LastIndexByte(subject, '.')+1:])
+}
+
+func (n *names) jobSubject(r *job.Record) string {
+	return "girin." + n.app + ".jobs." + job.Token(r.Version) + "." + cmp.Or(r.Priority, usual) + "." + r.ID.String()
+}
+
+func workConsumer(version, priority string) string { return consumer(version) + "_" + priority }
+
+// lease is how long a runner of an accepted job may not be heard of before the job is
+// delivered again; renewed three times as often.
+const lease = 15 * time.Second
+
+func (n *names) jobsConsumer(version, priority string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: workConsumer(version, priority), FilterSubject: "girin." + n.app + ".jobs." + job.Token(version) + "." + priority + ".>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxAckPending: -1,
+	}
+}
+
+// jobsStream refuses what is too much, so that its client is told.
+func (n *names) jobsStream(most int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: n.jobs, Subjects: []string{"girin." + n.app + ".jobs.>"}, Retention: jetstream.WorkQueuePolicy,
+		Storage: jetstream.FileStorage, MaxAge: 7 * 24 * time.Hour, MaxMsgs: int64(most), Discard: jetstream.DiscardNew,
+	}
 }

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -30,12 +31,15 @@ type Config struct {
 	App     string // which application's jobs
 	Version string // of the application; only nodes of the same one run its jobs
 	Routes  offload.Routes
-	Slots   int // jobs of the queues that this node runs at once; 0: none
-	Retry   int // how often a job is run again whose runner has gone
+	Slots   int           // jobs of the queues that this node runs at once; 0: none
+	MaxJobs int           // accepted ones that may wait
+	Keep    time.Duration // how long a result is there
+	Retry   int           // how often a job is run again whose runner has gone
 
 	Connect []nats.Option // how the engine is reached
 	URL     string
 
+	Room     func() bool                // there is room on the disk for more
 	Bases    func() []map[string]string // the environs that requests of a listener share
 	SpoolDir string                     // "": the system's
 	Clock    func() int64               // CLOCK_MONOTONIC, ns
@@ -59,6 +63,8 @@ type Node struct {
 
 	nc       *nats.Conn
 	js       jetstream.JetStream
+	store    atomic.Pointer[store] // nil: there is none yet
+	hub      hub
 	up       atomic.Bool // the engine answers, and has the streams
 	said     atomic.Bool // that it does not
 	draining atomic.Bool
@@ -67,6 +73,9 @@ type Node struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 	kick chan struct{} // connected, or not any more
+
+	served   http.Handler       // for clients
+	unfollow context.CancelFunc // of the goroutine of connect
 }
 
 // New returns a node.
@@ -78,6 +87,8 @@ func New(cfg Config) *Node {
 	n.runner = newRunner(n)
 	n.beats = newBeats(n)
 	n.chores = newChores()
+	n.served = n.handlers()
+	n.hub.waiting = map[job.ID][]chan struct{}{}
 	return n
 }
 
@@ -228,7 +239,23 @@ func (n *Node) prepare() error {
 	if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(n.Version())); err != nil {
 		return fmt.Errorf("consumer of %s: %w", n.names.sync, err)
 	}
+	s, err := n.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	n.store.Store(s)
+	n.follow(s)
 	return nil
+}
+
+// follow begins to watch the records of a store, in place of what was watched before.
+func (n *Node) follow(s *store) {
+	if n.unfollow != nil {
+		n.unfollow()
+	}
+	ctx, stop := context.WithCancel(n.ctx)
+	n.unfollow = stop
+	n.done.Go(func() { n.hub.follow(ctx, s) })
 }
 
 func host() string {
@@ -238,3 +265,6 @@ func host() string {
 	}
 	return name
 }
+
+// room reports whether the disk takes more jobs.
+func (n *Node) room() bool { return n.cfg.Room == nil || n.cfg.Room() }

@@ -1,8 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/binary"
+	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"girin/internal/jobs/job"
 	"girin/internal/sched"
+	"girin/internal/wire"
 )
 
 // Header fields of a message.
@@ -38,8 +42,9 @@ type origin struct {
 	slow atomic.Int64
 
 	mu    sync.Mutex
-	jobs  map[job.ID]*placed // guarded by mu, and so is what is in them
-	calls map[uint64]*placed // guarded by mu
+	jobs  map[job.ID]*placed    // guarded by mu, and so is what is in them
+	calls map[uint64]*placed    // guarded by mu
+	here  map[uint64]*responder // guarded by mu: calls that this process answers itself
 }
 
 type placed struct {
@@ -61,21 +66,36 @@ type placed struct {
 }
 
 func newOrigin(n *Node) *origin {
-	o := &origin{n: n, jobs: map[job.ID]*placed{}, calls: map[uint64]*placed{}}
+	o := &origin{n: n, jobs: map[job.ID]*placed{}, calls: map[uint64]*placed{}, here: map[uint64]*responder{}}
 	o.peer = &peer{o}
 	return o
 }
 
-// Place sends a call to the stream (sched.Remote).
+// Place answers a call here, or sends it to the stream (sched.Remote).
 func (o *origin) Place(c sched.RemoteCall) bool {
-	now := o.n.cfg.Clock()
-	if !o.n.up.Load() || o.n.draining.Load() || now < o.slow.Load() {
-		o.n.counts.local.Add(1)
-		return false
-	}
 	request, err := job.ParseRequest(c.Form, c.Environ)
 	if err != nil {
 		o.n.cfg.Log.Errorf("jobs: %v", err)
+		return false
+	}
+	if strings.HasPrefix(request.Path, Prefix) {
+		o.answerHere(c, request, o.n.served, nil)
+		return true
+	}
+	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: job.WithPairs(c.Form, c.Environ, o.n.base(c.Base))}
+	if route := o.n.cfg.Routes.Find([]byte(request.Method), []byte(request.Path)); o.n.accepts(route, request) {
+		m.Environ, m.Body = bytes.Clone(m.Environ), bytes.Clone(c.Body)
+		o.answerHere(c, request, http.HandlerFunc(o.n.accept), &m)
+		return true
+	}
+	return o.place(c, request, m)
+}
+
+// place sends the call of a client that waits to the stream.
+func (o *origin) place(c sched.RemoteCall, request *job.Request, m job.Message) bool {
+	now := o.n.cfg.Clock()
+	if !o.n.up.Load() || o.n.draining.Load() || now < o.slow.Load() {
+		o.n.counts.local.Add(1)
 		return false
 	}
 	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1}
@@ -83,7 +103,6 @@ func (o *origin) Place(c sched.RemoteCall) bool {
 	if request.Idempotent() {
 		p.retry = o.retries(request)
 	}
-	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: job.WithPairs(c.Form, c.Environ, o.n.base(c.Base))}
 	switch {
 	case c.Spooled:
 		p.length = c.Length
@@ -179,8 +198,11 @@ func (o *origin) begin(id job.ID, runner string) (attempt uint16) {
 // Withdraw takes a job back that nobody waits for (sched.Remote).
 func (o *origin) Withdraw(call uint64) {
 	o.mu.Lock()
-	p := o.calls[call]
+	p, w := o.calls[call], o.here[call]
 	o.mu.Unlock()
+	if w != nil {
+		w.grant(wire.Cancelled)
+	}
 	if p == nil {
 		return // it is about to be told its end
 	}
@@ -324,4 +346,16 @@ const bodyStep = 512 << 10
 // bodyRequest asks for the part of a body that begins at a place.
 func bodyRequest(id job.ID, at int64) []byte {
 	return binary.LittleEndian.AppendUint64(append([]byte(nil), id[:]...), uint64(at))
+}
+
+// waiting counts the jobs that nobody has begun.
+func (o *origin) waiting() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range o.jobs {
+		if p.runner == "" {
+			n++
+		}
+	}
+	return n
 }

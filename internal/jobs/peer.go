@@ -28,13 +28,17 @@ func (p *peer) SendBody(uint64, *os.File, int64) {}
 // Grant passes credit on, or that nobody waits any more.
 func (p *peer) Grant(call uint64, n uint32) {
 	p.o.mu.Lock()
-	placed := p.o.calls[call]
+	placed, here := p.o.calls[call], p.o.here[call]
 	var to string
 	w := job.Word{Kind: job.Credit, N: n}
 	if placed != nil {
 		to, w.ID, w.Attempt = placed.runner, placed.id, placed.attempt
 	}
 	p.o.mu.Unlock()
+	if here != nil {
+		here.grant(n)
+		return
+	}
 	if n == wire.Cancelled {
 		w.Kind, w.N = job.Cancel, 0
 	}

@@ -258,11 +258,10 @@ func (s spooled) Close()       { s.file.Close() }
 
 // fetch brings a request's body here.
 func fetch(n *Node, origin string, id job.ID, length int64) (sched.Spool, error) {
-	file, err := os.CreateTemp(n.cfg.SpoolDir, "girin-job-")
+	file, err := nameless(n.cfg.SpoolDir)
 	if err != nil {
 		return nil, err
 	}
-	_ = os.Remove(file.Name()) // it needs no name
 	for at := int64(0); at < length; {
 		part, err := n.askBody(origin, id, at)
 		if err == nil {

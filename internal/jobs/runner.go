@@ -36,10 +36,13 @@ func newRunner(n *Node) *runner {
 
 func (r *runner) start() {
 	for i := range r.n.cfg.Slots {
-		r.done.Go(func() {
-			r.n.cfg.Guard.Keep(guard.Part{Name: "slot " + strconv.Itoa(i) + " of the jobs", Run: r.slot})
-		})
+		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", r.slot)
+		r.launch("slot "+strconv.Itoa(i)+" of the accepted jobs", r.workSlot)
 	}
+}
+
+func (r *runner) launch(what string, run func()) {
+	r.done.Go(func() { r.n.cfg.Guard.Keep(guard.Part{Name: what, Run: run}) })
 }
 
 // wake makes the slots ask anew: who was asked before has forgotten it.

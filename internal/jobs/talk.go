@@ -123,6 +123,11 @@ func (n *Node) purge(subject string) {
 	}
 }
 
+// purgeJob takes the message of an accepted job out of its stream.
+func (n *Node) purgeJob(r *job.Record) {
+	_ = n.nc.Publish("$JS.API.STREAM.PURGE."+n.names.jobs, []byte(`{"filter":"`+n.names.jobSubject(r)+`"}`))
+}
+
 // base are the pairs of a listener's environ that its requests do not have themselves.
 func (n *Node) base(i uint8) [][2]string {
 	if all := n.bases.Load(); all != nil && int(i) < len(*all) {

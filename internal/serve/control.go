@@ -29,7 +29,7 @@ func (s *server) listenControl() error {
 // serveControl begins to answer on the control socket.
 func (s *server) serveControl() (stop func(), err error) {
 	if s.control != nil {
-		s.control.Serve(s.status)
+		s.control.Serve(s.status, s.jobsInside())
 	}
 	return func() {}, nil // close ends it
 }

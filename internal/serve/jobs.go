@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +29,8 @@ type work struct {
 	node   *jobs.Node
 	engine engine.Settings // of the engine that this server starts, if connect is empty
 	routes offload.Routes
+	socket net.Listener // for this server\'s own processes
+	path   string       // of socket; "": there is none
 }
 
 // openJobs finds out whether jobs can be what the settings say, before anything starts.
@@ -48,12 +52,18 @@ func (s *server) openJobs() error {
 	url := strings.Join(c.OffloadConnect, ",")
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
-		Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
+		MaxJobs: c.OffloadJobs, Keep: c.OffloadKeep, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
 		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
 	})
+	if err := w.openJobSocket(s); err != nil {
+		s.log.Warningf("The application cannot reach its jobs: %v", err)
+	}
 	s.work = w
 	return nil
 }
+
+// room reports whether the disk of the engine, if it is this server's, takes more.
+func (w *work) room() bool { return w.engine.Dir == "" || roomIn(w.engine.Dir) }
 
 // jobRetries is how often a job is run again whose runner has died, unless its route
 // says otherwise.
@@ -190,7 +200,10 @@ func (s *server) isJob() func(method, path []byte) bool {
 	if s.work == nil || len(s.work.routes) == 0 {
 		return nil
 	}
-	return func(method, path []byte) bool { return s.work.routes.Find(method, path) != nil }
+	routes, own := s.work.routes, []byte(jobs.Prefix)
+	return func(method, path []byte) bool {
+		return routes.Find(method, path) != nil || len(path) >= len(own) && string(path[:len(own)]) == jobs.Prefix
+	}
 }
 
 // startJobs starts the engine, if it is this server's, and connects.
@@ -204,7 +217,9 @@ func (s *server) startJobs() (stop func(), err error) {
 		child = engine.Start(engine.Config{Starter: s.starter, Path: ownPath(), Env: s.env.Environ, Settings: s.work.engine, Log: s.log})
 		more = append(more, nats.SetCustomDialer(dialer{child}))
 	}
+	closeSocket := s.serveJobSocket()
 	stop = func() {
+		closeSocket()
 		s.work.node.Close()
 		if child != nil {
 			child.Close()
@@ -234,4 +249,12 @@ func (s *server) jobsReloaded(c *config.Config) func() {
 	}
 	version := s.appVersion(c)
 	return func() { s.work.node.SetVersion(version) }
+}
+
+// jobsInside is what the administrator may do with jobs; nil: there are none.
+func (s *server) jobsInside() http.Handler {
+	if s.work == nil {
+		return nil
+	}
+	return s.work.node.Inside()
 }

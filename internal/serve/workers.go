@@ -96,7 +96,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 
 // pythonSpec says how a process of the application's interpreter is started.
 func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
-	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, c.RawEnv)}
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, s.jobsEnv(), c.RawEnv)}
 	if c.Debugger {
 		spec.In = os.Stdin
 	}

@@ -3,6 +3,13 @@ import hashlib
 import os
 import time
 
+from girin import task
+
+
+@task()
+def echo(*args):
+    return args
+
 
 def note(*what):
     if os.environ.get("RUNS"):
@@ -11,29 +18,30 @@ def note(*what):
 
 
 def application(environ, start_response):
-    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-    note("begin", query.partition("&")[0], os.getppid(), os.getpid(), environ.get("girin.job.attempt"))
+    _, _, path = environ["PATH_INFO"].rpartition("/")
+    query, job = environ["QUERY_STRING"], environ.get("girin.job")
+    note("begin", query.partition("&")[0], os.getppid(), os.getpid(), job.attempt if job else 0)
     body = environ["wsgi.input"].read()
-    if path == "/job/wait":
+    if path == "wait":
         name, _, seconds = query.partition("&")
         time.sleep(float(seconds))
-    if path == "/job/until":  # a file is there
+    if path == "until":  # a file is there
         name, _, file = query.partition("&")
         while not os.path.exists(file):
             time.sleep(0.01)
     note("end", query.partition("&")[0], os.getppid(), os.getpid())
-    if path == "/job/stream":
+    if path == "stream":
         blocks, size = map(int, query.split("&")[1:])
         start_response("200 OK", [("Content-Type", "text/plain")])
         return (bytes([65 + i % 26]) * size for i in range(blocks))
-    if path == "/job/fail":
+    if path == "fail":
         raise ValueError("as it was asked to")
-    if path == "/job/file":
+    if path == "file":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return environ["wsgi.file_wrapper"](open(query.partition("&")[2], "rb"))
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Server", environ["SERVER_PORT"])])
     return [
-        f"master={os.getppid()}\nworker={os.getpid()}\njob={environ.get('girin.job.id', '')}\n"
+        f"master={os.getppid()}\nworker={os.getpid()}\njob={job.id if job else ''}\n"
         f"length={len(body)}\ndigest={hashlib.sha256(body).hexdigest()}\nscheme={environ['wsgi.url_scheme']}\n"
         f"host={environ.get('HTTP_HOST', '')}\nmethod={environ['REQUEST_METHOD']}\n".encode()
     ]

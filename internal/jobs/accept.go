@@ -1,0 +1,216 @@
+package jobs
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/jobs/job"
+	"girin/internal/offload"
+)
+
+// preference is what a Prefer field says of a job (RFC 7240).
+type preference struct {
+	async bool
+	wait  time.Duration
+}
+
+// longestWait is how long a client may ask to be waited with.
+const longestWait = time.Minute
+
+func preferenceOf(field string) (p preference) {
+	for part := range strings.SplitSeq(field, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "respond-async":
+			p.async = true
+		case "wait":
+			if n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil {
+				p.wait = min(time.Duration(n)*time.Second, longestWait)
+			}
+		}
+	}
+	return p
+}
+
+// accepts reports whether a request is to be answered with 202.
+func (n *Node) accepts(route *offload.Route, request *job.Request) bool {
+	return route != nil && (route.Mode == offload.Async || route.Mode == offload.Both && preferenceOf(request.Field("Prefer")).async)
+}
+
+// principal says whose a job is: who shows the same Authorization.
+func (n *Node) principal(r *http.Request) []byte {
+	mac := hmac.New(sha256.New, []byte("girin job "+n.names.app))
+	_, _ = io.WriteString(mac, r.Header.Get("Authorization"))
+	return mac.Sum(nil)
+}
+
+// problem is an error that a client is told.
+type problem struct {
+	status int
+	text   string
+}
+
+func (p *problem) Error() string { return p.text }
+
+var errUnstored = &problem{http.StatusServiceUnavailable, "the job could not be stored"}
+
+// accept answers a request with 202 once it is on the disk.
+func (n *Node) accept(w http.ResponseWriter, r *http.Request) {
+	a := r.Context().Value(messageKey{}).(*asked)
+	wants := preferenceOf(r.Header.Get("Prefer"))
+	rec, err := n.enqueue(r.Context(), a, n.principal(r))
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	if wants.wait > 0 {
+		if ended, ok := n.awaitEnd(r.Context(), rec.ID, wants.wait); ok {
+			n.writeResult(w, r, &ended.Record)
+			return
+		}
+	}
+	h := w.Header()
+	h.Set("Location", jobPath(rec.ID))
+	if wants.async {
+		h.Set("Preference-Applied", "respond-async")
+	}
+	n.writeStatus(w, r, http.StatusAccepted, rec)
+}
+
+func (n *Node) refuse(w http.ResponseWriter, err error) {
+	p := errUnstored
+	if !errors.As(err, &p) {
+		n.cfg.Log.Warningf("A job is refused: %v", err)
+	}
+	if p.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	plain(w, p.status, p.text)
+}
+
+// plain answers with a line.
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+// enqueue stores the job that a request asks for, or finds the one that the request's
+// Idempotency-Key has made before.
+func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Record, error) {
+	s := n.store.Load()
+	if s == nil || !n.up.Load() {
+		return nil, errUnstored
+	}
+	if !n.room() {
+		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
+	}
+	route := n.cfg.Routes.Find([]byte(a.request.Method), []byte(a.request.Path))
+	rec := &job.Record{
+		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.cfg.Retry,
+		Principal: principal, Created: time.Now().UTC(),
+	}
+	if route != nil && route.Retry >= 0 {
+		rec.Retries = route.Retry
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	if key := a.request.Field("Idempotency-Key"); key != "" {
+		was, err := n.known(ctx, s, a, rec, key)
+		if was != nil || err != nil {
+			return was, err
+		}
+	}
+	if len(a.message.Body) > inlineMost || a.call.Spooled {
+		body, err := a.body(n)
+		if err != nil {
+			return nil, err
+		}
+		err = s.putObject(ctx, bodyName(rec.ID), body)
+		_ = body.Close()
+		if err != nil {
+			return nil, err
+		}
+		rec.Body, a.message.Body = a.call.Length, nil
+	}
+	if a.message.Size() > messageMost {
+		return nil, &problem{http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large for a job"}
+	}
+	err := s.accept(ctx, rec, a.message.Append(nil))
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api) && strings.Contains(api.Description, "maximum messages"):
+		return nil, &problem{http.StatusServiceUnavailable, "too many jobs wait"}
+	case err != nil:
+		return nil, err
+	}
+	n.counts.accepted.Add(1)
+	return rec, nil
+}
+
+// keyed is what is known of an Idempotency-Key.
+type keyed struct {
+	ID     string `json:"id"`
+	Digest string `json:"digest"`
+}
+
+// known returns the job that a key has made; nil: rec is to be it.
+func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, key string) (*job.Record, error) {
+	digest, err := a.digest(n)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(append([]byte(key+"\x00"+a.request.Method+" "+a.request.Path+"\x00"), rec.Principal...))
+	name := base64.RawURLEncoding.EncodeToString(sum[:])
+	text, _ := json.Marshal(keyed{rec.ID.String(), digest})
+	_, err = s.keys.Create(ctx, name, text)
+	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, err
+	}
+	e, err := s.keys.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var was keyed
+	if err := json.Unmarshal(e.Value(), &was); err != nil {
+		return nil, err
+	}
+	if was.Digest != digest {
+		return nil, &problem{http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request"}
+	}
+	id, _ := job.ParseID(was.ID)
+	r, err := s.get(ctx, id)
+	if errors.Is(err, errNoJob) { // it could not be stored then, and its client was told so
+		rec.ID = id
+		return nil, nil
+	}
+	return &r.Record, err
+}
+
+// digest is of the request's body.
+func (a *asked) digest(n *Node) (string, error) {
+	body, err := a.body(n)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = body.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, body); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(h, "\x00%s", a.request.Query)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,112 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"girin/internal/http1"
+	"girin/internal/jobs/job"
+	"girin/internal/sched"
+	"girin/internal/wire"
+)
+
+// finish stores what has become of a job, and says that the message is done with. refused
+// is why it was not begun.
+func (w *workload) finish(refused error) {
+	e, reason := w.outcome(refused)
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	code, large := 0, false
+	if e == job.Answered || e == job.Raised && w.cause == nil {
+		status, _ := wire.CutString(w.head)
+		code, _ = http1.StatusCode(status)
+		var err error
+		if large, err = w.s.keep(ctx, &w.rec, w.result(), w.size); err != nil {
+			w.r.n.cfg.Log.Errorf("Job %s: its result cannot be stored: %v", w.rec.ID, err)
+			e, reason, code = job.Died, "its result could not be stored", 0
+		}
+	}
+	rec, changed, err := w.s.changeIf(ctx, w.rec.ID, e, w.counts, func(r *job.Record) {
+		r.Reason, r.Code = reason, code
+		if code != 0 {
+			r.Head, r.Fields, r.Size, r.Large = w.head, w.fields, w.size, large
+		}
+	})
+	switch {
+	case err != nil:
+		w.r.n.cfg.Log.Errorf("Job %s (%s) has ended and that cannot be stored: %v", w.rec.ID, w.rec.Route, err)
+	case !changed:
+		w.r.n.cfg.Log.Warningf("Job %s (%s): another attempt counts than the one that has ended here", w.rec.ID, w.rec.Route)
+	case rec.Status == job.Queued:
+		_ = w.m.NakWithDelay(rec.Wait())
+	default:
+		if rec.Status != job.Done {
+			if err := w.s.putObject(ctx, messageName(rec.ID), bytes.NewReader(w.m.Data)); err != nil {
+				w.r.n.cfg.Log.Warningf("Job %s cannot be run again: %v", rec.ID, err)
+			}
+		}
+		w.r.n.counts.ended(rec.Status)
+		w.tellEnd(&rec.Record)
+		_ = w.m.Ack()
+	}
+}
+
+// counts reports whether this attempt is the one that the record is about.
+func (w *workload) counts(r *job.Record) bool {
+	return r.Attempt == w.rec.Attempt && r.Node == w.r.n.name
+}
+
+func (w *workload) tellEnd(r *job.Record) {
+	if r.Status == job.Done || r.Status == job.Cancelled {
+		w.r.n.cfg.Log.Debugf("Job %s (%s) is %s", r.ID, r.Route, r.Status)
+		return
+	}
+	w.r.n.cfg.Log.Errorf("Job %s (%s) is %s after %d attempts: %s", w.rec.ID, r.Route, r.Status, r.Attempt, r.Reason)
+}
+
+// outcome is what the end of the call means for the job.
+func (w *workload) outcome(refused error) (e job.Event, reason string) {
+	status, _ := wire.CutString(w.head)
+	switch {
+	case refused != nil:
+		time.Sleep(reconnectWait) // the slot would take it again at once
+		return job.Refused, refused.Error()
+	case w.rec.Cancel:
+		return job.LetGo, "somebody cancelled it"
+	case w.broken != nil:
+		return job.Died, w.broken.Error()
+	case w.late:
+		w.cause = sched.ErrTimeout
+		return job.Raised, fmt.Sprintf("it ran longer than its timeout of %v", w.rec.Timeout)
+	case errors.Is(w.cause, sched.ErrTimeout):
+		return job.Raised, w.cause.Error()
+	case errors.Is(w.cause, sched.ErrAppFailed):
+		w.cause = nil
+		w.head, w.fields, w.size, w.body, w.file = []byte("500 Internal Server Error"), 0, 0, bytes.Buffer{}, nil
+		return w.answered(), "the application failed"
+	case w.cause != nil:
+		return job.Died, w.cause.Error()
+	case len(status) > 0 && status[0] == '5':
+		return w.answered(), string(status)
+	}
+	return job.Answered, ""
+}
+
+// answered is what an answer of 5xx is: of a request the answer, of a task a failure.
+func (w *workload) answered() job.Event {
+	if w.rec.Task {
+		return job.Raised
+	}
+	return job.Answered
+}
+
+func (w *workload) result() io.ReaderAt {
+	if w.file != nil {
+		return w.file
+	}
+	return bytes.NewReader(w.body.Bytes())
+}

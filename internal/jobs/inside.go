@@ -1,0 +1,308 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"girin/internal/jobs/job"
+	"girin/internal/wire"
+)
+
+// Inside is what this server's own processes, and its administrator, may do: everything.
+// docs/JOBS.md lists it.
+func (n *Node) Inside() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /tasks", n.addTask)
+	mux.HandleFunc("GET /jobs", n.listJobs)
+	mux.HandleFunc("GET /jobs/{id}", n.found(n.tellStatus))
+	mux.HandleFunc("GET /jobs/{id}/result", n.found(n.showResult))
+	mux.HandleFunc("DELETE /jobs/{id}", n.found(n.remove))
+	mux.HandleFunc("POST /jobs/{id}/retry", n.found(n.retry))
+	mux.HandleFunc("POST /jobs/{id}/purge", n.found(n.forgetJob))
+	mux.HandleFunc("PUT /jobs/{id}/progress", n.found(n.noteProgress))
+	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, n.Overview()) })
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// tellStatus tells a status, whatever it is; ?wait=N: when the job has ended, or N seconds later.
+func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if seconds, err := strconv.ParseFloat(r.URL.Query().Get("wait"), 64); err == nil && seconds > 0 && !rec.Status.Ended() {
+		if later, ok := n.awaitEnd(r.Context(), rec.ID, min(time.Duration(seconds*float64(time.Second)), longestWait)); ok {
+			rec = &later.Record
+		} else if s := n.store.Load(); s != nil {
+			if later, err := s.get(r.Context(), rec.ID); err == nil {
+				rec = &later.Record
+			}
+		}
+	}
+	writeJSON(w, http.StatusOK, n.status(r.Context(), rec))
+}
+
+// listedMost is how many jobs are listed.
+const listedMost = 1000
+
+func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) {
+	s := n.store.Load()
+	if s == nil || !n.up.Load() {
+		n.refuse(w, &problem{http.StatusServiceUnavailable, "the engine of the jobs does not answer"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	all, err := s.list(ctx, listedMost)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	wanted := strings.FieldsFunc(r.URL.Query().Get("status"), func(c rune) bool { return c == ',' })
+	jobs := []Status{}
+	for i := range all {
+		rec := &all[i].Record
+		old := rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor
+		if old || len(wanted) > 0 && !slices.Contains(wanted, string(rec.Status)) {
+			continue
+		}
+		jobs = append(jobs, statusOf(rec))
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"jobs": jobs})
+}
+
+// retry puts a job that has ended badly back into the queue.
+func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	s := n.store.Load()
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	if rec.Status == job.Done || !rec.Status.Ended() {
+		plain(w, http.StatusConflict, "only what has ended badly is run again")
+		return
+	}
+	kept, err := s.objects.GetBytes(ctx, messageName(rec.ID))
+	if err != nil {
+		plain(w, http.StatusGone, "its request is not there any more")
+		return
+	}
+	later, changed, err := s.change(ctx, rec.ID, job.Retried, nil)
+	if err == nil && changed {
+		err = s.publish(ctx, &later.Record, kept)
+	}
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	n.writeStatus(w, r, http.StatusAccepted, &later.Record)
+}
+
+// forgetJob removes all that is known of a job that has ended.
+func (n *Node) forgetJob(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if !rec.Status.Ended() {
+		plain(w, http.StatusConflict, "the job has not ended")
+		return
+	}
+	s := n.store.Load()
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	_ = s.results.Purge(ctx, resultName(rec.ID, rec.Attempt))
+	if rec.Large {
+		_ = s.objects.Delete(ctx, resultName(rec.ID, rec.Attempt))
+	}
+	if rec.Body > 0 {
+		_ = s.objects.Delete(ctx, bodyName(rec.ID))
+	}
+	if err := s.records.Purge(ctx, rec.ID.String()); err != nil {
+		n.refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (n *Node) noteProgress(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	var p struct {
+		Progress float64 `json:"progress"`
+		Text     string  `json:"text"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&p); err != nil {
+		plain(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	s := n.store.Load()
+	err := s.note(r.Context(), rec.ID, func(r *job.Record) { r.Progress, r.Text = p.Progress, p.Text })
+	if err != nil && !errors.Is(err, errNoJob) {
+		n.refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// Task is a function of the application that is to be called.
+type Task struct {
+	Task     string          `json:"task"` // module:name
+	Args     json.RawMessage `json:"args,omitempty"`
+	Kwargs   json.RawMessage `json:"kwargs,omitempty"`
+	Retries  int             `json:"retries,omitempty"`
+	Backoff  float64         `json:"backoff,omitempty"` // s
+	Timeout  float64         `json:"timeout,omitempty"` // s, of an attempt; 0: only the server's own
+	Delay    float64         `json:"delay,omitempty"`   // s
+	Priority string          `json:"priority,omitempty"`
+	Unique   string          `json:"unique,omitempty"` // there is at most one with this that has not ended
+}
+
+func (t *Task) check() error {
+	module, name, ok := strings.Cut(t.Task, ":")
+	switch {
+	case !ok || module == "" || name == "" || strings.ContainsAny(t.Task, "\x00/ "):
+		return fmt.Errorf("%q is not of the form module:name", t.Task)
+	case t.Priority != "" && !slices.Contains(priorities, t.Priority):
+		return fmt.Errorf("the priority %q is none of high, mid, low", t.Priority)
+	case t.Timeout < 0 || t.Timeout > 1e6 || t.Delay < 0 || t.Delay > 6*86400:
+		return errors.New("timeout or delay is out of range: a job may wait for six days")
+	case t.Retries < 0 || t.Retries > 1000 || t.Backoff < 0 || t.Backoff > 86400:
+		return errors.New("retries or backoff is out of range")
+	}
+	return nil
+}
+
+// addTask accepts a job that calls a function, as a request that no client can make.
+func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
+	var t Task
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, inlineMost))
+	d.DisallowUnknownFields()
+	err := d.Decode(&t)
+	if err == nil {
+		err = t.check()
+	}
+	if err != nil {
+		plain(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	rec, err := n.storeTask(r.Context(), &t)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	n.writeStatus(w, r, http.StatusAccepted, rec)
+}
+
+func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
+	s := n.store.Load()
+	if s == nil || !n.up.Load() {
+		return nil, errUnstored
+	}
+	if !n.room() {
+		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
+	}
+	rec := &job.Record{
+		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: "TASK " + t.Task, Task: true, Retries: t.Retries,
+		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: time.Now().UTC(),
+		Priority: t.Priority, Timeout: time.Duration(t.Timeout * float64(time.Second)),
+	}
+	if t.Delay > 0 {
+		rec.After = rec.Created.Add(time.Duration(t.Delay * float64(time.Second)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	if t.Unique != "" {
+		if was := n.unique(ctx, s, t, rec); was != nil {
+			return was, nil
+		}
+	}
+	if err := s.accept(ctx, rec, n.taskMessage(t)); err != nil {
+		return nil, err
+	}
+	n.counts.accepted.Add(1)
+	return rec, nil
+}
+
+// taskMessage is a task as a request.
+func (n *Node) taskMessage(t *Task) []byte {
+	body, _ := json.Marshal(struct {
+		Args   json.RawMessage `json:"args,omitempty"`
+		Kwargs json.RawMessage `json:"kwargs,omitempty"`
+	}{t.Args, t.Kwargs})
+	m := job.Message{Form: wire.Lengths, Window: 1 << 20, Body: body}
+	for _, p := range [][2]string{
+		{"REQUEST_METHOD", "TASK"}, {"PATH_INFO", "/" + t.Task}, {"RAW_URI", "/" + t.Task}, {"QUERY_STRING", ""}, {"SERVER_PROTOCOL", "HTTP/1.1"}, {"REMOTE_ADDR", ""},
+		{"CONTENT_TYPE", "application/json"}, {"CONTENT_LENGTH", strconv.Itoa(len(body))}, {"girin.task", t.Task},
+	} {
+		m.Environ = wire.AppendLengths(m.Environ, p[0], []byte(p[1]))
+	}
+	m.Environ = job.WithPairs(m.Form, m.Environ, n.base(0))
+	return m.Append(nil)
+}
+
+// unique finds the job with the task's key that has not ended; nil: rec is to be it.
+func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) *job.Record {
+	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
+	name := base64.RawURLEncoding.EncodeToString(sum[:])
+	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
+	for range 3 {
+		_, err := s.keys.Create(ctx, name, text)
+		if err == nil {
+			return nil
+		}
+		e, err := s.keys.Get(ctx, name)
+		if err != nil {
+			continue
+		}
+		var was keyed
+		_ = json.Unmarshal(e.Value(), &was)
+		id, _ := job.ParseID(was.ID)
+		if r, err := s.get(ctx, id); err == nil && !r.Status.Ended() {
+			return &r.Record
+		}
+		if _, err := s.keys.Update(ctx, name, text, e.Revision()); err == nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Overview is what is told of the jobs as a whole.
+type Overview struct {
+	Connected bool   `json:"connected"`
+	App       string `json:"app"`
+	Version   string `json:"version"`
+	Peers     []Peer `json:"peers"`
+	Queued    int    `json:"queued"`  // accepted jobs that have not ended
+	Waiting   int    `json:"waiting"` // of this server's clients, whose jobs nobody has begun
+	Placed    int64  `json:"placed"`
+	Local     int64  `json:"local"`
+	Again     int64  `json:"again"`
+	Pulled    int64  `json:"pulled"`
+	Accepted  int64  `json:"accepted"`
+	Done      int64  `json:"done"`
+	Failed    int64  `json:"failed"`
+	Cancelled int64  `json:"cancelled"`
+}
+
+// Overview tells how the jobs are.
+func (n *Node) Overview() Overview {
+	c := &n.counts
+	o := Overview{
+		Connected: n.up.Load(), App: n.cfg.App, Version: n.Version(), Peers: n.Peers(), Waiting: n.origin.waiting(),
+		Placed: c.placed.Load(), Local: c.local.Load(), Again: c.again.Load(), Pulled: c.pulled.Load(),
+		Accepted: c.accepted.Load(), Done: c.done.Load(), Failed: c.failed.Load(), Cancelled: c.cancelled.Load(),
+	}
+	if o.Connected {
+		ctx, cancel := context.WithTimeout(n.ctx, askLimit)
+		defer cancel()
+		if stream, err := n.js.Stream(ctx, n.names.jobs); err == nil {
+			o.Queued = int(stream.CachedInfo().State.Msgs)
+		}
+	}
+	return o
+}

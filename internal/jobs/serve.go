@@ -1,0 +1,294 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"girin/internal/jobs/job"
+	"girin/internal/wire"
+)
+
+// Prefix is where clients find their jobs.
+const Prefix = "/.girin/jobs/"
+
+func jobPath(id job.ID) string { return Prefix + id.String() }
+
+// handlers serve clients, each of whom sees only what is its own.
+func (n *Node) handlers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+Prefix+"{id}", n.own(n.show))
+	mux.HandleFunc("GET "+Prefix+"{id}/result", n.own(n.showResult))
+	mux.HandleFunc("DELETE "+Prefix+"{id}", n.own(n.remove))
+	mux.HandleFunc(Prefix, func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusNotFound, "there is no such job") })
+	return mux
+}
+
+// goneFor is how long it is said that a result was there.
+const goneFor = 24 * time.Hour
+
+// own finds the job, if it is the client's.
+func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
+	return n.found(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+		if rec.Principal == nil || string(rec.Principal) != string(n.principal(r)) {
+			plain(w, http.StatusNotFound, errNoJob.Error())
+			return
+		}
+		serve(w, r, rec)
+	})
+}
+
+// found finds the job that a path names.
+func (n *Node) found(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		s := n.store.Load()
+		id, ok := job.ParseID(r.PathValue("id"))
+		if s == nil || !n.up.Load() {
+			n.refuse(w, &problem{http.StatusServiceUnavailable, "the engine of the jobs does not answer"})
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+		defer cancel()
+		err := errNoJob
+		var rec stored
+		if ok {
+			rec, err = s.get(ctx, id)
+		}
+		switch {
+		case errors.Is(err, errNoJob):
+			plain(w, http.StatusNotFound, errNoJob.Error())
+		case err != nil:
+			n.refuse(w, err)
+		case rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor:
+			plain(w, http.StatusNotFound, errNoJob.Error())
+		case rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep:
+			plain(w, http.StatusGone, "the job has ended, and its result is not kept any longer")
+		default:
+			serve(w, r, &rec.Record)
+		}
+	}
+}
+
+// show tells where a job stands, or leads to its result.
+func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		n.stream(w, r, rec)
+		return
+	}
+	if wait := preferenceOf(r.Header.Get("Prefer")).wait; wait > 0 && !rec.Status.Ended() {
+		if later, ok := n.awaitEnd(r.Context(), rec.ID, wait); ok {
+			rec = &later.Record
+		}
+	}
+	if !rec.Status.Ended() {
+		w.Header().Set("Retry-After", "1")
+		n.writeStatus(w, r, http.StatusOK, rec)
+		return
+	}
+	w.Header().Set("Location", jobPath(rec.ID)+"/result")
+	n.writeStatus(w, r, http.StatusSeeOther, rec)
+}
+
+// awaitEnd waits for a job's end; not ok: it did not come in time.
+func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r stored, ok bool) {
+	changed, stop := n.hub.watch(id)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		if s := n.store.Load(); s != nil {
+			if r, err := s.get(ctx, id); err == nil && r.Status.Ended() {
+				return r, true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return r, false
+		case <-changed:
+		}
+	}
+}
+
+// stream tells each change as a server-sent event.
+func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	changed, stop := n.hub.watch(rec.ID)
+	defer stop()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	quiet := time.NewTicker(15 * time.Second)
+	defer quiet.Stop()
+	for last := ""; ; {
+		text, _ := json.Marshal(n.status(r.Context(), rec))
+		if string(text) != last {
+			last = string(text)
+			fmt.Fprintf(w, "event: state\ndata: %s\n\n", text)
+		}
+		w.(http.Flusher).Flush()
+		if rec.Status.Ended() {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-quiet.C:
+			_, _ = io.WriteString(w, ": it goes on\n\n")
+		case <-changed:
+		}
+		if s := n.store.Load(); s != nil {
+			if later, err := s.get(r.Context(), rec.ID); err == nil {
+				rec = &later.Record
+			}
+		}
+	}
+}
+
+// Status is what is told of a job.
+type Status struct {
+	ID       string    `json:"id"`
+	Status   string    `json:"status"`
+	Position int       `json:"position,omitempty"` // among those that wait, from 1
+	Route    string    `json:"route,omitempty"`
+	Attempt  int       `json:"attempt,omitempty"`
+	Code     int       `json:"code,omitempty"`
+	Progress float64   `json:"progress,omitempty"`
+	Text     string    `json:"text,omitempty"`
+	Node     string    `json:"node,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Created  time.Time `json:"created"`
+	Began    time.Time `json:"began,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
+	URL      string    `json:"url"`
+	Result   string    `json:"result"`
+}
+
+func (n *Node) status(ctx context.Context, r *job.Record) Status {
+	s := statusOf(r)
+	if r.Status == job.Queued {
+		s.Position = n.position(ctx, r)
+	}
+	return s
+}
+
+func statusOf(r *job.Record) Status {
+	return Status{
+		ID: r.ID.String(), Status: string(r.Status), Route: r.Route, Attempt: r.Attempt, Code: r.Code, Progress: r.Progress, Text: r.Text,
+		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r.ID), Result: jobPath(r.ID) + "/result",
+	}
+}
+
+// position counts the messages before a job's that nobody has pulled; 0: it is not known.
+func (n *Node) position(ctx context.Context, r *job.Record) int {
+	stream, err := n.js.Stream(ctx, n.names.jobs)
+	if err != nil {
+		return 0
+	}
+	m, err := stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
+	if err != nil {
+		return 0
+	}
+	c, err := n.js.Consumer(ctx, n.names.jobs, workConsumer(r.Version, cmp.Or(r.Priority, usual)))
+	if err != nil {
+		return 0
+	}
+	if last := c.CachedInfo().Delivered.Stream; m.Sequence > last {
+		return int(m.Sequence - last)
+	}
+	return 1
+}
+
+func (n *Node) writeStatus(w http.ResponseWriter, r *http.Request, status int, rec *job.Record) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusAccepted {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(n.status(r.Context(), rec))
+}
+
+func (n *Node) showResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if !rec.Status.Ended() {
+		w.Header().Set("Retry-After", "1")
+		plain(w, http.StatusConflict, "the job has not ended")
+		return
+	}
+	n.writeResult(w, r, rec)
+}
+
+// statusOfEnd is the answer of a job that has none of the application's.
+var statusOfEnd = map[job.Status]int{
+	job.Failed: http.StatusGatewayTimeout, job.Lost: http.StatusBadGateway, job.Dead: http.StatusBadGateway, job.Cancelled: http.StatusGone,
+}
+
+// writeResult answers as the application has.
+func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if rec.Code == 0 {
+		w.Header().Set("Content-Type", "application/problem+json") // RFC 9457
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(statusOfEnd[rec.Status])
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec.ID),
+		})
+		return
+	}
+	s := n.store.Load()
+	body, err := s.result(r.Context(), rec)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	defer func() { _ = body.Close() }()
+	h := w.Header()
+	_, rest := wire.CutString(rec.Head)
+	for range rec.Fields {
+		var name, value []byte
+		name, rest = wire.CutString(rest)
+		value, rest = wire.CutString(rest)
+		if len(name) > 0 && name[0] != ':' && !strings.EqualFold(string(name), "Content-Length") {
+			h.Add(string(name), string(value))
+		}
+	}
+	if rec.Code != http.StatusOK || rec.Size > inlineMost {
+		h.Set("Content-Length", strconv.FormatInt(rec.Size, 10))
+		w.WriteHeader(rec.Code)
+		_, _ = io.Copy(w, body)
+		return
+	}
+	if h.Get("Etag") == "" {
+		h.Set("Etag", fmt.Sprintf("%q", rec.ID.String()+"-"+strconv.Itoa(rec.Attempt)))
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	http.ServeContent(w, r, "", rec.Ended, newBytes(text)) // Range, If-None-Match
+}
+
+// remove cancels a job.
+func (n *Node) remove(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	s := n.store.Load()
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	later, changed, err := s.change(ctx, rec.ID, job.Withdrawn, func(r *job.Record) { r.Reason = "somebody cancelled it" })
+	switch {
+	case err != nil:
+		n.refuse(w, err)
+	case !changed && later.Status.Ended():
+		plain(w, http.StatusConflict, "the job has ended")
+	case later.Status == job.Cancelled:
+		n.counts.ended(later.Status)
+		n.purgeJob(&later.Record)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		n.writeStatus(w, r, http.StatusAccepted, &later.Record)
+	}
+}

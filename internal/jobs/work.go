@@ -1,0 +1,299 @@
+package jobs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"girin/internal/jobs/job"
+	"girin/internal/sched"
+	"girin/internal/wire"
+)
+
+// storeLimit is how long the engine may take to store something.
+const storeLimit = 10 * time.Second
+
+// work runs an accepted job, and returns when what became of it is stored.
+func (r *runner) work(m *nats.Msg) {
+	id, ok := idOf(m.Subject)
+	s := r.n.store.Load()
+	message, err := job.ParseMessage(m.Data)
+	if !ok || s == nil || err != nil {
+		r.n.cfg.Log.Errorf("jobs: an accepted one is left to other nodes: %v", err)
+		_ = m.NakWithDelay(lease)
+		return
+	}
+	select {
+	case <-r.stop:
+		_ = m.Nak()
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
+	if was, err := s.get(ctx, id); err == nil && was.Status == job.Queued {
+		if early := time.Until(was.After); early > 0 {
+			_ = m.NakWithDelay(early)
+			cancel()
+			return
+		}
+	}
+	rec, changed, err := s.change(ctx, id, job.Begin, func(rec *job.Record) { rec.Node, rec.Host = r.n.name, host() })
+	cancel()
+	switch {
+	case errors.Is(err, errNoJob):
+		r.orphan(m)
+		return
+	case err != nil:
+		r.n.cfg.Log.Debugf("jobs: %v", err)
+		return // it is delivered again
+	case !changed: // it has ended
+		_ = m.Ack()
+		return
+	case rec.Status == job.Queued:
+		_ = m.NakWithDelay(rec.Wait())
+		return
+	case rec.Status != job.Running:
+		r.n.cfg.Log.Warningf("Job %s (%s) is %s: whoever ran it has gone", id, rec.Route, rec.Status)
+		_ = m.Ack()
+		return
+	}
+	r.n.counts.pulled.Add(1)
+	w := &workload{r: r, s: s, m: m, rec: rec.Record, ended: make(chan struct{})}
+	w.run(&message)
+}
+
+// orphan leaves a message that has no record: its client was told that it was not stored,
+// unless the record is about to come.
+func (r *runner) orphan(m *nats.Msg) {
+	if meta, err := m.Metadata(); err == nil && meta.NumDelivered > 3 {
+		_ = m.Ack()
+		return
+	}
+	_ = m.NakWithDelay(time.Second)
+}
+
+// workload is one accepted job that this node runs.
+type workload struct {
+	r     *runner
+	s     *store
+	m     *nats.Msg
+	rec   job.Record
+	call  sched.Call
+	ended chan struct{}
+	late  bool // it ran longer than its own timeout
+
+	mu       sync.Mutex
+	cause    error
+	head     []byte
+	fields   int
+	body     bytes.Buffer
+	file     *os.File // what outgrows body
+	size     int64
+	broken   error
+	endsOnce sync.Once
+}
+
+// keptInMemory is how much of an answer is in memory before it is stored.
+const keptInMemory = 1 << 20
+
+// resultMost is how long a result may be.
+const resultMost = 1 << 30
+
+func (w *workload) run(m *job.Message) {
+	defer func() {
+		if w.file != nil {
+			w.file.Close()
+		}
+	}()
+	stop := w.keepLease()
+	err := w.begin(m)
+	if err == nil {
+		w.await()
+	}
+	w.finish(err)
+	stop()
+}
+
+// begin submits the job's call.
+func (w *workload) begin(m *job.Message) error {
+	q := w.r.n.queue
+	request, err := job.ParseRequest(m.Form, m.Environ)
+	if err != nil {
+		return err
+	}
+	pairs := [][2]string{{"girin.job.id", w.rec.ID.String()}, {"girin.job.attempt", strconv.Itoa(w.rec.Attempt)}}
+	environ := job.WithPairs(m.Form, m.Environ, pairs)
+	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body}
+	w.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
+	if w.rec.Body > 0 {
+		file, err := w.fetchBody()
+		if err != nil {
+			return err
+		}
+		w.call.Spool, w.call.Length = spooled{file}, w.rec.Body
+	}
+	if !q.Register(&w.call) {
+		err = sched.ErrQueueFull
+	} else if err = q.Submit(&w.call); err != nil {
+		q.Release(&w.call)
+	}
+	if err != nil && w.call.Spool != nil {
+		w.call.Spool.Close()
+	}
+	return err
+}
+
+func (w *workload) fetchBody() (*os.File, error) {
+	file, err := nameless(w.r.n.cfg.SpoolDir)
+	if err != nil {
+		return nil, err
+	}
+	body, err := w.s.objects.Get(w.r.n.ctx, bodyName(w.rec.ID))
+	if err == nil {
+		_, err = io.Copy(file, body)
+		_ = body.Close()
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("its body cannot be read: %w", err)
+	}
+	return file, nil
+}
+
+// nameless makes a file that goes with its descriptor.
+func nameless(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "girin-job-")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(file.Name())
+	return file, nil
+}
+
+// await waits for the end of the call, and cancels it when its record says so.
+func (w *workload) await() {
+	q := w.r.n.queue
+	defer q.Release(&w.call)
+	changed, stop := w.r.n.hub.watch(w.rec.ID)
+	defer stop()
+	kill := w.r.n.ctx.Done()
+	late := time.NewTimer(cmp.Or(w.rec.Timeout, keepLongest))
+	defer late.Stop()
+	for {
+		select {
+		case <-late.C:
+			w.late = true
+			q.Cancel(&w.call)
+		case <-w.ended:
+			return
+		case <-kill:
+			kill = nil
+			q.Cancel(&w.call)
+		case <-changed:
+			ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+			if r, err := w.s.get(ctx, w.rec.ID); err == nil && r.Cancel && r.Node == w.r.n.name && !w.rec.Cancel {
+				w.rec.Cancel = true
+				q.Cancel(&w.call)
+			}
+			cancel()
+		}
+	}
+}
+
+// keepLease says now and then that the job runs.
+func (w *workload) keepLease() (stop func()) {
+	quit := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		t := time.NewTicker(lease / 3)
+		defer t.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-t.C:
+				_ = w.m.InProgress()
+			}
+		}
+	})
+	return func() { close(quit); done.Wait() }
+}
+
+// Frame collects the answer (sched.Answer).
+func (w *workload) Frame(f *wire.Frame, head, body []byte) {
+	w.mu.Lock()
+	if f.Kind == wire.Response {
+		w.head, w.fields = append([]byte(nil), head...), int(f.Fields)
+	}
+	if f.Kind == wire.Response || f.Kind == wire.Block {
+		w.keepLocked(body)
+	}
+	broken := w.broken
+	w.mu.Unlock()
+	switch {
+	case f.Flags&wire.Final != 0:
+		w.end(nil)
+	case broken != nil:
+		w.r.n.queue.Cancel(&w.call)
+	case len(body) > 0:
+		w.r.n.queue.Grant(&w.call, len(body))
+	}
+}
+
+func (w *workload) keepLocked(body []byte) {
+	if w.size += int64(len(body)); w.size > resultMost {
+		w.broken = errors.New("its answer is longer than 1 GiB")
+	}
+	if w.broken != nil {
+		return
+	}
+	if w.file == nil && w.size > keptInMemory {
+		if w.file, w.broken = nameless(w.r.n.cfg.SpoolDir); w.broken == nil {
+			_, w.broken = w.file.Write(w.body.Bytes())
+			w.body = bytes.Buffer{}
+		}
+	}
+	switch {
+	case w.broken != nil:
+	case w.file != nil:
+		_, w.broken = w.file.Write(body)
+	default:
+		w.body.Write(body)
+	}
+}
+
+// File takes an answer that is a file (sched.Answer).
+func (w *workload) File(f *wire.Frame, head []byte, body sched.FileBody) {
+	defer body.File.Close()
+	w.mu.Lock()
+	w.head, w.fields = append([]byte(nil), head...), int(f.Fields)
+	buf := make([]byte, 256<<10)
+	for at := int64(0); at < body.Length && w.broken == nil; {
+		n, err := body.File.ReadAt(buf[:min(int64(len(buf)), body.Length-at)], body.Offset+at)
+		w.keepLocked(buf[:n])
+		if at += int64(n); err != nil && at < body.Length {
+			w.broken = err
+		}
+	}
+	w.mu.Unlock()
+	w.end(nil)
+}
+
+// Fail takes the end without an answer (sched.Answer).
+func (w *workload) Fail(cause error) { w.end(cause) }
+
+func (w *workload) end(cause error) {
+	w.endsOnce.Do(func() {
+		w.cause = cause
+		close(w.ended)
+	})
+}

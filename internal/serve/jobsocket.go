@@ -1,0 +1,75 @@
+package serve
+
+import (
+	"cmp"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openJobSocket makes the socket by which this server's own processes reach its jobs. It is
+// in a directory that only this user can enter.
+func (w *work) openJobSocket(s *server) error {
+	dir, err := os.MkdirTemp(cmp.Or(s.cfg.SpoolDir, s.cfg.TmpUploadDir), "girin-jobs-")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		os.RemoveAll(dir)
+		return err
+	}
+	w.socket, w.path = l, path
+	return nil
+}
+
+// serveJobSocket answers on it until stop.
+func (s *server) serveJobSocket() (stop func()) {
+	if s.work.socket == nil {
+		return func() {}
+	}
+	web := &http.Server{Handler: s.work.node.Inside(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := web.Serve(s.work.socket); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Errorf("jobs: %v", err)
+		}
+	}()
+	return func() {
+		web.Close()
+		<-done
+		os.RemoveAll(filepath.Dir(s.work.path))
+	}
+}
+
+// jobsEnv tells the application's processes where the socket is.
+func (s *server) jobsEnv() []string {
+	if s.work == nil || s.work.path == "" {
+		return nil
+	}
+	return []string{"GIRIN_JOBS=" + s.work.path}
+}
+
+// The disk is full for jobs before it is for others: with less than reserveMost, or a
+// tenth of a small one.
+const (
+	reserveMost  = 64 << 20
+	reserveShare = 10
+)
+
+// roomIn reports whether the directory's disk takes more jobs.
+func roomIn(dir string) bool {
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) != nil {
+		return true // JetStream will tell
+	}
+	left, all := uint64(fs.Bavail)*uint64(fs.Bsize), uint64(fs.Blocks)*uint64(fs.Bsize)
+	return left > min(reserveMost, all/reserveShare)
+}
