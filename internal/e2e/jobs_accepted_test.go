@@ -303,7 +303,7 @@ func TestTasksAreJobs(t *testing.T) {
 	j.offloadInside(t)
 	for body, want := range map[string]int{
 		`{"task":"jobs:echo","args":[[1,2]]}`:              202,
-		`{"task":"nothing"}`:                                422,
+		`{"task":"nothing"}`:                               422,
 		`{"task":"jobs:echo","color":1}`:                   422,
 		`{"task":"jobs:echo","priority":"urgent"}`:         422,
 		`{"task":"jobs:echo","args":[1],"priority":"low"}`: 202,
