@@ -11,6 +11,7 @@ import (
 func TestAServerKeepsLittleOfItsStart(t *testing.T) {
 	const most = 14 << 10 // KiB; the start touches about 20 MiB
 	s := start(t, options{})
+	s.wait(t, "Using Python") // which is told next
 	s.get(t, "/")
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
