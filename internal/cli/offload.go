@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/pflag"
@@ -14,43 +15,57 @@ import (
 
 const offloadUsage = `Looks after the queue that servers of an application share.
 
-usage: girin offload keygen [FILE]    make the key that they show each other (--offload-key);
+usage: girin offload status           how a running server's jobs are
+       girin offload peers            which servers share them
+       girin offload keygen [FILE]    make the key that they show each other (--offload-key);
                                       without a file it is printed
 
 `
 
 // runOffload is the offload command.
 func runOffload(env *program.Env, args []string) int {
-	set := pflag.NewFlagSet("girin offload", pflag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	err := set.Parse(args)
+	f := newCtlFlags("girin offload")
+	asJSON := f.set.Bool("json", false, "print it as JSON")
+	err := f.set.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
-		io.WriteString(env.Stdout, offloadUsage)
+		io.WriteString(env.Stdout, offloadUsage+f.set.FlagUsages())
 		return 0
 	}
-	args = set.Args()
-	switch {
-	case err != nil:
-	case len(args) == 0:
-		err = errors.New("say what to do: girin offload keygen")
-	case args[0] != "keygen":
-		err = fmt.Errorf("there is no %q, only: girin offload keygen", args[0])
-	case len(args) > 2:
-		err = fmt.Errorf("unexpected argument %q", args[2])
+	words := f.set.Args()
+	if err == nil {
+		err = checkOffloadWords(words)
 	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin offload: %v\n", err)
 		return program.Usage
 	}
-	path := ""
-	if len(args) == 2 {
-		path = args[1]
+	a := asker{env: env}
+	if words[0] == "keygen" {
+		err = keygen(env, strings.Join(words[1:], ""))
+	} else if a.path, err = f.path(env); err == nil {
+		err = a.offloadStatus(words[0] == "peers", *asJSON)
 	}
-	if err := keygen(env, path); err != nil {
+	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin offload: %v\n", err)
 		return program.Failed
 	}
 	return 0
+}
+
+func checkOffloadWords(words []string) error {
+	most := 1
+	switch {
+	case len(words) == 0:
+		return errors.New("say what to do: girin offload status, peers or keygen")
+	case words[0] == "keygen":
+		most = 2
+	case words[0] != "status" && words[0] != "peers":
+		return fmt.Errorf("there is no %q, only: status, peers, keygen", words[0])
+	}
+	if len(words) > most {
+		return fmt.Errorf("unexpected argument %q", words[most])
+	}
+	return nil
 }
 
 // keygen makes a key, in a file that only its owner can read.

@@ -203,17 +203,8 @@ func trusted(c *net.UnixConn, path string) error {
 
 // Get asks a server for its status.
 func Get(ctx context.Context, path string) (s Status, err error) {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			c, err := d.DialContext(ctx, "unix", path)
-			if err == nil {
-				err = trusted(c.(*net.UnixConn), path)
-			}
-			return c, err
-		},
-	}}
+	client := client(path)
+	client.Timeout = 5 * time.Second
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://girin/status", nil)
 	if err != nil {
 		return s, err
@@ -227,4 +218,32 @@ func Get(ctx context.Context, path string) (s Status, err error) {
 		return s, fmt.Errorf("ask %s: %s", path, resp.Status)
 	}
 	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// client asks the server of a control socket.
+func client(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, "unix", path)
+			if err == nil {
+				err = trusted(c.(*net.UnixConn), path)
+			}
+			return c, err
+		},
+	}}
+}
+
+// Ask asks a server about its jobs. The answer's body is the caller's to close.
+func Ask(ctx context.Context, path, method, what string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://girin"+what, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := client(path).Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", path, err)
+	}
+	return res, nil
 }

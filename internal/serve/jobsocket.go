@@ -49,12 +49,12 @@ func (s *server) serveJobSocket() (stop func()) {
 	}
 }
 
-// jobsEnv tells the application's processes where the socket is.
-func (s *server) jobsEnv() []string {
-	if s.work == nil || s.work.path == "" {
-		return nil
+// jobsPath is where the application's processes find the socket; "": there is none.
+func (s *server) jobsPath() string {
+	if s.work == nil {
+		return ""
 	}
-	return []string{"GIRIN_JOBS=" + s.work.path}
+	return s.work.path
 }
 
 // The disk is full for jobs before it is for others: with less than reserveMost, or a

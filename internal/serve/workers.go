@@ -81,7 +81,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Unix: s.unixPaths(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
-		GCFreeze: c.GCFreeze, LogEnviron: s.logEnviron(c),
+		GCFreeze: c.GCFreeze, Jobs: s.jobsPath(), LogEnviron: s.logEnviron(c),
 		ASGILoop: c.ASGILoop, ASGISpec: c.ASGISpec, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(), WSDrain: min(c.WSDrain, c.GracefulTimeout/2).Seconds(),
 	}
 	if c.WorkerClass == "auto" {
@@ -96,7 +96,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 
 // pythonSpec says how a process of the application's interpreter is started.
 func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
-	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, s.jobsEnv(), c.RawEnv)}
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, c.RawEnv)}
 	if c.Debugger {
 		spec.In = os.Stdin
 	}

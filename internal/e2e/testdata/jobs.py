@@ -42,6 +42,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Server", environ["SERVER_PORT"])])
     return [
         f"master={os.getppid()}\nworker={os.getpid()}\njob={job.id if job else ''}\n"
-        f"length={len(body)}\ndigest={hashlib.sha256(body).hexdigest()}\nscheme={environ['wsgi.url_scheme']}\n"
+        f"socket={os.environ.get('GIRIN_JOBS', '')}\nlength={len(body)}\ndigest={hashlib.sha256(body).hexdigest()}\nscheme={environ['wsgi.url_scheme']}\n"
         f"host={environ.get('HTTP_HOST', '')}\nmethod={environ['REQUEST_METHOD']}\n".encode()
     ]

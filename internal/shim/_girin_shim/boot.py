@@ -34,6 +34,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     hello = control.hello()
     try:
         settings = Settings(hello)
+        if settings.jobs:
+            os.environ[wire.JOBS] = settings.jobs  # here, since the process may have been forked from one that was there before
         worker = Worker(control, settings)
         _rename(settings.proc_name)
         worker.runner, tag, reason = accelerator.new_runner(worker)

@@ -31,6 +31,8 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
     began = monotonic_ns()
     try:
         settings = Settings(hello)
+        if settings.jobs:
+            os.environ[wire.JOBS] = settings.jobs  # here, since the process may have been forked from one that was there before
         reinit = boot.patch(settings.worker_class)
         loader.offer()
         if heritage.server is None:

@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"girin/internal/control"
+	"girin/internal/jobs"
+	"girin/internal/program"
+)
+
+const jobsUsage = `Shows the accepted jobs of a running server, and what can be done with one.
+
+usage: girin jobs [list]           all that are known, the latest first
+       girin jobs dead             those that have ended badly
+       girin jobs show ID          all that is known of one
+       girin jobs result ID        what the application has answered
+       girin jobs cancel ID        it is not begun, or hears of it
+       girin jobs retry ID         one that has ended badly waits again
+       girin jobs purge ID|dead    nothing is known of it any more
+
+`
+
+// jobActions say how a server is asked to do something with one job.
+var jobActions = map[string]struct{ method, after, did string }{
+	"cancel": {http.MethodDelete, "", "is cancelled"},
+	"retry":  {http.MethodPost, "/retry", "waits again"},
+	"purge":  {http.MethodPost, "/purge", "is forgotten"},
+}
+
+// badEnds are the ends for which somebody may want to do something.
+const badEnds = "failed,lost,dead"
+
+// asker asks one server.
+type asker struct {
+	env  *program.Env
+	path string
+}
+
+// runJobs is the jobs command.
+func runJobs(env *program.Env, args []string) int {
+	f := newCtlFlags("girin jobs")
+	asJSON := f.set.Bool("json", false, "print it as JSON")
+	err := f.set.Parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		io.WriteString(env.Stdout, jobsUsage+f.set.FlagUsages())
+		return 0
+	}
+	words := f.set.Args()
+	if len(words) == 0 {
+		words = []string{"list"}
+	}
+	if err == nil {
+		err = checkJobWords(words)
+	}
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "girin jobs: %v\n", err)
+		return program.Usage
+	}
+	a := asker{env: env}
+	if a.path, err = f.path(env); err == nil {
+		err = a.do(words, *asJSON)
+	}
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "girin jobs: %v\n", err)
+		return program.Failed
+	}
+	return 0
+}
+
+func checkJobWords(words []string) error {
+	wanted := 2
+	switch words[0] {
+	case "list", "dead":
+		wanted = 1
+	case "show", "result", "cancel", "retry", "purge":
+	default:
+		return fmt.Errorf("there is no %q, only: list, dead, show, result, cancel, retry, purge", words[0])
+	}
+	switch {
+	case len(words) < wanted:
+		return fmt.Errorf("say which job: girin jobs %s ID", words[0])
+	case len(words) > wanted:
+		return fmt.Errorf("unexpected argument %q", words[wanted])
+	}
+	return nil
+}
+
+func (a asker) do(words []string, asJSON bool) error {
+	switch what := words[0]; {
+	case what == "list":
+		return a.list("", asJSON)
+	case what == "dead":
+		return a.list("?status="+badEnds, asJSON)
+	case what == "show":
+		return a.copyTo(a.env.Stdout, "/jobs/"+words[1], true)
+	case what == "result":
+		return a.copyTo(a.env.Stdout, "/jobs/"+words[1]+"/result", false)
+	case what == "purge" && words[1] == "dead":
+		return a.purgeDead()
+	default:
+		return a.act(what, words[1])
+	}
+}
+
+// ask returns an answer that is none of refusal.
+func (a asker) ask(method, what string) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	res, err := control.Ask(ctx, a.path, method, what)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	res.Body = closing{res.Body, cancel}
+	// Only a handler that knows no such path says so with this field.
+	if res.StatusCode == http.StatusNotFound && res.Header.Get("X-Content-Type-Options") != "" {
+		res.Body.Close()
+		return nil, errors.New("this server has no jobs: it was started without --offload and --tasks")
+	}
+	return res, nil
+}
+
+// closing ends a request's context with its body.
+type closing struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (c closing) Close() error {
+	defer c.end()
+	return c.ReadCloser.Close()
+}
+
+// refused is what a server says that does not do it.
+func refused(res *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+	return errors.New(printable(strings.TrimSpace(string(text))))
+}
+
+func (a asker) jobs(query string) (list []jobs.Status, err error) {
+	res, err := a.ask(http.MethodGet, "/jobs"+query)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, refused(res)
+	}
+	var all struct{ Jobs []jobs.Status }
+	err = json.NewDecoder(res.Body).Decode(&all)
+	return all.Jobs, err
+}
+
+func (a asker) list(query string, asJSON bool) error {
+	all, err := a.jobs(query)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return indented(a.env.Stdout, all)
+	}
+	io.WriteString(a.env.Stdout, formatJobs(all, time.Now()))
+	return nil
+}
+
+func indented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// formatJobs shows jobs as a table.
+func formatJobs(all []jobs.Status, now time.Time) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "job\tstatus\tage\tran\tattempt\twhere\troute\twhy")
+	for _, j := range all {
+		ran := "-"
+		switch {
+		case !j.Began.IsZero() && !j.Ended.IsZero():
+			ran = j.Ended.Sub(j.Began).Round(time.Millisecond).String()
+		case !j.Began.IsZero() && j.Status == "running":
+			ran = now.Sub(j.Began).Round(time.Second).String()
+		}
+		status := j.Status
+		if j.Progress > 0 && j.Status == "running" {
+			status += fmt.Sprintf(" %.0f%%", 100*j.Progress)
+		}
+		why := j.Reason
+		if why == "" {
+			why = j.Text
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", j.ID, status, now.Sub(j.Created).Round(time.Second), ran, j.Attempt,
+			printable(j.Node), printable(j.Route), printable(why))
+	}
+	t.Flush()
+	return b.String()
+}
+
+// copyTo passes an answer on.
+func (a asker) copyTo(w io.Writer, what string, pretty bool) error {
+	res, err := a.ask(http.MethodGet, what)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if pretty && res.StatusCode == http.StatusOK {
+		var v any
+		if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
+			return err
+		}
+		return indented(w, v)
+	}
+	if pretty || res.StatusCode == http.StatusConflict && res.Header.Get("Retry-After") != "" {
+		return refused(res)
+	}
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
+func (a asker) act(what, id string) error {
+	action := jobActions[what]
+	res, err := a.ask(action.method, "/jobs/"+id+action.after)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return refused(res)
+	}
+	did := action.did
+	if what == "cancel" && res.StatusCode == http.StatusAccepted {
+		did = "runs, and is told that it is cancelled"
+	}
+	fmt.Fprintf(a.env.Stdout, "%s %s\n", id, did)
+	return nil
+}
+
+func (a asker) purgeDead() error {
+	all, err := a.jobs("?status=" + badEnds)
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		if err := a.act("purge", j.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
