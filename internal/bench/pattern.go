@@ -74,7 +74,7 @@ func parseCall(words []string, known []string) (func(*visitor) string, error) {
 		}
 		return func(v *visitor) string { return strconv.FormatInt(low+v.random.Int64N(high-low+1), 10) }, nil
 	}
-	return nil, fmt.Errorf("neither a captured name nor one of int LOW HIGH, hex DIGITS, uuid, seq, pick WORD...")
+	return nil, fmt.Errorf("neither a captured name nor one of int LOW HIGH, hex DIGITS, uuid, seq, pick A B")
 }
 
 // fixed reports whether the pattern is always the same text.
