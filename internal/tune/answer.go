@@ -40,24 +40,18 @@ const margin = 0.05
 // least memory; auto also if it takes a tenth more. alone says that none with threads may be taken.
 func choose(found []*Candidate, alone string) *Answer {
 	a := &Answer{Verdict: bench.Undecided}
-	var top *Candidate
+	var last []*Candidate // of the highest stage, the one with the highest rate first
 	for _, c := range found {
 		if c.Setting == (Setting{Class: auto}) {
 			a.Auto = c
 		}
-		if alone != "" && threaded(c.Setting) || c.Rate() == 0 {
-			continue
+		if (alone == "" || !threaded(c.Setting)) && c.Rate() > 0 && (len(last) == 0 || c.Stage == last[0].Stage) {
+			last = append(last, c)
 		}
-		if top == nil {
-			top, a.Best = c, c
-			continue
-		}
-		if c.Stage != top.Stage {
-			continue
-		}
-		against := compare(top, c)
-		a.Others = append(a.Others, against)
-		if against.Verdict != verdict.Worse && c.Rate() >= (1-margin)*top.Rate() && lighter(c, a.Best) {
+	}
+	a.compare(last)
+	for i, c := range last {
+		if i == 0 || a.Others[i-1].Verdict != verdict.Worse && c.Rate() >= (1-margin)*last[0].Rate() && lighter(c, a.Best) {
 			a.Best = c
 		}
 	}
@@ -84,10 +78,19 @@ func lighter(a, b *Candidate) bool {
 	return ma < mb
 }
 
-func compare(top, c *Candidate) Against {
-	v := verdict.Compare(top.Rates, c.Rates, verdict.Rule{MoreIsBetter: true})
-	out := Against{Setting: c.Setting, Change: c.Rate()/top.Rate() - 1, Low: v.Low, High: v.High, Verdict: v.Verdict, Reason: v.Reason}
-	return out
+// compare lays each beside the first. The verdicts hold together: among all of them none is wrong, with
+// 95 % certainty.
+func (a *Answer) compare(list []*Candidate) {
+	var pairs []verdict.Pair
+	for _, c := range list[min(1, len(list)):] {
+		pairs = append(pairs, verdict.Pair{Old: list[0].Rates, New: c.Rates})
+	}
+	for i, v := range verdict.CompareAll(pairs, len(pairs), verdict.Rule{MoreIsBetter: true}) {
+		c := list[i+1]
+		a.Others = append(a.Others, Against{
+			Setting: c.Setting, Change: c.Rate()/list[0].Rate() - 1, Low: v.Low, High: v.High, Verdict: v.Verdict, Reason: v.Reason,
+		})
+	}
 }
 
 // Beside finds how a finalist compares with the one of the highest rate.

@@ -148,7 +148,7 @@ func about(r *tune.Result) []pair {
 func method(*tune.Result) []string {
 	return []string{
 		"A run is one fresh server and the highest rate at which the SLO held on it: requests arrive at random (Poisson), latency counts from the moment a request was due, and a failure is slower than every limit. The run is the sample, never the request.",
-		"All settings are tried shortly; a third of them longer; the best three and auto in blocks, each of which has every one of them once, in an order of its own. The budget decides how many blocks there are, never what they found. Intervals hold the true difference with 95 % certainty (Welch, of logarithms).",
+		"All settings are tried shortly; a third of them longer; the best three and auto in blocks, each of which has every one of them once, in an order of its own. The budget decides how many blocks there are, never what they found. Intervals hold the true differences, all together, with 95 % certainty (Welch, of logarithms; Bonferroni).",
 		"Of settings that are not shown to be worse than the best, and not more than 5 % below it, the one with the least memory is recommended.",
 		"The load generator ran on the same machine and took its share of the cores: alone, the server holds rather more.",
 	}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"girin/internal/bench"
+	"girin/internal/config"
+	"girin/internal/control"
+	"girin/internal/interpreter"
+	"girin/internal/lab"
+	"girin/internal/program"
+	"girin/internal/tune"
+	"girin/internal/tune/workload"
+)
+
+// options turns flags into options; an error is one of usage.
+func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, err error) {
+	if err := f.checkFlags(args); err != nil {
+		return o, err
+	}
+	girin, err := os.Executable()
+	if err != nil {
+		return o, err
+	}
+	dir, err := filepath.Abs(f.chdir)
+	if err != nil {
+		return o, err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return o, fmt.Errorf("--chdir: %s is not a directory", dir)
+	}
+	status, err := f.running(env)
+	if err != nil {
+		return o, err
+	}
+	if f.app, err = f.application(args, dir, status); err != nil {
+		return o, err
+	}
+	python, err := interpreter.Choice{Wanted: f.python, Dir: dir, Getenv: env.Getenv}.Find()
+	if err != nil {
+		return o, err
+	}
+	file, err := f.configFile()
+	if err != nil {
+		return o, err
+	}
+	if f.output == "" {
+		f.output = filepath.Join("tune-results", time.Now().Format("20060102-150405"))
+	}
+	o = tune.Options{
+		App: f.app, Girin: girin, Python: python, Dir: dir, Config: file, Env: env.Environ, SLO: f.slo, Budget: f.budget, Rate: f.rate,
+		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Version: program.Version(), Load: f.load(env, status),
+	}
+	if !f.quiet {
+		o.Say = func(line string) { fmt.Fprintln(env.Stderr, bench.Printable(line)) }
+	}
+	return o, nil
+}
+
+// checkFlags refuses what makes no sense together.
+func (f *tuneFlags) checkFlags(args []string) error {
+	sources := 0
+	for _, given := range []bool{f.urls != "", f.accessLog != "", f.har != "", f.pid != 0} {
+		if given {
+			sources++
+		}
+	}
+	if _, err := bench.ParseSLO(f.slo); err != nil {
+		return fmt.Errorf("--slo: %w", err)
+	}
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("one application is enough, and it is %q, not %q", args[0], args[1])
+	case sources > 1:
+		return errors.New("--urls, --access-log, --har and --pid exclude each other: a load comes from one of them")
+	case f.rate < 0:
+		return fmt.Errorf("--rate: %g is not above zero", f.rate)
+	case f.check != "" && f.rate == 0:
+		return errors.New("--check needs --rate: the requests per second at which the settings are to hold")
+	case f.check != "" && f.config != "":
+		return errors.New("--check and --config exclude each other: the file that is checked has all settings")
+	case f.budget < tune.LeastBudget:
+		return fmt.Errorf("--budget: %v is too little to tell anything; at least %v, and 10m for a good answer", f.budget, tune.LeastBudget)
+	}
+	return nil
+}
+
+// running is the status of the girin whose load is to be repeated; nil if none is.
+func (f *tuneFlags) running(env *program.Env) (*control.Status, error) {
+	if f.pid == 0 {
+		return nil, nil
+	}
+	dir, _ := control.Dir(env.Getenv)
+	path, err := control.Find(dir, control.Choice{PID: f.pid})
+	if err != nil {
+		return nil, fmt.Errorf("--pid: %w", err)
+	}
+	s, err := control.Get(context.Background(), path)
+	if err != nil {
+		return nil, fmt.Errorf("--pid: %w", err)
+	}
+	return &s, nil
+}
+
+// application is the one that is named, that runs, or that is found.
+func (f *tuneFlags) application(args []string, dir string, status *control.Status) (string, error) {
+	switch {
+	case len(args) == 1:
+		return args[0], nil
+	case status != nil && status.App != "":
+		return status.App, nil
+	}
+	found, ok := config.FindApp(dir)
+	if !ok {
+		return "", errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin tune MODULE:ATTRIBUTE")
+	}
+	return found.App, nil
+}
+
+// configFile is the configuration file whose other settings hold, or the one to check; empty if there is none.
+func (f *tuneFlags) configFile() (string, error) {
+	file := f.config
+	switch {
+	case f.check != "":
+		file = f.check
+	case file == "":
+		if _, err := os.Stat("gunicorn.conf.py"); err != nil {
+			return "", nil
+		}
+		file = "gunicorn.conf.py"
+	}
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return "", fmt.Errorf("there is no file %s", file)
+	}
+	return path, nil
+}
+
+// load makes the load as soon as the application is known.
+func (f *tuneFlags) load(env *program.Env, status *control.Status) func(*workload.Application) (*workload.Workload, error) {
+	return func(app *workload.Application) (*workload.Workload, error) {
+		switch {
+		case f.urls != "":
+			return workload.FromURLs(f.urls, env.Stdin, f.allMethods)
+		case f.accessLog != "":
+			return workload.FromAccessLog(f.accessLog, f.allMethods)
+		case f.har != "":
+			return workload.FromHAR(f.har, f.allMethods)
+		case status != nil:
+			return workload.FromStatus(*status, f.allMethods)
+		}
+		return workload.FromApp(app)
+	}
+}
