@@ -95,6 +95,7 @@ func TestScenario(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.mu.Lock()
 		if res.Requests.OK != 300 || len(s.wrong) > 0 || len(s.orders) < 90 {
 			t.Errorf("http2 %v: %+v %v %v, %d orders: %v", http2, res.Requests, res.Errors, res.ErrorExamples, len(s.orders), s.wrong)
 		}
@@ -103,6 +104,7 @@ func TestScenario(t *testing.T) {
 				t.Errorf("%q ordered %d times", token, n)
 			}
 		}
+		s.mu.Unlock()
 		if res.Targets[2].OK < 95 || res.Targets[0].OK < res.Targets[2].OK {
 			t.Errorf("steps: %+v", res.Targets)
 		}
