@@ -18,8 +18,13 @@ func formatStatus(s control.Status, now time.Time) string {
 	s = visible(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "girin %s, pid %d, %s, class %s, up %v, %d cores\n", s.Version, s.PID, s.App, s.Class, s.Uptime.Round(time.Second), s.Cores)
-	if s.AppVer != "" {
-		fmt.Fprintf(&b, "version %s of the application, as its jobs are named\n", s.AppVer)
+	if j := s.Jobs; j != nil {
+		state := ""
+		if !j.Connected {
+			state = "; the engine does not answer: requests run here"
+		}
+		fmt.Fprintf(&b, "jobs of version %s of the application: %d wait, %d run here, %d accepted ones have not ended; %d other servers%s\n",
+			printable(j.Version), j.Waiting, j.Running, j.Accepted, j.Peers, state)
 	}
 	q := s.Sched
 	runs, kept := inPlace(q)

@@ -125,6 +125,7 @@ type Config struct {
 	OffloadVersion string
 	OffloadJobs    int
 	OffloadKeep    time.Duration
+	OffloadMove    time.Duration // 0: never
 	Tasks          bool
 	NoBind         bool
 

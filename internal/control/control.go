@@ -29,7 +29,6 @@ type Status struct {
 	Version   string        `json:"version"`
 	PID       int           `json:"pid"`
 	App       string        `json:"app"`
-	AppVer    string        `json:"app_version,omitempty"` // where there are jobs
 	Class     string        `json:"class"`
 	Cores     int           `json:"cores"`
 	Started   time.Time     `json:"started"`
@@ -41,6 +40,17 @@ type Status struct {
 	Uptime    time.Duration `json:"uptime"`
 
 	Sidecars []sidecar.Status `json:"sidecars,omitempty"`
+	Jobs     *Jobs            `json:"jobs,omitempty"` // nil: there are none
+}
+
+// Jobs are what a server tells of jobs (--offload).
+type Jobs struct {
+	Connected bool   `json:"connected"` // the engine answers
+	Version   string `json:"version"`   // of the application
+	Waiting   int    `json:"waiting"`   // of this server's clients; nobody has begun them
+	Running   int    `json:"running"`   // here
+	Accepted  int    `json:"accepted"`  // of all servers: those that wait or run
+	Peers     int    `json:"peers"`     // other servers
 }
 
 // Decision is something that auto did, and why.

@@ -21,7 +21,8 @@ func (j *jobServers) cli(t *testing.T, want int, args ...string) string {
 }
 
 func TestJobsAreShownAndHandled(t *testing.T) {
-	j := startJobs(t, 1, "--offload", "/both/*,both")
+	metrics := freePort(t)
+	j := startJobs(t, 1, "--offload", "/both/*,both", "--metrics", metrics)
 	j.offload(t, "both")
 	gate := filepath.Join(j.dir, "gate")
 	lost := j.accept(t, "POST", "/both/until?lost&"+gate, nil)
@@ -61,9 +62,15 @@ func TestJobsAreShownAndHandled(t *testing.T) {
 	if out := j.cli(t, 0, "offload", "status"); !strings.Contains(out, "the engine answers") || !strings.Contains(out, "1 badly") {
 		t.Errorf("status:\n%s", out)
 	}
-	if out := j.cli(t, 0, "ctl", "status"); !strings.Contains(out, "of the application") {
-		t.Errorf("ctl status:\n%s", out)
+	scraped := getFrom(t, "tcp", metrics, "/metrics")
+	for _, line := range []string{"girin_offload_connected 1", `girin_jobs_total{status="failed"} 1`, "girin_offload_peers 1", `girin_offload_queue_jobs{class="waiting"} 0`} {
+		if !strings.Contains(scraped, line+"\n") {
+			t.Errorf("it is not told that %s", line)
+		}
 	}
+	eventually(t, "ctl status tells of the jobs", func() bool {
+		return strings.Contains(j.cli(t, 0, "ctl", "status"), "0 wait, 0 run here, 0 accepted ones have not ended; 1 other servers")
+	})
 }
 
 func TestAServerWithoutJobsSaysSo(t *testing.T) {
@@ -134,4 +141,24 @@ func TestAReloadIsAnotherVersion(t *testing.T) {
 		a := <-s.ask("GET", "/", nil)
 		return a.status == 200 && value(t, a.body, "text") == "new, and longer"
 	})
+}
+
+// What a version has accepted runs on the next one when no server has it any more.
+func TestJobsMoveToTheNextVersion(t *testing.T) {
+	j := startJobs(t, 0, "--offload", "/both/*,both", "--offload-version", "one")
+	jobs := []accepted{j.accept(t, "POST", "/both/x?a", nil), j.accept(t, "GET", "/both/x?b", nil)}
+	if err := j.front.end(t, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	args := append(append([]string{}, j.args...), "--offload-version", "two", "--offload-slots", "1", "--offload-move", "0.1")
+	j.front = startApp(t, "jobs", options{args: args, env: j.env})
+	j.front.wait(t, "are for version two now")
+	for _, job := range jobs {
+		if now := j.ended(t, job); now.Status != "done" || now.Attempt != 1 {
+			t.Errorf("%+v", now)
+		}
+	}
+	if j.begun("a") != 1 || j.begun("b") != 1 {
+		t.Errorf("begun %d and %d times", j.begun("a"), j.begun("b"))
+	}
 }

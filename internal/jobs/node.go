@@ -28,13 +28,14 @@ type Logger interface {
 
 // Config of a Node.
 type Config struct {
-	App     string // which application's jobs
-	Version string // of the application; only nodes of the same one run its jobs
-	Routes  offload.Routes
-	Slots   int           // jobs of the queues that this node runs at once; 0: none
-	MaxJobs int           // accepted ones that may wait
-	Keep    time.Duration // how long a result is there
-	Retry   int           // how often a job is run again whose runner has gone
+	App       string // which application's jobs
+	Version   string // of the application; only nodes of the same one run its jobs
+	Routes    offload.Routes
+	Slots     int           // jobs of the queues that this node runs at once; 0: none
+	MaxJobs   int           // accepted ones that may wait
+	Keep      time.Duration // how long a result is there
+	MoveAfter time.Duration // for how long a version must have had no server before its jobs are moved; 0: never
+	Retry     int           // how often a job is run again whose runner has gone
 
 	Connect []nats.Option // how the engine is reached
 	URL     string
@@ -58,6 +59,7 @@ type Node struct {
 	beats   *beats
 	chores  *chores
 	counts  counts
+	queued  atomic.Int64 // accepted jobs that have not ended, when last counted
 	version atomic.Pointer[string]
 	bases   atomic.Pointer[[][][2]string] // see base
 
@@ -123,6 +125,8 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.launch("the jobs' connection", n.connect)
 	n.launch("the jobs' heartbeat", n.beats.run)
 	n.launch("what jobs leave to do", n.chores.run)
+	n.launch("the count of the jobs", n.count)
+	n.launch("the janitor of the jobs", n.janitor)
 	n.runner.start()
 	return nil
 }

@@ -38,6 +38,6 @@ func (s *server) status() control.Status {
 	return control.Status{
 		Version: program.Version(), PID: os.Getpid(), App: s.cfg.App, Class: s.class(), Cores: s.sizes.cores,
 		Started: s.began, Uptime: time.Since(s.began), Addresses: s.urls(), Conns: s.front.Conns(),
-		Held: s.front.Held(), Sched: s.queue.Status(), AppVer: s.jobsVersion(), Decisions: s.decisions.list(), Sidecars: s.sidecars.Status(),
+		Held: s.front.Held(), Sched: s.queue.Status(), Jobs: s.jobsStatus(), Decisions: s.decisions.list(), Sidecars: s.sidecars.Status(),
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"girin/internal/config"
+	"girin/internal/control"
 	"girin/internal/jobs"
 	"girin/internal/jobs/engine"
 	"girin/internal/jobs/job"
@@ -52,7 +53,7 @@ func (s *server) openJobs() error {
 	url := strings.Join(c.OffloadConnect, ",")
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
-		MaxJobs: c.OffloadJobs, Keep: c.OffloadKeep, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
+		MaxJobs: c.OffloadJobs, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
 		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
@@ -234,12 +235,15 @@ type dialer struct{ *engine.Child }
 // SkipTLSHandshake leaves TLS to the client library.
 func (dialer) SkipTLSHandshake() bool { return false }
 
-// jobsVersion is the version whose jobs this server runs; "": it has no jobs.
-func (s *server) jobsVersion() string {
+// jobsStatus is what is told of jobs; nil: there are none.
+func (s *server) jobsStatus() *control.Jobs {
 	if s.work == nil {
-		return ""
+		return nil
 	}
-	return s.work.node.Version()
+	o := s.work.node.Overview()
+	return &control.Jobs{
+		Connected: o.Connected, Version: o.Version, Waiting: o.Waiting, Running: o.Running, Accepted: o.Queued, Peers: len(o.Peers) - 1,
+	}
 }
 
 // jobsReloaded returns what is told when the workers of a reload serve.

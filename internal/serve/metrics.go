@@ -8,6 +8,7 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/front"
+	"girin/internal/jobs"
 	"girin/internal/metrics"
 	"girin/internal/metrics/scrape"
 	"girin/internal/program"
@@ -67,6 +68,9 @@ func (s *server) gauges() scrape.Gauges {
 	for _, one := range s.sidecars.Status() {
 		g.Sidecars = append(g.Sidecars, scrape.Sidecar{Name: one.Name, Up: one.PID != 0, Starts: one.Starts})
 	}
+	if s.work != nil {
+		g.Jobs = jobsGauges(s.work.node.Overview())
+	}
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)
@@ -91,5 +95,12 @@ func (s *server) countEnd(w *worker.Worker) {
 		s.metrics.Ended(metrics.Failed)
 	default:
 		s.metrics.Ended(metrics.Finished)
+	}
+}
+
+func jobsGauges(o jobs.Overview) *scrape.Jobs {
+	return &scrape.Jobs{
+		Connected: o.Connected, Waiting: o.Waiting, Running: o.Running, Slots: o.Peers[0].Slots, Peers: len(o.Peers) - 1, Queued: o.Queued,
+		Placed: o.Placed, Local: o.Local, Again: o.Again, Begun: o.Pulled, Accepted: o.Accepted, Done: o.Done, Failed: o.Failed, Ended: o.Cancelled,
 	}
 }

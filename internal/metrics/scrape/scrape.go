@@ -31,6 +31,7 @@ type Gauges struct {
 	SpoolBytes  int
 	Answers     int // bytes that wait for clients
 	Sidecars    []Sidecar
+	Jobs        *Jobs // nil: there are none
 }
 
 // Sidecar is a command that is kept running beside the server.
@@ -112,6 +113,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		}
 		e.gauge("girin_sidecar_up", "Whether a sidecar runs: 1, or 0 until it is started again.", up, "sidecar", s.Name)
 		e.counter("girin_sidecar_starts_total", "How often a sidecar of that name was started.", int64(s.Starts), "sidecar", s.Name)
+	}
+	if g.Jobs != nil {
+		e.jobs(g.Jobs)
 	}
 	for _, r := range c.labels.scrape(c.Routes()) {
 		e.route(r)

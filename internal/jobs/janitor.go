@@ -1,0 +1,144 @@
+package jobs
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/jobs/job"
+)
+
+// janitor moves accepted jobs whose version no server serves any more to this one's: a
+// deploy has replaced all that could run them.
+//
+// Each server of the present version does it, so that none need be chosen: a moved
+// message has the name of the one that it was, which the stream stores once.
+func (n *Node) janitor() {
+	missing := map[string]time.Time{} // since when
+	t := time.NewTicker(max(min(janitorEvery, n.cfg.MoveAfter/4), lookEvery))
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !n.up.Load() || n.cfg.MoveAfter == 0 || n.cfg.Slots == 0 {
+			clear(missing)
+			continue
+		}
+		if err := n.moveOrphans(missing); err != nil && n.ctx.Err() == nil {
+			n.cfg.Log.Debugf("jobs: %v", err)
+		}
+	}
+}
+
+const (
+	janitorEvery = 5 * time.Second
+	movedMost    = 1000 // at a time
+)
+
+// moveOrphans looks which versions have jobs and no server, and moves those of whom that
+// has been so for long enough.
+func (n *Node) moveOrphans(missing map[string]time.Time) error {
+	ctx, cancel := context.WithTimeout(n.ctx, storeLimit)
+	defer cancel()
+	stream, err := n.js.Stream(ctx, n.names.jobs)
+	if err != nil {
+		return err
+	}
+	prefix := "girin." + n.names.app + ".jobs."
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
+	if err != nil {
+		return err
+	}
+	served := n.beats.versions()
+	waiting := map[string][]string{} // subjects by version
+	for subject := range info.State.Subjects {
+		version, _, _ := strings.Cut(strings.TrimPrefix(subject, prefix), ".")
+		if !served[version] {
+			waiting[version] = append(waiting[version], subject)
+		}
+	}
+	for version := range missing {
+		if waiting[version] == nil {
+			delete(missing, version)
+		}
+	}
+	for version, subjects := range waiting {
+		since, known := missing[version]
+		if !known {
+			missing[version] = time.Now()
+			continue
+		}
+		if time.Since(since) >= n.cfg.MoveAfter {
+			n.moveAll(ctx, stream, subjects[:min(len(subjects), movedMost)])
+		}
+	}
+	return nil
+}
+
+func (n *Node) moveAll(ctx context.Context, stream jetstream.Stream, subjects []string) {
+	moved := 0
+	for _, subject := range subjects {
+		if err := n.move(ctx, stream, subject); err != nil {
+			n.cfg.Log.Debugf("jobs: %v", err)
+			continue
+		}
+		moved++
+	}
+	if moved > 0 {
+		n.cfg.Log.Infof("Jobs: %d accepted by a version that no server serves any more are for version %s now", moved, n.Version())
+	}
+}
+
+func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string) error {
+	m, err := stream.GetLastMsgForSubject(ctx, subject)
+	if err != nil {
+		return err
+	}
+	s, version := n.store.Load(), n.Version()
+	id, ok := idOf(subject)
+	if !ok {
+		return stream.DeleteMsg(ctx, m.Sequence)
+	}
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.Status == job.Running { // whoever ran it has gone, or its version would be served
+		r.Apply(job.Died, time.Now())
+		r.Reason = "the server that ran it has gone"
+	}
+	if !r.Status.Ended() {
+		r.Version = version
+	}
+	if again, err := s.put(ctx, &r); err != nil || again {
+		return err
+	}
+	if !r.Status.Ended() {
+		moved := nats.NewMsg(n.names.jobSubject(&r.Record))
+		moved.Data = m.Data
+		moved.Header.Set(nats.MsgIdHdr, "moved "+subject)
+		if _, err := n.js.PublishMsg(ctx, moved); err != nil {
+			return err
+		}
+	}
+	return stream.DeleteMsg(ctx, m.Sequence)
+}
+
+// versions are those that servers serve, as parts of a subject.
+func (b *beats) versions() map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string]bool{job.Token(b.n.Version()): true}
+	for _, h := range b.last {
+		if b.n.cfg.Clock()-h.at < beatGone {
+			all[job.Token(h.Version)] = true
+		}
+	}
+	return all
+}
