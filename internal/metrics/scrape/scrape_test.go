@@ -84,7 +84,9 @@ func TestTheDocumentListsTheMetrics(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(girin_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = true
 	}
-	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges { return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: new(scrape.Jobs)} }})
+	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges {
+		return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: new(scrape.Jobs)}
+	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (girin_[a-z_]+) `).FindAllStringSubmatch(answer.Body.String(), -1) {
