@@ -17,7 +17,7 @@ func sample() *Groups {
 	return &Groups{
 		Title: "sleep <1>", Unit: "requests/s", Hint: "higher is better", Ceiling: 90, CeilingLabel: "all at once", IdealLabel: "ideal",
 		Groups: []Group{
-			{Label: "1x1", Ideal: 5, Bars: []Bar{bar("girin", "sync", 5, false), bar("gunicorn", "sync", 4.8, true)}},
+			{Label: "1x1", Bars: []Bar{ideal(5, bar("girin", "sync", 5, false)), bar("gunicorn", "sync", 4.8, true)}},
 			{Label: "5x1", Mark: true, Bars: []Bar{bar("girin", "gevent", 80, false), {Missing: true, Subject: "gunicorn"}}},
 		},
 		Legend: []Bar{{Class: "sync", Tip: "sync, girin"}, {Class: "sync", Hatched: true, Tip: "sync, gunicorn"}},
@@ -36,6 +36,8 @@ func scenes() map[string]*Scene {
 	}}
 	return map[string]*Scene{"curves": curves.Draw(), "empty curves": (&Curves{}).Draw(), "groups": sample().Draw(), "rows": rows.Draw(), "empty rows": (&Rows{}).Draw(), "empty groups": (&Groups{}).Draw()}
 }
+
+func ideal(v float64, b Bar) Bar { b.Ideal = v; return b }
 
 func TestSVGIsWellFormed(t *testing.T) {
 	for name, scene := range scenes() {

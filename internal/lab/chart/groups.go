@@ -11,14 +11,14 @@ type Bar struct {
 	Hatched bool   // how the second subject is told from the first
 	Cell    string // what a click opens
 	Tip     string
-	Missing bool // nothing valid was measured
+	Ideal   float64 // 0 if none; drawn in groups only
+	Missing bool    // nothing valid was measured
 }
 
 // A Group is the bars of one size, side by side.
 type Group struct {
 	Label string
-	Mark  bool    // the documented recommendation
-	Ideal float64 // 0 if none
+	Mark  bool // the documented recommendation
 	Bars  []Bar
 }
 
@@ -72,9 +72,8 @@ func drawTitle(s *Scene, title, hint string) {
 func (g *Groups) largest() float64 {
 	top := g.Ceiling
 	for _, group := range g.Groups {
-		top = max(top, group.Ideal)
 		for _, b := range group.Bars {
-			top = max(top, b.Value, b.Hi)
+			top = max(top, b.Value, b.Hi, b.Ideal)
 			for _, r := range b.Runs {
 				top = max(top, r)
 			}
@@ -118,15 +117,29 @@ func (g *Groups) drawGroups(s *Scene, y scale, bottom float64) {
 			left := from + float64(j)*step
 			drawVertical(s, &group.Bars[j], left+step*0.06, left+step*0.94, y, bottom)
 		}
-		if group.Ideal > 0 {
-			s.line(from-3, y.at(group.Ideal), to+3, y.at(group.Ideal), Paper, 4) // so that bars are seen on both sides
-			s.line(from-3, y.at(group.Ideal), to+3, y.at(group.Ideal), Ideal, 1.6)
-			s.label(to+2, y.at(group.Ideal)-4, Format(group.Ideal), textStyle{size: 10.5, anchor: "end", role: Muted})
-		}
+		g.drawIdeals(s, group, from, step, y)
 		drawGroupLabel(s, group, (from+to)/2, bottom)
 		x = to + gap/2*step
 	}
 	s.line(plotLeft, bottom, groupsWidth-8, bottom, Muted, 1)
+}
+
+// drawIdeals draws a group's ideals across its bars, one mark for neighbours that have the same, with its value. What all
+// clients at once would make is the ceiling, and needs no marks.
+func (g *Groups) drawIdeals(s *Scene, group *Group, from, step float64, y scale) {
+	for i := 0; i < len(group.Bars); {
+		ideal, first := group.Bars[i].Ideal, i
+		for i < len(group.Bars) && group.Bars[i].Ideal == ideal {
+			i++
+		}
+		if ideal <= 0 || ideal == g.Ceiling {
+			continue
+		}
+		left, right := from+float64(first)*step-2, from+float64(i)*step+2
+		s.line(left, y.at(ideal), right, y.at(ideal), Paper, 4) // so that bars are seen on both sides
+		s.line(left, y.at(ideal), right, y.at(ideal), Ideal, 1.6)
+		s.label((left+right)/2, y.at(ideal)-4, Format(ideal), textStyle{size: 10.5, anchor: "middle", role: Ink})
+	}
 }
 
 func drawGroupLabel(s *Scene, group *Group, x, bottom float64) {

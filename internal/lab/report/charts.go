@@ -51,9 +51,6 @@ func (p *panel) grouped() bool {
 func (p *panel) rateGroups() *chart.Scene {
 	g := p.groups(func(c *cell) stats.Summary { return c.Rate }, rate)
 	g.Title, g.Hint, g.Unit = p.Name()+": requests per second", "higher is better; a dot is a run", "requests/s"
-	for i := range g.Groups {
-		g.Groups[i].Ideal = p.groupIdeal(g.Groups[i].Label)
-	}
 	if p.hasIdeal() {
 		g.IdealLabel = "ideal: " + p.idealMeans()
 	}
@@ -82,26 +79,16 @@ func (p *panel) timeGroups() *chart.Scene {
 	g := p.groups(func(c *cell) stats.Summary { return c.Time }, func(r *result.Run) float64 { return r.TimePerRequestMS })
 	g.Title, g.Hint, g.Unit = p.Name()+": time per request", "lower is better; a dot is a run", "ms"
 	for i := range g.Groups {
-		if ideal := p.groupIdeal(g.Groups[i].Label); ideal > 0 {
-			g.Groups[i].Ideal = 1000 * float64(p.Clients) / ideal
+		for j := range g.Groups[i].Bars {
+			if b := &g.Groups[i].Bars[j]; b.Ideal > 0 {
+				b.Ideal = 1000 * float64(p.Clients) / b.Ideal
+			}
 		}
 	}
 	if p.hasIdeal() {
 		g.IdealLabel = "ideal: clients / ideal rate"
 	}
 	return g.Draw()
-}
-
-// groupIdeal is the ideal of a size: the least among its settings, which is that of the
-// classes with W x T threads.
-func (p *panel) groupIdeal(label string) float64 {
-	low := 0.0
-	for _, c := range p.Cells {
-		if groupLabel(c.Setting) == label && c.Ideal > 0 && (low == 0 || c.Ideal < low) {
-			low = c.Ideal
-		}
-	}
-	return low
 }
 
 func groupLabel(s plan.Setting) string {
@@ -165,7 +152,7 @@ func (p *panel) classOrder(class string) int {
 func (p *panel) bar(c *cell, s stats.Summary, value func(*result.Run) float64, names []string) chart.Bar {
 	return chart.Bar{
 		Value: s.Median, Lo: s.Lo, Hi: s.Hi, Runs: values(c.Runs, value), Class: cmp.Or(c.Setting.Class, c.Setting.Server), Subject: c.Setting.Subject,
-		Hatched: slices.Index(names, c.Setting.Subject) > 0, Cell: p.cellKey(c), Tip: p.tip(c), Missing: !c.OK(),
+		Hatched: slices.Index(names, c.Setting.Subject) > 0, Cell: p.cellKey(c), Tip: p.tip(c), Missing: !c.OK(), Ideal: c.Ideal,
 	}
 }
 
