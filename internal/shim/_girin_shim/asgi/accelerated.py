@@ -23,6 +23,8 @@ from .socket import Socket
 class AcceleratedSocket(NativeSocket, Socket):
     """Of NativeSocket are receive, send, and what they share with the methods of Socket."""
 
+    queue = tuple  # messages are in NativeSocket
+
     def __init__(self, runner, slot: int, id: int, window: int) -> None:
         Socket.__init__(self, runner, slot, id, window)
         self.open(runner.outbox, runner.loop.create_future, self._waiters, id, self.began, window)
@@ -54,7 +56,7 @@ class AcceleratedIntake(NativeIntake, Intake):
         Intake.__init__(self, runner, worker)
         statuses = {status: reason.encode() for status, reason in REASONS.items() if status >= 200}
         self.bind(
-            runner.outbox, worker, worker.lanes, worker.forked, worker.page, worker.flags, bool(worker.lifetime),
+            runner.outbox, worker, worker.lanes, worker.forked, worker.page, worker.arena.view, bool(worker.lifetime),
             self._takes_turns, runner.free, runner.exchanges, self._start, statuses, CoroutineType,
         )
 

@@ -24,6 +24,7 @@ NO_STATUS, ABNORMAL, INTERNAL, RESTART = 1005, 1006, 1011, 1012
 class Socket:
     """See the module."""
 
+    queue: type = deque
     state = CONNECTING
     gone = False  # the client has left, or the server closes
     name = b""
@@ -36,8 +37,7 @@ class Socket:
         self.began = monotonic_ns()
         self.window = window
         self._connected = False  # websocket.connect was received
-        self._messages: deque[dict] = deque()
-        self._sizes: deque[int] = deque()
+        self._messages = self.queue()  # each with what it counts for
         self._in_hand = 0  # what the messages count for that the app has, and the master does not know of
         self._credit = window
         self._waiters: set[asyncio.Future] = set()
@@ -63,8 +63,9 @@ class Socket:
     def _next(self) -> dict | None:
         if not self._messages:
             return None
-        self._in_hand += self._sizes.popleft()
-        return self._messages.popleft()
+        message, size = self._messages.popleft()
+        self._in_hand += size
+        return message
 
     async def send(self, message: dict) -> None:
         kind = message["type"]
@@ -140,11 +141,8 @@ class Socket:
         if kind == GONE:
             self._client_left(code, data.decode("utf-8", "replace"))
         elif kind in (TEXT, BINARY) and self._end is None:
-            self._sizes.append(len(data) + wire.MESSAGE_COST)
-            if kind == TEXT:
-                self._messages.append({"type": "websocket.receive", "text": data.decode("utf-8", "replace")})
-            else:
-                self._messages.append({"type": "websocket.receive", "bytes": data})
+            content = {"text": data.decode("utf-8", "replace")} if kind == TEXT else {"bytes": data}
+            self._messages.append(({"type": "websocket.receive", **content}, len(data) + wire.MESSAGE_COST))
         self._wake()
 
     def grant(self, credit: int) -> None:

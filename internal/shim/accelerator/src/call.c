@@ -494,6 +494,18 @@ get_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+get_slot(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((Call *)self)->slot);
+}
+
+static PyObject *
+get_began(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((Call *)self)->began);
+}
+
+static PyObject *
 get_name(PyObject *self, void *Py_UNUSED(closure))
 {
     Call *call = (Call *)self;
@@ -503,6 +515,8 @@ get_name(PyObject *self, void *Py_UNUSED(closure))
 static PyGetSetDef call_getset[] = {
     {"task", get_task, NULL, NULL, NULL},
     {"id", get_id, NULL, NULL, NULL},
+    {"slot", get_slot, NULL, NULL, NULL},
+    {"began", get_began, NULL, NULL, NULL},
     {"name", get_name, NULL, NULL, NULL},
     {"gone", of_exchange, NULL, NULL, "gone"},
     {"grant", of_exchange, NULL, NULL, "grant"},

@@ -63,21 +63,20 @@ static int
 cut(Inbound *inbound)
 {
     size_t at = 0, whole = INBOUND_HEAD;
-    while (inbound->size - at >= INBOUND_HEAD) {
+    int status = 0;
+    while (status == 0 && inbound->size - at >= INBOUND_HEAD) {
         const char *head = inbound->data + at;
         size_t size = get_u32(head + 8);
         if (inbound->size - at - INBOUND_HEAD < size) {
             whole = INBOUND_HEAD + size;
             break;
         }
-        if (hand_over(inbound, head, head + INBOUND_HEAD, size) < 0) {
-            return -1;
-        }
+        status = hand_over(inbound, head, head + INBOUND_HEAD, size);
         at += INBOUND_HEAD + size;
     }
     inbound->size -= at;
     memmove(inbound->data, inbound->data + at, inbound->size);
-    return make_room(inbound, whole);
+    return status < 0 ? -1 : make_room(inbound, whole);
 }
 
 /* read(): something can be read. */

@@ -88,13 +88,32 @@ begin(Intake *intake, const Request *request)
     return status;
 }
 
+/* Finds block and body, in the packet or the arena; 0: Python must see to it. */
 static int
-is_plain(const Intake *intake, const Request *request, size_t size)
+locate(const Intake *intake, size_t size, Request *request)
 {
-    const unsigned char *flags = intake->arena.buf; /* the flag table is its start */
-    return request->form == ASGI_JOINED && !(request->flags & (IN_ARENA | SPOOLED | STREAMED | UPGRADE)) &&
-           (uint64_t)request->environ_size + request->body_size == size - REQUEST_HEAD &&
-           ((const volatile unsigned char *)flags)[request->id & FLAG_MASK] == 0;
+    const char *data = (const char *)intake->packet + REQUEST_HEAD;
+    uint64_t length = (uint64_t)request->environ_size + request->body_size;
+    if (request->flags & IN_ARENA) {
+        uint64_t at = get_u64(intake->packet + 24), whole = (uint64_t)intake->arena.len;
+        if (at > whole || length > whole - at) {
+            return 0;
+        }
+        data = (const char *)intake->arena.buf + at;
+    } else if (length != size - REQUEST_HEAD) {
+        return 0;
+    }
+    request->environ = data;
+    request->body = data + request->environ_size;
+    return 1;
+}
+
+static int
+is_plain(const Intake *intake, const Request *request)
+{
+    const volatile unsigned char *flags = intake->arena.buf; /* the flag table is its start */
+    return request->form == ASGI_JOINED && !(request->flags & (SPOOLED | STREAMED | UPGRADE)) &&
+           flags[request->id & FLAG_MASK] == 0;
 }
 
 /* Runs the first step of the packet of so many bytes. */
@@ -112,9 +131,7 @@ serve_packet(Intake *intake, size_t size)
             .environ_size = get_u32(packet + 16),
             .body_size = get_u32(packet + 20),
         };
-        request.environ = (const char *)packet + REQUEST_HEAD;
-        request.body = request.environ + request.environ_size;
-        int status = is_plain(intake, &request, size) ? begin(intake, &request) : 0;
+        int status = is_plain(intake, &request) && locate(intake, size, &request) ? begin(intake, &request) : 0;
         if (status != 0) {
             return status;
         }
@@ -221,15 +238,15 @@ intern_names(Intake *intake)
     return 0;
 }
 
-/* bind(outbox, worker, lanes, forked, page, flags, counts, takes turns, free, exchanges, start, statuses, coroutine type) */
+/* bind(outbox, worker, lanes, forked, page, arena, counts, takes turns, free, exchanges, start, statuses, coroutine type) */
 static PyObject *
 intake_bind(PyObject *self, PyObject *args)
 {
     Intake *intake = (Intake *)self;
-    PyObject *outbox, *worker, *lanes, *forked, *page, *flags, *free_places, *exchanges, *start_task, *statuses, *coroutine;
+    PyObject *outbox, *worker, *lanes, *forked, *page, *arena, *free_places, *exchanges, *start_task, *statuses, *coroutine;
     int counts, takes_turns;
     if (!PyArg_ParseTuple(args, "OOOO!OOiiO!O!OO!O", &outbox, &worker, &lanes, &PyList_Type, &forked, &page,
-                          &flags, &counts, &takes_turns, &PyList_Type, &free_places, &PyDict_Type, &exchanges, &start_task,
+                          &arena, &counts, &takes_turns, &PyList_Type, &free_places, &PyDict_Type, &exchanges, &start_task,
                           &PyDict_Type, &statuses, &coroutine)) {
         return NULL;
     }
@@ -239,12 +256,12 @@ intake_bind(PyObject *self, PyObject *args)
         return NULL;
     }
     if (intern_names(intake) < 0 || PyObject_GetBuffer(page, &intake->page, PyBUF_WRITABLE) < 0 ||
-        PyObject_GetBuffer(flags, &intake->arena, PyBUF_SIMPLE) < 0 || (intake->none = done_new(state, NULL)) == NULL) {
+        PyObject_GetBuffer(arena, &intake->arena, PyBUF_SIMPLE) < 0 || (intake->none = done_new(state, NULL)) == NULL) {
         return NULL;
     }
     Py_ssize_t cells = intake->page.len / (Py_ssize_t)sizeof(uint64_t) - PAGE_FIRST_SLOT;
     if (cells < 0 || intake->arena.len <= FLAG_MASK) {
-        PyErr_SetString(PyExc_ValueError, "the state page or the flag table is too small");
+        PyErr_SetString(PyExc_ValueError, "the state page or the arena is too small");
         return NULL;
     }
     intake->slots = cells / 2;
