@@ -13,7 +13,7 @@ from master import IN_ARENA, QUICK
 from test_same import mutate
 
 OURS = re.compile(r'  File "<girin>[^\n]*\n(?:    [^\n]*\n)*')
-MUTATIONS = int(os.environ.get("GIRIN_MUTATIONS", "25"))
+MUTATIONS = int(os.environ.get("GIRIN_MUTATIONS", "12"))
 HEAD = struct.Struct("<BBBBIQIIQ")
 ARENA = slice(master.FLAG_TABLE, master.FLAG_TABLE + 8192)
 FORM, LENGTHS, SPOOLED, UPGRADE, STREAMED = 3, 4, 8, 32, 64
