@@ -22,6 +22,7 @@ import (
 type jobServers struct {
 	front  *server // it has the engine, and listens
 	queue  string  // where the engine listens
+	scheme string  // of its URL
 	runs   string  // the file that has a line for each run
 	dir    string
 	common []string
@@ -33,7 +34,7 @@ type jobServers struct {
 func startJobs(t *testing.T, slots int, args ...string) *jobServers {
 	t.Helper()
 	dir := t.TempDir()
-	j := &jobServers{dir: dir, runs: filepath.Join(dir, "runs"), queue: freePort(t)}
+	j := &jobServers{dir: dir, scheme: "nats://", runs: filepath.Join(dir, "runs"), queue: freePort(t)}
 	key := filepath.Join(dir, "key")
 	if _, fault, code := ctl(t, dir, "offload", "keygen", key); code != 0 {
 		t.Fatal(fault)
@@ -69,7 +70,7 @@ func (j *jobServers) inFlight(t *testing.T) int {
 func (j *jobServers) join(t *testing.T, slots int, args ...string) *server {
 	t.Helper()
 	n := j.front.lineCount()
-	all := append([]string{"--offload-connect", "nats://" + j.queue, "--no-bind", "--offload-slots", strconv.Itoa(slots)}, args...)
+	all := append([]string{"--offload-connect", j.scheme + j.queue, "--no-bind", "--offload-slots", strconv.Itoa(slots)}, args...)
 	s := startApp(t, "jobs", options{args: append(all, j.common...), env: []string{"RUNS=" + j.runs}})
 	s.wait(t, "Jobs: connected")
 	j.front.waitAfter(t, fmt.Sprintf("(pid %d) is there", s.cmd.Process.Pid), n)
