@@ -16,9 +16,9 @@ import (
 type beats struct {
 	n *Node
 
-	mu   sync.Mutex
-	last map[string]heard // guarded by mu: other nodes
-	said map[string]bool  // guarded by mu: what was said of them
+	mu    sync.Mutex
+	last  map[string]heard // guarded by mu: other nodes
+	since int64            // guarded by mu: ns, when the engine was last reached anew
 }
 
 type heard struct {
@@ -47,7 +47,7 @@ const (
 	beatForget = int64(time.Minute)
 )
 
-func newBeats(n *Node) *beats { return &beats{n: n, last: map[string]heard{}, said: map[string]bool{}} }
+func newBeats(n *Node) *beats { return &beats{n: n, last: map[string]heard{}} }
 
 // run sends a beat now and then, and looks after what depends on others'.
 func (b *beats) run() {
@@ -118,6 +118,7 @@ func (b *beats) hear(m *nats.Msg) {
 func (b *beats) all() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.since = b.n.cfg.Clock()
 	for name, h := range b.last {
 		h.at = b.n.cfg.Clock()
 		b.last[name] = h
@@ -187,4 +188,22 @@ func (n *Node) Peers() []Peer {
 		return 1
 	})
 	return all
+}
+
+// runs reports whether the node that a record names may still run its job: it says so, or
+// it could not have been heard yet.
+func (b *beats) runs(r *job.Record) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.n.cfg.Clock()
+	h, known := b.last[r.Node]
+	switch {
+	case r.Node == b.n.name: // it has just begun here, or just ended
+		return time.Since(r.Began) < time.Duration(beatGone)
+	case !known:
+		return now-b.since < beatGone
+	case now-h.at > beatGone:
+		return false
+	}
+	return slices.Contains(h.Runs[ofNobody], r.ID.String()) || time.Since(r.Began) < time.Duration(beatGone)
 }

@@ -42,16 +42,16 @@ func (w *workload) finish(refused error) {
 	case !changed:
 		w.r.n.cfg.Log.Warningf("Job %s (%s): another attempt counts than the one that has ended here", w.rec.ID, w.rec.Route)
 	case rec.Status == job.Queued:
-		_ = w.m.NakWithDelay(rec.Wait())
+		_ = w.m.Load().NakWithDelay(rec.Wait())
 	default:
 		if rec.Status != job.Done {
-			if err := w.s.putObject(ctx, messageName(rec.ID), bytes.NewReader(w.m.Data)); err != nil {
+			if err := w.s.putObject(ctx, messageName(rec.ID), bytes.NewReader(w.data)); err != nil {
 				w.r.n.cfg.Log.Warningf("Job %s cannot be run again: %v", rec.ID, err)
 			}
 		}
 		w.r.n.counts.ended(rec.Status)
 		w.tellEnd(&rec.Record)
-		_ = w.m.Ack()
+		_ = w.m.Load().Ack()
 	}
 }
 

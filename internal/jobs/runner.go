@@ -23,12 +23,13 @@ type runner struct {
 	expects atomic.Pointer[chan struct{}]
 	done    sync.WaitGroup
 
-	mu   sync.Mutex
-	runs map[job.ID]*run // guarded by mu: those whose clients wait
+	mu    sync.Mutex
+	runs  map[job.ID]*run      // guarded by mu: those whose clients wait
+	works map[job.ID]*workload // guarded by mu: accepted ones
 }
 
 func newRunner(n *Node) *runner {
-	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}}
+	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}, works: map[job.ID]*workload{}}
 	expects := make(chan struct{})
 	r.expects.Store(&expects)
 	return r
@@ -176,6 +177,9 @@ func (r *runner) hear(w *job.Word) {
 	}
 }
 
+// ofNobody stands for the origin of accepted jobs: nobody waits for them.
+const ofNobody = "accepted"
+
 // forOthers names, by origin, what runs here for other nodes.
 func (r *runner) forOthers() map[string][]string {
 	r.mu.Lock()
@@ -185,6 +189,9 @@ func (r *runner) forOthers() map[string][]string {
 		if run.origin != r.n.name {
 			all[run.origin] = append(all[run.origin], id.String())
 		}
+	}
+	for id := range r.works {
+		all[ofNobody] = append(all[ofNobody], id.String())
 	}
 	return all
 }

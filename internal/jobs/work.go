@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,12 +40,9 @@ func (r *runner) work(m *nats.Msg) {
 	default:
 	}
 	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
-	if was, err := s.get(ctx, id); err == nil && was.Status == job.Queued {
-		if early := time.Until(was.After); early > 0 {
-			_ = m.NakWithDelay(early)
-			cancel()
-			return
-		}
+	if was, err := s.get(ctx, id); err == nil && r.isLeft(&was.Record, m) {
+		cancel()
+		return
 	}
 	rec, changed, err := s.change(ctx, id, job.Begin, func(rec *job.Record) { rec.Node, rec.Host = r.n.name, host() })
 	cancel()
@@ -67,8 +65,40 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	}
 	r.n.counts.pulled.Add(1)
-	w := &workload{r: r, s: s, m: m, rec: rec.Record, ended: make(chan struct{})}
+	w := &workload{r: r, s: s, rec: rec.Record, data: m.Data, ended: make(chan struct{})}
+	w.m.Store(m)
+	r.mu.Lock()
+	r.works[id] = w
+	r.mu.Unlock()
 	w.run(&message)
+	r.mu.Lock()
+	delete(r.works, id)
+	r.mu.Unlock()
+}
+
+// isLeft reports whether a message is not to be begun now: it is too early, or it was
+// delivered again although its runner lives, as after a new start of the engine.
+func (r *runner) isLeft(was *job.Record, m *nats.Msg) bool {
+	early := time.Until(was.After)
+	switch {
+	case was.Status == job.Queued && early > 0:
+		_ = m.NakWithDelay(early)
+		return true
+	case was.Status != job.Running:
+		return false
+	}
+	r.mu.Lock()
+	own := r.works[was.ID]
+	r.mu.Unlock()
+	switch {
+	case own != nil:
+		own.m.Store(m) // by which it is acknowledged from now on
+		return true
+	case r.n.beats.runs(was):
+		_ = m.NakWithDelay(lease / 3)
+		return true
+	}
+	return false
 }
 
 // orphan leaves a message that has no record: its client was told that it was not stored,
@@ -85,7 +115,8 @@ func (r *runner) orphan(m *nats.Msg) {
 type workload struct {
 	r     *runner
 	s     *store
-	m     *nats.Msg
+	m     atomic.Pointer[nats.Msg] // which is acknowledged
+	data  []byte                   // of the message
 	rec   job.Record
 	call  sched.Call
 	ended chan struct{}
@@ -221,7 +252,7 @@ func (w *workload) keepLease() (stop func()) {
 			case <-quit:
 				return
 			case <-t.C:
-				_ = w.m.InProgress()
+				_ = w.m.Load().InProgress()
 			}
 		}
 	})
