@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -175,4 +176,32 @@ func TestScenarioMistakes(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
+}
+
+// No text makes the reading of placeholders panic, and what is read is filled in without one.
+func FuzzPattern(f *testing.F) {
+	for _, s := range []string{"a{{int 1 6}}b", "{{hex 3}}{{uuid}}", "{{pick a b}}{{seq}}", "{{", "}}{{x}}", "{{token}}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parsePattern(text, []string{"token"})
+		if err != nil {
+			return
+		}
+		var sequence atomic.Int64
+		v := &visitor{random: newRandom(1, 1), sequence: &sequence, values: map[string]string{"token": "t"}}
+		if filled := p.render(v, nil); p.fixed() && filled != text {
+			t.Errorf("%q became %q", text, filled)
+		}
+	})
+}
+
+// No body makes looking for a value in it panic.
+func FuzzJSONPath(f *testing.F) {
+	f.Add(`{"a": [1, {"b": null}]}`, "a.1.b")
+	f.Fuzz(func(t *testing.T, body, path string) {
+		if v, ok := jsonAt([]byte(body), path); !ok && v != "" {
+			t.Errorf("%q is nothing and %q", body, v)
+		}
+	})
 }

@@ -15,6 +15,9 @@ const (
 	FreshSetting = "setting"
 )
 
+// mostRepeats is beyond what anybody waits for.
+const mostRepeats = 1000
+
 // fillIn replaces what was left out by its default.
 func (p *Plan) fillIn() {
 	if p.Name == "" {
@@ -100,6 +103,9 @@ func (c *checker) run() {
 	c.oneOf("$.fresh", p.Fresh, FreshCell, FreshSetting)
 	c.oneOf("$.interface", p.Interface, WSGI, ASGI)
 	c.atLeast("$.repeats", p.Repeats, 1)
+	if p.Repeats > mostRepeats {
+		c.fail("$.repeats", "%d is more than %d", p.Repeats, mostRepeats)
+	}
 	c.urlPath("$.warmup.path", p.Warmup.Path)
 	c.atLeast("$.warmup.clients", p.Warmup.Clients, 1)
 	c.atLeast("$.warmup.requests", p.Warmup.Requests, p.Warmup.Clients)
