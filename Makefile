@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults soak bench lab asan leaks fuzz wheels release release-test docs cross deb-packages clean
+.PHONY: help run build test test-go test-python check faults soak sockets bench lab asan leaks fuzz wheels release release-test docs cross deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -61,6 +61,9 @@ soak: build $(VENV)/.test ## mixed clients, kills and reloads on every class and
 	$(TESTENV) SOAK=$(SOAK) go test -count=1 -timeout 1h -v ./internal/e2e/soak $(ARGS)
 	go build -race -o bin/girin-race ./cmd/girin
 	$(TESTENV) GIRIN=$(abspath bin/girin-race) SOAK=$(SOAK) go test -count=1 -timeout 1h -v ./internal/e2e/soak $(ARGS)
+
+sockets: build $(VENV)/.test ## put all of Autobahn's 517 cases to both loops (15 minutes)
+	$(TESTENV) GIRIN_WEBSOCKET_CASES=all python -m pytest -s tests/test_websocket_conformance.py $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/need-go

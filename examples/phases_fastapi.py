@@ -1,4 +1,4 @@
-"""One light route, and pairs that block: in a coroutine, as they should not, and beside the loop.
+"""One light route, pairs that block: in a coroutine, as they should not, and beside the loop; and a clock.
 
     girin phases_fastapi:app
 
@@ -8,8 +8,10 @@ waiting, and those that come meanwhile go to another worker.
 """
 import asyncio
 import time
+from datetime import datetime
 
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.responses import HTMLResponse
 
 app = FastAPI()
 
@@ -53,3 +55,34 @@ def compute(count: int):
 async def compute_in_the_loop(count: int):
     """Computes in the loop."""
     return compute(count)
+
+
+PAGE = """<!doctype html>
+<title>Clock</title>
+<p id=time>connecting</p>
+<script>
+function connect() {
+  const socket = new WebSocket(location.href.replace(/^http/, "ws"));
+  socket.onmessage = (event) => { document.getElementById("time").textContent = event.data; };
+  socket.onclose = () => setTimeout(connect, 500 + 500 * Math.random());  // after a reload it goes on
+}
+connect();
+</script>
+"""
+
+
+@app.get("/clock")
+async def clock_page():
+    return HTMLResponse(PAGE)
+
+
+@app.websocket("/clock")
+async def clock(socket: WebSocket):
+    """The server's time, ten times a second, for as long as somebody looks."""
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_text(datetime.now().isoformat(sep=" ", timespec="milliseconds"))
+            await asyncio.sleep(0.1)
+    except WebSocketDisconnect:
+        pass

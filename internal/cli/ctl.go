@@ -29,6 +29,9 @@ line tells how many of those that compute run, and how many of them may.
 worker:  reads       the queue that the worker takes requests from: all, or under auto main (light
                      and waiting requests), compute, or none while it stands by
          busy        its threads that run a request, of how many it has
+         sockets     WebSockets that are open; under WSGI each holds a thread or greenlet
+         tasks       of its event loop, if it has one
+         lag         how long a request held that loop up at most in the last 10 to 20 s
 sidecar: a command that --sidecar keeps running; waiting: it has ended, and is started again soon
 route:   count       requests that have ended, whoever answered them
          failed      of those, how many ended with a 5xx, also the server's own 502 and 504

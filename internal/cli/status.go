@@ -66,9 +66,13 @@ func inPlace(q sched.Status) (runs, kept int) {
 func formatWorkers(b *strings.Builder, s control.Status) {
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "worker\treads\tbusy\toldest requests")
+	fmt.Fprintln(t, "worker\treads\tbusy\tsockets\ttasks\tlag\toldest requests")
 	for _, w := range s.Sched.Workers {
-		fmt.Fprintf(t, "%d\t%s\t%d of %d\t%s\n", w.PID, w.Lane, len(w.Running), w.Slots, oldest(w.Running, 3))
+		tasks, lag := "-", "-"
+		if w.Tasks > 0 {
+			tasks, lag = fmt.Sprint(w.Tasks), ms(w.Lag)
+		}
+		fmt.Fprintf(t, "%d\t%s\t%d of %d\t%d\t%s\t%s\t%s\n", w.PID, w.Lane, len(w.Running), w.Slots, w.Sockets, tasks, lag, oldest(w.Running, 3))
 	}
 	t.Flush()
 }

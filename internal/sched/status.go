@@ -33,6 +33,15 @@ type WorkerStatus struct {
 	Lane    string    `json:"lane"` // all, main, compute, or why it reads none
 	Slots   int       `json:"slots"`
 	Running []Running `json:"running"`
+	Sockets int       `json:"sockets"` // WebSockets that are open; of a WSGI application each holds a thread
+
+	Lag   time.Duration `json:"lag"`   // how long its event loop was held up at most of late
+	Tasks int           `json:"tasks"` // of its event loop
+}
+
+// looper is a worker that has an event loop.
+type looper interface {
+	Loop() (lag time.Duration, tasks int)
 }
 
 // Why a worker reads no lane.
@@ -70,7 +79,7 @@ type RouteStatus struct {
 func (q *Queue) Status() Status {
 	s := Status{InFlight: q.InFlight(), Capacity: q.Capacity(), Waits: q.waits.sorted()}
 	s.Spools, s.Blocks, s.Arena = int(q.keeper.open.Load()), q.cfg.Arena.Blocks(), q.cfg.Arena.Used()
-	keptOf := map[*Route]int{}
+	keptOf, socketsOf := map[*Route]int{}, map[Worker]int{}
 	q.each(func(c *Call, _ uint64) {
 		s.Calls++
 		switch state := stateOf(c.life.Load()); {
@@ -78,6 +87,9 @@ func (q *Queue) Status() Status {
 			keptOf[c.route.Load()]++
 		case state == answering && c.upgraded.Load(), state == running && c.tunnelled.Load():
 			s.Sockets++
+			if w := c.owner.Load(); w != nil {
+				socketsOf[*w]++
+			}
 		}
 	})
 	s.Restarts = q.cfg.Guard.Restarts()
@@ -90,7 +102,9 @@ func (q *Queue) Status() Status {
 	q.mu.Unlock()
 	now := q.cfg.Clock()
 	for _, w := range alive {
-		s.Workers = append(s.Workers, q.workerStatus(w, slices.Contains(readers, w), now))
+		one := q.workerStatus(w, slices.Contains(readers, w), now)
+		one.Sockets = socketsOf[w]
+		s.Workers = append(s.Workers, one)
 	}
 	a := q.deciding()
 	s.Routes = q.routes.status(a, keptOf)
@@ -106,6 +120,9 @@ func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
 		s.Lane = Draining
 	}
 	s.Running = q.runningOf(w, now)
+	if l, ok := w.(looper); ok {
+		s.Lag, s.Tasks = l.Loop()
+	}
 	return s
 }
 

@@ -63,7 +63,7 @@ func (s *server) gauges() scrape.Gauges {
 	held := s.front.Held()
 	g := scrape.Gauges{
 		Class: s.class(), InFlight: status.InFlight, Slots: status.Capacity, Connections: s.front.Conns(), Computing: status.Computing, Arena: int(status.Arena),
-		Spools: status.Spools, SpoolFiles: int(held.SpoolFiles), SpoolBytes: int(held.SpoolBytes), Answers: int(held.Answers),
+		Sockets: status.Sockets, Spools: status.Spools, SpoolFiles: int(held.SpoolFiles), SpoolBytes: int(held.SpoolBytes), Answers: int(held.Answers),
 	}
 	for _, one := range s.sidecars.Status() {
 		g.Sidecars = append(g.Sidecars, scrape.Sidecar{Name: one.Name, Up: one.PID != 0, Starts: one.Starts})
@@ -74,6 +74,8 @@ func (s *server) gauges() scrape.Gauges {
 	for _, w := range status.Workers {
 		g.Workers++
 		g.Running += len(w.Running)
+		g.Tasks += w.Tasks
+		g.Lag = max(g.Lag, w.Lag)
 		switch w.Lane {
 		case sched.Draining:
 			g.Draining++

@@ -1,7 +1,11 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
+	"strings"
+	"sync"
+	"time"
 
 	"girin/internal/sched"
 	"girin/internal/wire"
@@ -17,6 +21,9 @@ type WorkerLog interface {
 type Receiver struct {
 	Queue *sched.Queue
 	Out   WorkerLog
+
+	mu   sync.Mutex
+	told map[string]time.Time // guarded by mu: when a route was last said to hold its loop
 }
 
 // Frame passes a response frame on.
@@ -37,3 +44,34 @@ const stacksLevel = 50
 
 // Stacks logs a worker's stacks.
 func (r *Receiver) Stacks(w *worker.Worker, text string) { r.Out.Line(stacksLevel, w.PID(), text) }
+
+const (
+	warningLevel = 30 // Python's WARNING
+	heldEvery    = time.Minute
+	heldMost     = 1000 // routes that are remembered
+)
+
+// Held logs which route has held its worker's event loop up, and where it stood: of a
+// route once a minute.
+func (r *Receiver) Held(w *worker.Worker, held time.Duration, what, stack string) {
+	name := "Something that is no request"
+	if method, path, ok := strings.Cut(what, " "); ok {
+		name = r.Queue.Route([]byte(method), []byte(path)).Name()
+	}
+	if r.mayTell(name, time.Now()) {
+		r.Out.Line(warningLevel, w.PID(), fmt.Sprintf("%s held the loop for %.2f s\n%s", name, held.Seconds(), strings.TrimRight(stack, "\n")))
+	}
+}
+
+func (r *Receiver) mayTell(name string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, known := r.told[name]; known && now.Sub(last) < heldEvery {
+		return false
+	}
+	if r.told == nil || len(r.told) >= heldMost {
+		r.told = map[string]time.Time{}
+	}
+	r.told[name] = now
+	return true
+}

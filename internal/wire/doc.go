@@ -172,6 +172,9 @@
 //	            n 1 it has read the last packet of its lifetime
 //	73 Forked   of a template only: the worker's process id is n; 0: the
 //	            payload says why there is none
+//	74 Held     something has held the worker's event loop up for n milliseconds;
+//	            payload: the request's method and path, if that is known, and on
+//	            further lines where it stands
 //
 // Hello's accelerators maps tags to descriptors: cp311 is built for CPython 3.11,
 // abi3 for the stable ABI from 3.12 on. The worker loads the one that fits, if
@@ -196,8 +199,9 @@
 //
 // # State page
 //
-// Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; 3 to
-// 7: reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
+// Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; of an
+// event loop 3: how long it was held up at most of late, in ns; 4: its tasks. 5 to 7:
+// reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
 // it began. A thread writes the time first and the id after it, and zeroes the
 // id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.

@@ -270,6 +270,7 @@ const (
 	Stacks Op = 71
 	Retire Op = 72
 	Forked Op = 73
+	Held   Op = 74
 )
 
 // Values of the flag table: nobody waits for the answer, and, if it still runs long
@@ -312,6 +313,8 @@ func ParseControl(b []byte) (c Control, payload []byte, err error) {
 // The state page, in cells of eight bytes.
 const (
 	PageMagic     = 0x6e69726967 // "girin"
+	PageLag       = 3            // of an event loop
+	PageTasks     = 4
 	PageFirstSlot = 8
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,6 +72,9 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 	case wire.Stacks:
 		w.dumps.Store(0)
 		w.cfg.Receiver.Stacks(w, string(payload))
+	case wire.Held:
+		what, stack, _ := strings.Cut(string(payload), "\n")
+		w.cfg.Receiver.Held(w, time.Duration(c.N)*time.Millisecond, what, stack)
 	case wire.Retire:
 		w.retires.Store(true)
 		if c.N == wire.Spent {

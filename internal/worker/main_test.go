@@ -283,6 +283,9 @@ func (r *rig) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, 
 func (r *rig) Log(w *worker.Worker, level int, text string) {
 	r.heard <- heard{w: w, level: level, text: text}
 }
+func (r *rig) Held(w *worker.Worker, held time.Duration, what, stack string) {
+	r.heard <- heard{w: w, text: fmt.Sprint("held: ", what, " ", held, " ", stack)}
+}
 func (r *rig) Stacks(w *worker.Worker, text string) { r.heard <- heard{w: w, text: "stacks: " + text} }
 
 func (r *rig) Errorf(format string, args ...any) {

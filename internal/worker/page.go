@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,14 @@ func (p *page) slot(i int) (id, began uint64) {
 	}
 	runtime.KeepAlive(p)
 	return id, began
+}
+
+// loop returns how long the worker's event loop was held up at most of late, and its tasks.
+func (p *page) loop() (lag time.Duration, tasks int) {
+	lag = time.Duration(atomic.LoadUint64(&p.cells[wire.PageLag]))
+	tasks = int(atomic.LoadUint64(&p.cells[wire.PageTasks]))
+	runtime.KeepAlive(p)
+	return lag, tasks
 }
 
 // body returns n bytes from the i-th unit on; not ok: they reach out of the

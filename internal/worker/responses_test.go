@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"girin/internal/wire"
 	"girin/internal/worker/workertest"
@@ -32,6 +33,7 @@ func (f *frames) Frame(_ *Worker, frame *wire.Frame, head, body []byte) error {
 
 func (f *frames) File(*Worker, *wire.Frame, []byte, *os.File, int64, int64) error { return nil }
 func (f *frames) Log(*Worker, int, string)                                        {}
+func (f *frames) Held(*Worker, time.Duration, string, string)                     {}
 func (f *frames) Stacks(*Worker, string)                                          {}
 
 // readAll reads frames as a worker's with an empty state page.

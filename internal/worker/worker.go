@@ -111,6 +111,9 @@ type Receiver interface {
 	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) error
 	Log(w *Worker, level int, text string)
 	Stacks(w *Worker, text string)
+	// Held is told of a request, "METHOD /path" or "", that held its worker's event loop
+	// up, and where it stood.
+	Held(w *Worker, held time.Duration, what, stack string)
 }
 
 // Logger is told what went wrong with a worker.
@@ -359,6 +362,10 @@ func (w *Worker) Slots() int { return w.slots }
 
 // Slot is what the worker's i-th slot runs and since when; id 0: nothing.
 func (w *Worker) Slot(i int) (id, began uint64) { return w.page.slot(i) }
+
+// Loop is how long the worker's event loop was held up at most of late, and how many
+// tasks it has; zero where it has none.
+func (w *Worker) Loop() (lag time.Duration, tasks int) { return w.page.loop() }
 
 // Busy is how many of the slots are taken.
 func (w *Worker) Busy() int {

@@ -19,14 +19,17 @@ type Gauges struct {
 	InFlight    int    // requests that were taken and not answered
 	Running     int    // of those, how many the application runs
 	Connections int
-	Workers     int // that are ready
-	Serving     int // of those, how many take requests
-	StandingBy  int // of those, how many the class auto keeps for when it needs them
-	Draining    int // of those, how many end when their requests have
-	Slots       int // requests that they run at once
-	Computing   int // requests that the class auto lets compute now
-	Arena       int // bytes of memory that workers read requests from
-	Spools      int // bodies in files that workers may ask for
+	Workers     int           // that are ready
+	Serving     int           // of those, how many take requests
+	StandingBy  int           // of those, how many the class auto keeps for when it needs them
+	Draining    int           // of those, how many end when their requests have
+	Slots       int           // requests that they run at once
+	Computing   int           // requests that the class auto lets compute now
+	Arena       int           // bytes of memory that workers read requests from
+	Sockets     int           // WebSockets that are open
+	Tasks       int           // of event loops
+	Lag         time.Duration // how long an event loop was held up at most of late
+	Spools      int           // bodies in files that workers may ask for
 	SpoolFiles  int
 	SpoolBytes  int
 	Answers     int // bytes that wait for clients
@@ -83,6 +86,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("girin_requests_in_flight", "Requests that wait or run.", g.InFlight)
 	e.gauge("girin_requests_queued", "Requests that wait for a thread of the application.", max(g.InFlight-g.Running, 0))
 	e.gauge("girin_arena_bytes", "Memory that requests take which are too large for a packet.", g.Arena)
+	e.gauge("girin_websockets", "WebSockets that are open.", g.Sockets)
+	e.gauge("girin_loop_tasks", "Tasks of the workers' event loops.", g.Tasks)
+	e.gauge("girin_loop_lag_milliseconds", "How long a request held an event loop up at most in the last 10 to 20 s.", int(g.Lag.Milliseconds()))
 	e.gauge("girin_spooled_bodies", "Bodies of requests in files that workers may ask for.", g.Spools)
 	e.gauge("girin_spool_files", "Files with bodies, and with answers that outgrew memory.", g.SpoolFiles)
 	e.gauge("girin_spool_bytes", "What is in those files.", g.SpoolBytes)

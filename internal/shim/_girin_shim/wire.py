@@ -45,7 +45,7 @@ FILE = Struct("<QQ")  # the start of a File payload: offset, length
 BODY = Struct("<Q")  # the payload of a Body message: length
 
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 5, 6, 7, 8, 9
-READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED = 65, 66, 67, 68, 69, 70, 71, 72, 73
+READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED, HELD = 65, 66, 67, 68, 69, 70, 71, 72, 73, 74
 FLAG_END = 2  # in the flag table: what still runs should be ended
 SPENT = 1  # the n of a Retire: no more packets are read
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
@@ -53,6 +53,7 @@ CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which takes jobs
 
 PAGE_MAGIC = 0x6E69726967  # "girin"
+PAGE_LAG, PAGE_TASKS = 3, 4  # cells of a loop: the longest it was held up of late, in ns; its tasks
 PAGE_FIRST_SLOT = 8
 
 

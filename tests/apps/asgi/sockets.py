@@ -7,6 +7,8 @@ ended = []  # what the disconnects said
 
 async def app(scope, receive, send):
     if scope["type"] == "http":
+        if scope["path"] == "/hold":
+            time.sleep(float(scope["query_string"]))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": repr(ended).encode()})
     elif scope["type"] == "websocket":

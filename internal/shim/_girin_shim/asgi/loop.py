@@ -28,6 +28,7 @@ from .scope import Scopes
 from .selector import LaneSelector
 from .socket import Socket
 from .waiting import WaitingHeads
+from .watch import Watch
 
 # Of the time to end in a quarter, and no more than so many seconds, is kept for the end of the
 # process, and as much before it for the app's shutdown.
@@ -97,6 +98,7 @@ class Loop:
         self._inbound = self._new_inbound()
         self.loop.add_reader(wire.RESPONSE_FD, self._hear)
         self.watch()
+        Watch(self, self._worker).start()
         self.loop.run_until_complete(self._idle)
         self.loop.run_until_complete(self._shutdown())
         self.loop.close()
@@ -180,6 +182,10 @@ class Loop:
             self._selector.lanes = frozenset(wanted)
         for fd in wanted:
             self.loop.add_reader(fd, self._intake.read)
+
+    def busy(self) -> bool:
+        """Does a request run? From any thread."""
+        return bool(self._exchanges)
 
     # What the intake asks for.
 
