@@ -185,7 +185,7 @@ class Loop:
 
     def busy(self) -> bool:
         """Does a request run? From any thread."""
-        return bool(self._exchanges)
+        return len(self.free) < len(self.slots)
 
     # What the intake asks for.
 
