@@ -110,11 +110,22 @@ void outbox_send(Outbox *outbox);
 
 /* socket.c */
 int socket_came(Socket *socket, int is_text, const char *data, size_t size);
+int socket_has_ended(const Socket *socket);
+int socket_tell_taken(Socket *socket);
+PyObject *socket_pop(Socket *socket);
+
+/* receiving.c */
+PyObject *receiving_new(Socket *socket);
 
 /* scope.c */
 int scope_new(Intake *intake, const Request *request, Call *call);
 
 /* call.c */
 Call *call_new(Intake *intake);
+
+/* answer.c */
+extern PyMethodDef call_receive_def, call_send_def;
+PyObject *call_adopt(Call *call);
+int call_keep_head(Call *call);
 
 #endif

@@ -1,4 +1,5 @@
-/* _girin: the inner loop of the worker classes sync and gthread in C.
+/* _girin: the inner loop of the worker classes sync and gthread in C; that of
+ * asgi is in asgi.h.
  *
  * It does what threads.py, slot.py and exchange.py of _girin_shim do, for the
  * requests that nearly all requests are: packet read, environ built, app
