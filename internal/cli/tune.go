@@ -32,7 +32,7 @@ Only GET and HEAD are asked, unless --all-methods: a load changes what a POST ch
 times. The application is the real one: point it to a database that may be loaded.
 
 exit status: 0 an answer, or with --check the settings hold; 1 none, or they do not; 2 usage;
-3 undecided; 130 stopped by Ctrl-C, with what was known until then
+3 undecided, or a longer run did not hold what was found; 130 stopped by Ctrl-C, with what was known until then
 
 `
 
@@ -101,11 +101,11 @@ func runTune(env *program.Env, args []string) int {
 	runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) // the load generator, as girin bench
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if f.check != "" {
 		return f.runCheck(ctx, env, o)
 	}
 	r, err := tune.Run(ctx, o)
-	stop() // a second signal ends the program at once
 	if r == nil {
 		return f.failed(ctx, env, err)
 	}
@@ -143,6 +143,8 @@ func (f *tuneFlags) tell(ctx context.Context, env *program.Env, r *tune.Result) 
 		return statusInterrupted
 	case r.Answer == nil || err != nil:
 		return program.Failed
+	case r.Answer.Verdict == bench.Fails:
+		return tuneUndecided
 	}
 	return 0
 }

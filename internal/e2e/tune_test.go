@@ -122,7 +122,8 @@ func TestTune(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	status, stdout, stderr := tune(t, dir, "--rate", "10")
-	if status != 0 {
+	// On a machine that is busy, the last and longer run may hold nothing; then that is said.
+	if status != 0 && !(status == 3 && strings.Contains(stdout, "a longer run did not hold it")) {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}
 	for _, want := range []string{"the routes of tuned:app (Flask), 2 requests", "GET /broken: it answers 500", "/item/<int:number>: it needs number", "  GET /wait\n", "settings to choose from"} {

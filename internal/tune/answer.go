@@ -17,9 +17,11 @@ type Answer struct {
 	Rate     float64       `json:"rate"` // requests per second that Best holds, confirmed
 	Verdict  bench.Verdict `json:"verdict"`
 	Sentence string        `json:"sentence"`
-	Limit    string        `json:"limit,omitempty"`
-	Machines string        `json:"machines,omitempty"`
-	Others   []Against     `json:"others,omitempty"` // the other finalists beside the one of the highest rate
+	// Unconfirmed is why a longer run did not hold what the runs before held.
+	Unconfirmed string    `json:"unconfirmed,omitempty"`
+	Limit       string    `json:"limit,omitempty"`
+	Machines    string    `json:"machines,omitempty"`
+	Others      []Against `json:"others,omitempty"` // the other finalists beside the one of the highest rate
 }
 
 // Against is a finalist beside the one with the highest rate.
@@ -127,6 +129,8 @@ func (a *Answer) say(r *Result) {
 		s += "; confirmed by a longer run, certain to 95 %"
 	case bench.Undecided:
 		s += "; held as far as the requests of the budget can tell"
+	case bench.Fails:
+		s += "; a longer run did not hold it: " + oneLine(a.Unconfirmed)
 	}
 	a.Sentence = s + "."
 }

@@ -93,6 +93,15 @@ func TestUndecidedWithFewRuns(t *testing.T) {
 	}
 }
 
+func TestUnconfirmed(t *testing.T) {
+	r := resultOf(finalist(autoSetting, 412, 0.01, 90))
+	r.Answer.Verdict, r.Answer.Unconfirmed = bench.Fails, "the server\nended"
+	r.Answer.finish(r, 0)
+	if want := "; a longer run did not hold it: the server ended."; !strings.HasSuffix(r.Answer.Sentence, want) {
+		t.Errorf("%s", r.Answer.Sentence)
+	}
+}
+
 // Threads that hurt are never recommended, whatever rate they hold.
 func TestThreadsThatHurt(t *testing.T) {
 	list := []*Candidate{finalist(autoSetting, 412, 0.01, 90), finalist(threads, 400, 0.01, 80), finalist(processes, 100, 0.01, 90)}

@@ -17,20 +17,30 @@ func (s *servers) confirm(ctx context.Context, r *Result) error {
 		return nil
 	}
 	server, err := s.start(ctx, r.Answer.Best.Setting.Args(), false)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
 	if err != nil {
-		return cmp.Or(context.Cause(ctx), err)
+		r.Answer.unconfirmed(r, err.Error(), s.opts.Rate)
+		return nil
 	}
 	defer server.Stop()
 	use := &usage{server: server}
 	o := s.load(server, s.opts.Seed+77)
 	probe := (&Search{Budget: s.opts.Budget}).probe()
 	o.Duration, o.Warmup, o.Progress = 2*probe, probe, use.note
-	found, err := bench.FindRate(ctx, bench.RateSearch{Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.05, Precision: 0.05, Longest: 4})
+	limited, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
+	defer cancel()
+	found, err := bench.FindRate(limited, bench.RateSearch{Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.2, Precision: 0.05, Longest: 4})
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	if err != nil || found.Rate == 0 {
-		r.Answer.finish(r, s.opts.Rate) // its runs have held; that one more did not is said by the verdict
+	if err != nil {
+		r.Answer.unconfirmed(r, err.Error(), s.opts.Rate)
+		return nil
+	}
+	if found.Rate == 0 {
+		r.Answer.unconfirmed(r, cmp.Or(found.Reason, "at no rate up to it"), s.opts.Rate)
 		return nil
 	}
 	r.Answer.Rate, r.Answer.Verdict = found.Rate, found.Verdict
@@ -38,6 +48,12 @@ func (s *servers) confirm(ctx context.Context, r *Result) error {
 	r.Load.MemoryMiB, _ = server.Memory()
 	r.Answer.finish(r, s.opts.Rate)
 	return nil
+}
+
+// unconfirmed notes that the longer run did not hold what those before held.
+func (a *Answer) unconfirmed(r *Result, why string, rate float64) {
+	a.Verdict, a.Unconfirmed = bench.Fails, why
+	a.finish(r, rate)
 }
 
 func loadOf(found *bench.RateFinding, use *usage) *Load {

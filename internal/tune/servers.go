@@ -2,6 +2,7 @@ package tune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,6 +109,8 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 		return Measurement{Broken: true, Reason: "it did not start: " + err.Error()}, nil
 	}
 	defer server.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
+	defer cancel()
 	found, err := bench.FindRate(ctx, s.searchOn(server, e))
 	if err != nil {
 		return Measurement{Reason: err.Error() + server.Said()}, nil
@@ -119,6 +122,14 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 	}
 	return m, nil
 }
+
+// patience is how long one measurement may take at most.
+func (s *servers) patience() time.Duration { return max(s.opts.Budget/6, leastPatience) }
+
+const leastPatience = 20 * time.Second
+
+// errUnsteady is why a measurement that takes too long ends: a server that dies and comes again, mostly.
+var errUnsteady = errors.New("no rate was found in time: it is not steady")
 
 // searchOn is the search for a server's highest rate.
 func (s *servers) searchOn(server *lab.Server, e Effort) bench.RateSearch {
