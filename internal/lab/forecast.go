@@ -106,7 +106,7 @@ func (f forecaster) samples(folder *result.Folder) map[result.Cell][][]float64 {
 	closed, open := map[result.Cell]map[string][]float64{}, map[result.Cell]map[string][]float64{}
 	for i := range folder.Runs {
 		r := &folder.Runs[i]
-		if r.Invalid != "" {
+		if r.Invalid != "" || r.Metric() >= verdict.Worst {
 			continue
 		}
 		panels := closed

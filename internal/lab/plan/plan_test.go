@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -216,4 +217,25 @@ func FuzzParse(f *testing.F) {
 			p.Schedule(p.Expand(2))
 		}
 	})
+}
+
+// The plans of the documentation are plans, and the first is short.
+func TestPlansOfTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/LAB.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) < 2 {
+		t.Fatalf("%d plans", len(blocks))
+	}
+	for i, block := range blocks {
+		source, _, _ := strings.Cut(block, "```")
+		if _, err := Parse("LAB.md", []byte(source), 2); err != nil {
+			t.Errorf("plan %d: %v", i+1, err)
+		}
+		if n := strings.Count(source, "\n"); i == 0 && n > 12 {
+			t.Errorf("the first plan has %d lines", n)
+		}
+	}
 }

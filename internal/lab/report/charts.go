@@ -262,8 +262,11 @@ func (p *panel) percentileRows() *chart.Scene {
 				row.Points = append(row.Points, chart.Point{Value: s.value, Name: s.name})
 			}
 		}
-		if c.OK() && len(row.Points) == 0 {
+		switch {
+		case c.OK() && len(row.Points) == 0:
 			row.Text, row.Alarm = "none answered", true
+		case c.OK() && p.open() && !p.served(c): // the percentiles are those of the few that were answered
+			row.Text, row.Alarm = fmt.Sprintf("%s of %s/s", chart.Format(c.Rate.Median), chart.Format(p.Offered)), true
 		}
 		r.Rows = append(r.Rows, row)
 	}
