@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -273,4 +275,28 @@ on_exit = "nothing.of_this_name"
 			t.Errorf("%s is not in %s", want, text)
 		}
 	}
+}
+
+// A library in C may fork without Python's knowing: its child has the channel to the master.
+func TestAnArbiterIsRenewedWhoeverHoldsItsChannel(t *testing.T) {
+	f, _ := begin(t, `
+import ctypes, os, signal, time
+held = ctypes.PyDLL(None).fork()
+if held == 0:
+    time.sleep(60)
+    os._exit(0)
+def on_reload(server): os.kill(os.getpid(), signal.SIGKILL)
+def when_ready(server): server.log.info("renewed")
+with open("held", "a") as file: print(held, file=file)
+`)
+	t.Cleanup(func() {
+		held, _ := os.ReadFile(filepath.Join(filepath.Dir(f.path), "held"))
+		for _, pid := range strings.Fields(string(held)) {
+			if n, err := strconv.Atoi(pid); err == nil {
+				_ = syscall.Kill(n, syscall.SIGKILL)
+			}
+		}
+	})
+	_ = f.run(arbiter.Event{Hook: "on_reload"})
+	f.until(t, "renewed")
 }

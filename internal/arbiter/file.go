@@ -111,8 +111,7 @@ func (a *Arbiter) dropDead(p *process) {
 	default:
 		return
 	}
-	p.drain()
-	p.conn.Close()
+	p.part()
 	if a.next == p {
 		a.next = nil
 	}

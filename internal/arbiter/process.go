@@ -131,9 +131,12 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 		defer timer.Stop()
 		late = timer.C
 	}
-	interrupted := false
+	interrupted, dead := false, p.proc.Done()
 	for {
 		select {
+		case <-dead:
+			dead = nil
+			p.hurry()
 		case said, ok := <-p.answers:
 			switch {
 			case !ok:
@@ -164,8 +167,7 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 // ended waits for the end of a process that cannot be talked to, and says how it ended.
 func (p *process) ended() error {
 	p.proc.Stop(time.Second)
-	p.drain()
-	p.conn.Close()
+	p.part()
 	if err := p.proc.Err(); err != nil {
 		return fmt.Errorf("%w (%w)", errEnded, err)
 	}
@@ -174,10 +176,22 @@ func (p *process) ended() error {
 
 func (p *process) kill() {
 	p.proc.Kill()
-	p.drain()
 	<-p.proc.Done()
+	p.part()
+}
+
+// part takes the last of what a process has said that has ended. Another that it forked
+// without Python's knowing may hold the channel, and is not waited for.
+func (p *process) part() {
+	p.hurry()
+	p.drain()
 	p.conn.Close()
 }
+
+// hurry bounds the time in which more can come from a process that has ended.
+func (p *process) hurry() { _ = p.conn.SetReadDeadline(time.Now().Add(partLimit)) }
+
+const partLimit = 500 * time.Millisecond
 
 // close lets the process end as any program does, until giveUp is closed.
 func (p *process) close(grace time.Duration, giveUp <-chan struct{}) {
