@@ -204,6 +204,15 @@ def in_files(site: Site):
     ]
 
 
+def in_own_file(site: Site):
+    """What a hook's handler has of before a reload, and of after it."""
+    hang_up(site)
+    site.get()
+    site.stop()
+    text = (site.site / "own.log").read_text()
+    return re.findall(r"own (Hang up: Master|Handling signal: term|Shutting down: Master)", text)
+
+
 def rotated(site: Site):
     """Log files that are moved away are made anew after USR1."""
     asked(site, "/one")
@@ -390,6 +399,28 @@ CASES = [
         config="import logging\naccesslog = '-'\naccess_log_format = '%(h)s %(m)s %(U)s %(s)s %({REQUEST_METHOD}e)s'\n"
                "class Quiet(logging.Filter):\n    def filter(self, record): return '/health' not in record.getMessage()\n"
                "def on_starting(server):\n    server.log.access_log.addFilter(Quiet())\n",
+    ),
+    Case(
+        "a handler that on_starting adds to the error log stays through a reload",
+        in_own_file,
+        app=PID,
+        config=MARK + HOOKS.replace('mark("on_starting")', """
+    mark("on_starting")
+    import logging
+    handler = logging.FileHandler("own.log")
+    handler.setFormatter(logging.Formatter("own %(message)s"))
+    server.log.error_log.addHandler(handler)
+"""),
+        classes=("sync", "gevent"),
+    ),
+    Case(
+        "a logger_class that notes requests itself, without an access log",
+        lambda site: (asked(site, "/a", "/b"), site.said("noted /b"), site.lines(r"(noted /[ab] \d+)"))[-1],
+        app=PID,
+        config="from gunicorn.glogging import Logger\nclass Noting(Logger):\n"
+               "    def access(self, resp, req, environ, request_time):\n        self.error_log.info('noted %s %d', req.path, resp.status_code)\n"
+               "logger_class = Noting\n",
+        right=["noted /a 200", "noted /b 200"],
     ),
     Case("logconfig_dict for both logs", in_files, app=PID, config=DICT),
     Case("logconfig_dict, and files that are moved away", rotated, app=PID, config=DICT, classes=("sync", "gthread")),

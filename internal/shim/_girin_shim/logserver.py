@@ -46,6 +46,7 @@ class Logs:
 
     def __init__(self, channel: Channel) -> None:
         self.logger = None
+        self._settings: list = []  # it was set up with
         self._source: Channel | None = None
         self._lines: list[str] = []  # of the access log, until the end of a batch
         self._lock = threading.Lock()  # held while lines are logged, and by who forks
@@ -55,10 +56,15 @@ class Logs:
         self._own = {Logger.to_errors, Logger.to_access}
 
     def configure(self, cfg) -> None:
-        """Makes the logger, or makes it follow new settings."""
+        """Makes the logger, or makes it follow new settings. Where none of the logs' own has changed
+        it is not set up again, as under gunicorn: the handlers and filters of hooks stay."""
         wanted = _class(cfg.logger_class)
+        settings = [cfg.loglevel, *(getattr(cfg, key) for key in LOGCONFIG)]
+        settings, self._settings = self._settings, settings
         if type(self.logger) is wanted:
-            self.logger.setup(cfg)
+            self.logger.cfg = cfg
+            if settings != self._settings:
+                self.logger.setup(cfg)
             return
         if hasattr(wanted, "install"):
             wanted.install()
@@ -89,7 +95,7 @@ class Logs:
         logger = self.logger
         cfg = logger.cfg
         if type(logger) is not Logger or any(getattr(cfg, key) for key in LOGCONFIG):
-            return {"error": True, "access": bool(getattr(logger, "access_log_enabled", True))}
+            return {"error": True, "access": _overrides_access(logger) or bool(getattr(logger, "access_log_enabled", True))}
         return {"error": self._touched(logger.error_log), "access": self._touched(logger.access_log)}
 
     def _touched(self, log: logging.Logger) -> bool:
@@ -146,6 +152,11 @@ class Logs:
 
 
 _METHODS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "critical"}
+
+
+def _overrides_access(logger) -> bool:
+    """Does it do with requests what it likes, whether or not there is an access log?"""
+    return getattr(type(logger).access, "__module__", "") not in (Logger.__module__, "gunicorn.glogging", "gunicorn.instrument.statsd")
 
 
 def _class(value) -> type:
