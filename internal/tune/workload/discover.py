@@ -104,7 +104,7 @@ def explain(error):
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((own, "<frozen", importlib.__path__[0]))]
     if frames:
         print("Traceback (most recent call last):\n", *traceback.format_list(frames), sep="", end="", file=sys.stderr)
-    print(*traceback.format_exception_only(error), sep="", end="", file=sys.stderr)
+    print(*traceback.format_exception_only(type(error), error), sep="", end="", file=sys.stderr)
 
 
 def main():
