@@ -83,7 +83,9 @@ func (w *workload) outcome(refused error) (e job.Event, reason string) {
 		w.cause = sched.ErrTimeout
 		return job.Raised, fmt.Sprintf("it ran longer than its timeout of %v", w.rec.Timeout)
 	case errors.Is(w.cause, sched.ErrTimeout):
-		return job.Raised, w.cause.Error()
+		return job.Raised, "it ran longer than it may"
+	case w.rec.Task && w.isUnknown(status):
+		return job.Refused, "no server knows this task yet"
 	case errors.Is(w.cause, sched.ErrAppFailed):
 		w.cause = nil
 		w.head, w.fields, w.size, w.body, w.file = []byte("500 Internal Server Error"), 0, 0, bytes.Buffer{}, nil
@@ -91,7 +93,7 @@ func (w *workload) outcome(refused error) (e job.Event, reason string) {
 	case w.cause != nil:
 		return job.Died, w.cause.Error()
 	case len(status) > 0 && status[0] == '5':
-		return w.answered(), string(status)
+		return w.answered(), w.failure(string(status))
 	}
 	return job.Answered, ""
 }

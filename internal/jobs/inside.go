@@ -159,6 +159,7 @@ type Task struct {
 	Delay    float64         `json:"delay,omitempty"`   // s
 	Priority string          `json:"priority,omitempty"`
 	Unique   string          `json:"unique,omitempty"` // there is at most one with this that has not ended
+	Meta     json.RawMessage `json:"meta,omitempty"`   // given back in each status
 }
 
 func (t *Task) check() error {
@@ -170,11 +171,16 @@ func (t *Task) check() error {
 		return fmt.Errorf("the priority %q is none of high, mid, low", t.Priority)
 	case t.Timeout < 0 || t.Timeout > 1e6 || t.Delay < 0 || t.Delay > 6*86400:
 		return errors.New("timeout or delay is out of range: a job may wait for six days")
+	case len(t.Meta) > metaMost:
+		return fmt.Errorf("meta has more than %d bytes", metaMost)
 	case t.Retries < 0 || t.Retries > 1000 || t.Backoff < 0 || t.Backoff > 86400:
 		return errors.New("retries or backoff is out of range")
 	}
 	return nil
 }
+
+// metaMost is what a job's record keeps for whoever made it.
+const metaMost = 64 << 10
 
 // addTask accepts a job that calls a function, as a request that no client can make.
 func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
@@ -206,9 +212,9 @@ func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
 		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
 	}
 	rec := &job.Record{
-		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: "TASK " + t.Task, Task: true, Retries: t.Retries,
+		ID: job.NewID(), Status: job.Queued, Version: anyVersion, Route: "TASK " + t.Task, Task: true, Retries: t.Retries,
 		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: time.Now().UTC(),
-		Priority: t.Priority, Timeout: time.Duration(t.Timeout * float64(time.Second)),
+		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
 	}
 	if t.Delay > 0 {
 		rec.After = rec.Created.Add(time.Duration(t.Delay * float64(time.Second)))

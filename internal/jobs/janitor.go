@@ -134,7 +134,7 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 func (b *beats) versions() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := map[string]bool{job.Token(b.n.Version()): true}
+	all := map[string]bool{job.Token(anyVersion): true, job.Token(b.n.Version()): true}
 	for _, h := range b.last {
 		if b.n.cfg.Clock()-h.at < beatGone {
 			all[job.Token(h.Version)] = true

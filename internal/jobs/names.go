@@ -69,6 +69,13 @@ func (n *names) jobSubject(r *job.Record) string {
 	return "girin." + n.app + ".jobs." + job.Token(r.Version) + "." + cmp.Or(r.Priority, usual) + "." + r.ID.String()
 }
 
+// anyVersion is that of tasks: a name and JSON, which the next version of the application
+// understands as well. Which tasks a node does not know it gives back.
+const anyVersion = "*"
+
+// versions are those of the accepted jobs that a node runs.
+func (n *Node) versions() []string { return []string{anyVersion, n.Version()} }
+
 func workConsumer(version, priority string) string { return consumer(version) + "_" + priority }
 
 // lease is how long a runner of an accepted job may not be heard of before the job is

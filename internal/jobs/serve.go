@@ -167,6 +167,8 @@ type Status struct {
 	Ended    time.Time `json:"ended,omitzero"`
 	URL      string    `json:"url"`
 	Result   string    `json:"result"`
+
+	Meta json.RawMessage `json:"meta,omitempty"`
 }
 
 func (n *Node) status(ctx context.Context, r *job.Record) Status {
@@ -180,7 +182,7 @@ func (n *Node) status(ctx context.Context, r *job.Record) Status {
 func statusOf(r *job.Record) Status {
 	return Status{
 		ID: r.ID.String(), Status: string(r.Status), Route: r.Route, Attempt: r.Attempt, Code: r.Code, Progress: r.Progress, Text: r.Text,
-		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r.ID), Result: jobPath(r.ID) + "/result",
+		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r.ID), Result: jobPath(r.ID) + "/result", Meta: r.Meta,
 	}
 }
 

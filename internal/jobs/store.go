@@ -36,9 +36,11 @@ func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 	if _, err := n.js.CreateOrUpdateStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
 		return nil, fmt.Errorf("stream %s: %w", n.names.jobs, err)
 	}
-	for _, priority := range priorities {
-		if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(n.Version(), priority)); err != nil {
-			return nil, fmt.Errorf("consumer of %s: %w", n.names.jobs, err)
+	for _, version := range n.versions() {
+		for _, priority := range priorities {
+			if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(version, priority)); err != nil {
+				return nil, fmt.Errorf("consumer of %s: %w", n.names.jobs, err)
+			}
 		}
 	}
 	for _, bucket := range []struct {

@@ -163,7 +163,7 @@ func (w *workload) begin(m *job.Message) error {
 	}
 	pairs := [][2]string{{"girin.job.id", w.rec.ID.String()}, {"girin.job.attempt", strconv.Itoa(w.rec.Attempt)}}
 	environ := job.WithPairs(m.Form, m.Environ, pairs)
-	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body}
+	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body, Limit: w.rec.Timeout}
 	w.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
 	if w.rec.Body > 0 {
 		file, err := w.fetchBody()
@@ -210,6 +210,10 @@ func nameless(dir string) (*os.File, error) {
 	return file, nil
 }
 
+// lastResort is how much later than the queue, which ends the thread as well, a timeout is
+// seen to: the queue does not look where the server has none.
+const lastResort = 5 * time.Second
+
 // await waits for the end of the call, and cancels it when its record says so.
 func (w *workload) await() {
 	q := w.r.n.queue
@@ -217,7 +221,7 @@ func (w *workload) await() {
 	changed, stop := w.r.n.hub.watch(w.rec.ID)
 	defer stop()
 	kill := w.r.n.ctx.Done()
-	late := time.NewTimer(cmp.Or(w.rec.Timeout, keepLongest))
+	late := time.NewTimer(cmp.Or(w.rec.Timeout, keepLongest) + lastResort)
 	defer late.Stop()
 	for {
 		select {

@@ -40,7 +40,7 @@ func (r *runner) workSlot() {
 // whatever comes first. Its subscription ends with it, so that nothing comes later.
 func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 	inbox := nats.NewInbox()
-	messages := make(chan *nats.Msg, 2*len(priorities))
+	messages := make(chan *nats.Msg, 4*len(priorities))
 	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
 	if err != nil {
 		return nil, true // the connection was closed
@@ -51,8 +51,8 @@ func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 	}()
 	late := time.NewTimer(askLimit)
 	defer late.Stop()
-	for _, priority := range priorities {
-		r.wish(priority, inbox, `{"batch":1,"no_wait":true}`)
+	for _, queue := range r.queues() {
+		r.wish(queue, inbox, `{"batch":1,"no_wait":true}`)
 		late.Reset(askLimit)
 		select {
 		case <-r.stop:
@@ -67,8 +67,8 @@ func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 			}
 		}
 	}
-	for _, priority := range priorities {
-		r.wish(priority, inbox, `{"batch":1,"expires":`+strconv.FormatInt(pullFor.Nanoseconds(), 10)+`}`)
+	for _, queue := range r.queues() {
+		r.wish(queue, inbox, `{"batch":1,"expires":`+strconv.FormatInt(pullFor.Nanoseconds(), 10)+`}`)
 	}
 	late.Reset(pullFor)
 	select {
@@ -85,8 +85,18 @@ func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 	return nil, false
 }
 
-func (r *runner) wish(priority, inbox, what string) {
-	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.jobs+"."+workConsumer(r.n.Version(), priority), inbox, []byte(what))
+// queues are the consumers to ask, in the order of priorities.
+func (r *runner) queues() (consumers []string) {
+	for _, priority := range priorities {
+		for _, version := range r.n.versions() {
+			consumers = append(consumers, workConsumer(version, priority))
+		}
+	}
+	return consumers
+}
+
+func (r *runner) wish(queue, inbox, what string) {
+	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.jobs+"."+queue, inbox, []byte(what))
 }
 
 // giveBackAll returns what came beside the one that is run.

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"sync/atomic"
+	"time"
 
 	"girin/internal/wire"
 )
@@ -35,6 +36,8 @@ type Call struct {
 	// CLOCK_MONOTONIC; 0: not known. It may shorten the call's life, which
 	// otherwise begins with its thread, and changes nothing else.
 	Since int64
+	// Limit is how long it may run; 0: as long as Deadlines say.
+	Limit time.Duration
 	// Window is how many bytes of the answer's body may come before the
 	// client takes any; 0: as the Config says.
 	Window uint32
@@ -49,6 +52,7 @@ type Call struct {
 	route  atomic.Pointer[Route]
 	line   atomic.Pointer[line] // where it was placed
 	since  atomic.Int64         // Since, for the deadline keeper
+	limit  atomic.Int64         // Limit, for it too
 	window atomic.Uint32
 	sent   atomic.Int64 // ns, when it last went to the lane
 	moved  atomic.Int64 // ns, when its answer last went on; 0: its head is not there

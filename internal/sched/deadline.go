@@ -64,7 +64,7 @@ func (q *Queue) giveUp(lost map[uint64]*late) {
 			return
 		}
 		since, started := c.progress(int64(began))
-		if now-since < int64(q.cfg.Deadlines.Timeout) {
+		if now-since < c.limitOr(q.cfg.Deadlines.Timeout) {
 			return
 		}
 		route := c.route.Load()
@@ -134,6 +134,14 @@ func (c *Call) progress(began int64) (since int64, started bool) {
 		return 1<<63 - 1, true
 	}
 	return last, true
+}
+
+// limitOr is how long the call may run: its own limit, or that of all.
+func (c *Call) limitOr(timeout time.Duration) int64 {
+	if limit := c.limit.Load(); limit != 0 {
+		return limit
+	}
+	return int64(timeout)
 }
 
 // stackTime is left to a worker without threads to tell its stacks.

@@ -81,6 +81,7 @@ func (q *Queue) prepare(c *Call, window uint32) {
 		c.tunnelled.Store(false)
 	}
 	set(&c.since, c.Since)
+	set(&c.limit, int64(c.Limit))
 	set(&c.moved, 0)
 	set(&c.fed, 0)
 	set(&c.unacknowledged, 0)

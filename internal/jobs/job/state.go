@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Status is where an accepted job stands. It is in the store, and changed only by
 // compare-and-swap, as the table below says.
@@ -45,34 +48,35 @@ const (
 
 // Record is what the store has of an accepted job.
 type Record struct {
-	ID        ID            `json:"-"`
-	Status    Status        `json:"status"`
-	Version   string        `json:"version"`
-	Route     string        `json:"route"`
-	Once      bool          `json:"once,omitempty"` // it must not run twice
-	Retries   int           `json:"retries"`
-	Backoff   time.Duration `json:"backoff,omitempty"` // before the second attempt; longer before each after it
-	Attempt   int           `json:"attempt"`           // of these, how many were begun
-	Task      bool          `json:"task,omitempty"`
-	Cancel    bool          `json:"cancel,omitempty"` // while it runs
-	Principal []byte        `json:"principal,omitempty"`
-	Node      string        `json:"node,omitempty"`
-	Host      string        `json:"host,omitempty"`
-	Reason    string        `json:"reason,omitempty"`
-	Code      int           `json:"code,omitempty"` // of the answer
-	Fields    int           `json:"fields,omitempty"`
-	Head      []byte        `json:"head,omitempty"` // its block
-	Size      int64         `json:"size,omitempty"`
-	Large     bool          `json:"large,omitempty"` // the result is an object
-	Body      int64         `json:"body,omitempty"`  // bytes of the request's, if it is an object
-	Priority  string        `json:"priority,omitempty"`
-	After     time.Time     `json:"after,omitzero"`    // not before then
-	Timeout   time.Duration `json:"timeout,omitempty"` // of an attempt, beside the server's own
-	Progress  float64       `json:"progress,omitempty"`
-	Text      string        `json:"text,omitempty"`
-	Created   time.Time     `json:"created"`
-	Began     time.Time     `json:"began,omitzero"`
-	Ended     time.Time     `json:"ended,omitzero"`
+	ID        ID              `json:"-"`
+	Status    Status          `json:"status"`
+	Version   string          `json:"version"`
+	Route     string          `json:"route"`
+	Once      bool            `json:"once,omitempty"` // it must not run twice
+	Retries   int             `json:"retries"`
+	Backoff   time.Duration   `json:"backoff,omitempty"` // before the second attempt; longer before each after it
+	Attempt   int             `json:"attempt"`           // of these, how many were begun
+	Task      bool            `json:"task,omitempty"`
+	Cancel    bool            `json:"cancel,omitempty"` // while it runs
+	Principal []byte          `json:"principal,omitempty"`
+	Node      string          `json:"node,omitempty"`
+	Host      string          `json:"host,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	Code      int             `json:"code,omitempty"` // of the answer
+	Fields    int             `json:"fields,omitempty"`
+	Head      []byte          `json:"head,omitempty"` // its block
+	Size      int64           `json:"size,omitempty"`
+	Large     bool            `json:"large,omitempty"` // the result is an object
+	Body      int64           `json:"body,omitempty"`  // bytes of the request's, if it is an object
+	Priority  string          `json:"priority,omitempty"`
+	After     time.Time       `json:"after,omitzero"`    // not before then
+	Timeout   time.Duration   `json:"timeout,omitempty"` // of an attempt, beside the server's own
+	Meta      json.RawMessage `json:"meta,omitempty"`    // what a task's maker wants to have back
+	Progress  float64         `json:"progress,omitempty"`
+	Text      string          `json:"text,omitempty"`
+	Created   time.Time       `json:"created"`
+	Began     time.Time       `json:"began,omitzero"`
+	Ended     time.Time       `json:"ended,omitzero"`
 }
 
 // Next returns the status after an event; not ok: the event changes nothing, or is late.

@@ -69,7 +69,8 @@ def task(function: Callable | None = None, *, retries: int = 0, backoff: float |
     """Makes a task of a function; it can still be called as before.
 
     retries   how often it is run again after it raised
-    backoff   before the first of them so long, before each further one twice as long; seconds, or text such as 1m
+    backoff   before the first of them so long, before each further one four times as long, at most
+              10 minutes; seconds, or text such as 1m
     timeout   how long it may run; without it the server's --timeout holds
     unique    while a job of this key has not ended there is no second one: text with arguments, as "{order}"
     priority  high or low; without it in between
