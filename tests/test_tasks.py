@@ -221,7 +221,7 @@ def test_the_death_of_a_worker_counts_as_an_attempt(tmp_path: Path) -> None:
         assert s.end(s.ask("/die_once"))["status"] == "done"
         known = s.end(s.ask("/die"))
         assert known["status"] == "dead" and "the worker died" in known["reason"]
-        assert known["id"] in s.jobs("dead") and "the worker died" in s.jobs("doctor")
+        assert known["id"] in s.jobs("dead")
         assert s.runs() == ["die_once", "die_once", "die"], "what may not run twice does not"
 
 
