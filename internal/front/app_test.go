@@ -81,13 +81,20 @@ func (a *app) Alloc(n int) ([]byte, int, bool) {
 	return a.memory[at:a.used], at, a.used <= len(a.memory)
 }
 
-func (a *app) PID() int                 { return 1 }
-func (a *app) Slots() int               { return slots }
-func (a *app) Slot(int) (_, _ uint64)   { return 0, 0 }
-func (a *app) Promote()                 {}
-func (a *app) Dump(uint64)              {}
-func (a *app) Say(wire.Inbound, []byte) {}
-func (a *app) Flush()                   {}
+func (a *app) PID() int               { return 1 }
+func (a *app) Slots() int             { return slots }
+func (a *app) Slot(int) (_, _ uint64) { return 0, 0 }
+func (a *app) Promote()               {}
+func (a *app) Dump(uint64)            {}
+func (a *app) Flush()                 {}
+
+// Say tells of a WebSocket's end as of any other answer's.
+func (a *app) Say(f wire.Inbound, _ []byte) {
+	if f.Kind == wire.Gone {
+		a.Grant(f.ID, wire.Cancelled)
+	}
+}
+
 func (a *app) Grant(id uint64, n uint32) {
 	a.mu.Lock()
 	c := a.running[id]
@@ -169,8 +176,13 @@ func (c *appCall) fetch() bool {
 	}
 }
 
+// decodeEnviron reads a request's environ; of a scope, which has another form, nothing.
 func decodeEnviron(form wire.Form, b []byte) (env map[string]string, pairs int) {
 	var all []string
+	switch form {
+	case wire.ASGIJoined, wire.ASGILengths:
+		return nil, 0
+	}
 	if form == wire.Joined {
 		all = strings.Split(string(b), "\x00")
 	} else {

@@ -7,6 +7,14 @@ import "golang.org/x/sys/unix"
 func unreadBytes(fd int) int { return ioctl(fd, unix.TIOCINQ) }
 func unsent(fd int) int      { return ioctl(fd, unix.TIOCOUTQ) }
 
+// acknowledged grows with what a socket's other end acknowledges.
+func acknowledged(fd int) int64 {
+	if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		return int64(info.Bytes_acked)
+	}
+	return -int64(unsent(fd))
+}
+
 func ioctl(fd int, request uint) int {
 	n, err := unix.IoctlGetInt(fd, request)
 	if err != nil {

@@ -26,3 +26,6 @@ func wasReset(fd uintptr) bool {
 // hasLeft is wasReset: that the other end sends no more cannot be seen here before all
 // that it has sent was read.
 func hasLeft(fd uintptr) bool { return wasReset(fd) }
+
+// acknowledged grows with what a socket's other end acknowledges.
+func acknowledged(fd int) int64 { return -int64(unsent(fd)) }

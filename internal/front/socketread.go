@@ -71,6 +71,7 @@ func (c *conn) awaitAccept(s *webSocket) bool {
 		if err := c.unlessNudged(c.in.fill()); err != nil {
 			return !c.asking(s, false) && c.came(err)
 		}
+		s.heard.Add(1) // it may be the answer to a ping: the read began before the acceptance
 	}
 	return true
 }

@@ -10,10 +10,12 @@ type pulse struct {
 	heard  uint32 // at the last look
 	since  int64  // when something was heard last
 	pinged int64  // when it was asked since then; 0: it was not
+	acked  int64  // what it had acknowledged when its time to answer began
 }
 
 // judgeSocket asks a client of which nothing is heard whether it is there, and ends
-// the socket if it does not answer. While the server stops, each is closed at a
+// the socket if it does not answer. Who still takes what the kernel held before the
+// ping has its time when that is taken. While the server stops, each is closed at a
 // moment of its own, so that not all come back at once.
 func (s *Server) judgeSocket(c *conn, now int64) {
 	k := c.socket
@@ -29,10 +31,32 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 	switch {
 	case s.times.ping == 0:
 	case p.pinged == 0 && now-p.since >= int64(s.times.ping) && c.ping():
+		p.pinged, p.acked = now, c.acknowledged()
+	case p.pinged == 0 || s.times.pong == 0 || now-p.pinged < int64(s.times.pong):
+	case c.takes(p):
 		p.pinged = now
-	case p.pinged != 0 && s.times.pong > 0 && now-p.pinged >= int64(s.times.pong):
+	default:
 		c.shut(ws.CodeInternal, "no answer to a ping", sched.Gone{Code: ws.CodeAbnormal})
 	}
+}
+
+// takes reports whether the client has acknowledged more than the ping since it was
+// last looked: it has that to read, too.
+func (c *conn) takes(p *pulse) bool {
+	before := p.acked
+	p.acked = c.acknowledged()
+	return p.acked > before+pingMost
+}
+
+// pingMost is what a ping takes at most, as a record of TLS.
+const pingMost = 64
+
+// acknowledged grows with what the client acknowledges.
+func (c *conn) acknowledged() (n int64) {
+	if c.raw != nil {
+		_ = c.raw.Control(func(fd uintptr) { n = acknowledged(int(fd)) })
+	}
+	return n
 }
 
 // moment is when within the time to leave a socket is closed.
