@@ -145,7 +145,12 @@ class Hooks:
             self._run(name, self._worker)
         except Exception:
             self._logger.exception("Exception in %s hook", name)
-        self.worker_exit()
+        except SystemExit:
+            pass  # it ends anyway
+        try:
+            self.worker_exit()
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else code
         try:
             sys.stdout.flush()
             sys.stderr.flush()

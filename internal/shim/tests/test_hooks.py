@@ -147,6 +147,20 @@ def test_a_worker_that_is_ended_by_a_signal(hooked, cls, number, first, code):
     assert worker.wait() == code
 
 
+def test_hooks_that_exit_themselves(hooked, cls):
+    worker = hooked("""
+        import sys
+        def worker_int(worker): sys.exit(5)
+        def worker_exit(server, worker):
+            worker.log.info("exit")
+            sys.exit(7)
+    """, cls=cls)
+    assert worker.get().status == "201 Created"
+    os.kill(worker.pid, signal.SIGINT)
+    assert worker.log() == (20, "exit")
+    assert worker.wait() == 7
+
+
 def test_the_signal_in_the_middle_of_a_request(hooked):
     worker = hooked(ENDS, app="""
         import time
