@@ -93,7 +93,7 @@ func TestPrioritiesAreRecorded(t *testing.T) {
 // experiments none is ranked behind another.
 func TestTellKeepsTheErrorRate(t *testing.T) {
 	f, rnd := forecasterOf(t, "tell: 8%"), rand.New(rand.NewPCG(3, 4))
-	const trials = 300
+	const trials = 120
 	wrong, stops := 0, map[int]int{}
 	for range trials {
 		folder, blocks := &result.Folder{}, 0

@@ -35,7 +35,7 @@ func TestCompare(t *testing.T) {
 // Of many comparisons of what is the same, in 95 of 100 experiments none is told apart; one that does differ is found.
 func TestManyComparisons(t *testing.T) {
 	rnd, wrong, missed := rand.New(rand.NewPCG(1, 2)), 0, 0
-	const trials, cells = 300, 81
+	const trials, cells = 150, 81
 	rule := Rule{MoreIsBetter: true, Margin: 0.01}
 	for range trials {
 		w := worlds["usual"]
