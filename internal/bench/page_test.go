@@ -122,7 +122,7 @@ func TestPageInBrowser(t *testing.T) {
 func openPage(t *testing.T, file string) (context.Context, func() []string) {
 	t.Helper()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1200, 900))
+		chromedp.WindowSize(1200, 900))
 	allocator, end := chromedp.NewExecAllocator(t.Context(), flags...)
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(allocator)

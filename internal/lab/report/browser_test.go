@@ -49,7 +49,7 @@ func browser(t *testing.T, f *result.Folder) (context.Context, *watched) {
 		t.Fatal(err)
 	}
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1200, 900))
+		chromedp.WindowSize(1200, 900))
 	allocator, end := chromedp.NewExecAllocator(t.Context(), flags...)
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(allocator)
