@@ -183,9 +183,10 @@ def test_nothing_is_left(certificate):
 
             some(1)
             until(lambda: s.log().count("/echo ended") >= 1, 10)
+            s.text("/")
             held = descriptors(s)
             some(3)
-            until(lambda: descriptors(s) <= held + 3, 10, "descriptors are left")
+            until(lambda: s.text("/") and descriptors(s) <= held + 5, 20, "descriptors are left")
 
 
 def descriptors(s) -> int:

@@ -12,7 +12,7 @@ func WorkerClasses() []string {
 
 // otherClasses are those of other projects that are known, by their whole names.
 var otherClasses = map[string]struct{ short, note string }{
-	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": {"gevent", "means gevent: gevent-websocket takes no part here"},
+	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": {"gevent", "means gevent, with wsgi.websocket in the environ"},
 	"uvicorn.workers.UvicornWorker":                          {"asgi", uvicornNote},
 	"uvicorn.workers.UvicornH11Worker":                       {"asgi", uvicornNote},
 	"uvicorn_worker.UvicornWorker":                           {"asgi", uvicornNote},

@@ -37,3 +37,6 @@ func hasLeft(fd uintptr) bool {
 	n, err := unix.Poll(p, 0)
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLERR|unix.POLLHUP) != 0
 }
+
+// replace makes the descriptor number stand for what fd stands for.
+func replace(fd, number int) { _ = unix.Dup3(fd, number, unix.O_CLOEXEC) }

@@ -29,3 +29,10 @@ func hasLeft(fd uintptr) bool { return wasReset(fd) }
 
 // acknowledged grows with what a socket's other end acknowledges.
 func acknowledged(fd int) int64 { return -int64(unsent(fd)) }
+
+// replace makes the descriptor number stand for what fd stands for.
+func replace(fd, number int) {
+	if unix.Dup2(fd, number) == nil {
+		unix.CloseOnExec(number)
+	}
+}

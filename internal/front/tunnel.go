@@ -26,13 +26,15 @@ import (
 // The connection's goroutine passes on what the client sends, another (passOut) what
 // the application does. Neither reads more than the other end takes.
 type tunnel struct {
-	c     *conn
-	near  *net.UnixConn   // the front's end; passOut closes it
-	raw   syscall.RawConn // of near
-	far   *os.File        // the application's, until it has got it
-	once  sync.Once       // closes far
-	done  chan struct{}   // closed when passOut has ended
-	share uint32          // of the time over which sockets are closed when the server stops
+	c      *conn
+	near   *net.UnixConn   // the front's end; passOut closes it
+	raw    syscall.RawConn // of near
+	far    *os.File        // the application's, until it has got it
+	number int             // its descriptor
+	ends   sync.Mutex      // guards closed
+	closed bool
+	done   chan struct{} // closed when passOut has ended
+	share  uint32        // of the time over which sockets are closed when the server stops
 
 	state   tunnelState // guarded by conn.mu
 	told    bool        // guarded by conn.mu: the call has ended
@@ -76,7 +78,7 @@ func (c *conn) newTunnel() (*tunnel, error) {
 		return nil, err
 	}
 	s.held.Add(pipeEnds)
-	return &tunnel{c: c, near: near, raw: raw, far: far, done: make(chan struct{}), share: s.opened.Add(1)}, nil
+	return &tunnel{c: c, near: near, raw: raw, far: far, number: int(far.Fd()), done: make(chan struct{}), share: s.opened.Add(1)}, nil
 }
 
 // socketPair makes a pair of unix sockets. The far one blocks, as a server's does.
@@ -108,10 +110,27 @@ func (t *tunnel) OS() *os.File { return t.far }
 // Close says that no worker will ask for the application's end (sched.Spool). Ours
 // stays: what was written on it is still to be passed on.
 func (t *tunnel) Close() {
-	t.once.Do(func() {
+	t.ends.Lock()
+	defer t.ends.Unlock()
+	if !t.closed {
+		t.closed = true
 		t.far.Close()
 		t.c.srv.held.Add(-1)
-	})
+	}
+}
+
+// letGo gives the application's end up. Its number stays taken until Close: who has sent
+// it may still be about to look at it.
+func (t *tunnel) letGo() {
+	t.ends.Lock()
+	defer t.ends.Unlock()
+	if t.closed {
+		return
+	}
+	if null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		replace(null, t.number)
+		_ = unix.Close(null)
+	}
 }
 
 // wake makes passOut look again.
@@ -314,7 +333,7 @@ func (t *tunnel) openLocked() {
 	}
 	t.state = tunnelOpen
 	r.started, r.last, r.whole, r.remain = true, true, false, -1
-	t.Close() // the application has it: now we see when it closes it
+	t.letGo() // the application has it: now we see when it closes it
 	c.srv.cfg.Queue.Tunnelled(&c.call)
 	c.stage.enter(stageTunnel)
 	c.changedLocked()

@@ -37,7 +37,7 @@ func (t *Trace) Follow(b []byte) {
 
 // takeHead takes bytes of a frame's head, of which a server's has no mask.
 func (t *Trace) takeHead(b []byte) (n int) {
-	size := 2
+	size := t.headSize()
 	for n < len(b) && t.have < size {
 		t.head[t.have] = b[n]
 		t.have++

@@ -1,4 +1,5 @@
 """WebSockets of Flask, by flask-sock and simple-websocket."""
+import gc
 import sys
 import time
 
@@ -12,6 +13,7 @@ sock = Sock(app)
 
 @app.get("/")
 def home():
+    gc.collect()  # what an exception's traceback holds goes now
     return "hello\n"
 
 
