@@ -188,19 +188,19 @@ func statusOf(r *job.Record) Status {
 
 // position counts the messages before a job's that nobody has pulled; 0: it is not known.
 func (n *Node) position(ctx context.Context, r *job.Record) int {
-	stream, err := n.js.Stream(ctx, n.names.jobs)
+	s := n.store.Load()
+	if s == nil || s.version != r.Version {
+		return 0
+	}
+	m, err := s.stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
 	if err != nil {
 		return 0
 	}
-	m, err := stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
+	c, err := s.waits[cmp.Or(r.Priority, usual)].Info(ctx)
 	if err != nil {
 		return 0
 	}
-	c, err := n.js.Consumer(ctx, n.names.jobs, workConsumer(r.Version, cmp.Or(r.Priority, usual)))
-	if err != nil {
-		return 0
-	}
-	if last := c.CachedInfo().Delivered.Stream; m.Sequence > last {
+	if last := c.Delivered.Stream; m.Sequence > last {
 		return int(m.Sequence - last)
 	}
 	return 1

@@ -19,6 +19,9 @@ import (
 // records by their names, and results. All of it is on the disk before somebody is told.
 type store struct {
 	n       *Node
+	stream  jetstream.Stream
+	version string // whose consumers these are, by priority
+	waits   map[string]jetstream.Consumer
 	records jetstream.KeyValue
 	results jetstream.KeyValue    // bodies up to inlineMost
 	keys    jetstream.KeyValue    // Idempotency-Key to job
@@ -33,13 +36,18 @@ const keyLife = 24 * time.Hour
 
 func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 	s = &store{n: n}
-	if _, err := n.js.CreateOrUpdateStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
+	s.version, s.waits = n.Version(), map[string]jetstream.Consumer{}
+	if s.stream, err = n.js.CreateOrUpdateStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
 		return nil, fmt.Errorf("stream %s: %w", n.names.jobs, err)
 	}
 	for _, version := range n.versions() {
 		for _, priority := range priorities {
-			if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(version, priority)); err != nil {
+			c, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(version, priority))
+			if err != nil {
 				return nil, fmt.Errorf("consumer of %s: %w", n.names.jobs, err)
+			}
+			if version == s.version {
+				s.waits[priority] = c
 			}
 		}
 	}

@@ -39,12 +39,12 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	default:
 	}
+	left := false
 	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
-	if was, err := s.get(ctx, id); err == nil && r.isLeft(&was.Record, m) {
-		cancel()
-		return
-	}
-	rec, changed, err := s.change(ctx, id, job.Begin, func(rec *job.Record) { rec.Node, rec.Host = r.n.name, host() })
+	rec, changed, err := s.changeIf(ctx, id, job.Begin, func(was *job.Record) bool {
+		left = r.isLeft(was, m)
+		return !left
+	}, func(rec *job.Record) { rec.Node, rec.Host = r.n.name, host() })
 	cancel()
 	switch {
 	case errors.Is(err, errNoJob):
@@ -53,6 +53,8 @@ func (r *runner) work(m *nats.Msg) {
 	case err != nil:
 		r.n.cfg.Log.Debugf("jobs: %v", err)
 		return // it is delivered again
+	case left:
+		return
 	case !changed: // it has ended
 		_ = m.Ack()
 		return

@@ -80,7 +80,7 @@ func (s *server) jobsConnection(w *work) (options []nats.Option, err error) {
 	if len(c.OffloadConnect) > 0 {
 		return joining(c.OffloadTLSCA, others)
 	}
-	w.engine = engine.Settings{Listen: cmp.Or(c.OffloadListen, "127.0.0.1:0"), CertFile: c.OffloadTLSCert, KeyFile: c.OffloadTLSKey}
+	w.engine = engine.Settings{MaxStore: storeMost, Listen: cmp.Or(c.OffloadListen, "127.0.0.1:0"), CertFile: c.OffloadTLSCert, KeyFile: c.OffloadTLSKey}
 	if w.engine.Dir, err = s.jobsDir(); err != nil {
 		return nil, err
 	}

@@ -57,11 +57,15 @@ func (s *server) jobsPath() string {
 	return s.work.path
 }
 
-// The disk is full for jobs before it is for others: with less than reserveMost, or a
-// tenth of a small one.
+// storeMost is no limit of the engine's own: at one of its own it would also refuse what
+// those jobs have to write that are there, and none could ever end.
+const storeMost = 1 << 50
+
+// The disk is full for new jobs long before it is for those that are there: with less than
+// reserveMost, or a quarter of a small one.
 const (
-	reserveMost  = 64 << 20
-	reserveShare = 10
+	reserveMost  = 256 << 20
+	reserveShare = 4
 )
 
 // roomIn reports whether the directory's disk takes more jobs.
