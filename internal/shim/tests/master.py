@@ -162,7 +162,8 @@ class Worker:
         arena: int = 1 << 20,  # bytes
         **hello,
     ) -> None:
-        self.folder = folder or tempfile.mkdtemp(prefix="girin-shim-")
+        self._own_folder = None if folder else tempfile.TemporaryDirectory(prefix="girin-shim-", ignore_cleanup_errors=True)  # goes with this
+        self.folder = folder or self._own_folder.name
         if code is not None:
             Path(self.folder, "wsgi_app.py").write_text(textwrap.dedent(code))
         self.lanes = lanes or [Lane()]
