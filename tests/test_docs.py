@@ -27,6 +27,8 @@ def test_the_page_promises_some() -> None:
 
 @pytest.mark.parametrize("command", promised())
 def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path: Path) -> None:
+    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
+        folder.chmod(0o755)  # --user reads the application as that user
     for name, source in {"app.py": "def app(environ, start_response): pass\ndef create_app(): return app\n", "wsgi.py": "def application(environ, start_response): pass\n",
                          "conf.py": "workers = 2\n"}.items():
         (tmp_path / name).write_text(source)
