@@ -8,6 +8,7 @@ import (
 
 	"girin/internal/arbiter"
 	"girin/internal/config"
+	"girin/internal/guard"
 	"girin/internal/logs"
 	"girin/internal/statsd"
 )
@@ -23,6 +24,7 @@ func (s *server) openLogs() (err error) {
 	s.log, err = logs.OpenError(logs.ErrorOptions{
 		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
 	})
+	s.guard = &guard.Guard{Log: s.log, End: s.partFailed}
 	syslog := syslogOf(s.cfg, "access")
 	if err != nil || s.cfg.AccessLog == "" && syslog == nil && !s.cfg.LogsInPython() && s.cfg.StatsdHost == "" {
 		return err

@@ -185,7 +185,6 @@ func (s *server) run() int {
 
 // assemble makes the parts that pass requests on, from the workers to the clients.
 func (s *server) assemble() {
-	s.guard = &guard.Guard{Log: s.log, End: s.partFailed}
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
