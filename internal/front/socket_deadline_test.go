@@ -2,7 +2,6 @@ package front
 
 import (
 	"net"
-	"net/url"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func TestASilentClientOfASocketIsNotTakenForGone(t *testing.T) {
 				starting.Lock()
 				c := o.connectNarrow(t, s)
 				starting.Unlock()
-				client, _, err := websocket.NewClient(laggard{c.Conn}, &url.URL{Scheme: "ws", Host: "x", Path: "/"}, nil, 1<<10, 1<<10)
+				client, err := openSocket(laggard{c.Conn})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -67,7 +66,7 @@ func TestAClientOfASocketThatAnswersNoPingIsEnded(t *testing.T) {
 		})
 		s.SpeakASGI()
 		c := o.connect(t, s)
-		client, _, err := websocket.NewClient(c.Conn, &url.URL{Scheme: "ws", Host: "x", Path: "/"}, nil, 1<<10, 1<<10)
+		client, err := openSocket(c.Conn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,4 +77,14 @@ func TestAClientOfASocketThatAnswersNoPingIsEnded(t *testing.T) {
 		}
 		watch.ends(t, hurriedPing+hurriedPong)
 	})
+}
+
+// openSocket opens a WebSocket on a connection that is there.
+func openSocket(conn net.Conn) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{
+		NetDial:        func(string, string) (net.Conn, error) { return conn, nil },
+		ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
+	}
+	client, _, err := dialer.Dial("ws://x/", nil)
+	return client, err
 }

@@ -30,7 +30,7 @@ func Guard(args []string) int {
 	g := &guard{report: os.NewFile(reportFD, "report"), told: make(chan byte), came: make(chan os.Signal, 1)}
 	// What a service manager sends to all processes ends no guard. It is taken and not
 	// ignored, as SIGPIPE is: the command must not inherit that.
-	signal.Notify(make(chan os.Signal), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	signal.Notify(g.came, syscall.SIGCHLD)
 	if err := g.start(args); err != nil {
 		g.say("failed %v", err)

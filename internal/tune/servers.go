@@ -18,13 +18,12 @@ import (
 
 // servers starts servers under test, one at a time, and loads them.
 type servers struct {
-	opts     Options
-	starter  *proc.Starter
-	dir      string // configuration files, logs and control sockets; close removes it
-	work     *workload.Workload
-	slo      bench.SLOSpec
-	started  int
-	lastSaid string // the end of the last server's log, if it said anything
+	opts    Options
+	starter *proc.Starter
+	dir     string // configuration files, logs and control sockets; close removes it
+	work    *workload.Workload
+	slo     bench.SLOSpec
+	started int
 }
 
 func newServers(o Options, slo bench.SLOSpec) (*servers, error) {
