@@ -107,6 +107,15 @@ def test_an_answer_without_reading_the_body(server):
             assert raw.read_to_end(s).status == 413  # and no 100 before it
 
 
+def test_a_body_that_is_asked_for_after_the_answer(server):
+    before, pid = server.seen(), server.text("/pid")
+    with server.client() as client:
+        assert client.post("/refuse?then=1", content=b"x" * 100_000).status_code == 413
+    until(lambda: new(server, before), 5)
+    assert new(server, before) in (["after the answer http.disconnect"], ["after the answer http.request"])  # that of a body that is there
+    assert server.text("/pid") == pid and "is ended for" not in server.log()
+
+
 def test_100_continue_comes_with_the_first_receive(server):
     if server.transport == "h2":
         return

@@ -90,6 +90,19 @@ def test_codes_and_reasons(served):
     assert re.search(r'"GET /echo HTTP/1.1" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/1.1" 4002 0 ', served.log())
 
 
+def test_what_an_app_does_with_a_socket_that_is_closed(served):
+    worker = served.run.children
+    with open_socket(served, "/echo") as ws:
+        ws.send("close")  # and it receives again
+        assert end_of(ws).code == 4001
+    until(lambda: "(4001, " in served.text("/"), 5)
+    with open_socket(served, "/tasks", compression=None, max_queue=1) as ws:
+        time.sleep(0.5)
+        assert end_of(ws).code == 1000
+    until(lambda: "('send', 'Disconnected')" in served.text("/") and "('receive', 1000)" in served.text("/"), 5)
+    assert served.run.children == worker and "is ended for" not in served.log()
+
+
 def test_denials(served):
     for path, status, body in [("/refuse", 403, b""), ("/deny", 429, b"too many"), ("/raise_early", 500, None)]:
         with pytest.raises(InvalidStatus) as e:

@@ -95,6 +95,9 @@ async def echo(r):
 async def refuse(r):
     await r.start(413, (b"content-length", b"0"))
     await r.body()
+    if "then" in r.query:
+        await asyncio.sleep(0.2)  # the server knows by then that the request has ended
+        SEEN.append(f"after the answer {(await r.receive())['type']}")
 
 
 async def late(r):

@@ -78,7 +78,25 @@ async def flood(scope, receive, send):
         ended.append(n)
 
 
-PATHS = {"/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_,
+async def tasks(scope, receive, send):
+    """A task that receives and one that sends, which the end of the app's own function does not end."""
+    async def until_it_ends(what, function, *args):
+        try:
+            while (message := await function(*args)) is None or message["type"] == "websocket.receive":
+                pass
+            ended.append((what, message["code"]))
+        except OSError as error:
+            ended.append((what, type(error).__name__))
+
+    await send({"type": "websocket.accept"})
+    kept.append(asyncio.create_task(until_it_ends("send", send, {"type": "websocket.send", "bytes": b"x" * (1 << 20)})))
+    kept.append(asyncio.create_task(until_it_ends("receive", receive)))
+    await asyncio.sleep(0.3)
+
+
+kept = []  # tasks: of one that nobody holds the loop may forget
+
+PATHS = {"/tasks": tasks, "/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_,
          "/think": think, "/deaf": deaf, "/flood": flood}
 
 

@@ -67,7 +67,7 @@ class Exchange:
                 self.complete = True
                 body, self.body = self.body, b""
                 return {"type": "http.request", "body": body, "more_body": False}
-            piece = await self._read()
+            piece = await self._read() if self.fetched or self.state != ENDED else None
             if piece is not None:
                 return {"type": "http.request", "body": piece, "more_body": not self.complete}
         while not self.gone and self.state != ENDED:
@@ -155,7 +155,7 @@ class Exchange:
             if room <= 0:
                 self._begin(head)
                 await self._wait()
-                if self.gone:
+                if self.gone or self.state == ENDED:
                     return
                 continue
             piece, rest = rest[:room], rest[room:]
@@ -213,12 +213,12 @@ class Exchange:
     # The request's body.
 
     async def _read(self) -> bytes | None:
-        """The next piece of a body that is fetched; None: the client has left."""
+        """The next piece of a body that is fetched; None: the client has left, or has its answer before the body is here."""
         if not self.fetched:
             self.fetched = True
             self._emit(wire.FETCH, 0, None, b"")
         while self.file < 0:
-            if self.gone:
+            if self.gone or self.state == ENDED:
                 return None
             await self._wait()
         while True:

@@ -51,7 +51,7 @@ class Socket:
         if not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
-        if self._in_hand:  # told only now: what the app has sent because of it is on its way before
+        if self._in_hand and self.state == OPEN:  # told only now: what the app has sent because of it is on its way before
             self._emit(wire.TAKEN, 0, self._in_hand.to_bytes(4, "little"))
             self._in_hand = 0
         while (message := self._next()) is None:
@@ -103,10 +103,12 @@ class Socket:
         data = text.encode() if text is not None else bytes(message.get("bytes") or b"")
         if len(data) > wire.MAX_BLOCK:
             raise ValueError(f"a message of {len(data)} bytes is too large: at most {wire.MAX_BLOCK} can be sent")
-        while self._credit <= 0 and not self.gone:
+        while self._credit <= 0 and self.state == OPEN and not self.gone:
             await self._wait()
         if self.gone:
             raise Disconnected("the client has left")
+        if self.state != OPEN:
+            raise Disconnected("the socket was closed meanwhile")
         self._credit -= len(data)
         self._emit(wire.BINARY_MESSAGE if text is None else wire.TEXT_MESSAGE, 0, data)
 
@@ -178,13 +180,13 @@ class Socket:
     def app_ended(self, error: BaseException | None) -> None:
         """The app has returned or raised."""
         if self.state == OPEN:
-            code = 1000 if error is None else INTERNAL
-            self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little"))
+            self._close(1000 if error is None else INTERNAL, "")
         elif self.state == DENYING:
             self._denial.app_ended(error)
         elif self.state == CONNECTING:
             self._emit(wire.FAILED, wire.FINAL, b"")
         self.state = CLOSED
+        self._disconnected(ABNORMAL, "")  # tasks of the app's own may wait for something of it
 
     # Below.
 

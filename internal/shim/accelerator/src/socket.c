@@ -138,11 +138,12 @@ socket_came(Socket *socket, int is_text, const char *data, size_t size)
     return done != NULL ? 0 : -1;
 }
 
-/* Tells the master what the app has received since it was told last. */
+/* Tells the master what the app has received since it was told last. Of a socket that is closed
+ * it wants to hear nothing more. */
 int
 socket_tell_taken(Socket *socket)
 {
-    if (socket->in_hand == 0) {
+    if (socket->in_hand == 0 || socket->phase != OPEN) {
         return 0;
     }
     unsigned char count[4];
