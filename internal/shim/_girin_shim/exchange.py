@@ -236,6 +236,10 @@ class Exchange:
                 return False
         return True
 
+    def ended(self) -> bool:
+        """Is a final frame out, after which the master wants to hear nothing of this request?"""
+        return self.state == ENDED
+
     def release(self) -> None:
         """Forgets what the control thread knows of this exchange."""
         if self.gate is not None:

@@ -28,6 +28,8 @@ class StreamedBody(io.RawIOBase):
         if self._ended or not len(buffer):
             return 0
         exchange = self._exchange
+        if exchange.spool is None and exchange.ended():
+            raise ClientDisconnected("the request has been answered: its body is not read any more")
         if exchange.spool is None and not exchange.fetch():
             raise ClientDisconnected("the client left before its request was complete")
         count = exchange.slot.read_pipe(exchange.spool, buffer)

@@ -1,12 +1,31 @@
 """Reads its requests' bodies while they come."""
 import hashlib
+import time
 
 LEFT = []  # requests whose client left in the middle of its body
+
+
+class Late(list):
+    """An answer that reads the body when it has been sent."""
+
+    def __init__(self, body, start_response):
+        super().__init__([b"none"])
+        self.body = body
+        start_response("401 Unauthorized", [("Content-Length", "4")])
+
+    def close(self):
+        time.sleep(0.1)
+        try:
+            self.body.read(1)
+        except ConnectionError:
+            LEFT.append("late")
 
 
 def application(environ, start_response):
     path, read = environ["PATH_INFO"], environ["wsgi.input"].read
     status, size, digest = "200 OK", 0, hashlib.sha256()
+    if path == "/late":
+        return Late(environ["wsgi.input"], start_response)
     if path == "/refuse":
         status = "401 Unauthorized"
     elif path == "/left":
