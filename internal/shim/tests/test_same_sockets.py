@@ -94,11 +94,19 @@ APPS = {
             await send({**m, "type": "websocket.send"})""",
     "returns": "await accept(); await receive()",
     "raises": "await accept(); await receive(); raise KeyError('x')",
+    "leaves_receiver": """
+        await accept()
+        await receive()
+        LEFT.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0)""",
+    "left": "await accept(); await receive(); raise ValueError([task.done() and task.result() for task in LEFT])",
     "denies": "await receive(); await send({'type': 'websocket.close'})",
 }
 
 CODE = """
 import asyncio
+
+LEFT = []
 
 async def app(scope, receive, send):
     if scope["type"] != "websocket":
@@ -211,6 +219,19 @@ def test_ends(pair, name):
         one.until(CLOSE)
         said.append(one.end())
     assert said[0] == said[-1]
+
+
+def test_a_receiver_that_is_left_behind_gets_the_disconnect(pair):
+    said = []
+    for worker in pair:
+        for name in ("leaves_receiver", "left"):
+            one = Session(worker, name)
+            one.until(ACCEPT)
+            one.tell((TEXT_CAME, b"x"))
+            one.until(CLOSE)
+            said.append(one.end())
+    assert said[:2] == said[-2:]
+    assert "'type': 'websocket.disconnect', 'code': 1000" in said[1][1][0][1]
 
 
 @pytest.mark.parametrize("name", ["before_accept", "denies"])
