@@ -116,6 +116,24 @@ def test_a_body_that_is_asked_for_after_the_answer(server):
     assert server.text("/pid") == pid and "is ended for" not in server.log()
 
 
+def test_a_body_that_is_read_when_its_answer_has_begun(server):
+    before = server.text("/pid")
+    with server.client() as client:
+        assert client.post("/answers_first", content=b"x" * 3_000_000).content == b"early 3000000"
+    if server.transport == "clear":
+        with raw.connect(server.port) as s:
+            s.sendall(raw.head("/answers_first", "Content-Length: 10", "Expect: 100-continue", method="POST"))
+            came = b""
+            while b"early" not in came:
+                came += s.recv(1000)
+            time.sleep(0.1)
+            s.sendall(b"x" * 10)
+            while piece := s.recv(1000):
+                came += piece
+            assert came.startswith(b"HTTP/1.1 200 ") and b" 10\r\n" in came and b"100 Continue" not in came
+    assert server.text("/pid") == before
+
+
 def test_100_continue_comes_with_the_first_receive(server):
     if server.transport == "h2":
         return

@@ -305,6 +305,17 @@ func (c *conn) sendContinue() {
 	c.writeLocked(http1.AppendContinue(room[:0]), nil, nil)
 }
 
+// sendContinueUnlessAnswered does the same while the application runs, which may
+// have begun its answer.
+func (c *conn) sendContinueUnlessAnswered() {
+	var room [32]byte
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reply.running && !c.reply.started {
+		c.writeLocked(http1.AppendContinue(room[:0]), nil, nil)
+	}
+}
+
 // sendLast sends a response of one line, after which the connection ends.
 func (c *conn) sendLast(status int, reason string) {
 	c.mu.Lock()

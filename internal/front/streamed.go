@@ -174,7 +174,7 @@ func (c *conn) submitStreamed() bool {
 		return c.leaveBody()
 	}
 	if c.req.Expect100 && c.in.empty() {
-		c.sendContinue()
+		c.sendContinueUnlessAnswered()
 	}
 	return c.passBody(pipe)
 }

@@ -32,7 +32,6 @@ func TestWhatAWorkerMayNotSend(t *testing.T) {
 		"dropped, but it is waited for":     {frame: wire.Frame{Kind: wire.Dropped, Flags: wire.Final}},
 		"dropped after its head":            {before: []wire.Frame{response}, frame: wire.Frame{Kind: wire.Dropped, Flags: wire.Final}},
 		"a body that is not in a file":      {frame: fetch},
-		"a body after the head":             {before: []wire.Frame{response}, frame: fetch},
 		"an answer that another one began":  {before: []wire.Frame{response}, frame: last, other: true},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {

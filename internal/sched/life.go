@@ -119,7 +119,7 @@ var rows = [states]map[event]state{
 		cancel: left, recall: naught, expire: overdue, lose: naught, perish: idle, stop: idle,
 	},
 	answering: {
-		early: naught, took: answering, more: answering, last: idle, failed: idle,
+		early: naught, took: answering, fetch: answering, more: answering, last: idle, failed: idle,
 		cancel: left, recall: naught, expire: overdue, lose: naught, perish: idle, stop: idle,
 	},
 	withdrawn: {

@@ -88,6 +88,26 @@ func TestWhatAWorkerSaysOfACall(t *testing.T) {
 	}
 }
 
+func TestAFetchAfterTheHeadIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 1)
+		b.Attach(w)
+		c, _ := b.call("/")
+		c.Spool, c.Length = newFakeSpool(t), 10
+		b.submit(c)
+		id := b.read().ID
+		for _, f := range []wire.Frame{{Kind: wire.Response}, {Kind: wire.Fetch}, {Kind: wire.Block, Flags: wire.Final}} {
+			f.ID = id
+			b.Frame(w, &f, nil, nil)
+		}
+		if len(w.bodies) != 1 || w.bodies[0] != id {
+			t.Errorf("bodies sent for %v, want for %d", w.bodies, id)
+		}
+		b.refuses(w, &wire.Frame{ID: id, Kind: wire.Fetch}, nil, errNotIts)
+	})
+}
+
 func TestFetchSendsTheSpooledBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 8, nil)

@@ -100,6 +100,17 @@ async def refuse(r):
         SEEN.append(f"after the answer {(await r.receive())['type']}")
 
 
+async def answers_first(r):
+    """Reads the body when a part of the answer is out."""
+    await r.start()
+    await r.body(b"early", True)
+    total, message = 0, {"more_body": True}
+    while message.get("more_body"):
+        message = await r.receive()
+        total += len(message.get("body", b""))
+    await r.body(b" %d" % total)
+
+
 async def late(r):
     """The head, and long after it a body."""
     await r.start(200, (b"x-late", b"yes"))

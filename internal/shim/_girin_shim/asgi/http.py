@@ -179,7 +179,11 @@ class Exchange:
 
     def release_head(self) -> None:
         """Nothing has followed the head for a while: it goes out alone."""
-        if self.state == NOTHING and not self.gone:
+        if self.state != NOTHING or self.gone:
+            return
+        if self.head_only or self.head.bodiless:
+            self._finish_without_body(self.head)
+        else:
             self._begin(self.head)
 
     def _short(self, head: Head, length: int) -> None:
@@ -226,13 +230,15 @@ class Exchange:
                 piece = os.read(self.file, PIECE)
             except BlockingIOError:
                 await self.runner.readable(self.file, self)
-                if self.gone:
+                if self.gone or self.file < 0:
                     return None
                 continue
             if piece:
                 return piece
             if self.runner.cancelled(self.id):  # an end that is none
                 self.left()
+                return None
+            if self.by_pipe and self.state == ENDED:  # with the answer it was closed, all of it read or not
                 return None
             self.complete = True
             return b""
@@ -265,6 +271,7 @@ class Exchange:
             self.runner.forget(self.file)
             os.close(self.file)
             self.file = -1
+            self._wake()  # a task that the app has left behind may wait for more of it
         if self.state == ENDED:
             return
         if error is None and not self.gone:

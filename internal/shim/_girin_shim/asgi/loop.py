@@ -285,7 +285,8 @@ class Loop:
         try:
             await future
         finally:
-            self.loop.remove_reader(fd)
+            if exchange.file == fd:  # else it was closed, and may be another's by now
+                self.loop.remove_reader(fd)
             exchange.waiters.discard(future)
 
     def forget(self, fd: int) -> None:
