@@ -87,6 +87,9 @@ APPS = {
     "stack": "await asyncio.sleep(0); f = asyncio.current_task().get_coro().cr_frame; await start(); await body(str(f is not None).encode())",
     "late_send": "LATE.append(send); await start(); await body(b'x')",
     "sends_of_the_one_before": "\n    late = LATE.pop() if LATE else None\n    said = None\n    if late:\n        try:\n            await late({'type': BODY, 'body': b'late'})\n        except RuntimeError as e:\n            said = str(e)\n    await start(); await body(repr(said).encode())",
+    "leaves_sender": "await start(); LEFT.append(asyncio.create_task(body(b'x' * 300000, True))); await asyncio.sleep(0)",
+    "left": "await start(); await body(repr([task.done() for task in LEFT]).encode())",
+    "receives_before_its_body": "await start(); await receive()\n    try:\n        await asyncio.wait_for(receive(), 0.2)\n    except asyncio.TimeoutError:\n        await body(b'x')",
     "nested_loop_error": "\n    try:\n        asyncio.get_running_loop().run_until_complete(receive())\n    except RuntimeError as e:\n        await start(); await body(b'refused')",
     "changes_its_scope": "scope['extensions']['x'] = 1; scope['state']['x'] = 1; scope['headers'].append((b'a', b'b')); await start(); await body(b'x')",
     "scope": "await start(); await body(repr(scope).encode())",
@@ -99,6 +102,7 @@ import asyncio, contextvars, sys
 START, BODY = "http.response.start", "http.response.body"
 VALUE = contextvars.ContextVar("VALUE")
 LATE = []
+LEFT = []
 
 async def receive_twice(receive):
     await receive()
@@ -221,6 +225,17 @@ def test_late_senders(pair):
     for one in said:
         assert one[0] == one[-1]
     assert b"after the answer was complete" in said[1][0][0][0][5]
+
+
+def test_a_sender_that_is_left_behind_ends(pair):
+    pair.told(packet("/leaves_sender"))
+    said = pair.told(packet("/left"))
+    assert said[0] == said[-1] and b"False" not in said[0][0][0][5]
+
+
+def test_a_head_goes_out_alone_while_its_app_receives(pair):
+    said = pair.told(packet("/receives_before_its_body"))
+    assert said[0] == said[-1] and [frame[1] for frame in said[0][0]] == [0, 0, master.FINAL]
 
 
 def test_an_answer_larger_than_the_window(pair):

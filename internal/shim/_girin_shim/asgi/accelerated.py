@@ -13,7 +13,7 @@ from .._girin import Inbound, Outbox  # loaded by accelerator
 from .._girin import Intake as NativeIntake
 from .._girin import Socket as NativeSocket
 from ..heads import Head
-from .http import REASONS, Exchange
+from .http import NOTHING, REASONS, Exchange
 from .intake import Intake
 from .loop import Loop
 from .scope import HTTP_EXTENSIONS, Scopes
@@ -92,13 +92,12 @@ class AcceleratedIntake(NativeIntake, Intake):
             exchange.head = Head(block, fields, None if length < 0 else length, bool(bodiless))
         if runs:
             self._runner.began(exchange)
+        if head and state == NOTHING:
+            self._runner.keep_head(exchange)
         return exchange
 
     def name_of(self, method: str, raw_path: bytes) -> bytes:
         return method.encode() + b" " + raw_path
-
-    def keep_head(self, exchange: Exchange) -> None:
-        self._runner.keep_head(exchange)
 
     def room(self) -> None:
         """A place is free, or this was the last request."""

@@ -24,6 +24,7 @@ call_adopt(Call *call)
         call->over ? Py_False : Py_True);
     if (full != NULL && call->full == NULL) {
         call->full = full;
+        Py_CLEAR(call->body); /* it is the exchange's, and may be large */
     } else {
         Py_XDECREF(full);
     }
@@ -123,14 +124,12 @@ encode(Call *call, PyObject *status, PyObject *headers)
     return 1;
 }
 
-/* Nothing may follow the head for long: then it goes out alone. */
+/* Nothing may follow the head for long: then it goes out alone, for which the
+ * Python class sees. */
 int
 call_keep_head(Call *call)
 {
-    PyObject *full = call_adopt(call);
-    PyObject *done = full != NULL ? PyObject_CallMethod((PyObject *)call->intake, "keep_head", "O", full) : NULL;
-    Py_XDECREF(done);
-    return done != NULL ? 0 : -1;
+    return call_adopt(call) != NULL ? 0 : -1;
 }
 
 /* http.response.start; 0: Python must see to it. */
