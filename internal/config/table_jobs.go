@@ -49,7 +49,7 @@ func jobOptions() []Option {
 			Doc:   "Let the application hand over functions as jobs, also if no route is one.",
 			field: func(c *Config) any { return &c.Tasks }},
 		{Key: "offload_slots", Flag: "offload-slots", Kind: Int, Meta: "INT", Default: int64(-1), DefaultText: "as many as there are cores", Own: true, check: atLeast(-1),
-			Doc:   "How many jobs this server runs at once, its own clients' as well. 0: none.",
+			Doc:   "How many jobs this server runs at once, its own clients' as well: so many whose clients wait, and so many accepted ones. 0: none.",
 			field: func(c *Config) any { return &c.OffloadSlots }},
 		{Key: "offload_version", Flag: "offload-version", Kind: String, Meta: "VERSION", Env: "GIRIN_VERSION", Own: true,
 			Doc:   "The application's version: a server runs only jobs of its own. By default $GIRIN_VERSION, $SOURCE_COMMIT, $GIT_SHA, else a hash of the Python files below chdir and of what is installed.",

@@ -278,6 +278,29 @@ func TestTooManyJobsAreRefused(t *testing.T) {
 	if a := <-j.front.ask("GET", "/async/x?more", nil); a.status != 503 || a.head.Get("Retry-After") == "" {
 		t.Errorf("%+v", a)
 	}
+	for range 2 { // the first one is not known
+		if a := <-j.front.ask("POST", "/async/x?keyed", nil, "Idempotency-Key", "k"); a.status != 503 {
+			t.Errorf("with a key: %+v", a)
+		}
+	}
+	if status, text := j.inside(t, "GET", "/jobs?status=queued", ""); strings.Count(text, `"id"`) != 3 {
+		t.Errorf("%d: %s", status, text)
+	}
+}
+
+func TestTheEndDoesNotWaitForWhatNobodyHasBegun(t *testing.T) {
+	j := startJobs(t, 3, "--offload", "/both/*,both", "--threads", "1", "--graceful-timeout", "1")
+	j.offload(t, "both")
+	for i := range 3 {
+		j.accept(t, "POST", fmt.Sprintf("/both/until?%d&%s", i, filepath.Join(j.dir, "never")), nil)
+	}
+	j.await(t, "begin")
+	_ = j.front.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-j.front.done:
+	case <-time.After(limit / 2):
+		t.Fatal("the server does not end")
+	}
 }
 
 // inside asks by the socket that the application's processes have.

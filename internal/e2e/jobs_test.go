@@ -373,6 +373,26 @@ func TestJobsWhoseClientsLeaveAreNotBegun(t *testing.T) {
 }
 
 // A node that ends takes nothing more and finishes what it runs.
+func TestAFullQueueKeepsNoJobsOut(t *testing.T) {
+	j := startJobs(t, 1, "--threads", "1", "--queue-size", "2")
+	var all []<-chan answer
+	for range 12 {
+		all = append(all, j.front.ask("GET", "/job/x?one", nil))
+	}
+	answered := 0
+	for _, a := range all {
+		switch a := <-a; {
+		case a.status == 200:
+			answered++
+		case a.status != 503:
+			t.Errorf("%+v", a)
+		}
+	}
+	if answered == 0 {
+		t.Error("none was answered")
+	}
+}
+
 func TestANodeFinishesItsJobs(t *testing.T) {
 	j := startJobs(t, 0)
 	other := j.join(t, 1)

@@ -31,6 +31,7 @@ const longestWait = time.Minute
 
 func preferenceOf(field string) (p preference) {
 	for part := range strings.SplitSeq(field, ",") {
+		part, _, _ = strings.Cut(part, ";") // its parameters mean nothing here
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "respond-async":
@@ -115,7 +116,7 @@ func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Re
 	if s == nil || !n.up.Load() {
 		return nil, errUnstored
 	}
-	if !n.room() {
+	if !n.room(max(a.call.Length, int64(len(a.message.Body)))) {
 		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
 	}
 	route := n.cfg.Routes.Find([]byte(a.request.Method), []byte(a.request.Path))
@@ -139,7 +140,7 @@ func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Re
 		if err != nil {
 			return nil, err
 		}
-		err = s.putObject(ctx, bodyName(rec.ID), body)
+		err = putObject(ctx, s.objects, bodyName(rec.ID), body)
 		_ = body.Close()
 		if err != nil {
 			return nil, err
@@ -149,12 +150,7 @@ func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Re
 	if a.message.Size() > messageMost {
 		return nil, &problem{http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large for a job"}
 	}
-	err := s.accept(ctx, rec, a.message.Append(nil))
-	var api *jetstream.APIError
-	switch {
-	case errors.As(err, &api) && strings.Contains(api.Description, "maximum messages"):
-		return nil, &problem{http.StatusServiceUnavailable, "too many jobs wait"}
-	case err != nil:
+	if err := s.accept(ctx, rec, a.message.Append(nil)); err != nil {
 		return nil, err
 	}
 	n.counts.accepted.Add(1)
@@ -196,6 +192,13 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 	if errors.Is(err, errNoJob) { // it could not be stored then, and its client was told so
 		rec.ID = id
 		return nil, nil
+	}
+	if err == nil && r.Status == job.Queued && !s.hasMessage(ctx, &r.Record) {
+		m := *a.message
+		if r.Body > 0 {
+			m.Body = nil
+		}
+		err = asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
 	}
 	return &r.Record, err
 }

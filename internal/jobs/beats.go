@@ -190,6 +190,14 @@ func (n *Node) Peers() []Peer {
 	return all
 }
 
+// runs reports whether an accepted job is run, here or elsewhere.
+func (n *Node) runs(r *job.Record) bool {
+	n.runner.mu.Lock()
+	own := n.runner.works[r.ID]
+	n.runner.mu.Unlock()
+	return own != nil || n.beats.runs(r)
+}
+
 // runs reports whether the node that a record names may still run its job: it says so, or
 // it could not have been heard yet.
 func (b *beats) runs(r *job.Record) bool {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"girin/internal/http1"
 	"girin/internal/jobs/job"
 	"girin/internal/sched"
@@ -20,6 +22,7 @@ func (w *workload) finish(refused error) {
 	e, reason := w.outcome(refused)
 	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
 	defer cancel()
+	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
 	code, large := 0, false
 	if e == job.Answered || e == job.Raised && w.cause == nil {
 		status, _ := wire.CutString(w.head)
@@ -44,14 +47,21 @@ func (w *workload) finish(refused error) {
 	case rec.Status == job.Queued:
 		_ = w.m.Load().NakWithDelay(rec.Wait())
 	default:
-		if rec.Status != job.Done {
-			if err := w.s.putObject(ctx, messageName(rec.ID), bytes.NewReader(w.data)); err != nil {
-				w.r.n.cfg.Log.Warningf("Job %s cannot be run again: %v", rec.ID, err)
-			}
+		if rec.Status == job.Done {
+			w.s.dropBody(ctx, &rec.Record)
+		} else {
+			w.s.keepMessage(ctx, &rec.Record, w.data)
 		}
 		w.r.n.counts.ended(rec.Status)
 		w.tellEnd(&rec.Record)
 		_ = w.m.Load().Ack()
+	}
+}
+
+// keepMessage stores what a job was made of that has ended badly: a person may want it again.
+func (s *store) keepMessage(ctx context.Context, r *job.Record, message []byte) {
+	if err := putObject(ctx, s.objects, messageName(r.ID), bytes.NewReader(message)); err != nil {
+		s.n.cfg.Log.Warningf("Job %s cannot be run again: %v", r.ID, err)
 	}
 }
 
@@ -72,6 +82,8 @@ func (w *workload) tellEnd(r *job.Record) {
 func (w *workload) outcome(refused error) (e job.Event, reason string) {
 	status, _ := wire.CutString(w.head)
 	switch {
+	case errors.Is(refused, jetstream.ErrObjectNotFound):
+		return job.Died, refused.Error() // it is not there the next time either
 	case refused != nil:
 		time.Sleep(reconnectWait) // the slot would take it again at once
 		return job.Refused, refused.Error()

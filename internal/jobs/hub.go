@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -61,9 +62,15 @@ func tell(list []chan struct{}) {
 // follow passes on the changes of a store's records until ctx ends.
 func (h *hub) follow(ctx context.Context, s *store) {
 	w, err := s.records.WatchAll(ctx, jetstream.UpdatesOnly())
-	if err != nil {
-		s.n.cfg.Log.Warningf("jobs: changes cannot be followed: %v", err)
-		return
+	for ; err != nil; w, err = s.records.WatchAll(ctx, jetstream.UpdatesOnly()) {
+		if ctx.Err() == nil {
+			s.n.cfg.Log.Warningf("jobs: changes cannot be followed: %v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(askLimit):
+		}
 	}
 	defer func() { _ = w.Stop() }()
 	h.all()

@@ -118,11 +118,10 @@ func (n *Node) forgetJob(w http.ResponseWriter, r *http.Request, rec *job.Record
 	defer cancel()
 	_ = s.results.Purge(ctx, resultName(rec.ID, rec.Attempt))
 	if rec.Large {
-		_ = s.objects.Delete(ctx, resultName(rec.ID, rec.Attempt))
+		_ = s.large.Delete(ctx, resultName(rec.ID, rec.Attempt))
 	}
-	if rec.Body > 0 {
-		_ = s.objects.Delete(ctx, bodyName(rec.ID))
-	}
+	_ = s.objects.Delete(ctx, messageName(rec.ID))
+	s.dropBody(ctx, rec)
 	if err := s.records.Purge(ctx, rec.ID.String()); err != nil {
 		n.refuse(w, err)
 		return
@@ -208,7 +207,7 @@ func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
 	if s == nil || !n.up.Load() {
 		return nil, errUnstored
 	}
-	if !n.room() {
+	if !n.room(inlineMost) {
 		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
 	}
 	rec := &job.Record{
@@ -268,7 +267,10 @@ func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) *
 		_ = json.Unmarshal(e.Value(), &was)
 		id, _ := job.ParseID(was.ID)
 		if r, err := s.get(ctx, id); err == nil && !r.Status.Ended() {
-			return &r.Record
+			if r.Status != job.Queued || s.hasMessage(ctx, &r.Record) {
+				return &r.Record
+			}
+			s.takeBack(&r.Record, r.revision)
 		}
 		if _, err := s.keys.Update(ctx, name, text, e.Revision()); err == nil {
 			return nil

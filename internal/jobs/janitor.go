@@ -109,7 +109,10 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	if err != nil {
 		return err
 	}
-	if r.Status == job.Running { // whoever ran it has gone, or its version would be served
+	if r.Status == job.Running && n.runs(&r.Record) {
+		return nil // what the version's last workers still run
+	}
+	if r.Status == job.Running {
 		r.Apply(job.Died, time.Now())
 		r.Reason = "the server that ran it has gone"
 	}

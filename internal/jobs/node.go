@@ -40,7 +40,7 @@ type Config struct {
 	Connect []nats.Option // how the engine is reached
 	URL     string
 
-	Room     func() bool                // there is room on the disk for more
+	Room     func(more int64) bool      // there is room on the disk for so many bytes more
 	Bases    func() []map[string]string // the environs that requests of a listener share
 	SpoolDir string                     // "": the system's
 	Clock    func() int64               // CLOCK_MONOTONIC, ns
@@ -139,8 +139,9 @@ func (n *Node) launch(what string, run func()) {
 
 // Close leaves: what runs here for others is cancelled, and they hear of it.
 func (n *Node) Close() {
-	n.runner.close()
+	n.runner.drain()
 	n.stop()
+	n.runner.close()
 	n.chores.close()
 	n.done.Wait()
 	if n.nc != nil {
@@ -270,5 +271,5 @@ func host() string {
 	return name
 }
 
-// room reports whether the disk takes more jobs.
-func (n *Node) room() bool { return n.cfg.Room == nil || n.cfg.Room() }
+// room reports whether the disk takes a job more, with a body of so many bytes.
+func (n *Node) room(body int64) bool { return n.cfg.Room == nil || n.cfg.Room(body) }

@@ -62,6 +62,8 @@ type placed struct {
 	began   int64  // ns
 	seq     uint32 // of the next frame
 	headed  bool   // the answer's head was passed on
+	left    bool   // its client has left
+	refused int    // how often it was not begun after all
 	file    *os.File
 }
 
@@ -212,6 +214,7 @@ func (o *origin) Withdraw(call uint64) {
 func (o *origin) withdraw(p *placed) {
 	o.mu.Lock()
 	runner, attempt := p.runner, p.attempt
+	p.left = true
 	gone := runner == "" && o.forgetLocked(p)
 	o.mu.Unlock()
 	switch {
@@ -281,18 +284,26 @@ func (o *origin) lookAtBegun(dead func(runner string, id job.ID, began int64) bo
 	}
 }
 
-// again sends a job once more whose attempt has failed, or ends its call.
+// refusedMost is how often a job is sent again that nobody can begin. Then it runs here.
+const refusedMost = 3
+
+// failed sends a job once more whose attempt has failed, or ends its call.
 func (o *origin) failed(p *placed, attempt uint16, why cause) {
 	o.mu.Lock()
 	if o.jobs[p.id] != p || p.attempt != attempt {
 		o.mu.Unlock()
 		return
 	}
-	again := why.again(p.retry > 0) && !p.headed && p.runner != ""
+	again := why.again(p.retry > 0) && !p.headed && p.runner != "" && !p.left
 	runner := p.runner
+	if p.left {
+		why = causeCancelled
+	}
 	if again {
 		if why.ran() {
 			p.retry--
+		} else {
+			p.refused++
 		}
 		p.attempt++
 		p.runner, p.known, p.since = "", false, o.n.cfg.Clock()
@@ -308,7 +319,7 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		return
 	}
 	o.n.counts.again.Add(1)
-	if o.n.up.Load() && o.publish(p) == nil {
+	if o.n.up.Load() && p.refused < refusedMost && o.publish(p) == nil {
 		return
 	}
 	if o.forget(p) {

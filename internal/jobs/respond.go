@@ -53,6 +53,7 @@ func (o *origin) answerHere(c sched.RemoteCall, request *job.Request, handler ht
 	})
 	o.n.done.Go(func() {
 		defer cancel()
+		defer context.AfterFunc(ctx, func() { w.grant(wire.Cancelled) })()
 		defer func() {
 			o.mu.Lock()
 			delete(o.here, c.ID)

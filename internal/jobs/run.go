@@ -18,11 +18,13 @@ type run struct {
 	call    sched.Call
 	seq     uint32 // of the goroutine that answers
 	done    chan struct{}
+	refused bool // set before done is closed: it was not begun
 
 	mu      sync.Mutex
 	cond    *sync.Cond // credit or ended changed
 	queued  bool       // guarded by mu: the queue has the call
 	left    bool       // guarded by mu: nobody waits any more
+	stopped bool       // guarded by mu: somebody does, but this node ends
 	ended   bool       // guarded by mu: its end was told
 	credit  int64      // guarded by mu: bytes of a file that may be sent
 	sending bool       // guarded by mu: a file is the answer
@@ -44,7 +46,7 @@ func (x *run) begin(m *job.Message, length int64) {
 		return
 	}
 	x.call = sched.Call{
-		Answer: x, Route: q.Route([]byte(request.Method), []byte(request.Path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body,
+		Answer: x, Route: q.Route([]byte(request.Method), []byte(request.Path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body, Admitted: true,
 	}
 	environ := job.WithPairs(m.Form, m.Environ, [][2]string{{"girin.job.id", x.id.String()}, {"girin.job.attempt", itoa(int64(x.attempt))}})
 	x.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
@@ -97,7 +99,10 @@ func (x *run) refuse(why error) {
 	if why != sched.ErrCancelled {
 		x.r.n.cfg.Log.Debugf("jobs: %s is not begun: %v", x.id, why)
 	}
-	x.end(func() { x.tell(&job.Word{Kind: job.Fail, N: uint32(causeRefused)}) })
+	x.end(func() {
+		x.refused = true
+		x.tell(&job.Word{Kind: job.Fail, N: uint32(causeRefused)})
+	})
 }
 
 func (x *run) isLeft() bool {
@@ -106,10 +111,10 @@ func (x *run) isLeft() bool {
 	return x.left
 }
 
-// leave notes that nobody waits any more.
-func (x *run) leave(cause) {
+// leave notes that nobody waits any more, or that this node does not.
+func (x *run) leave(why cause) {
 	x.mu.Lock()
-	x.left = true
+	x.left, x.stopped = true, x.stopped || why == causeStopped
 	queued := x.queued && !x.ended
 	x.cond.Broadcast()
 	x.mu.Unlock()
@@ -177,7 +182,13 @@ func (x *run) pass(f wire.Frame, head, body []byte) {
 
 // Fail tells why there is no answer (sched.Answer).
 func (x *run) Fail(why error) {
-	x.end(func() { x.tell(&job.Word{Kind: job.Fail, N: uint32(causeOf(why))}) })
+	c := causeOf(why)
+	x.mu.Lock()
+	if c == causeCancelled && x.stopped {
+		c = causeStopped
+	}
+	x.mu.Unlock()
+	x.end(func() { x.tell(&job.Word{Kind: job.Fail, N: uint32(c)}) })
 }
 
 // end tells the end, once, and gives the slot back.

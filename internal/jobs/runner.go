@@ -54,7 +54,8 @@ func (r *runner) wake() {
 
 func (r *runner) drain() { r.once.Do(func() { close(r.stop) }) }
 
-// close cancels what still runs, and waits for the slots.
+// close cancels what still runs, and waits for the slots: those of accepted jobs hear of
+// the end by the node's context.
 func (r *runner) close() {
 	r.drain()
 	for _, run := range r.all() {
@@ -112,12 +113,15 @@ var pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds
 
 // pause waits a moment after a refusal, which would come again at once.
 func (r *runner) pause(m *nats.Msg) {
-	if m.Header.Get("Status") == "408" {
-		return
+	if m.Header.Get("Status") != "408" {
+		r.pauseFor(reconnectWait)
 	}
+}
+
+func (r *runner) pauseFor(d time.Duration) {
 	select {
 	case <-r.stop:
-	case <-time.After(reconnectWait):
+	case <-time.After(d):
 	}
 }
 
@@ -159,10 +163,27 @@ func (r *runner) run(m *nats.Msg) {
 	run := newRun(r, id, attempt, origin)
 	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
 	run.begin(&message, length)
-	<-run.done
+	r.await(run)
 }
 
-// hear takes a word of an origin.
+// await returns when a job has ended, or after the end of this node.
+func (r *runner) await(run *run) {
+	select {
+	case <-run.done:
+	case <-r.n.ctx.Done():
+		select {
+		case <-run.done:
+		case <-time.After(endMoment): // it lies where no worker is left that takes it
+		}
+	}
+	if run.refused {
+		r.pauseFor(reconnectWait) // or it would come again at once
+	}
+}
+
+// endMoment is how long a node that ends waits for the end of what it has cancelled.
+const endMoment = 500 * time.Millisecond
+
 func (r *runner) hear(w *job.Word) {
 	r.mu.Lock()
 	run := r.runs[w.ID]
@@ -223,7 +244,7 @@ func (r *runner) unregister(run *run) {
 func (n *Node) Busy() int {
 	n.runner.mu.Lock()
 	defer n.runner.mu.Unlock()
-	return len(n.runner.runs)
+	return len(n.runner.runs) + len(n.runner.works)
 }
 
 var _ sched.Answer = (*run)(nil)

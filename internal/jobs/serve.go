@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ const goneFor = 24 * time.Hour
 // own finds the job, if it is the client's.
 func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
 	return n.found(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-		if rec.Principal == nil || string(rec.Principal) != string(n.principal(r)) {
+		if rec.Principal == nil || !hmac.Equal(rec.Principal, n.principal(r)) {
 			plain(w, http.StatusNotFound, errNoJob.Error())
 			return
 		}
@@ -259,7 +260,9 @@ func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Reco
 		}
 	}
 	if rec.Code != http.StatusOK || rec.Size > inlineMost {
-		h.Set("Content-Length", strconv.FormatInt(rec.Size, 10))
+		if rec.Code != http.StatusNoContent && rec.Code != http.StatusNotModified {
+			h.Set("Content-Length", strconv.FormatInt(rec.Size, 10))
+		}
 		w.WriteHeader(rec.Code)
 		_, _ = io.Copy(w, body)
 		return
@@ -272,7 +275,14 @@ func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Reco
 		n.refuse(w, err)
 		return
 	}
-	http.ServeContent(w, r, "", rec.Ended, newBytes(text)) // Range, If-None-Match
+	modified := rec.Ended
+	if h.Get("Last-Modified") != "" {
+		modified = time.Time{} // the application's own stays
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // it is not guessed
+	}
+	http.ServeContent(w, r, "", modified, newBytes(text)) // Range, If-None-Match
 }
 
 // remove cancels a job.
@@ -289,6 +299,7 @@ func (n *Node) remove(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	case later.Status == job.Cancelled:
 		n.counts.ended(later.Status)
 		n.purgeJob(&later.Record)
+		s.dropBody(ctx, &later.Record)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		n.writeStatus(w, r, http.StatusAccepted, &later.Record)

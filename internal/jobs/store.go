@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +27,8 @@ type store struct {
 	records jetstream.KeyValue
 	results jetstream.KeyValue    // bodies up to inlineMost
 	keys    jetstream.KeyValue    // Idempotency-Key to job
-	objects jetstream.ObjectStore // larger bodies, of requests and results
+	objects jetstream.ObjectStore // larger bodies of requests
+	large   jetstream.ObjectStore // larger results
 }
 
 // keepLongest is after what time nothing is left of a job, whatever became of it.
@@ -62,10 +65,18 @@ func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 			return nil, fmt.Errorf("bucket %s: %w", bucket.name, err)
 		}
 	}
-	s.objects, err = n.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: "girin-" + n.names.app + "-bodies", TTL: keepLongest, Storage: jetstream.FileStorage,
-	})
-	return s, err
+	for _, bucket := range []struct {
+		objects *jetstream.ObjectStore
+		name    string
+		life    time.Duration
+	}{{&s.objects, "bodies", keepLongest}, {&s.large, "results", n.cfg.Keep + time.Minute}} {
+		if *bucket.objects, err = n.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: "girin-" + n.names.app + "-" + bucket.name, TTL: bucket.life, Storage: jetstream.FileStorage,
+		}); err != nil {
+			return nil, fmt.Errorf("bucket %s: %w", bucket.name, err)
+		}
+	}
+	return s, nil
 }
 
 // stored is a record and the revision that the next change is compared with.
@@ -156,13 +167,55 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	if err != nil {
 		return err
 	}
+	var revision uint64
 	made := make(chan error, 1)
 	go func() {
-		_, err := s.records.Create(ctx, r.ID.String(), text)
+		var err error
+		revision, err = s.records.Create(ctx, r.ID.String(), text)
 		made <- err
 	}()
 	err = s.publish(ctx, r, message)
-	return errors.Join(err, <-made)
+	noRecord := <-made
+	if errors.Is(noRecord, jetstream.ErrKeyExists) { // a request with the same key was as quick
+		noRecord = nil
+	}
+	if err = errors.Join(err, noRecord); err != nil && revision != 0 {
+		s.takeBack(r, revision)
+	}
+	return asProblem(err)
+}
+
+// takeBack removes the record of a job whose client is told that it was not stored, unless
+// somebody has begun it.
+func (s *store) takeBack(r *job.Record, revision uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	if s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) == nil {
+		s.dropBody(ctx, r)
+	}
+}
+
+// dropBody removes what a job's request has of its own in the store.
+func (s *store) dropBody(ctx context.Context, r *job.Record) {
+	if r.Body > 0 {
+		_ = s.objects.Delete(ctx, bodyName(r.ID))
+	}
+}
+
+// hasMessage reports whether the message of a job that waits is there: whoever stored it
+// may have died between record and message.
+func (s *store) hasMessage(ctx context.Context, r *job.Record) bool {
+	_, err := s.stream.GetLastMsgForSubject(ctx, s.n.names.jobSubject(r))
+	return !errors.Is(err, jetstream.ErrMsgNotFound)
+}
+
+// asProblem is a refusal of the engine's as a client is told it.
+func asProblem(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) && strings.Contains(api.Description, "maximum messages") {
+		return &problem{http.StatusServiceUnavailable, "too many jobs wait"}
+	}
+	return err
 }
 
 func (s *store) publish(ctx context.Context, r *job.Record, message []byte) error {
@@ -191,18 +244,18 @@ func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size 
 		_, err = s.results.Put(ctx, resultName(r.ID, r.Attempt), b)
 		return false, err
 	}
-	return true, s.putObject(ctx, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
+	return true, putObject(ctx, s.large, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
 }
 
-func (s *store) putObject(ctx context.Context, name string, body io.Reader) error {
-	_, err := s.objects.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: inlineMost}}, body)
+func putObject(ctx context.Context, objects jetstream.ObjectStore, name string, body io.Reader) error {
+	_, err := objects.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: inlineMost}}, body)
 	return err
 }
 
 // result opens a job's result.
 func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error) {
 	if r.Large {
-		return s.objects.Get(ctx, resultName(r.ID, r.Attempt))
+		return s.large.Get(ctx, resultName(r.ID, r.Attempt))
 	}
 	e, err := s.results.Get(ctx, resultName(r.ID, r.Attempt))
 	if err != nil {

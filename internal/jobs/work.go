@@ -63,6 +63,10 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	case rec.Status != job.Running:
 		r.n.cfg.Log.Warningf("Job %s (%s) is %s: whoever ran it has gone", id, rec.Route, rec.Status)
+		r.n.counts.ended(rec.Status)
+		ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
+		s.keepMessage(ctx, &rec.Record, m.Data)
+		cancel()
 		_ = m.Ack()
 		return
 	}
@@ -165,7 +169,7 @@ func (w *workload) begin(m *job.Message) error {
 	}
 	pairs := [][2]string{{"girin.job.id", w.rec.ID.String()}, {"girin.job.attempt", strconv.Itoa(w.rec.Attempt)}}
 	environ := job.WithPairs(m.Form, m.Environ, pairs)
-	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body, Limit: w.rec.Timeout}
+	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body, Limit: w.rec.Timeout, Admitted: true}
 	w.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
 	if w.rec.Body > 0 {
 		file, err := w.fetchBody()
@@ -223,6 +227,7 @@ func (w *workload) await() {
 	changed, stop := w.r.n.hub.watch(w.rec.ID)
 	defer stop()
 	kill := w.r.n.ctx.Done()
+	var over <-chan time.Time // the node has ended, and no worker is left that takes the call
 	late := time.NewTimer(cmp.Or(w.rec.Timeout, keepLongest) + lastResort)
 	defer late.Stop()
 	for {
@@ -233,8 +238,10 @@ func (w *workload) await() {
 		case <-w.ended:
 			return
 		case <-kill:
-			kill = nil
+			kill, over = nil, time.After(endMoment)
 			q.Cancel(&w.call)
+		case <-over:
+			w.end(sched.ErrStopped)
 		case <-changed:
 			ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
 			if r, err := w.s.get(ctx, w.rec.ID); err == nil && r.Cancel && r.Node == w.r.n.name && !w.rec.Cancel {

@@ -29,6 +29,9 @@ type Call struct {
 	Upgrade bool
 	// Remote says that Config.Remote is asked first.
 	Remote bool
+	// Admitted says that it was in a queue already, of this server or another, and that
+	// there are only few like it: it is not refused because many wait.
+	Admitted bool
 	// Tunnel says that Spool is a socket, which the application may take for its
 	// client's.
 	Tunnel bool

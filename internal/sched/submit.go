@@ -20,7 +20,7 @@ func (q *Queue) InFlight() int { return int(q.waited.Load()) }
 // Submit places a registered call. Whatever becomes of it is told to its
 // Answer; an error means that nothing was placed.
 func (q *Queue) Submit(c *Call) error {
-	if q.Full() {
+	if !c.Admitted && q.Full() {
 		return ErrQueueFull
 	}
 	if c.Since != 0 && q.tooLate(c) {

@@ -63,8 +63,8 @@ func (s *server) openJobs() error {
 	return nil
 }
 
-// room reports whether the disk of the engine, if it is this server's, takes more.
-func (w *work) room() bool { return w.engine.Dir == "" || roomIn(w.engine.Dir) }
+// room reports whether the disk of the engine, if it is this server's, takes so much more.
+func (w *work) room(more int64) bool { return w.engine.Dir == "" || roomIn(w.engine.Dir, more) }
 
 // jobRetries is how often a job is run again whose runner has died, unless its route
 // says otherwise.

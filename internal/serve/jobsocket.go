@@ -68,12 +68,12 @@ const (
 	reserveShare = 4
 )
 
-// roomIn reports whether the directory's disk takes more jobs.
-func roomIn(dir string) bool {
+// roomIn reports whether the directory's disk takes so many bytes more.
+func roomIn(dir string, more int64) bool {
 	var fs unix.Statfs_t
 	if unix.Statfs(dir, &fs) != nil {
 		return true // JetStream will tell
 	}
 	left, all := uint64(fs.Bavail)*uint64(fs.Bsize), uint64(fs.Blocks)*uint64(fs.Bsize)
-	return left > min(reserveMost, all/reserveShare)
+	return left > min(reserveMost, all/reserveShare)+uint64(max(more, 0))
 }

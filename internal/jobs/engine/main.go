@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,6 +22,9 @@ import (
 
 // Main is the engine's process. It returns the exit status.
 func Main(stderr io.Writer) int {
+	// A service manager sends its signal to all processes; the engine is needed until the
+	// server has ended, and ends with it.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	in, out := os.NewFile(settingsFD, "settings"), os.NewFile(startedFD, "started")
 	if err := run(in, out, stderr); err != nil {
 		fmt.Fprintf(stderr, "%v\n", err)
