@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // cli runs girin for the server of j.
@@ -141,6 +142,42 @@ func TestAReloadIsAnotherVersion(t *testing.T) {
 		a := <-s.ask("GET", "/", nil)
 		return a.status == 200 && value(t, a.body, "text") == "new, and longer"
 	})
+}
+
+// Who waits for a slot when a reload comes is served by the new code.
+func TestAReloadTakesWaitingJobsWithIt(t *testing.T) {
+	dir := t.TempDir()
+	app, old, later := filepath.Join(dir, "app.py"), filepath.Join(dir, "old"), filepath.Join(dir, "later")
+	write := func(text string) {
+		t.Helper()
+		code := fmt.Sprintf("import os, time\ndef app(environ, start_response):\n"+
+			"    while not os.path.exists(environ['QUERY_STRING']): time.sleep(0.01)\n    start_response('200 OK', [])\n    return [b'text=%s\\n']\n", text)
+		if err := os.WriteFile(app, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("old")
+	s := run(t, options{}, []string{os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "-b", "127.0.0.1:0",
+		"--offload", "*", "--offload-slots", "1", "--offload-dir", filepath.Join(dir, "store"), "app:app"})
+	s.wait(t, "Jobs: connected")
+	s.wait(t, "Ready after")
+	all := []<-chan answer{s.ask("POST", "/?"+old, nil)}
+	time.Sleep(200 * time.Millisecond) // it has the slot then
+	all = append(all, s.ask("POST", "/?"+later, nil), s.ask("POST", "/?"+later, nil))
+	write("new, and longer")
+	n := s.lineCount()
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.waitAfter(t, "generation 2 serves", n)
+	open(t, old)
+	s.waitAfter(t, "this node serves version", n)
+	open(t, later)
+	for _, a := range all {
+		if a := <-a; a.status != 200 {
+			t.Errorf("%+v", a)
+		}
+	}
 }
 
 // What a version has accepted runs on the next one when no server has it any more.

@@ -127,6 +127,7 @@ func (b *beats) all() {
 
 func (b *beats) look() {
 	b.n.origin.lookAtQueued()
+	b.n.origin.lookAtVersions()
 	b.n.origin.lookAtBegun(b.lost)
 	b.n.runner.lookAtOrigins(func(node string) bool { return b.silent(node, beatGone) })
 	b.mu.Lock()

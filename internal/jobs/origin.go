@@ -50,6 +50,7 @@ type origin struct {
 type placed struct {
 	id      job.ID
 	call    uint64 // of the queue
+	version string // whose runners it is for
 	subject string
 	retry   int    // how often it may still be run again
 	data    []byte // the message
@@ -100,8 +101,9 @@ func (o *origin) place(c sched.RemoteCall, request *job.Request, m job.Message) 
 		o.n.counts.local.Add(1)
 		return false
 	}
-	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1}
-	p.subject = o.n.names.syncSubject(o.n.Version(), p.id)
+	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1, version: o.n.Version()}
+	subject := o.n.names.syncSubject(p.version, p.id)
+	p.subject = subject
 	if request.Idempotent() {
 		p.retry = o.retries(request)
 	}
@@ -120,7 +122,7 @@ func (o *origin) place(c sched.RemoteCall, request *job.Request, m job.Message) 
 	o.mu.Lock()
 	o.jobs[p.id], o.calls[p.call] = p, p
 	o.mu.Unlock()
-	if err := o.publish(p); err != nil {
+	if err := o.publish(p, subject); err != nil {
 		o.forget(p)
 		o.n.counts.local.Add(1)
 		return false
@@ -139,8 +141,8 @@ func (o *origin) retries(r *job.Request) int {
 	return o.n.cfg.Retry
 }
 
-func (o *origin) publish(p *placed) error {
-	m := nats.NewMsg(p.subject)
+func (o *origin) publish(p *placed, subject string) error {
+	m := nats.NewMsg(subject)
 	m.Header[fieldReply] = []string{o.n.name}
 	if p.length > 0 {
 		m.Header[fieldBody] = []string{itoa(p.length)}
@@ -213,13 +215,13 @@ func (o *origin) Withdraw(call uint64) {
 
 func (o *origin) withdraw(p *placed) {
 	o.mu.Lock()
-	runner, attempt := p.runner, p.attempt
+	runner, attempt, subject := p.runner, p.attempt, p.subject
 	p.left = true
 	gone := runner == "" && o.forgetLocked(p)
 	o.mu.Unlock()
 	switch {
 	case gone:
-		o.n.purge(p.subject)
+		o.n.purge(subject)
 		o.n.queue.Lost(p.call, sched.ErrCancelled)
 	case runner != "":
 		o.n.tell(runner, &job.Word{Kind: job.Cancel, ID: p.id, Attempt: attempt})
@@ -269,6 +271,35 @@ func (o *origin) lookAtQueued() {
 	}
 }
 
+// lookAtVersions takes what nobody has begun along when another version is served: those
+// who ran the one before pull no more.
+func (o *origin) lookAtVersions() {
+	if !o.n.up.Load() {
+		return
+	}
+	version, now := o.n.Version(), o.n.cfg.Clock()
+	type move struct {
+		p        *placed
+		from, to string
+	}
+	var moves []move
+	o.mu.Lock()
+	for _, p := range o.jobs {
+		if p.runner == "" && p.version != version {
+			from := p.subject
+			p.version, p.subject, p.known, p.since = version, o.n.names.syncSubject(version, p.id), false, now
+			moves = append(moves, move{p, from, p.subject})
+		}
+	}
+	o.mu.Unlock()
+	for _, m := range moves {
+		o.n.purge(m.from)
+		if o.publish(m.p, m.to) != nil && o.forget(m.p) {
+			o.home(m.p)
+		}
+	}
+}
+
 // lookAtBegun gives up runners that nobody hears of any more.
 func (o *origin) lookAtBegun(dead func(runner string, id job.ID, began int64) bool) {
 	var gone []*placed
@@ -295,7 +326,7 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		return
 	}
 	again := why.again(p.retry > 0) && !p.headed && p.runner != "" && !p.left
-	runner := p.runner
+	runner, subject := p.runner, p.subject
 	if p.left {
 		why = causeCancelled
 	}
@@ -319,7 +350,7 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		return
 	}
 	o.n.counts.again.Add(1)
-	if o.n.up.Load() && p.refused < refusedMost && o.publish(p) == nil {
+	if o.n.up.Load() && p.refused < refusedMost && o.publish(p, subject) == nil {
 		return
 	}
 	if o.forget(p) {

@@ -40,7 +40,10 @@ func (p *peer) Grant(call uint64, n uint32) {
 		return
 	}
 	if n == wire.Cancelled {
-		w.Kind, w.N = job.Cancel, 0
+		if placed != nil {
+			p.o.n.chores.add(func() { p.o.withdraw(placed) })
+		}
+		return
 	}
 	if to != "" {
 		p.o.n.tell(to, &w)
