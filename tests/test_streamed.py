@@ -82,15 +82,6 @@ def test_who_is_refused_sends_no_body(server):
     assert answer.status == 401 and b"connection: close" in answer.head and b"100 continue" not in answer.head
 
 
-def test_a_body_that_is_read_after_the_answer(server):
-    """Nobody brings it any more; the worker stays."""
-    with raw.connect(server.port) as s:
-        s.sendall(raw.head("/late", "Content-Length: 3000000", method="POST"))
-        assert read_answer(s)[1] == b"none"
-    time.sleep(0.5)
-    assert "is ended for" not in server.output()
-
-
 def test_an_answer_before_the_end_of_the_body_arrives(server):
     """The client goes on sending for a while, and still sees the answer."""
     with raw.connect(server.port) as s:
@@ -160,3 +151,12 @@ def test_many_leave_at_any_moment_and_nothing_hangs(server):
     for thread in threads:
         thread.join()
     test_the_body_is_whole_and_the_connection_goes_on(server, ("Content-Length: 3000000",))
+
+
+def test_a_body_that_is_read_after_the_answer(server):
+    """Nobody brings it any more; the worker stays."""
+    with raw.connect(server.port) as s:
+        s.sendall(raw.head("/late", "Content-Length: 3000000", method="POST"))
+        assert read_answer(s)[1] == b"none"
+    time.sleep(0.5)
+    assert "is ended for" not in server.output()
