@@ -100,7 +100,7 @@ func (x *exchange) appendFields(to headEncoder, b []byte, f *wire.Frame, rest []
 			if err != nil || seen.length && int64(n) != r.remain {
 				return nil, seen, "its Content-Length is " + strconv.Quote(string(value))
 			}
-			if seen.length || r.status == 204 {
+			if seen.length || r.status == 204 || r.status == 101 { // RFC 9110 section 8.6
 				continue
 			}
 			seen.length, r.remain = true, int64(n)

@@ -10,7 +10,8 @@ import (
 )
 
 // messagesMost is what messages of all WebSockets may take of memory together, those
-// that are not whole and those that no application has received.
+// that are not whole and those that no application has received. Beyond it large ones
+// end their sockets; small ones go on.
 const messagesMost = 512 << 20
 
 var errMessages = &ws.Error{Code: 1013, Reason: "too many large messages at once"}
@@ -69,11 +70,18 @@ func (c *conn) denied(s *webSocket) bool {
 func (c *conn) awaitAccept(s *webSocket) bool {
 	for c.asking(s, !c.in.empty()) {
 		if err := c.unlessNudged(c.in.fill()); err != nil {
-			return !c.asking(s, false) && c.came(err)
+			return c.answeredOtherwise(s) && c.came(err)
 		}
 		s.heard.Add(1) // it may be the answer to a ping: the read began before the acceptance
 	}
 	return true
+}
+
+// answeredOtherwise reports whether the application has answered, and not accepted.
+func (c *conn) answeredOtherwise(s *webSocket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.state == socketAsked && !c.reply.running
 }
 
 // asking reports whether the application has not answered; with wait it waits for
@@ -91,7 +99,7 @@ func (c *conn) asking(s *webSocket, wait bool) bool {
 func (c *conn) readMessages(s *webSocket) {
 	for {
 		more, err := s.take()
-		if s.account(); err == nil && c.srv.messages.Load() > messagesMost && s.held > 0 {
+		if s.account(); err == nil && c.srv.messages.Load() > messagesMost && s.held > largeInput {
 			err = errMessages
 		}
 		if err != nil {
@@ -105,7 +113,7 @@ func (c *conn) readMessages(s *webSocket) {
 		if !s.awaitRoom() {
 			return
 		}
-		if len(c.in.buf) == smallInput && c.in.w == smallInput && s.reader.InMessage() {
+		if len(c.in.buf) == smallInput && c.in.w == smallInput && s.reader.InMessage() && c.srv.heads.Load() < headsMost/2 {
 			c.in.grow(largeInput)
 		}
 		if c.unlessNudged(c.in.fill()) != nil {
@@ -127,6 +135,9 @@ func (s *webSocket) take() (more bool, err error) {
 		}
 		switch m.Opcode {
 		case ws.Text, ws.Binary:
+			if len(m.Data) > largeInput && s.c.srv.messages.Load() > messagesMost {
+				return false, errMessages // inflated, it may be so much more than what was held of it
+			}
 			s.came(m)
 		case ws.Ping:
 			s.pinged(m.Data)
@@ -143,7 +154,7 @@ func (s *webSocket) take() (more bool, err error) {
 }
 
 // came hands a message to the application. What comes after the server's close frame
-// reaches nobody.
+// reaches nobody, and counts for nothing.
 func (s *webSocket) came(m ws.Message) {
 	kind := wire.BinaryCame
 	if m.Opcode == ws.Text {
@@ -152,7 +163,11 @@ func (s *webSocket) came(m ws.Message) {
 	n := int64(len(m.Data)) + wire.MessageCost
 	s.unread.Add(n)
 	s.c.srv.messages.Add(n)
-	s.c.srv.cfg.Queue.Say(&s.c.call, kind, m.Data)
+	if !s.c.srv.cfg.Queue.Say(&s.c.call, kind, m.Data) {
+		s.unread.Add(-n)
+		s.c.srv.messages.Add(-n)
+	}
+	s.reader.Release()
 	if !s.hasRoom() {
 		s.c.srv.cfg.Queue.Flush(&s.c.call)
 		s.awaitRoom()
@@ -257,7 +272,7 @@ func (c *conn) leaveSocket(s *webSocket) bool {
 	}
 	c.mu.Unlock()
 	c.srv.messages.Add(-s.held - s.unread.Swap(0))
-	s.held = 0
+	s.held, s.reader = 0, ws.Reader{}
 	c.waitOutput()
 	c.linger()
 	return false

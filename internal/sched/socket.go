@@ -50,12 +50,15 @@ func (q *Queue) Leaving(c *Call) bool {
 }
 
 // Say passes a message on to the application of an accepted WebSocket. It goes out
-// with Flush at the latest.
-func (q *Queue) Say(c *Call, kind wire.InboundKind, data []byte) {
+// with Flush at the latest. It reports false if the application hears nothing any more.
+func (q *Queue) Say(c *Call, kind wire.InboundKind, data []byte) bool {
 	word := c.life.Load()
-	if w := c.owner.Load(); w != nil && stateOf(word) == answering {
-		(*w).Say(wire.Inbound{ID: word & idMask, Kind: kind}, data)
+	w := c.owner.Load()
+	if w == nil || stateOf(word) != answering {
+		return false
 	}
+	(*w).Say(wire.Inbound{ID: word & idMask, Kind: kind}, data)
+	return true
 }
 
 // Flush sends what was said to the application of c.

@@ -176,3 +176,26 @@ func BenchmarkEcho(b *testing.B) {
 		out = p.Append(out[:0], m.Data)
 	}
 }
+
+// Who waits for the next message holds nothing of the last one.
+func TestNothingIsHeldBetweenMessages(t *testing.T) {
+	large := bytes.Repeat([]byte("x"), 1<<20)
+	for name, frames := range map[string][]byte{
+		"compressed":       compressedPiece(string(large)),
+		"not compressed":   AppendMasked(nil, Text, large, mask),
+		"small, and alone": AppendMasked(nil, Text, []byte("x"), mask),
+	} {
+		r := Reader{Deflate: true}
+		for came := false; !came; {
+			part := frames[:min(len(frames), 1000)]
+			n, m, err := r.Next(part)
+			if frames = frames[n:]; err != nil || n == 0 {
+				t.Fatalf("%s: %d, %v", name, n, err)
+			}
+			came = m.Opcode == Text
+		}
+		if r.Release(); r.Holds() != 0 || r.inflated != nil {
+			t.Errorf("%s: %d bytes are held, and the inflater: %t", name, r.Holds(), r.inflated != nil)
+		}
+	}
+}

@@ -6,7 +6,7 @@ import "encoding/binary"
 // Code and Reason are (Code CodeNone: there was none).
 type Message struct {
 	Opcode Opcode
-	Data   []byte // valid until the next call
+	Data   []byte // valid until the next call, of Release as well
 	Code   int
 	Reason string
 }
@@ -41,7 +41,7 @@ func (r *Reader) InMessage() bool { return r.inFrame || r.message != 0 }
 // more to say. Bytes of b are unmasked where they lie, and a message may lie in
 // b: b must stay as it is until the next call.
 func (r *Reader) Next(b []byte) (n int, m Message, err error) {
-	r.release()
+	r.Release()
 	for !r.closed {
 		if !r.inFrame {
 			k, err := r.begin(b[n:])
@@ -66,8 +66,9 @@ func (r *Reader) Next(b []byte) (n int, m Message, err error) {
 	return len(b), Message{}, nil
 }
 
-// release gives the last message's memory back.
-func (r *Reader) release() {
+// Release gives the last message's memory back, as the next call of Next does: who
+// waits for more bytes holds none of it meanwhile.
+func (r *Reader) Release() {
 	if r.message == 0 {
 		r.data = nil
 	}
