@@ -288,6 +288,26 @@ func TestTooManyJobsAreRefused(t *testing.T) {
 	}
 }
 
+func TestOfUniqueTasksThereIsOne(t *testing.T) {
+	j := startJobs(t, 0)
+	j.offloadInside(t)
+	ids := make(chan string)
+	for range 8 {
+		go func() {
+			_, text := j.inside(t, "POST", "/tasks", `{"task": "m:f", "unique": "one"}`)
+			var job accepted
+			_ = json.Unmarshal([]byte(text), &job)
+			ids <- job.ID
+		}()
+	}
+	first := <-ids
+	for range 7 {
+		if id := <-ids; id == "" || id != first {
+			t.Errorf("%q and %q", first, id)
+		}
+	}
+}
+
 func TestTheEndDoesNotWaitForWhatNobodyHasBegun(t *testing.T) {
 	j := startJobs(t, 3, "--offload", "/both/*,both", "--threads", "1", "--graceful-timeout", "1")
 	j.offload(t, "both")

@@ -198,7 +198,9 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 		if r.Body > 0 {
 			m.Body = nil
 		}
-		err = asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
+		if _, err = s.put(ctx, &r); err == nil { // who made the record does not take it back then
+			err = asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
+		}
 	}
 	return &r.Record, err
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"girin/internal/jobs/job"
 	"girin/internal/wire"
 )
@@ -221,8 +223,8 @@ func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
 	if t.Unique != "" {
-		if was := n.unique(ctx, s, t, rec); was != nil {
-			return was, nil
+		if was, err := n.unique(ctx, s, t, rec); was != nil || err != nil {
+			return was, err
 		}
 	}
 	if err := s.accept(ctx, rec, n.taskMessage(t)); err != nil {
@@ -249,34 +251,47 @@ func (n *Node) taskMessage(t *Task) []byte {
 	return m.Append(nil)
 }
 
+// aboutToBe is how long after its key a job may come to be there whole.
+const aboutToBe = storeLimit + time.Second
+
 // unique finds the job with the task's key that has not ended; nil: rec is to be it.
-func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) *job.Record {
+func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (*job.Record, error) {
 	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
 	name := base64.RawURLEncoding.EncodeToString(sum[:])
 	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
-	for range 3 {
-		_, err := s.keys.Create(ctx, name, text)
-		if err == nil {
-			return nil
+	for {
+		_, err := s.uniques.Create(ctx, name, text)
+		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+			return nil, err
 		}
-		e, err := s.keys.Get(ctx, name)
+		e, err := s.uniques.Get(ctx, name)
 		if err != nil {
-			continue
+			return nil, err
 		}
 		var was keyed
 		_ = json.Unmarshal(e.Value(), &was)
 		id, _ := job.ParseID(was.ID)
-		if r, err := s.get(ctx, id); err == nil && !r.Status.Ended() {
-			if r.Status != job.Queued || s.hasMessage(ctx, &r.Record) {
-				return &r.Record
+		r, err := s.get(ctx, id)
+		isThere := err == nil && (r.Status != job.Queued || s.hasMessage(ctx, &r.Record))
+		switch {
+		case err != nil && !errors.Is(err, errNoJob):
+			return nil, err
+		case isThere && !r.Status.Ended():
+			return &r.Record, nil
+		case !isThere && time.Since(e.Created()) < aboutToBe: // another stores it just now
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(lookEvery):
 			}
+			continue
+		case !isThere && err == nil:
 			s.takeBack(&r.Record, r.revision)
 		}
-		if _, err := s.keys.Update(ctx, name, text, e.Revision()); err == nil {
-			return nil
+		if _, err := s.uniques.Update(ctx, name, text, e.Revision()); err == nil {
+			return nil, nil
 		}
 	}
-	return nil
 }
 
 // Overview is what is told of the jobs as a whole.

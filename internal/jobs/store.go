@@ -27,6 +27,7 @@ type store struct {
 	records jetstream.KeyValue
 	results jetstream.KeyValue    // bodies up to inlineMost
 	keys    jetstream.KeyValue    // Idempotency-Key to job
+	uniques jetstream.KeyValue    // a task's unique to job
 	objects jetstream.ObjectStore // larger bodies of requests
 	large   jetstream.ObjectStore // larger results
 }
@@ -58,7 +59,7 @@ func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 		kv   *jetstream.KeyValue
 		name string
 		life time.Duration
-	}{{&s.records, "jobs", keepLongest}, {&s.results, "results", n.cfg.Keep + time.Minute}, {&s.keys, "keys", keyLife}} {
+	}{{&s.records, "jobs", keepLongest}, {&s.results, "results", n.cfg.Keep + time.Minute}, {&s.keys, "keys", keyLife}, {&s.uniques, "unique", keepLongest}} {
 		if *bucket.kv, err = n.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: "girin-" + n.names.app + "-" + bucket.name, TTL: bucket.life, Storage: jetstream.FileStorage,
 		}); err != nil {
@@ -175,11 +176,7 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 		made <- err
 	}()
 	err = s.publish(ctx, r, message)
-	noRecord := <-made
-	if errors.Is(noRecord, jetstream.ErrKeyExists) { // a request with the same key was as quick
-		noRecord = nil
-	}
-	if err = errors.Join(err, noRecord); err != nil && revision != 0 {
+	if err = errors.Join(err, <-made); err != nil && revision != 0 {
 		s.takeBack(r, revision)
 	}
 	return asProblem(err)

@@ -118,7 +118,7 @@ class Job:
 
     @property
     def url(self) -> str:
-        """Where a client follows it: a path of this server, for a redirect or a Location field."""
+        """Its place on this server. Clients follow there what their own requests have become; of a task they are told nothing."""
         if self._url is None:
             self._url = self.info().get("url") or "/.girin" + self._path
         return self._url
