@@ -9,6 +9,7 @@ import struct
 
 import master
 import pytest
+from cost import cpu_seconds
 from master import IN_ARENA, QUICK
 from test_same import mutate
 
@@ -21,6 +22,7 @@ FORM, LENGTHS, SPOOLED, UPGRADE, STREAMED = 3, 4, 8, 32, 64
 # Each is the body of a coroutine function of scope, receive and send.
 APPS = {
     "hello": "await start(); await body(b'hello')",
+    "half_a_second": "await asyncio.sleep(0.5); await start(); await body(b'at last')",
     "no_headers": "await send({'type': START, 'status': 200}); await body(b'x')",
     "empty": "await start(); await body(b'')",
     "no_body_key": "await start(); await send({'type': BODY})",
@@ -355,3 +357,18 @@ def test_the_last_of_a_lifetime(tmp_path):
         finally:
             worker.close()
     assert ends[0] == ends[-1] == ([b"hello"] * 3, 0, True)
+
+
+def test_a_loop_without_room_rests(tmp_path):
+    """What waits in the lane does not wake it; it is read when there is room."""
+    for name in master.implementations("asgi"):
+        worker = master.Worker("wsgi_app:app", CODE, cls="asgi", implementation=name, folder=str(tmp_path), connections=1, graceful_timeout=5)
+        try:
+            for i in range(1, 4):
+                worker.lane.put(packet("/half_a_second", id=i))
+            master.until(lambda: worker.running())
+            before = cpu_seconds(worker.pid)
+            assert [worker.answer(i).body for i in range(1, 4)] == [b"at last"] * 3
+            assert cpu_seconds(worker.pid) - before < 0.5
+        finally:
+            worker.close()

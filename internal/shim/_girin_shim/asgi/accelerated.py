@@ -100,7 +100,7 @@ class AcceleratedIntake(NativeIntake, Intake):
         return method.encode() + b" " + raw_path
 
     def room(self) -> None:
-        """A place is free, or this was the last request."""
+        """No place is left, or one is free again, or this was the last request."""
         self._runner.watch()
 
     def over(self, exchange: Exchange, error: BaseException | None) -> None:

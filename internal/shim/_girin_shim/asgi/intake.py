@@ -60,6 +60,8 @@ class Intake:
             if self._takes_turns and self._turns >= TURNS:
                 self._turns = 0
                 self._runner.go_last()
+            if not self._runner.has_room():
+                self._runner.watch()  # what waits in the lanes would wake this loop again and again
         except BaseException as e:
             self._worker.fatal(e)
         outbox.release()

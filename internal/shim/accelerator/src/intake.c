@@ -188,6 +188,9 @@ intake_read(PyObject *self, PyObject *Py_UNUSED(ignored))
         intake->turns = 0;
         status = call_python((PyObject *)intake, "go_last");
     }
+    if (status >= 0 && LIST_SIZE(intake->free) == 0) { /* what waits in the lanes would wake this loop again and again */
+        status = call_python((PyObject *)intake, "room");
+    }
     if (status < 0) {
         PyObject *error = PyErr_GetRaisedException();
         PyObject *never = PyObject_CallMethod(intake->worker, "fatal", "O", error);
