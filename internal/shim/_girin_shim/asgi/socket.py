@@ -80,8 +80,8 @@ class Socket:
         elif self.state == OPEN and kind == "websocket.send":
             await self._send(message)
         elif self.state == OPEN and kind == "websocket.close":
-            self._close(message.get("code", 1000), message.get("reason") or "")
-        elif self._end is not None and kind == "websocket.send":
+            self._close(message.get("code") or 1000, message.get("reason") or "")
+        elif self._end is not None and (kind == "websocket.send" or self.gone):
             raise Disconnected("the socket is closed")
         else:
             raise RuntimeError(f"{kind!r} cannot be sent {_WHEN[self.state]}")

@@ -203,6 +203,9 @@ socket_send(PyObject *self, PyObject *message)
     Py_ssize_t size;
     if (socket->phase != OPEN || socket->gone || socket->credit <= 0 || !PyDict_CheckExact(message) ||
         !is_send(socket->state, message) || !content_of(socket->state, message, &kind, &data, &size) || size > MAX_BLOCK) {
+        if (PyErr_Occurred()) {
+            return NULL; /* of a key that cannot be compared */
+        }
         return PyObject_CallMethod(self, "send_in_python", "O", message);
     }
     if (emit(socket, kind, data, (size_t)size) < 0) {
