@@ -87,7 +87,7 @@ def test_codes_and_reasons(served):
     ws = open_socket(served, "/echo")
     ws.socket.shutdown(socket.SHUT_RDWR)  # without a close frame
     until(lambda: "(1006, '')" in served.text("/"), 5)
-    assert re.search(r'"GET /echo HTTP/1.1" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/1.1" 4002 0 ', served.log())
+    until(lambda: re.search(r'"GET /echo HTTP/1.1" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/1.1" 4002 0 ', served.log()), 5)
 
 
 def test_what_an_app_does_with_a_socket_that_is_closed(served):
