@@ -23,14 +23,19 @@ def give(environ: dict, exchange, kind: type | None = None) -> None:
     exchange.client = client
     environ["wsgi.input"] = BytesIO()
     environ["werkzeug.socket"] = environ["gunicorn.socket"] = client
+    if exchange.slot.worker.lanes.stopped:
+        _end(client)  # end_all may have come before it
 
 
 def end_all(exchanges: dict) -> None:
-    """What apps wait for on such sockets ends, as if their clients had left; from any thread."""
+    """What apps wait for on such sockets ends, as if their clients had left; from any thread, once the lanes are stopped."""
     for exchange in list(exchanges.values()):
-        client = exchange.client
-        if client is not None:
-            try:
-                SocketType.shutdown(getattr(client, "_sock", client), SHUT_RD)
-            except OSError:
-                pass  # it has ended by itself
+        if exchange.client is not None:
+            _end(exchange.client)
+
+
+def _end(client) -> None:
+    try:
+        SocketType.shutdown(getattr(client, "_sock", client), SHUT_RD)
+    except OSError:
+        pass  # it has ended by itself
