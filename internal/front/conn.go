@@ -91,6 +91,10 @@ func (c *conn) serve() {
 func (c *conn) finish() {
 	if p := recover(); p != nil {
 		c.srv.panicked(p)
+		c.lost()
+		if c.tunnel != nil {
+			c.tunnel.wake()
+		}
 	}
 	c.abandon()
 	c.logLeft()

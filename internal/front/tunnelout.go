@@ -18,6 +18,12 @@ func (t *tunnel) passOut() {
 	defer close(t.done)
 	defer t.c.srv.held.Add(-1)
 	defer t.near.Close()
+	defer func() {
+		if p := recover(); p != nil { // it ends this connection, as in conn.finish
+			t.c.srv.panicked(p)
+			t.c.lost()
+		}
+	}()
 	for t.passMore() {
 		_ = t.raw.Read(hasBytes) // or was woken
 	}
