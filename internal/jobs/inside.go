@@ -66,20 +66,18 @@ func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
-	all, err := s.list(ctx, listedMost)
+	wanted := strings.FieldsFunc(r.URL.Query().Get("status"), func(c rune) bool { return c == ',' })
+	all, err := s.list(ctx, listedMost, func(rec *job.Record) bool {
+		old := rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor
+		return !old && (len(wanted) == 0 || slices.Contains(wanted, string(rec.Status)))
+	})
 	if err != nil {
 		n.refuse(w, err)
 		return
 	}
-	wanted := strings.FieldsFunc(r.URL.Query().Get("status"), func(c rune) bool { return c == ',' })
 	jobs := []Status{}
 	for i := range all {
-		rec := &all[i].Record
-		old := rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor
-		if old || len(wanted) > 0 && !slices.Contains(wanted, string(rec.Status)) {
-			continue
-		}
-		jobs = append(jobs, statusOf(rec))
+		jobs = append(jobs, statusOf(&all[i].Record))
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"jobs": jobs})
 }

@@ -240,11 +240,11 @@ func (r *runner) unregister(run *run) {
 	}
 }
 
-// Busy is how many jobs run here.
+// Busy is how many jobs of clients that wait run here.
 func (n *Node) Busy() int {
 	n.runner.mu.Lock()
 	defer n.runner.mu.Unlock()
-	return len(n.runner.runs) + len(n.runner.works)
+	return len(n.runner.runs)
 }
 
 var _ sched.Answer = (*run)(nil)

@@ -261,8 +261,8 @@ func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error
 	return io.NopCloser(newBytes(e.Value())), nil
 }
 
-// list returns the jobs that there are, those that began to exist last first.
-func (s *store) list(ctx context.Context, most int) (all []stored, err error) {
+// list returns the jobs that are wanted, those that began to exist last first.
+func (s *store) list(ctx context.Context, most int, wanted func(*job.Record) bool) (all []stored, err error) {
 	w, err := s.records.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, err
@@ -277,8 +277,10 @@ func (s *store) list(ctx context.Context, most int) (all []stored, err error) {
 				return newest(all, most), nil
 			}
 			var r stored
-			if id, ok := job.ParseID(e.Key()); ok && r.read(id, e) == nil {
-				all = append(all, r)
+			if id, ok := job.ParseID(e.Key()); ok && r.read(id, e) == nil && wanted(&r.Record) {
+				if all = append(all, r); len(all) >= 2*most {
+					all = newest(all, most)
+				}
 			}
 		}
 	}
