@@ -127,7 +127,7 @@ func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Re
 	if route != nil && route.Retry >= 0 {
 		rec.Retries = route.Retry
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	ctx, cancel := context.WithTimeout(ctx, limitFor(a.call.Length))
 	defer cancel()
 	if key := a.request.Field("Idempotency-Key"); key != "" {
 		was, err := n.known(ctx, s, a, rec, key)

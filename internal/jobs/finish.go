@@ -20,7 +20,7 @@ import (
 // is why it was not begun.
 func (w *workload) finish(refused error) {
 	e, reason := w.outcome(refused)
-	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limitFor(w.size))
 	defer cancel()
 	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
 	code, large := 0, false

@@ -86,6 +86,7 @@ func (n *names) jobsConsumer(version, priority string) jetstream.ConsumerConfig 
 	return jetstream.ConsumerConfig{
 		Durable: workConsumer(version, priority), FilterSubject: "girin." + n.app + ".jobs." + job.Token(version) + "." + priority + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxAckPending: -1,
+		InactiveThreshold: keepLongest, // each deploy brings new ones
 	}
 }
 

@@ -143,7 +143,7 @@ func (n *Node) Close() {
 	n.stop()
 	n.runner.close()
 	n.chores.close()
-	n.done.Wait()
+	awaitFor(&n.done, closeLimit)
 	if n.nc != nil {
 		n.beats.bye()
 		n.nc.Close()

@@ -61,7 +61,23 @@ func (r *runner) close() {
 	for _, run := range r.all() {
 		run.leave(causeStopped)
 	}
-	r.done.Wait()
+	awaitFor(&r.done, closeLimit)
+}
+
+// closeLimit is how long the end waits for who may wait for an engine that is silent.
+const closeLimit = 3 * time.Second
+
+// awaitFor waits for goroutines, but not for long: what hangs ends with the process.
+func awaitFor(all *sync.WaitGroup, limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
 }
 
 func (r *runner) all() (all []*run) {
@@ -174,6 +190,7 @@ func (r *runner) await(run *run) {
 		select {
 		case <-run.done:
 		case <-time.After(endMoment): // it lies where no worker is left that takes it
+			return
 		}
 	}
 	if run.refused {

@@ -249,10 +249,33 @@ func putObject(ctx context.Context, objects jetstream.ObjectStore, name string, 
 	return err
 }
 
+// read opens an object of so many bytes. Without a limit the library has one of 5 s for all of it.
+func read(ctx context.Context, objects jetstream.ObjectStore, name string, size int64) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, limitFor(size)+longestWait)
+	silent := time.AfterFunc(storeLimit, cancel)
+	object, err := objects.Get(ctx, name)
+	if silent.Stop(); err != nil {
+		cancel()
+		return nil, err
+	}
+	return opened{object, cancel}, nil
+}
+
+// opened is an object that is read.
+type opened struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (o opened) Close() error {
+	defer o.end()
+	return o.ReadCloser.Close()
+}
+
 // result opens a job's result.
 func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error) {
 	if r.Large {
-		return s.large.Get(ctx, resultName(r.ID, r.Attempt))
+		return read(ctx, s.large, resultName(r.ID, r.Attempt), r.Size)
 	}
 	e, err := s.results.Get(ctx, resultName(r.ID, r.Attempt))
 	if err != nil {

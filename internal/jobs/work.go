@@ -20,8 +20,13 @@ import (
 	"girin/internal/wire"
 )
 
-// storeLimit is how long the engine may take to store something.
+// storeLimit is how long the engine may take to store something; what is large takes longer.
 const storeLimit = 10 * time.Second
+
+func limitFor(size int64) time.Duration { return storeLimit + time.Duration(size/slowest)*time.Second }
+
+// slowest is how many bytes are stored in a second at least, each part with an fsync.
+const slowest = 8 << 20
 
 // work runs an accepted job, and returns when what became of it is stored.
 func (r *runner) work(m *nats.Msg) {
@@ -194,7 +199,7 @@ func (w *workload) fetchBody() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := w.s.objects.Get(w.r.n.ctx, bodyName(w.rec.ID))
+	body, err := read(w.r.n.ctx, w.s.objects, bodyName(w.rec.ID), w.rec.Body)
 	if err == nil {
 		_, err = io.Copy(file, body)
 		_ = body.Close()
