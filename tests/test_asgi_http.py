@@ -72,6 +72,16 @@ def test_an_upload(server, size):
         assert told["total"] == size // 1000 * 1000 and told["largest"] <= 1 << 20
 
 
+def test_two_tasks_that_receive(server):
+    def pieces():
+        for _ in range(10):
+            yield b"x" * 1000
+            time.sleep(0.02)
+
+    with server.client(timeout=3) as client:
+        assert client.post("/two_readers", content=pieces()).json()["total"] == 10_000
+
+
 def test_an_echo_of_parts(server):
     body = bytes(range(250)) * 4000
     with server.client() as client:
@@ -220,7 +230,7 @@ def test_pathsend(server):
 def test_zerocopysend(server):
     with server.client() as client:
         for _ in range(3):
-            assert client.get("/zero").content == FILE[10:30] + b"|" + FILE[100:]
+            assert client.get("/zero").content == FILE[10:30] + b"|" + FILE[:10] + FILE[100:]
 
 
 # Apps that are wrong.

@@ -82,6 +82,24 @@ async def count(r):
     await r.answer({"total": total, "largest": largest})
 
 
+async def two_readers(r):
+    """Two tasks receive the body, each what the other has not; one of them only a part."""
+    total, complete = 0, asyncio.Event()
+
+    async def read(parts):
+        nonlocal total
+        while parts and (message := await r.receive())["type"] == "http.request":
+            total, parts = total + len(message["body"]), parts - 1
+            if not message["more_body"]:
+                complete.set()
+                return
+
+    readers = [asyncio.create_task(read(parts)) for parts in (-1, 1)]
+    await complete.wait()
+    await r.answer({"total": total})
+    await asyncio.gather(*readers)
+
+
 async def echo(r):
     await r.start()
     more = True
@@ -185,6 +203,8 @@ async def zero(r):
     with FILE.open("rb") as file:
         await r.send({"type": "http.response.zerocopysend", "file": file, "offset": 10, "count": 20, "more_body": True})
         await r.body(b"|", True)
+        for _ in range(2):  # from where the one before has ended
+            await r.send({"type": "http.response.zerocopysend", "file": file, "count": 5, "more_body": True})
         await r.send({"type": "http.response.zerocopysend", "file": file, "offset": 100})
 
 

@@ -26,12 +26,14 @@ class Part:
         """http.response.zerocopysend: a part of an open file, by default from where it stands to its end."""
         file = message["file"]
         fd = file if isinstance(file, int) else file.fileno()
-        offset = message.get("offset")
+        offset, count = message.get("offset"), message.get("count")
+        start = os.lseek(fd, 0, os.SEEK_CUR) if offset is None else offset
+        length = max(os.fstat(fd).st_size - start, 0)
+        if count is not None:
+            length = max(min(count, length), 0)
         if offset is None:
-            offset = os.lseek(fd, 0, os.SEEK_CUR)
-        length = max(os.fstat(fd).st_size - offset, 0)
-        count = message.get("count")
-        return cls(fd, offset, length if count is None else min(count, length), message.get("more_body", False), False)
+            os.lseek(fd, start + length, os.SEEK_SET)  # as sendfile(2) does: there the next part begins
+        return cls(fd, start, length, message.get("more_body", False), False)
 
     @property
     def regular(self) -> bool:

@@ -40,6 +40,7 @@ class Exchange:
     sent = 0  # body bytes of the answer
     granted = 0  # bytes of credit
     file = -1  # the descriptor that the body comes from, once fetched
+    reader: asyncio.Future | None = None  # of who began last to wait until it can be read
     fetched = False
     complete = False  # the whole body was received by the app
     gone = False  # the client has left
@@ -229,7 +230,7 @@ class Exchange:
             try:
                 piece = os.read(self.file, PIECE)
             except BlockingIOError:
-                await self.runner.readable(self.file, self)
+                await self._readable(self.file)
                 if self.gone or self.file < 0:
                     return None
                 continue
@@ -242,6 +243,20 @@ class Exchange:
                 return None
             self.complete = True
             return b""
+
+    async def _readable(self, fd: int) -> None:
+        """Returns when the descriptor can be read, or something has changed. Of a request several tasks may read."""
+        loop = self.runner.loop
+        future = self.reader = loop.create_future()
+        self.waiters.add(future)
+        loop.add_reader(fd, self._wake)
+        try:
+            await future
+        finally:
+            self.waiters.discard(future)
+            if self.reader is future and self.file == fd:  # else another waits, or fd was closed and may be a stranger's
+                loop.remove_reader(fd)
+                self._wake()  # who waits besides looks, and waits anew
 
     # What the runner tells.
 

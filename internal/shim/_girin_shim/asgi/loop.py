@@ -277,18 +277,6 @@ class Loop:
         """What a disk may make wait for."""
         return await self.loop.run_in_executor(None, function, *args)
 
-    async def readable(self, fd: int, exchange: Exchange) -> None:
-        """Returns when the descriptor can be read, or the client has left."""
-        future = self.loop.create_future()
-        exchange.waiters.add(future)
-        self.loop.add_reader(fd, _done, future)
-        try:
-            await future
-        finally:
-            if exchange.file == fd:  # else it was closed, and may be another's by now
-                self.loop.remove_reader(fd)
-            exchange.waiters.discard(future)
-
     def forget(self, fd: int) -> None:
         self.loop.remove_reader(fd)
 
@@ -316,8 +304,3 @@ class _Place:
 
     def __init__(self, index: int) -> None:
         self.cell = wire.PAGE_FIRST_SLOT + 2 * index
-
-
-def _done(future: asyncio.Future) -> None:
-    if not future.done():
-        future.set_result(None)
