@@ -92,9 +92,6 @@ func (c *conn) finish() {
 	if p := recover(); p != nil {
 		c.srv.panicked(p)
 		c.lost()
-		if c.tunnel != nil {
-			c.tunnel.wake()
-		}
 	}
 	c.abandon()
 	c.logLeft()

@@ -209,6 +209,9 @@ func (c *conn) dieLocked() {
 	if h := c.streams.Load(); h != nil {
 		h.conn.Wake()
 	}
+	if c.tunnel != nil {
+		c.tunnel.wake() // its end wakes who waits for the application to read
+	}
 }
 
 // closeSoon closes the connection, which ends its goroutine's reading. Close

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"io"
 	"testing"
 	"time"
@@ -84,4 +85,37 @@ func TestAnAnswerWithoutTheSocketIsOneLikeAnyOther(t *testing.T) {
 			t.Fatalf("%d %q", r.StatusCode, body)
 		}
 	})
+}
+
+// A server that waits no longer ends connections whose application neither reads nor
+// writes on its socket, in the middle of a frame.
+func TestAServerThatWaitsForNobodyEndsTunnels(t *testing.T) {
+	ended := make(chan struct{})
+	s := serveApp(t, func(c *appCall) {
+		f := c.streamedBody()
+		defer f.Close()
+		_, _ = f.Write(append([]byte(switching), 0x82, 100))
+		<-ended
+		c.answer("200 OK", "")
+	})
+	defer close(ended)
+	c := over{}.connect(t, s)
+	c.send(asksForSocket)
+	if _, err := io.ReadFull(c, make([]byte, len(switching)+2)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = c.Write(make([]byte, 8<<20)) }()
+	time.Sleep(100 * time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Shutdown(ctx)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("it does not end")
+	}
 }
