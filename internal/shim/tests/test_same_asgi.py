@@ -81,6 +81,8 @@ APPS = {
     "send_is_a_coroutine": "await asyncio.create_task(send({'type': START, 'status': 200})); await asyncio.gather(send({'type': BODY, 'body': b'x'}))",
     "receive_is_a_coroutine": "m = await asyncio.wait_for(asyncio.create_task(receive()), 5); await start(); await body(repr(m).encode())",
     "wait_for": "m = await asyncio.wait_for(receive(), 5); await start(); await body(m['body'])",
+    "receive_given_up": "\n    task = asyncio.create_task(receive())\n    task.cancel()\n    await asyncio.gather(task, return_exceptions=True)\n    receive().close()\n    m = await receive(); await start(); await body(repr((task.cancelled(), m)).encode())",
+    "receive_polled": "\n    try:\n        m = await asyncio.wait_for(receive(), 0)\n    except asyncio.TimeoutError:\n        m = await receive()\n    await start(); await body(repr(m).encode())",
     "cancelled_while_it_waits": "\n    task = asyncio.current_task()\n    asyncio.get_running_loop().call_later(0.01, task.cancel)\n    await asyncio.sleep(10)",
     "catches_cancel": "\n    asyncio.get_running_loop().call_later(0.01, asyncio.current_task().cancel)\n    try:\n        await asyncio.sleep(10)\n    except asyncio.CancelledError:\n        await start(); await body(b'caught')",
     "disconnect_after_the_end": "\n    waiting = asyncio.create_task(receive_twice(receive))\n    await asyncio.sleep(0)\n    await start(); await body(b'x')\n    assert (await waiting)['type'] == 'http.disconnect'",

@@ -16,7 +16,7 @@ call_adopt(Call *call)
     if (block == NULL) {
         return NULL;
     }
-    PyObject *body = call->body != NULL ? Py_NewRef(call->body) : PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *body = call->body != NULL && !call->received ? Py_NewRef(call->body) : PyBytes_FromStringAndSize(NULL, 0);
     PyObject *full = PyObject_CallMethod(
         (PyObject *)call->intake, "adopt", "iKKIiOOONNiniO", call->slot, (unsigned long long)call->id,
         (unsigned long long)call->began, call->window, call->is_head, call->method, call->raw_path,
@@ -61,8 +61,23 @@ call_receive(PyObject *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     call->received = 1;
+    return done_new(intake->state, message, call);
+}
+
+/* The app has what receive has returned. */
+void
+call_received(Call *call)
+{
     Py_CLEAR(call->body);
-    return done_new(intake->state, message);
+}
+
+/* The app has given up what receive has returned: the next one has it. */
+void
+call_not_received(Call *call)
+{
+    if (call->full == NULL) {
+        call->received = 0;
+    }
 }
 
 static int

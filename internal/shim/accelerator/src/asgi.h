@@ -66,7 +66,7 @@ typedef struct {
     PyObject *scope;        /* owned, until the app is called */
     PyObject *coroutine;    /* owned, while the app runs */
     PyObject *task;         /* owned, once it has waited, while it runs */
-    PyObject *body;         /* owned, until it is received */
+    PyObject *body;         /* owned, until the app has it */
     PyObject *method, *raw_path; /* owned, for the log */
     uint64_t id, began;
     uint32_t window;
@@ -102,7 +102,7 @@ enum { OPEN = 2 }; /* the state of a socket, as in socket.py */
 extern PyType_Spec outbox_spec, intake_spec, call_spec, done_spec, socket_spec, receiving_spec, inbound_spec;
 
 /* done.c */
-PyObject *done_new(State *state, PyObject *value);
+PyObject *done_new(State *state, PyObject *value, Call *call);
 
 /* outbox.c */
 int outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const char *body, size_t size);
@@ -127,5 +127,7 @@ Call *call_new(Intake *intake);
 extern PyMethodDef call_receive_def, call_send_def;
 PyObject *call_adopt(Call *call);
 int call_keep_head(Call *call);
+void call_received(Call *call);
+void call_not_received(Call *call);
 
 #endif

@@ -4,11 +4,13 @@
 typedef struct {
     PyObject_HEAD
     PyObject *value; /* owned; NULL: None, as often as it is awaited */
+    Call *call;      /* owned; NULL, or whose body value is, until it is taken */
 } Done;
 
-/* Returns an awaitable whose result is value, a dict, which it takes over. */
+/* Returns an awaitable whose result is value, a dict, which it takes over. If
+ * that is call's body, call, which may be NULL, is told what becomes of it. */
 PyObject *
-done_new(State *state, PyObject *value)
+done_new(State *state, PyObject *value, Call *call)
 {
     Done *done = PyObject_New(Done, state->done);
     if (done == NULL) {
@@ -16,7 +18,34 @@ done_new(State *state, PyObject *value)
         return NULL;
     }
     done->value = value;
+    done->call = call;
+    Py_XINCREF((PyObject *)call);
     return (PyObject *)done;
+}
+
+/* Takes the value out, which is the caller's; NULL: None. */
+static PyObject *
+take(Done *done)
+{
+    PyObject *value = done->value;
+    done->value = NULL;
+    if (done->call != NULL) {
+        call_received(done->call);
+        Py_CLEAR(done->call);
+    }
+    return value;
+}
+
+/* It is given up, as a task is that was cancelled before it began: the app has
+ * received nothing. */
+static void
+give_up(Done *done)
+{
+    if (done->call != NULL) {
+        call_not_received(done->call);
+        Py_CLEAR(done->call);
+        Py_CLEAR(done->value);
+    }
 }
 
 static PyObject *
@@ -28,9 +57,8 @@ done_self(PyObject *self)
 static PyObject *
 done_next(PyObject *self)
 {
-    PyObject *value = ((Done *)self)->value;
+    PyObject *value = take((Done *)self);
     if (value != NULL) {
-        ((Done *)self)->value = NULL;
         PyErr_SetObject(PyExc_StopIteration, value);
         Py_DECREF(value);
     }
@@ -49,12 +77,13 @@ done_py_send(PyObject *self, PyObject *Py_UNUSED(value))
 
 /* throw(exception) or throw(type, value, traceback). */
 static PyObject *
-done_throw(PyObject *Py_UNUSED(self), PyObject *args)
+done_throw(PyObject *self, PyObject *args)
 {
     PyObject *type, *value = Py_None, *traceback = Py_None;
     if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &traceback)) {
         return NULL;
     }
+    give_up((Done *)self);
     if (PyExceptionInstance_Check(type)) {
         PyErr_SetObject((PyObject *)Py_TYPE(type), type);
     } else {
@@ -64,8 +93,9 @@ done_throw(PyObject *Py_UNUSED(self), PyObject *args)
 }
 
 static PyObject *
-done_close(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+done_close(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
+    give_up((Done *)self);
     Py_RETURN_NONE;
 }
 
@@ -73,6 +103,7 @@ static void
 done_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    give_up((Done *)self);
     Py_XDECREF(((Done *)self)->value);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -89,9 +120,8 @@ static PyMethodDef done_methods[] = {
 static PySendResult
 done_am_send(PyObject *self, PyObject *Py_UNUSED(value), PyObject **result)
 {
-    Done *done = (Done *)self;
-    *result = done->value != NULL ? done->value : Py_NewRef(Py_None);
-    done->value = NULL;
+    PyObject *value = take((Done *)self);
+    *result = value != NULL ? value : Py_NewRef(Py_None);
     return PYGEN_RETURN;
 }
 #endif

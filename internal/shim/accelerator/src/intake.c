@@ -259,7 +259,7 @@ intake_bind(PyObject *self, PyObject *args)
         return NULL;
     }
     if (intern_names(intake) < 0 || PyObject_GetBuffer(page, &intake->page, PyBUF_WRITABLE) < 0 ||
-        PyObject_GetBuffer(arena, &intake->arena, PyBUF_SIMPLE) < 0 || (intake->none = done_new(state, NULL)) == NULL) {
+        PyObject_GetBuffer(arena, &intake->arena, PyBUF_SIMPLE) < 0 || (intake->none = done_new(state, NULL, NULL)) == NULL) {
         return NULL;
     }
     Py_ssize_t cells = intake->page.len / (Py_ssize_t)sizeof(uint64_t) - PAGE_FIRST_SLOT;

@@ -248,7 +248,7 @@ socket_open(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "this socket cannot be opened so");
         return NULL;
     }
-    socket->none = done_new(state, NULL);
+    socket->none = done_new(state, NULL, NULL);
     if (socket->none == NULL) {
         return NULL;
     }
