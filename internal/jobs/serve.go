@@ -127,7 +127,7 @@ func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	quiet := time.NewTicker(15 * time.Second)
 	defer quiet.Stop()
 	for last := ""; ; {
-		text, _ := json.Marshal(n.status(r.Context(), rec))
+		text, _ := json.Marshal(n.told(r.Context(), rec))
 		if string(text) != last {
 			last = string(text)
 			fmt.Fprintf(w, "event: state\ndata: %s\n\n", text)
@@ -180,6 +180,13 @@ func (n *Node) status(ctx context.Context, r *job.Record) Status {
 	return s
 }
 
+// told is what clients hear: not how this server's machines are called.
+func (n *Node) told(ctx context.Context, r *job.Record) Status {
+	s := n.status(ctx, r)
+	s.Node = ""
+	return s
+}
+
 func statusOf(r *job.Record) Status {
 	return Status{
 		ID: r.ID.String(), Status: string(r.Status), Route: r.Route, Attempt: r.Attempt, Code: r.Code, Progress: r.Progress, Text: r.Text,
@@ -214,7 +221,7 @@ func (n *Node) writeStatus(w http.ResponseWriter, r *http.Request, status int, r
 		w.Header().Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(n.status(r.Context(), rec))
+	_ = json.NewEncoder(w).Encode(n.told(r.Context(), rec))
 }
 
 func (n *Node) showResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,9 @@ import (
 // openJobSocket makes the socket by which this server's own processes reach its jobs. It is
 // in a directory that only this user can enter.
 func (w *work) openJobSocket(s *server) error {
-	dir, err := os.MkdirTemp(cmp.Or(s.cfg.SpoolDir, s.cfg.TmpUploadDir), "girin-jobs-")
+	parent := cmp.Or(s.cfg.SpoolDir, s.cfg.TmpUploadDir, os.TempDir())
+	sweepJobSockets(parent)
+	dir, err := os.MkdirTemp(parent, jobSocketDir)
 	if err != nil {
 		return err
 	}
@@ -27,6 +30,32 @@ func (w *work) openJobSocket(s *server) error {
 	}
 	w.socket, w.path = l, path
 	return nil
+}
+
+const (
+	jobSocketDir = "girin-jobs-"
+	sweptAfter   = time.Minute // a server makes its socket long before
+)
+
+// sweepJobSockets removes what this user's servers have left that were killed.
+func sweepJobSockets(parent string) {
+	dirs, _ := filepath.Glob(filepath.Join(parent, jobSocketDir+"*"))
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < sweptAfter {
+			continue
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() {
+			continue
+		}
+		conn, err := net.DialTimeout("unix", filepath.Join(dir, "sock"), time.Second)
+		switch {
+		case err == nil:
+			conn.Close()
+		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist):
+			os.RemoveAll(dir)
+		}
+	}
 }
 
 // serveJobSocket answers on it until stop.
