@@ -86,8 +86,10 @@ func (q *Queue) expected(w Worker, id uint64, e event) (*Call, error) {
 		}
 	}
 	if was == idle {
-		if e == early || q.closed.Load() {
-			return nil, nil // a thread of the application's came too late with it
+		if e == early || e == fetch || q.closed.Load() {
+			// A thread of the application's came too late with it; or the answer was a
+			// file, which comes by the control socket and may be here before the Fetch.
+			return nil, nil
 		}
 		return nil, errNotIts
 	}

@@ -91,11 +91,11 @@
 // At most the request's window of body bytes is sent before the master grants
 // more with Credit. Final frames without body bytes need none.
 //
-// One answer is: Early frames; then a Response, and after one that is not Final
-// Blocks, of which the last is Final. One Fetch may come at any time before the end. Failed may take
-// the place of any of them, Dropped only that of the first, and only if the flag
-// is set. Whoever sends anything else, or a frame for a request that it has not
-// read or another worker has begun, is ended. Only an Early that comes too late is
+// One answer is: Early frames; then a Response, and after one that is not Final Blocks,
+// of which the last is Final. One Fetch may come at any time before the end. Failed may
+// take the place of any of them, Dropped only that of the first, and only if the flag
+// is set. Whoever sends anything else, or a frame for a request that it has not read or
+// another worker has begun, is ended. Only an Early or a Fetch that comes too late is
 // left out. Who sends a frame that is not Final for a request that nobody waits for
 // gets a Credit that says so, and a Fetch is answered by that or by Body.
 //
