@@ -169,6 +169,7 @@ def test_handshakes(plain, fields, status):
         head = s.recv(4096).decode()
         assert head.startswith(f"HTTP/1.1 {status} ")
         assert ("Sec-WebSocket-Version: 13" in head) == (status == 426)
+        assert ("Upgrade: websocket\r\nConnection: Upgrade\r\n" in head) == (status in (101, 426))
 
 
 @pytest.fixture(scope="module")

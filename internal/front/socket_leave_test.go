@@ -73,3 +73,42 @@ func TestWhatFollowsACloseFrameCountsForNothing(t *testing.T) {
 		}
 	}
 }
+
+// A client that leaves is seen to have left, also where nothing is read of it because the
+// application receives nothing.
+func TestAClientThatLeavesWhileNothingIsReceived(t *testing.T) {
+	told := make(chan struct{})
+	s := serveApp(t, func(c *appCall) {
+		c.frame(wire.Accept, 0, headBlock("101 Switching Protocols", nil), nil)
+		<-c.granted
+		close(told)
+		c.frame(wire.Close, wire.Final, nil, []byte{0xe8, 3})
+	}, hurried, func(c *Config) {
+		c.Sockets = SocketOptions{PingInterval: hurry * hurriedPing, PingTimeout: hurry * hurriedPing, MaxQueue: 1000}
+	})
+	s.SpeakASGI()
+	conn := s.dial(t)
+	defer conn.Close()
+	if _, err := io.WriteString(conn, asksForASGISocket); err != nil {
+		t.Fatal(err)
+	}
+	message := ws.AppendMasked(nil, ws.Text, make([]byte, 10_000), [4]byte{1, 2, 3, 4})
+	for range 2 {
+		if _, err := conn.Write(message); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-told:
+		t.Fatal("it was taken for gone while it was there")
+	case <-time.After(10 * hurriedPing):
+	}
+	go func() { _, _ = io.Copy(io.Discard, conn) }() // so that its end is none by a reset
+	time.Sleep(hurriedPing)
+	conn.Close()
+	select {
+	case <-told:
+	case <-time.After(5 * time.Second):
+		t.Error("the application was not told")
+	}
+}

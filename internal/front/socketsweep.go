@@ -10,6 +10,7 @@ type pulse struct {
 	heard  uint32 // at the last look
 	since  int64  // when something was heard last
 	pinged int64  // when it was asked since then; 0: it was not
+	paused bool   // at the last look; pinged is then when it was pinged last, or the pause began
 	acked  int64  // what it had acknowledged when its time to answer began
 }
 
@@ -24,8 +25,12 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 		return
 	}
 	p := &k.pulse
-	if heard := k.heard.Load(); p.since == 0 || heard != p.heard || k.paused.Load() {
-		p.heard, p.since, p.pinged = heard, now, 0
+	if k.paused.Load() {
+		s.judgePaused(c, p, now)
+		return
+	}
+	if heard := k.heard.Load(); p.since == 0 || heard != p.heard || p.paused {
+		*p = pulse{heard: heard, since: now}
 		return
 	}
 	switch {
@@ -37,6 +42,32 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 		p.pinged = now
 	default:
 		c.shut(ws.CodeInternal, "no answer to a ping", sched.Gone{Code: ws.CodeAbnormal})
+	}
+}
+
+// judgePaused looks after a socket of which nothing is read, as its application receives
+// nothing. An answer to a ping would not be seen; but the kernel of a client that has left
+// answers with a reset.
+func (s *Server) judgePaused(c *conn, p *pulse, now int64) {
+	if !p.paused {
+		*p = pulse{paused: true, pinged: now}
+	}
+	if s.times.ping != 0 && now-p.pinged >= int64(s.times.ping) && c.ping() {
+		p.pinged = now
+	}
+	c.loseReset()
+}
+
+// loseReset gives up a connection that was reset, unless whoever holds the lock may just
+// do so: then the next look is soon enough.
+func (c *conn) loseReset() {
+	reset := false
+	if c.raw != nil {
+		_ = c.raw.Control(func(fd uintptr) { reset = wasReset(fd) })
+	}
+	if reset && c.mu.TryLock() {
+		defer c.mu.Unlock()
+		c.lostLocked()
 	}
 }
 
