@@ -114,7 +114,6 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 	t.Helper()
 	r := &rig{t: t, starter: proc.NewStarter(), ended: make(chan struct{})}
 	r.changed.L = &r.mu
-	t.Cleanup(r.starter.Close)
 	var err error
 	if r.arena, err = worker.NewArena(); err != nil {
 		t.Fatal(err)
@@ -123,6 +122,7 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.lane.Close() })
+	t.Cleanup(r.starter.Close) // before that: it may still start a worker that is to have the lane
 	r.queue = sched.New(sched.Config{
 		Lane: r.lane, Arena: r.arena, Cells: 200, Waits: 100, Window: 1 << 16,
 		Clock: func() int64 { return time.Now().UnixNano() },
