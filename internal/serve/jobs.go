@@ -185,7 +185,11 @@ func (s *server) jobsDir() (dir string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o700)
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("%s may be written to by others: give them a directory of their own", dir)
+	}
+	return dir, err
 }
 
 // remote is what the queue asks about calls that may run elsewhere.
