@@ -40,6 +40,9 @@ func (s *Server) sweepConns(now int64) (all []*streams) {
 			if s.drainBegan != 0 && now-s.drainBegan >= s.moment(c.tunnel.share) {
 				s.judgeTunnel(c)
 			}
+			if c.tunnel.stuck.Load() {
+				c.loseReset()
+			}
 		}
 		if h := c.streams.Load(); h != nil {
 			all = append(all, h)

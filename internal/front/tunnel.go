@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"girin/internal/http1"
@@ -32,6 +33,7 @@ type tunnel struct {
 	ends   sync.Mutex      // guards closed
 	closed bool
 	done   chan struct{} // closed when passOut has ended
+	stuck  atomic.Bool   // passIn writes: it does not see its client leave
 	share  uint32        // of the time over which sockets are closed when the server stops
 
 	state   tunnelState // guarded by conn.mu
@@ -148,7 +150,9 @@ func (c *conn) plain(t *tunnel) bool {
 func (c *conn) passIn(t *tunnel) {
 	for wanted := true; ; {
 		if wanted && !c.in.empty() {
+			t.stuck.Store(true)
 			_, err := t.near.Write(c.in.unread())
+			t.stuck.Store(false)
 			wanted = err == nil
 		}
 		c.makeRoomForBody()

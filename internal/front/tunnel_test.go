@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -117,5 +118,34 @@ func TestAServerThatWaitsForNobodyEndsTunnels(t *testing.T) {
 	case <-done:
 	case <-time.After(5 * time.Second):
 		t.Error("it does not end")
+	}
+}
+
+// A client that is reset while its application reads nothing of what it sent has left.
+func TestAClientThatIsResetWhileNothingIsRead(t *testing.T) {
+	told := make(chan struct{})
+	s := serveApp(t, func(c *appCall) {
+		f := c.streamedBody()
+		defer f.Close()
+		_, _ = f.Write([]byte(switching))
+		<-c.granted
+		close(told)
+		c.answer("200 OK", "")
+	}, hurried)
+	c := over{}.connect(t, s)
+	c.send(asksForSocket)
+	if _, err := io.ReadFull(c, make([]byte, len(switching))); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = c.Write(make([]byte, 8<<20)) }()
+	time.Sleep(100 * time.Millisecond)
+	if err := c.Conn.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	select {
+	case <-told:
+	case <-time.After(5 * time.Second):
+		t.Error("the application was not told")
 	}
 }
