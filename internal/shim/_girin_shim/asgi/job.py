@@ -30,13 +30,15 @@ class _TaskApp:
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         from girin import tasks
 
-        payload, more = b"", True
+        parts: list[bytes] = []
+        more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            payload, more = payload + message["body"], message["more_body"]
-        status, body, failure = await tasks.run_on_loop(self._name, payload, self._running)
+            parts.append(message["body"])
+            more = message["more_body"]
+        status, body, failure = await tasks.run_on_loop(self._name, b"".join(parts), self._running)
         if failure:
             self._loop.log(ERROR, jobs.failed(self._name, self._running, failure))
         fields = [(name.encode(), value.encode()) for name, value in jobs.fields(body)]
