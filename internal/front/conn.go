@@ -493,7 +493,7 @@ func (c *conn) Fail(cause error) {
 	c.failLocked(cause)
 }
 
-// unlockAnswer ends a method that got a part of the answer. A panic in it ends
+// unlockAnswer ends a method that got a part of the answer, or sends what was gathered of it. A panic in it ends
 // this connection, not the worker on whose goroutine it ran.
 func (c *conn) unlockAnswer() {
 	if p := recover(); p != nil {

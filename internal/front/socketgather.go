@@ -52,7 +52,7 @@ func (g *gathered) writeLocked(s *webSocket, frames, body []byte) {
 
 func (s *webSocket) flush() {
 	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
+	defer s.c.unlockAnswer()
 	s.gathered.listed = false
 	s.gathered.flushLocked(s)
 }
