@@ -148,7 +148,7 @@ def test_a_connection_for_each_worker(maker):
 
 def test_a_driver_made_green(maker):
     with running(maker("psycogreen")) as run:
-        eventually("the line", lambda: saying(run, "green") == ["[INFO] Made the driver green"])
+        eventually("the line", lambda: saying(run, "driver green") == ["[INFO] Made the driver green"])
         ends: list[float] = []
         threads = [threading.Thread(target=lambda: ends.append(answer(run, "/wait")["time"])) for _ in range(4)]
         began = time.time()
