@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
-import select
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 
 import client
 import servers
+from waiting import readable
 
 COMMANDS = ["--version", "--help", "serve --help", "bench --help", "lab --help", "ctl --help", "top --help", "serve no_module:app --check-config"]
 
@@ -26,7 +26,7 @@ def on_silent_terminal(*command: str, within: float = 10) -> tuple[bytes, float]
     written = b""
     with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
         while time.monotonic() - began < within:
-            if select.select([terminal], [], [], 0.05)[0]:
+            if readable(terminal, 0.05):
                 written += os.read(terminal, 1 << 16)
     took = time.monotonic() - began
     os.close(terminal)
@@ -82,7 +82,7 @@ class Terminal:
         deadline = time.monotonic() + 20
         while text not in self.written:
             assert time.monotonic() < deadline, self.written.decode(errors="replace")
-            if select.select([self._terminal], [], [], 0.05)[0]:
+            if readable(self._terminal, 0.05):
                 self.written += os.read(self._terminal, 1 << 16)
 
     def types(self, text: bytes) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import statistics
 import time
@@ -16,6 +15,7 @@ import procs
 import raw
 from conftest import GUNICORN_HAS, came_of
 from crowd import Crowd, nobody
+from waiting import readable
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
 every_class = pytest.mark.parametrize("worker_class", CLASSES)
@@ -254,7 +254,7 @@ def test_descriptors_for_workers(girin, gunicorn, measured, full, kind, sent):
                 s.setblocking(False)  # some wait to be accepted
                 with contextlib.suppress(BlockingIOError):
                     s.send(sent)
-                select.select([s], [], [], 0.02)  # its file has come: all at once would get 503 for want of room
+                readable(s.fileno(), 0.02)  # its file has come: all at once would get 503 for want of room
             came_of(lambda: raw.until(lambda: descriptors() >= before + 40))
             taken, killed = descriptors() - before, run.children
             os.kill(killed[0], signal.SIGKILL)

@@ -108,6 +108,13 @@ class Answer:
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 
+def readable(fd: int, timeout: float) -> bool:
+    """Is there something to read, or does it come within so many seconds? (select knows numbers below 1024 only.)"""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))
+
+
 class Lane:
     """A packet pipe."""
 
@@ -372,7 +379,7 @@ class Worker:
     def wait(self, timeout: float = PATIENCE) -> int:
         if self.exit_code is None:
             pidfd = os.pidfd_open(self.pid)
-            ended, _, _ = select.select([pidfd], [], [], timeout)
+            ended = readable(pidfd, timeout)
             os.close(pidfd)
             assert ended, f"worker {self.pid} does not end; stderr: {self.stderr()}"
             self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
