@@ -120,8 +120,16 @@ PyObject *receiving_new(Socket *socket);
 /* scope.c */
 int scope_new(Intake *intake, const Request *request, Call *call);
 
+/* packets.c */
+PyObject *intake_read(PyObject *self, PyObject *ignored);
+
 /* call.c */
 Call *call_new(Intake *intake);
+
+/* step.c */
+PyObject *call_step(Call *call, PyObject *value, int *failed);
+PyObject *call_stepped(Call *call, PyObject *waited, int *failed);
+int call_end(Call *call);
 
 /* answer.c */
 extern PyMethodDef call_receive_def, call_send_def;

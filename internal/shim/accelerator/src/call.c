@@ -15,145 +15,11 @@ call_new(Intake *intake)
     return call;
 }
 
-/* What the task runs. */
-
-/* Calls the app, within its task; what is awaited then is call->coroutine. */
-static int
-begin(Call *call)
-{
-    PyObject *scope = call->scope;
-    call->scope = NULL;
-    PyObject *receive = PyCFunction_NewEx(&call_receive_def, (PyObject *)call, NULL);
-    PyObject *send = PyCFunction_NewEx(&call_send_def, (PyObject *)call, NULL);
-    PyObject *args[4] = {NULL, scope, receive, send};
-    if (receive != NULL && send != NULL) {
-        call->coroutine = PyObject_Vectorcall(call->intake->app, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    }
-    Py_XDECREF(receive);
-    Py_XDECREF(send);
-    Py_DECREF(scope);
-    if (call->coroutine != NULL && (PyObject *)Py_TYPE(call->coroutine) != call->intake->coroutine_type) {
-        PyObject *wrapped = PyObject_CallMethod((PyObject *)call->intake, "await_it", "O", call->coroutine);
-        Py_DECREF(call->coroutine);
-        call->coroutine = wrapped;
-    }
-    return call->coroutine != NULL ? 0 : -1;
-}
-
-/* Lets another request have the place. */
-static int
-leave(Call *call)
-{
-    Intake *intake = call->intake;
-    PyObject *id = PyLong_FromUnsignedLongLong(call->id), *slot = PyLong_FromLong(call->slot);
-    int failed = id == NULL || slot == NULL || PyDict_DelItem(intake->exchanges, id) < 0 ||
-                 PyList_Append(intake->free, slot) < 0;
-    Py_XDECREF(id);
-    Py_XDECREF(slot);
-    if (failed) {
-        return -1;
-    }
-    __atomic_store_n(&intake->cells[2 * call->slot], 0, __ATOMIC_RELEASE);
-    PyObject *stopped = PyObject_GetAttr(intake->lanes, intake->name_stopped);
-    int look = stopped == NULL ? -1 : stopped == Py_True || LIST_SIZE(intake->free) == 1;
-    Py_XDECREF(stopped);
-    if (look > 0) {
-        PyObject *done = PyObject_CallMethod((PyObject *)intake, "room", NULL);
-        Py_XDECREF(done);
-        look = done != NULL ? 0 : -1;
-    }
-    return look;
-}
-
-/* The app has returned, or raised what is being raised. */
-static int
-end(Call *call)
-{
-    Py_CLEAR(call->coroutine);
-    PyObject *error = PyErr_Occurred() ? PyErr_GetRaisedException() : NULL;
-    int status = 0;
-    if (error == NULL && call->full == NULL && call->state == ENDED) {
-        call->over = 1;
-        status = leave(call);
-    } else {
-        PyObject *full = call_adopt(call);
-        call->over = 1;
-        PyObject *done = full == NULL ? NULL
-                                      : PyObject_CallMethod((PyObject *)call->intake, "over", "OO", full,
-                                                            error != NULL ? error : Py_None);
-        Py_XDECREF(done);
-        status = done != NULL ? 0 : -1;
-    }
-    Py_XDECREF(error);
-    Py_CLEAR(call->task);
-    if (status < 0) {
-        PyObject *fault = PyErr_GetRaisedException();
-        PyObject *never = PyObject_CallMethod(call->intake->worker, "fatal", "O", fault);
-        Py_XDECREF(never);
-        Py_XDECREF(fault);
-    }
-    return status;
-}
-
-/* The app waits for something: from now on its task may have to be cancelled. */
-static int
-waits(Call *call)
-{
-    if (call->task == NULL) {
-        call->task = PyObject_CallMethod((PyObject *)call->intake, "current_task", NULL);
-        if (call->task == NULL ||
-            (call->full != NULL && PyObject_SetAttrString(call->full, "task", call->task) < 0)) {
-            return -1;
-        }
-    }
-    return call->full == NULL && call->head.given && call->state == NOTHING ? call_keep_head(call) : 0;
-}
-
-/* After a step: returns what the app waits for, which is the caller's, or NULL:
- * it has ended, or -1 is in *failed. */
-static PyObject *
-stepped(Call *call, PyObject *waited, int *failed)
-{
-    call->stepping = 0;
-    *failed = 0;
-    if (waited == NULL) {
-        *failed = end(call);
-    } else if (waits(call) < 0) {
-        *failed = -1;
-        Py_CLEAR(waited);
-    }
-    return waited;
-}
-
-/* One step of the app. Returns as stepped does. */
-static PyObject *
-step(Call *call, PyObject *value, int *failed)
-{
-    PyObject *waited = NULL;
-    if (call->scope == NULL && call->coroutine == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-        *failed = -1;
-        return NULL;
-    }
-    Py_INCREF((PyObject *)call);
-    call->stepping = 1;
-    if (call->coroutine != NULL || begin(call) == 0) {
-        PyObject *coroutine = Py_NewRef(call->coroutine);
-        if (PyIter_Send(coroutine, value, &waited) == PYGEN_RETURN) {
-            Py_CLEAR(waited);
-        }
-        Py_DECREF(coroutine);
-    }
-    waited = stepped(call, waited, failed);
-    Py_DECREF((PyObject *)call);
-    return waited;
-}
-
 static PyObject *
 call_py_send(PyObject *self, PyObject *value)
 {
     int failed;
-    PyObject *waited = step((Call *)self, value, &failed);
+    PyObject *waited = call_step((Call *)self, value, &failed);
     if (waited == NULL && !failed) {
         PyErr_SetNone(PyExc_StopIteration);
     }
@@ -164,7 +30,7 @@ static PyObject *
 call_next(PyObject *self)
 {
     int failed;
-    return step((Call *)self, Py_None, &failed); /* without an exception: StopIteration */
+    return call_step((Call *)self, Py_None, &failed); /* without an exception: StopIteration */
 }
 
 #if PY_VERSION_HEX >= 0x030a0000
@@ -172,7 +38,7 @@ static PySendResult
 call_am_send(PyObject *self, PyObject *value, PyObject **result)
 {
     int failed;
-    *result = step((Call *)self, value, &failed);
+    *result = call_step((Call *)self, value, &failed);
     if (*result != NULL || failed) {
         return *result != NULL ? PYGEN_NEXT : PYGEN_ERROR;
     }
@@ -205,7 +71,7 @@ call_throw(PyObject *self, PyObject *args)
             PyErr_Clear();
         }
     }
-    waited = stepped(call, waited, &failed);
+    waited = call_stepped(call, waited, &failed);
     if (waited == NULL && !failed) {
         PyErr_SetNone(PyExc_StopIteration);
     }
@@ -223,7 +89,7 @@ call_close(PyObject *self, PyObject *Py_UNUSED(ignored))
             Py_DECREF(done);
             PyErr_SetNone(PyExc_GeneratorExit);
         }
-        if (end(call) < 0) {
+        if (call_end(call) < 0) {
             return NULL;
         }
     }
