@@ -276,11 +276,11 @@ def test_an_app_that_answers_nothing(server):
 
 def test_the_answer_is_out_before_a_background_task_ends(server):
     before = server.seen()
-    began = time.monotonic()
     with server.client() as client:
         for _ in range(2):
             assert client.get("/background").text == "answered"
-        assert time.monotonic() - began < 0.5 and new(server, before) == []
+        assert new(server, before) == []
+        client.get("/let_go")
     until(lambda: new(server, before) == ["background task"] * 2)
 
 
@@ -301,8 +301,9 @@ def test_each_request_has_its_own_context(server):
 # Clients that leave.
 
 
-def leave(server, path, after=0.3):
-    """Asks, reads what comes at first, and leaves."""
+def leave(server, path):
+    """Asks, waits until the app has begun, and leaves."""
+    before = server.seen()
     client = server.client()
     stop = threading.Event()
 
@@ -318,7 +319,7 @@ def leave(server, path, after=0.3):
     if server.transport == "h2":
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
-        time.sleep(after)
+        until(lambda: new(server, before))
         stop.set()
         for connection in client._transport._pool.connections:
             connection._connection._network_stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
@@ -326,7 +327,7 @@ def leave(server, path, after=0.3):
         return
     s = connect(server)
     s.sendall(raw.head(path))
-    time.sleep(after)
+    until(lambda: new(server, before))
     s.close()
 
 
@@ -341,7 +342,7 @@ def test_who_goes_on_after_its_client_has_left_is_cancelled(server):
     before, logged = server.seen(), len(server.log())
     leave(server, "/wait?on=30")
     took = until(lambda: new(server, before)[-1:] == ["cancelled"], 10)
-    assert 0.5 < took < 3 and "Traceback" not in server.log()[logged:]
+    assert 0.5 < took < 8 and "Traceback" not in server.log()[logged:]
 
 
 def test_an_endless_stream_ends_with_its_client(server):

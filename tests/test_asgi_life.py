@@ -163,8 +163,8 @@ def test_a_worker_that_dies_costs_its_requests_and_no_more():
     with asgi_server.serving() as served:
         pid, sockets = int(served.text("/pid")), [raw.connect(served.port) for _ in range(10)]
         for s in sockets:
-            s.sendall(raw.head("/sleep?t=5", "Connection: close"))
-        time.sleep(0.3)
+            s.sendall(raw.head("/wait", "Connection: close"))
+        until(lambda: served.seen().count("waits") == 10)
         os.kill(pid, signal.SIGKILL)
         assert [raw.read_to_end(s).status for s in sockets] == [502] * 10
         assert served.text("/") == "hello"

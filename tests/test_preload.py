@@ -23,6 +23,7 @@ VERSION = {version}
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/sleep":
+        print("it sleeps", flush=True)
         time.sleep(0.5)
     if path == "/exit":
         os._exit(3)
@@ -153,7 +154,7 @@ def test_requests_finish_when_the_server_ends(folder):
     with serving(folder) as run:
         with client.Connection(run.port) as connection:
             connection.send("/sleep")
-            time.sleep(0.1)
+            until(lambda: "it sleeps" in run.output())
             os.kill(run.process.pid, signal.SIGTERM)
             assert connection.receive().status == 200
         assert run.process.wait(10) == 0

@@ -101,10 +101,10 @@ def test_the_app_reads_while_the_client_sends(server):
 
 
 def test_a_client_that_leaves_is_told_to_the_app(server):
-    before = left(server)
+    before, began = left(server), begun(server)
     s = raw.connect(server.port)
     s.sendall(raw.head("/", "Content-Length: 3000000", method="POST") + BODY[:200_000])
-    time.sleep(0.2)
+    raw.until(lambda: begun(server) > began, 10, "the app reads")
     raw.reset(s)
     raw.until(lambda: left(server) > before, 10, "the app was told")
 
@@ -114,10 +114,16 @@ def left(server):
     return server.output().count("a client left in its body")
 
 
+def begun(server):
+    """Of how many bodies the app has read something."""
+    return server.output().count("a body has begun")
+
+
 def test_a_body_that_ends_too_early_is_refused(server):
+    began = begun(server)
     with raw.connect(server.port) as s:
         s.sendall(raw.head("/", "Content-Length: 3000000", method="POST") + BODY[:200_000])
-        time.sleep(0.2)
+        raw.until(lambda: begun(server) > began, 10, "the app reads")
         s.shutdown(socket.SHUT_WR)
         assert raw.read_to_end(s).status == 400
 

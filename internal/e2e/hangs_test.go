@@ -177,8 +177,9 @@ func TestDeadlinesGoOnWhileAReloadHangs(t *testing.T) {
 func TestAStopTakesGracefulTimeoutOnce(t *testing.T) {
 	dir := t.TempDir()
 	// A thread that the request has left behind keeps the worker from ending.
-	put(t, filepath.Join(dir, "app.py"), `import threading, time
+	put(t, filepath.Join(dir, "app.py"), `import sys, threading, time
 def application(env, start):
+    print("it runs", file=sys.stderr, flush=True)
     threading.Thread(target=time.sleep, args=(60,)).start()
     time.sleep(1.5)
     start("200 OK", [])
@@ -187,7 +188,7 @@ def application(env, start):
 	s := start(t, options{args: []string{"--chdir", dir, "--graceful-timeout", "2"}})
 	served := make(chan string, 1)
 	go func() { served <- getFrom(t, "tcp", s.addr, "/") }()
-	time.Sleep(200 * time.Millisecond) // until it runs
+	s.wait(t, "it runs")
 	began := time.Now()
 	_ = s.end(t, syscall.SIGTERM)
 	if body := <-served; body != "served" {

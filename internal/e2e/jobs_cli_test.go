@@ -150,7 +150,8 @@ func TestAReloadTakesWaitingJobsWithIt(t *testing.T) {
 	app, old, later := filepath.Join(dir, "app.py"), filepath.Join(dir, "old"), filepath.Join(dir, "later")
 	write := func(text string) {
 		t.Helper()
-		code := fmt.Sprintf("import os, time\ndef app(environ, start_response):\n"+
+		code := fmt.Sprintf("import os, sys, time\ndef app(environ, start_response):\n"+
+			"    print('it waits for', environ['QUERY_STRING'], file=sys.stderr, flush=True)\n"+
 			"    while not os.path.exists(environ['QUERY_STRING']): time.sleep(0.01)\n    start_response('200 OK', [])\n    return [b'text=%s\\n']\n", text)
 		if err := os.WriteFile(app, []byte(code), 0o600); err != nil {
 			t.Fatal(err)
@@ -162,7 +163,7 @@ func TestAReloadTakesWaitingJobsWithIt(t *testing.T) {
 	s.wait(t, "Jobs: connected")
 	s.wait(t, "Ready after")
 	all := []<-chan answer{s.ask("POST", "/?"+old, nil)}
-	time.Sleep(200 * time.Millisecond) // it has the slot then
+	s.wait(t, "it waits for "+old) // it has the slot
 	all = append(all, s.ask("POST", "/?"+later, nil), s.ask("POST", "/?"+later, nil))
 	write("new, and longer")
 	n := s.lineCount()

@@ -170,9 +170,10 @@ def test_a_quick_answer_does_not_wait_for_what_may_be_slow(start, cls, flags):
 def test_as_many_run_at_once_as_there_are_slots(start, concurrent):
     worker = start(
         """
-        import time
+        import os, time
         def app(environ, start_response):
-            time.sleep(0.5)
+            while not os.path.exists(environ["HTTP_GATE"]):
+                time.sleep(0.005)
             start_response("200 OK", [])
             return []
         """,
@@ -180,9 +181,11 @@ def test_as_many_run_at_once_as_there_are_slots(start, concurrent):
         threads=4,
         connections=4,
     )
-    ids = [worker.send(flags=SLOW) for _ in range(8)]
-    for batch in (ids[:4], ids[4:]):
+    gates = [os.path.join(worker.folder, name) for name in ("first", "second")]
+    batches = [[worker.send(flags=SLOW, environ={"HTTP_GATE": gate}) for _ in range(4)] for gate in gates]
+    for gate, batch in zip(gates, batches):
         master.until(lambda: sorted(worker.running()) == batch)
+        open(gate, "w").close()
         for id in batch:
             worker.answer(id)
 
@@ -378,11 +381,15 @@ def test_stacks(start, cls):
     id = worker.send()
     master.until(lambda: worker.running())
     worker.sync()
-    time.sleep(0.2)  # until the app's threads are where they stay
-    worker.tell(master.DUMP, 0, id)
-    _, _, about, payload, _ = worker.message(master.STACKS)
-    text = payload.decode()
-    assert about == id
+
+    def stacks():
+        worker.tell(master.DUMP, 0, id)
+        _, _, about, payload, _ = worker.message(master.STACKS)
+        assert about == id
+        return payload.decode()
+
+    master.until(lambda: "; and 12 more:" in stacks())  # the app's threads are where they stay
+    text = stacks()
     first, *others = text.split("\n\n")
     assert f"request {id}, running for " in first and "in stuck_here" in first and "time.sleep(60)" in first
     assert "<girin>" not in text and "_bootstrap" not in text

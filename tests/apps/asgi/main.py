@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 FILE = Path(os.environ.get("FILE", __file__))
 SEEN = []  # what happened, for /seen
+HELD = []  # what background tasks wait for
 CONTEXT = contextvars.ContextVar("CONTEXT", default="")
 
 
@@ -244,9 +245,17 @@ async def nothing(r):
 
 
 async def background(r):
+    """Goes on after its answer, until /let_go."""
     await r.answer(b"answered")
-    await asyncio.sleep(0.5)
+    HELD.append(asyncio.Event())
+    await HELD[-1].wait()
     SEEN.append("background task")
+
+
+async def let_go(r):
+    for event in HELD:
+        event.set()
+    await r.answer(b"")
 
 
 async def context(r):

@@ -30,6 +30,8 @@ def application(environ, start_response):
     else:
         try:
             while piece := read(1 << 16):
+                if not size:
+                    environ["wsgi.errors"].write("a body has begun\n")
                 size += len(piece)
                 digest.update(piece)
         except ConnectionError:
