@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -185,9 +184,7 @@ def main() -> int:
     compared = [s for s in wanted if s.installed]
     for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
         print(f"{absent} is not installed and is left out", file=sys.stderr)
-    if os.getloadavg()[0] > peers.BUSY:
-        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: the figures will be too low, and unevenly so",
-              file=sys.stderr)
+    peers.warn_if_busy()
     with tempfile.TemporaryDirectory() as folder:
         wsload = Path(folder, "wsload")
         subprocess.run(["cc", "-O2", "-std=gnu11", "-o", wsload, HERE / "wsload.c"], check=True)

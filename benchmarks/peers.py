@@ -133,10 +133,10 @@ class Report:
     faults: str = ""
 
 
-def wrk(url: str, case: Case, seconds: int) -> Report:
+def wrk(url: str, case: Case, seconds: int, *options: str) -> Report:
     script = ["-s", str(HERE / "post.lua")] if case.post else []
     arguments = ["--", str(case.post)] if case.post else []
-    command = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}", "--latency", *script, url + case.path, *arguments]
+    command = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}", "--latency", *options, *script, url + case.path, *arguments]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return Report(
         count=int(re.search(r"(\d+) requests in", text)[1]),
@@ -151,9 +151,9 @@ def milliseconds(text: str) -> float:
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
 
 
-def open_loop(url: str, case: Case, seconds: int, rate: float) -> Report:
+def open_loop(url: str, case: Case, seconds: int, rate: float, *options: str) -> Report:
     command = [str(servers.GIRIN), "bench", "--quiet", "--json", "--rate", f"{rate:.0f}", "-c", str(case.connections),
-               "-d", f"{seconds}s", "--cpus", "1", url + case.path]
+               "-d", f"{seconds}s", "--cpus", "1", *options, url + case.path]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     quantiles = {p["p"]: p["ms"] for p in result["latency"]["percentiles"]}
     doubts = {d["code"] for d in result["doubts"]} & {"errors", "rate-missed", "client-cpu", "partial"}
@@ -242,6 +242,12 @@ def measure_all(options: argparse.Namespace, compared: list[servers.Server]) -> 
     return rounds
 
 
+def warn_if_busy() -> None:
+    if os.getloadavg()[0] > BUSY:
+        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: "
+              "the figures will be too low, and unevenly so", file=sys.stderr)
+
+
 def main() -> int:
     options = parse_arguments()
     if not shutil.which("wrk"):
@@ -251,10 +257,7 @@ def main() -> int:
     for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
         print(f"{absent} is not installed and is left out", file=sys.stderr)
 
-    if os.getloadavg()[0] > BUSY:
-        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: "
-              "the figures will be too low, and unevenly so", file=sys.stderr)
-
+    warn_if_busy()
     rounds = measure_all(options, compared)
     medians = {(case, s.name): median(rounds[case, s.name]) for case in options.cases for s in compared}
     if options.json:
