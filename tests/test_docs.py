@@ -21,11 +21,31 @@ def promised() -> list[str]:
     return [command for cell in cells for command in re.findall(r"`(girin .*?)`", cell)]
 
 
+def fenced() -> list[str]:
+    """The lines of the pages' code blocks that begin with girin, without their remarks."""
+    names = ["README.md", "README.ko.md", *(f"docs/{name}.md" for name in ("start", "deploy", "diagnose", "which-setting", "from-gunicorn"))]
+    blocks = [block for name in names for block in re.findall(r"^```\w*\n(.*?)^```", (ROOT / name).read_text(), re.M | re.S)]
+    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return sorted({line for line in lines if line.startswith("girin ")})
+
+
+SERVED = [line for line in fenced() if line.split()[1] not in ("bench", "ctl", "lab", "top", "tune")]
+OTHERS = [line for line in fenced() if line.split()[1] in ("bench", "ctl")]
+
+
 def test_the_page_promises_some() -> None:
-    assert len(promised()) >= 20
+    assert len(promised()) >= 20 and len(SERVED) >= 2 and len(OTHERS) >= 4
 
 
-@pytest.mark.parametrize("command", promised())
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_command_line_of_a_page_is_understood(command: str) -> None:
+    """Without a server it fails, which is no mistake in its usage."""
+    nobody = command.replace(":8000", ":1")
+    said = subprocess.run([GIRIN, *shlex.split(nobody)[1:]], env={**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"}, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 1, said.stderr
+
+
+@pytest.mark.parametrize("command", promised() + SERVED)
 def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path: Path) -> None:
     for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
         folder.chmod(0o755)  # --user reads the application as that user
