@@ -73,6 +73,7 @@ func (l *line) feeder() {
 			l.q.fail(c, id, stop, ErrStopped)
 		}
 		l.shift()
+		l.q.watch.arm() // the watcher may have looked between the room and what fills it
 	}
 }
 

@@ -41,7 +41,7 @@ func (q *Queue) watcher() {
 			return
 		case <-q.watch.kick:
 		}
-		for waits := true; waits; {
+		for quiet := 0; quiet < quietLooks; {
 			timer.Reset(tick)
 			select {
 			case <-q.watch.stop:
@@ -50,12 +50,19 @@ func (q *Queue) watcher() {
 			}
 			// Disarmed before the look: what is submitted after it arms again.
 			q.watch.armed.Store(false)
-			if waits = q.look(); waits {
-				waits = q.watch.armed.CompareAndSwap(false, true)
+			if quiet++; q.look() {
+				quiet = 0
+			}
+			if quiet < quietLooks && !q.watch.armed.CompareAndSwap(false, true) {
+				break // it was armed meanwhile, and kicked
 			}
 		}
 	}
 }
+
+// quietLooks is after how many looks at which nothing waits the watcher rests. What a
+// thread has read and not noted yet is nowhere to be seen in one of them.
+const quietLooks = 2
 
 // look promotes where a busy leader keeps something waiting, and reports
 // whether it must look again.

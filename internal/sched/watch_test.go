@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,4 +158,71 @@ func TestATrustedCallThatTurnsSlowIsPromotedOnce(t *testing.T) {
 			b.Frame(w, answer(id, time.Second), nil, nil)
 		}))
 	}
+}
+
+// blindLane shows nothing of what it holds for a while, as a lane does whose watcher
+// looks between two packets.
+type blindLane struct {
+	*fakeLane
+	blind atomic.Bool
+}
+
+func (l *blindLane) Unread() int {
+	if l.blind.Load() {
+		return 0
+	}
+	return l.fakeLane.Unread()
+}
+
+func TestWhatWasHeldIsWatchedWhenItComesToTheLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lane *blindLane
+		b := newBench(t, 1, func(c *Config) {
+			lane = &blindLane{fakeLane: c.Lane.(*fakeLane)}
+			c.Lane = lane
+		})
+		w := newFakeWorker(1, 2)
+		b.Attach(w)
+		w.set(0, 77)
+		time.Sleep(time.Second)
+		lane.blind.Store(true)
+		for range 2 {
+			c, _ := b.call("/")
+			b.submit(c)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if b.watch.armed.Load() {
+			t.Fatal("the watcher does not rest")
+		}
+		lane.blind.Store(false)
+		b.read() // makes room for the one that is held
+		time.Sleep(5 * time.Millisecond)
+		if lane.Unread() == 0 || len(w.promotions()) == 0 {
+			t.Errorf("%d bytes lie unread, promoted %d times", lane.Unread(), len(w.promotions()))
+		}
+	})
+}
+
+// A thread that has read a packet and not noted it is nowhere to be seen: one look that
+// sees nothing does not mean that nothing is to be watched.
+func TestTheWatcherLooksAgainBeforeItRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 2)
+		b.Attach(w)
+		c, _ := b.call("/x")
+		b.submit(c)
+		b.Frame(w, answer(b.read().ID, 100*time.Microsecond), nil, nil)
+		time.Sleep(time.Second)
+		b.prepare(c, "/x")
+		b.submit(c)
+		id := b.read().ID
+		time.Sleep(1100 * time.Microsecond)
+		w.set(0, id)
+		time.Sleep(10 * time.Millisecond)
+		if len(w.promotions()) == 0 {
+			t.Error("it is known to be quick, is not, and nobody looks")
+		}
+		b.Frame(w, answer(id, time.Second), nil, nil)
+	})
 }
