@@ -170,3 +170,23 @@ func TestWhatIsSubmittedAfterADeathIsNotLost(t *testing.T) {
 		checkEnd(t, a, nil)
 	})
 }
+
+// A worker that ends in order has taken nothing with it: what another one has read and
+// not noted for long is not taken for lost.
+func TestNothingIsLostWithAWorkerThatEndsInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		leaves, reads := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(leaves)
+		b.Attach(reads)
+		c, a := b.call("/")
+		b.submit(c)
+		id := b.read().ID // a thread has it, and is not let run
+		b.Left(leaves)
+		time.Sleep(10 * time.Second)
+		checkRuns(t, a)
+		reads.set(0, id)
+		b.Frame(reads, answer(id, time.Millisecond), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}

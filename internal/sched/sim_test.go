@@ -394,7 +394,7 @@ func (s *sim) drain(i int) {
 	s.lane.wake()
 	s.ended.Go(func() {
 		w.threads.Wait()
-		s.queue.Died(w)
+		s.queue.Left(w)
 	})
 }
 

@@ -56,6 +56,14 @@ func without(workers []Worker, w Worker) []Worker {
 // Died fails what w was running. Its frames must have been passed on. What it
 // had read and not begun is found later (see undertaker).
 func (q *Queue) Died(w Worker) {
+	q.Left(w)
+	q.deaths.told(q.cfg.Clock())
+}
+
+// Left is Died for a worker that has ended in order: it had read nothing that it had
+// not begun, so nothing is looked for. A look could take for lost what another one has
+// just read and, on a busy machine, not noted for long.
+func (q *Queue) Left(w Worker) {
 	q.Detach(w)
 	q.mu.Lock()
 	q.setAliveLocked(without(q.alive, w))
@@ -71,7 +79,6 @@ func (q *Queue) Died(w Worker) {
 		}
 	}
 	q.failOwned(w)
-	q.deaths.told(q.cfg.Clock())
 }
 
 // failOwned fails the calls that w had begun to answer.

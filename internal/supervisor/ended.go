@@ -28,7 +28,11 @@ func (s *Supervisor) ended(m *member) {
 		}
 	}
 	ran := s.cfg.Queue.Running(m.w)
-	s.cfg.Queue.Died(m.w)
+	if m.w.Left() {
+		s.cfg.Queue.Left(m.w)
+	} else {
+		s.cfg.Queue.Died(m.w)
+	}
 	if s.cfg.Ended != nil {
 		s.cfg.Ended(m.w)
 	}

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"errors"
 	"io"
+	"os"
 	"syscall"
 	"unsafe"
 )
@@ -17,6 +19,7 @@ type socketReader struct {
 	buf   []byte
 	n     int
 	errno syscall.Errno
+	late  int // bytes that were read after the time to read was over
 }
 
 func newSocketReader(c syscall.Conn) (*socketReader, error) {
@@ -26,10 +29,21 @@ func newSocketReader(c syscall.Conn) (*socketReader, error) {
 	return r, err
 }
 
-// Read implements io.Reader.
+// lateMost is more than a socket holds.
+const lateMost = 4 * socketBuffer
+
+// Read implements io.Reader. When the time to read is over, what the socket holds then is
+// still read: it was sent in time, and a busy machine may not have let us.
 func (r *socketReader) Read(p []byte) (int, error) {
 	r.buf = p
 	err := r.raw.Read(r.try)
+	if errors.Is(err, os.ErrDeadlineExceeded) && r.late < lateMost {
+		there := false
+		if r.raw.Control(func(fd uintptr) { there = r.tryRead(fd) }) == nil && there {
+			err = nil
+			r.late += r.n
+		}
+	}
 	switch {
 	case err != nil:
 		return 0, err

@@ -163,6 +163,7 @@ type Worker struct {
 
 	answered atomic.Int64
 	retires  atomic.Bool
+	left     atomic.Bool
 	spent    chan struct{} // closed when it has taken its last request
 	spend    sync.Once     // closes spent
 
@@ -352,6 +353,9 @@ func (w *Worker) Answered() int64 { return w.answered.Load() }
 
 // Retires reports whether the worker wants to be replaced.
 func (w *Worker) Retires() bool { return w.retires.Load() }
+
+// Left reports whether the worker has ended with nothing unfinished of what it had taken.
+func (w *Worker) Left() bool { return w.left.Load() }
 
 // Spent is closed when the worker has taken the last request that Settings.Lifetime
 // allows it: it reads no more.

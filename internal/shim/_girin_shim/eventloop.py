@@ -99,12 +99,12 @@ class EventLoop(Runner):
                 if worker.lanes.active != self._watched:
                     self._watch()
                 return False
-        if worker.lifetime:
-            worker.count()
         head = wire.REQUEST.unpack_from(packet)
         began = monotonic_ns()
         worker.page[slot.cell + 1] = began
         worker.page[slot.cell] = head[5]
+        if worker.lifetime:
+            worker.count()
         if not head[1] & wire.QUICK:
             slot.flush()
         slot.serve(packet, head, began)

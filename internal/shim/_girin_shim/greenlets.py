@@ -225,12 +225,12 @@ class Greenlets(Runner):
                 if not worker.lanes.active:
                     self._watch()
                 return False
-        if worker.lifetime:
-            worker.count()
         head = wire.REQUEST.unpack_from(packet)
         slot = self._free.pop()
         worker.page[slot.cell + 1] = monotonic_ns()
         worker.page[slot.cell] = head[5]
+        if worker.lifetime:
+            worker.count()
         if head[1] & wire.QUICK:
             self.pending.append(True)
         slot.greenlet = self._gevent.spawn(self._serve, slot, packet, head)

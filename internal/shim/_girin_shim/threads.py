@@ -203,12 +203,12 @@ class Threads(Runner):
                     if packet is None:
                         self._leadership.release()
                         return False
-            if worker.lifetime:
-                worker.count()
             head = unpack(packet)
             began = now()
             page[cell + 1] = began
             page[cell] = head[5]
+            if worker.lifetime:
+                worker.count()
             flags = head[1]
             if flags & _SLOW:
                 if out:

@@ -66,7 +66,7 @@ class Worker:
         return describe(id) if describe is not None else ""
 
     def count(self) -> None:
-        """A packet was read; called by who reads, only where there is a lifetime."""
+        """A packet was read, and noted where that is possible; called by who reads, only where there is a lifetime."""
         self.lifetime -= 1
         if not self.lifetime:
             self.spend()

@@ -101,11 +101,11 @@ lead(Slot *slot)
             PyErr_Format(slot->loop->protocol_error, "a request packet of %zd bytes", size);
             return -1;
         }
+        uint64_t began = clock_ns(CLOCK_MONOTONIC);
+        enter_page(slot, get_u64(slot->packet + 8), began);
         if (count_packet(slot->loop) < 0) {
             return -1;
         }
-        uint64_t began = clock_ns(CLOCK_MONOTONIC);
-        enter_page(slot, get_u64(slot->packet + 8), began);
         if (slot->packet[1] & SLOW) {
             return serve_slowly(slot, (size_t)size, began) < 0 ? -1 : 1;
         }
