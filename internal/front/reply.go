@@ -2,8 +2,16 @@ package front
 
 import "girin/internal/http1"
 
-// reply is the response that an exchange is giving.
+// reply is the response that an exchange is giving, and what outlives it of its record.
 type reply struct {
+	response
+
+	record   record
+	sentHead []byte // the fields that the application gave, for a record
+}
+
+// response is what begins anew with each.
+type response struct {
 	running bool // from Submit until nothing more will be passed on
 	given   bool // since then, until the client's side has it all
 	started bool // its head is with the transport
@@ -23,19 +31,17 @@ type reply struct {
 	granted  int64 // of those, how many the worker may send again
 	sent     int64 // body bytes that went to the client
 
-	record   record
-	sentHead []byte        // the fields that the application gave, for a record
-	noted    []http1.Field // variables of the environ as the application left them, for a record
+	noted []http1.Field // variables of the environ as the application left them, for a record
 }
 
 // begin starts the response to the request that x has read.
 func (r *reply) begin(x *exchange) {
 	keep := x.req.KeepAlive && x.srv.cfg.KeepAlive > 0 && !x.srv.leaving.Load()
-	*r = reply{
+	r.response = response{
 		running: true, last: !keep, keep: keep, head: x.isHead, whole: x.body.whole,
 		minor: x.req.Minor, remain: -1,
-		record: r.record, sentHead: r.sentHead[:0],
 	}
+	r.sentHead = r.sentHead[:0]
 }
 
 // fit cuts a body to what its declared length leaves.
@@ -92,7 +98,7 @@ func (s *Server) window() uint32 {
 // creditStep is smaller where the window is.
 func (x *exchange) creditStep() int64 {
 	if x.call.Window != 0 {
-		return int64(x.call.Window)
+		return min(int64(x.call.Window), creditStep)
 	}
 	return creditStep
 }

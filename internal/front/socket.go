@@ -27,6 +27,10 @@ type webSocket struct {
 	reader  ws.Reader // of the connection's goroutine
 	held    int64     // what of Server.messages is the reader's; of that goroutine
 
+	messages   uint64        // that came; of that goroutine
+	unfinished atomic.Uint64 // messages<<arrivalBits, and of the next one the bytes so far and one; 0: there is none
+	arrival    arrival
+
 	state    socketState // guarded by conn.mu
 	piece    ws.Piece    // guarded by conn.mu: of the message that the application sends
 	left     int64       // guarded by conn.mu: bytes of it that have not come

@@ -1,5 +1,7 @@
 package front
 
+import "girin/internal/sched"
+
 // gathered are frames of messages that wait for Server.Rest: what a worker has written
 // together goes to its client in one piece. It has room only while it holds some.
 type gathered struct {
@@ -48,6 +50,19 @@ func (g *gathered) writeLocked(s *webSocket, frames, body []byte) {
 	s.c.writeLocked(frames, body, nil)
 	scratches.Put(room)
 	s.c.grantLocked()
+	s.boundLocked()
+}
+
+// boundLocked ends a socket for whose client much waits, where too much waits for all
+// clients together. It could be told nothing: what waits would go before.
+func (s *webSocket) boundLocked() {
+	c := s.c
+	if s.state != socketOpen || c.out.waiting() <= largeInput || c.srv.queued.Load() <= messagesMost {
+		return
+	}
+	c.srv.warned.once(c.srv, "slow sockets", "WebSockets of clients that do not read are ended: too much waits for clients")
+	c.srv.cfg.Queue.Leave(&c.call, sched.Gone{Code: uint16(errMessages.Code), Reason: errMessages.Reason})
+	c.lostLocked()
 }
 
 func (s *webSocket) flush() {

@@ -10,9 +10,13 @@ import (
 )
 
 // messagesMost is what messages of all WebSockets may take of memory together, those
-// that are not whole and those that no application has received. Beyond it large ones
-// end their sockets; small ones go on.
+// that are not whole and those that no application has received; and what may wait for
+// all slow clients. Beyond it large ones end their sockets; small ones go on.
 const messagesMost = 512 << 20
+
+// socketWindow is how much may wait for a slow client before its application does, and
+// then a message more: of a socket, which may be slow for days, less than of an answer.
+const socketWindow = 256 << 10
 
 var errMessages = &ws.Error{Code: 1013, Reason: "too many large messages at once"}
 
@@ -31,6 +35,9 @@ func (c *conn) serveSocket() bool {
 	c.body.whole = true
 	c.setSocket(s)
 	c.call.Upgrade = true
+	if c.call.Window == 0 {
+		c.call.Window = socketWindow
+	}
 	defer func() { c.call.Upgrade = false }()
 	if !c.submit() {
 		c.setSocket(nil)
@@ -110,12 +117,11 @@ func (c *conn) readMessages(s *webSocket) {
 			return
 		}
 		c.srv.cfg.Queue.Flush(&c.call)
+		s.noteUnfinished()
 		if !s.awaitRoom() {
 			return
 		}
-		if len(c.in.buf) == smallInput && c.in.w == smallInput && s.reader.InMessage() && c.srv.heads.Load() < headsMost/2 {
-			c.in.grow(largeInput)
-		}
+		s.makeRoom()
 		if c.unlessNudged(c.in.fill()) != nil {
 			return
 		}
@@ -146,12 +152,40 @@ func (s *webSocket) take() (more bool, err error) {
 			in.consumed()
 			return false, nil
 		}
-		if in.consumed(); n == 0 {
+		if in.held = false; n == 0 {
 			break // the rest of a frame's head must come
 		}
 	}
 	return true, nil
 }
+
+// makeRoom prepares for the next bytes: of a message that comes quickly with a large
+// buffer, and else with none until they are there.
+func (s *webSocket) makeRoom() {
+	switch in := &s.c.in; {
+	case !in.empty():
+	case s.reader.InMessage():
+		s.c.makeRoomForBody()
+	default:
+		in.release()
+	}
+}
+
+// noteUnfinished tells the sweeper of what has begun to come and must go on: a frame, or
+// a message that takes much of what those of all may take. Between the frames of others
+// as much time may pass as the client likes.
+func (s *webSocket) noteUnfinished() {
+	word := uint64(0)
+	if s.reader.InFrame() || !s.c.in.empty() || s.held > largeInput {
+		word = s.messages<<arrivalBits | uint64(s.reader.Came()) + 1
+	}
+	if s.unfinished.Load() != word {
+		s.unfinished.Store(word)
+	}
+}
+
+// arrivalBits are those that count an unfinished message's bytes.
+const arrivalBits = 40
 
 // came hands a message to the application. What comes after the server's close frame
 // reaches nobody, and counts for nothing.
@@ -160,6 +194,7 @@ func (s *webSocket) came(m ws.Message) {
 	if m.Opcode == ws.Text {
 		kind = wire.TextCame
 	}
+	s.messages++
 	n := int64(len(m.Data)) + wire.MessageCost
 	s.unread.Add(n)
 	s.c.srv.messages.Add(n)

@@ -26,7 +26,12 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 	}
 	p := &k.pulse
 	if k.paused.Load() {
+		k.arrival = arrival{}
 		s.judgePaused(c, p, now)
+		return
+	}
+	if k.arrival.late(k.unfinished.Load(), now, &s.times) {
+		c.shut(ws.CodePolicy, "the message took too long", sched.Gone{Code: ws.CodePolicy, Reason: "the message took too long"})
 		return
 	}
 	if heard := k.heard.Load(); p.since == 0 || heard != p.heard || p.paused {
@@ -43,6 +48,24 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 	default:
 		c.shut(ws.CodeInternal, "no answer to a ping", sched.Gone{Code: ws.CodeAbnormal})
 	}
+}
+
+// arrival is what the sweeper knows of a message that comes.
+type arrival struct {
+	message uint64 // which one
+	since   int64  // when it was first seen; 0: there is none
+}
+
+// late reports whether what is unfinished comes more slowly than a request's body may.
+func (a *arrival) late(unfinished uint64, now int64, t *times) bool {
+	if message := unfinished >> arrivalBits; unfinished == 0 || a.since == 0 || a.message != message {
+		*a = arrival{}
+		if unfinished != 0 {
+			*a = arrival{message, now}
+		}
+		return false
+	}
+	return now-a.since > int64(t.bodyTime(int64(unfinished&(1<<arrivalBits-1))))
 }
 
 // judgePaused looks after a socket of which nothing is read, as its application receives

@@ -97,7 +97,7 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 			h.c.expireRead(h.c.stage.word.Load())
 		}
 	case awaitsBody:
-		if age > int64(t.body)+st.body.came.Load()*int64(t.bodySecond)/bodyRate {
+		if age > int64(t.bodyTime(st.body.came.Load())) {
 			st.refuseLocked(errSlowBody)
 		}
 	case awaitsAnswer:

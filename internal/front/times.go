@@ -55,13 +55,18 @@ func (s *Server) limitOf(c *conn) time.Duration {
 	case stageHead:
 		return t.head
 	case stageBody:
-		return t.body + time.Duration(c.body.came.Load())*t.bodySecond/bodyRate
+		return t.bodyTime(c.body.came.Load())
 	case stageLinger:
 		return t.linger
 	case stageClosing:
 		return t.closing
 	}
 	return 0
+}
+
+// bodyTime is how long a body may take of which so many bytes have come.
+func (t *times) bodyTime(came int64) time.Duration {
+	return t.body + time.Duration(came)*t.bodySecond/bodyRate
 }
 
 // unlessDraining is the limit of a stage in which the client owes nothing: while

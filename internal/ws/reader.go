@@ -33,6 +33,12 @@ type Reader struct {
 // Holds is how many bytes of memory the unfinished message takes.
 func (r *Reader) Holds() int { return cap(r.data) }
 
+// Came is how many bytes of the unfinished message there are.
+func (r *Reader) Came() int { return len(r.data) }
+
+// InFrame reports whether a frame has begun and not ended.
+func (r *Reader) InFrame() bool { return r.inFrame }
+
 // InMessage reports whether a message has begun and not ended.
 func (r *Reader) InMessage() bool { return r.inFrame || r.message != 0 }
 
