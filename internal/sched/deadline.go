@@ -118,7 +118,8 @@ func (q *Queue) tooLate(c *Call) bool {
 // progress is when the call last did something its timeout should be counted
 // from: before the head when it began, or a part of its body last came; after it
 // the last block, and now while the worker waits for the client. A WebSocket that is
-// open may be silent for as long as it likes.
+// open may be silent for as long as it likes. When the client has left, nothing of that
+// is an excuse any more: then it counts from there.
 func (c *Call) progress(began int64) (since int64, started bool) {
 	last := c.moved.Load()
 	if c.tunnelled.Load() {
@@ -130,7 +131,7 @@ func (c *Call) progress(began int64) (since int64, started bool) {
 		}
 		return max(began, c.fed.Load()), false
 	}
-	if c.unacknowledged.Load() >= int64(c.window.Load()) || c.upgraded.Load() && stateOf(c.life.Load()) == answering {
+	if stateOf(c.life.Load()) == answering && (c.upgraded.Load() || c.unacknowledged.Load() >= int64(c.window.Load())) {
 		return 1<<63 - 1, true
 	}
 	return last, true

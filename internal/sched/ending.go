@@ -51,7 +51,7 @@ func (q *Queue) abandon(c *Call, id uint64, e event, cause error) change {
 	}
 	task, remote, upgraded, gone := c.Task(), q.atRemote(c), c.upgraded.Load(), c.gone
 	switch { // its application has its time to end from now on
-	case upgraded:
+	case upgraded, s.from == answering:
 		c.moved.Store(q.cfg.Clock())
 	case c.tunnelled.Load():
 		c.fed.Store(q.cfg.Clock())

@@ -86,9 +86,9 @@ func (q *Queue) expected(w Worker, id uint64, e event) (*Call, error) {
 		}
 	}
 	if was == idle {
-		if e == early || e == fetch || q.closed.Load() {
-			// A thread of the application's came too late with it; or the answer was a
-			// file, which comes by the control socket and may be here before the Fetch.
+		if e == early || e == fetch || e == took || q.closed.Load() {
+			// A thread or task of the application's came too late with it; or the answer was
+			// a file, which comes by the control socket and may be here before the Fetch.
 			return nil, nil
 		}
 		return nil, errNotIts

@@ -133,3 +133,58 @@ func TestAnOpenSocketHasNoTimeout(t *testing.T) {
 		}
 	})(t)
 }
+
+// What an application says that it has received may come when its socket has ended.
+func TestACountThatComesTooLateIsLeftOut(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 1)
+		b.Attach(w)
+		_, a, id := openSocket(t, b, w)
+		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Close, Flags: wire.Final}, nil, []byte{0xe8, 3})
+		b.Frame(w, &wire.Frame{ID: id, Kind: wire.Taken}, nil, make([]byte, wire.TakenBytes))
+		checkEnd(t, a, nil)
+	})(t)
+}
+
+// Whoever waits for a client to read has no time limit; once the client has left
+// nothing excuses it any more.
+func TestAClientThatLeftExcusesNobody(t *testing.T) {
+	for name, head := range map[string]wire.Frame{
+		"a WebSocket": {Kind: wire.Accept},
+		"an answer":   {Kind: wire.Response},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			b := newBench(t, 8, func(c *Config) {
+				c.Deadlines = (&reports{}).deadlines(time.Second, 3*time.Second)
+			})
+			w := newFakeWorker(1, 1)
+			b.Attach(w)
+			c, a := b.call("/")
+			c.Upgrade = head.Kind == wire.Accept
+			b.submit(c)
+			id := b.read().ID
+			w.set(0, id)
+			head.ID = id
+			b.Frame(w, &head, []byte("200 OK"), nil)
+			full := wire.Frame{ID: id, Kind: wire.Block}
+			if c.Upgrade {
+				full.Kind, full.Body = wire.Binary, 1<<10
+			}
+			b.Frame(w, &full, nil, make([]byte, 1<<10))
+			time.Sleep(time.Hour)
+			if checkRuns(t, a); !c.in(id, answering) {
+				t.Fatal("it was given up while its client did not read")
+			}
+			b.Cancel(c)
+			time.Sleep(900 * time.Millisecond)
+			if !c.in(id, left) {
+				t.Error("it had no time to end")
+			}
+			time.Sleep(300 * time.Millisecond)
+			if !c.in(id, overdue) {
+				t.Error("its place is taken for ever")
+			}
+		}))
+	}
+}

@@ -95,8 +95,8 @@
 // of which the last is Final. One Fetch may come at any time before the end. Failed may
 // take the place of any of them, Dropped only that of the first, and only if the flag
 // is set. Whoever sends anything else, or a frame for a request that it has not read or
-// another worker has begun, is ended. Only an Early or a Fetch that comes too late is
-// left out. Who sends a frame that is not Final for a request that nobody waits for
+// another worker has begun, is ended. Only an Early, a Fetch or a Taken that comes too
+// late is left out. Who sends a frame that is not Final for a request that nobody waits for
 // gets a Credit that says so, and a Fetch is answered by that or by Body.
 //
 // # WebSocket
