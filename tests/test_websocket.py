@@ -118,6 +118,18 @@ def test_a_client_that_leaves_before_it_is_accepted_is_told(served):
     until(lambda: "1006" in served.text("/"), 5)
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_app_that_does_not_know_that_its_client_has_left_is_ended(loop):
+    with serving("-w", "1", "--asgi-loop", loop, "--timeout", "0", "--asgi-disconnect-grace-period", "1", app="sockets:app") as served:
+        for path in "/unaware", "/aware":
+            open_socket(served, path).close()
+        with open_socket(served, "/busy") as ws:
+            for n in range(6):
+                ws.send(str(n))
+        for line in "unaware, cancelled", "aware, to its end", "busy, 6 messages":
+            until(lambda: line in served.text("/"), 20, line)
+
+
 def test_a_loop_that_computes_answers_pings(served):
     with open_socket(served, "/echo", ping_interval=None) as ws:
         ws.send("block")

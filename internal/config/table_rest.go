@@ -104,7 +104,7 @@ func asgiOptions() []Option {
 			Doc:   "The version of ASGI's HTTP specification that applications are told. From 2.4 on send raises an OSError when the client has left, and Starlette no longer listens for that: a stream that has nothing to send does not learn of it.",
 			field: func(c *Config) any { return &c.ASGISpec }},
 		{Key: "asgi_disconnect_grace_period", Flag: "asgi-disconnect-grace-period", Kind: Int, Meta: "SECONDS", Default: int64(3), check: atLeast(0),
-			Doc:   "How long an ASGI application may go on after its client has left; then its task is cancelled.",
+			Doc:   "How long an ASGI application may go on after its client has left; then its task is cancelled. That of a WebSocket only if it has not received or sent anything since, and so does not know.",
 			field: func(c *Config) any { return &c.DisconnectGrace }},
 		{Key: "websocket_max_message_size", Flag: "websocket-max-message-size", Kind: Int, Meta: "BYTES", Default: int64(16 << 20), check: atLeast(0),
 			Doc:   "The largest WebSocket message, inflated; a client that sends a larger one is closed with 1009. 0 is no limit.",

@@ -94,10 +94,38 @@ async def tasks(scope, receive, send):
     await asyncio.sleep(0.3)
 
 
+async def unaware(scope, receive, send):
+    """Neither receives nor sends once it has accepted."""
+    await send({"type": "websocket.accept"})
+    try:
+        await asyncio.sleep(1000)
+    except asyncio.CancelledError:
+        ended.append("unaware, cancelled")
+        raise
+
+
+async def aware(scope, receive, send):
+    """Takes its time when its client has left."""
+    await send({"type": "websocket.accept"})
+    assert (await receive())["type"] == "websocket.disconnect"
+    await asyncio.sleep(2.5)
+    ended.append("aware, to its end")
+
+
+async def busy(scope, receive, send):
+    """Receives its messages by and by, also when their client has left."""
+    await send({"type": "websocket.accept"})
+    count = 0
+    while (await receive())["type"] == "websocket.receive":
+        count += 1
+        await asyncio.sleep(0.5)
+    ended.append(f"busy, {count} messages")
+
+
 kept = []  # tasks: of one that nobody holds the loop may forget
 
 PATHS = {"/tasks": tasks, "/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_,
-         "/think": think, "/deaf": deaf, "/flood": flood}
+         "/unaware": unaware, "/aware": aware, "/busy": busy, "/think": think, "/deaf": deaf, "/flood": flood}
 
 
 async def echo_all(scope, receive, send):

@@ -239,6 +239,19 @@ class Loop:
         if exchange is not None and exchange.task is not None:
             exchange.task.cancel()
 
+    def expect_awareness(self, socket: Socket) -> None:
+        """The app of a socket whose client has left may take as long as it likes to end, once it knows."""
+        self.loop.call_later(self._settings.disconnect_grace, self._cancel_unaware, socket, socket.unread())
+
+    def _cancel_unaware(self, socket: Socket, before: int) -> None:
+        """Before is how much was unread a grace period ago."""
+        if socket.aware or socket.task is None:
+            return
+        if socket.unread() < before:
+            self.expect_awareness(socket)
+        else:
+            socket.task.cancel()
+
     def _body_came(self, id: int, fd: int) -> None:
         exchange = self.exchanges.get(id)
         if exchange is None:

@@ -27,6 +27,7 @@ class Socket:
     queue: type = deque
     state = CONNECTING
     gone = False  # the client has left, or the server closes
+    aware = False  # the app has been told so
     name = b""
     task: asyncio.Task | None = None
 
@@ -56,6 +57,7 @@ class Socket:
             self._in_hand = 0
         while (message := self._next()) is None:
             if self._end is not None:
+                self.aware = True
                 return dict(self._end)
             await self._wait()
         return message
@@ -72,7 +74,7 @@ class Socket:
         if kind in ("websocket.http.response.start", "websocket.http.response.body"):
             await self._deny(kind, message)
         elif self.gone and self.state != CLOSED:
-            raise Disconnected("the client has left")
+            raise self._left()
         elif self.state == CONNECTING and kind == "websocket.accept":
             self._accept(message)
         elif self.state == CONNECTING and kind == "websocket.close":
@@ -106,11 +108,15 @@ class Socket:
         while self._credit <= 0 and self.state == OPEN and not self.gone:
             await self._wait()
         if self.gone:
-            raise Disconnected("the client has left")
+            raise self._left()
         if self.state != OPEN:
             raise Disconnected("the socket was closed meanwhile")
         self._credit -= len(data)
         self._emit(wire.BINARY_MESSAGE if text is None else wire.TEXT_MESSAGE, 0, data)
+
+    def _left(self) -> Disconnected:
+        self.aware = True
+        return Disconnected("the client has left")
 
     def _close(self, code: int, reason: str) -> None:
         self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + _fitting(reason))
@@ -146,6 +152,10 @@ class Socket:
             content = {"text": data.decode("utf-8", "replace")} if kind == TEXT else {"bytes": data}
             self._messages.append(({"type": "websocket.receive", **content}, len(data) + wire.MESSAGE_COST))
         self._wake()
+
+    def unread(self) -> int:
+        """How many messages the app has not received."""
+        return len(self._messages)
 
     def grant(self, credit: int) -> None:
         """So much more of messages, or of a denial, may be sent."""
@@ -191,6 +201,8 @@ class Socket:
     # Below.
 
     def _client_left(self, code: int, reason: str) -> None:
+        if not self.gone:
+            self.runner.expect_awareness(self)
         self.gone = True
         self._disconnected(code, reason)
         if self._denial is not None:

@@ -224,6 +224,12 @@ socket_next(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+socket_unread(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(((Socket *)self)->count);
+}
+
+static PyObject *
 socket_wake(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     if (wake((Socket *)self) < 0) {
@@ -304,6 +310,7 @@ static PyMethodDef socket_methods[] = {
     {"receive", socket_receive, METH_NOARGS, NULL},
     {"send", socket_send, METH_O, NULL},
     {"_next", socket_next, METH_NOARGS, "The next message, or None."},
+    {"unread", socket_unread, METH_NOARGS, "How many messages the app has not received."},
     {"wake_first", socket_wake, METH_NOARGS, "Wakes who waits for a message in C."},
     {NULL, NULL, 0, NULL},
 };
