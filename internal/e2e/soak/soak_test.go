@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -41,16 +42,42 @@ func TestSoak(t *testing.T) {
 	long := duration(t)
 	for class := range classes {
 		for _, secure := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) { soak(t, class, secure, long) })
+			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) { soak(t, load{class: class, secure: secure, kills: true, long: long}) })
 		}
 	}
+}
+
+// TestSoakOfWorkersThatRetire is the same without a kill: workers take a few requests each
+// and go, and no request fails for it.
+func TestSoakOfWorkersThatRetire(t *testing.T) {
+	options := []string{"--max-requests", "10", "--max-requests-jitter", "10", "--graceful-timeout", "30"}
+	for class := range classes {
+		for _, secure := range []bool{false, true} {
+			if !secure && os.Getenv("SOAK") == "" {
+				continue // the short form: there is HTTP/1.1 under TLS, too
+			}
+			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) {
+				soak(t, load{class: class, secure: secure, options: options, long: duration(t) / 4})
+			})
+		}
+	}
+}
+
+// load is what a server is put under.
+type load struct {
+	class   string
+	secure  bool
+	options []string // of the server's, beyond those of the class
+	kills   bool
+	long    time.Duration
 }
 
 const clients = 24
 
 // soak loads one server.
-func soak(t *testing.T, class string, secure bool, long time.Duration) {
-	s := start(t, classes[class], secure)
+func soak(t *testing.T, l load) {
+	s := start(t, append(slices.Clone(classes[l.class]), l.options...), l.secure)
+	s.killed = l.kills
 	number := *seed
 	if number == 0 {
 		number = rand.Uint64()
@@ -58,7 +85,7 @@ func soak(t *testing.T, class string, secure bool, long time.Duration) {
 	t.Logf("seed %d", number)
 	run(t, s, number, time.Second) // so that what is made once is made
 	before := s.settled(t)
-	outcomes := run(t, s, number+1, long)
+	outcomes := run(t, s, number+1, l.long)
 	after := s.settled(t)
 	t.Logf("%v\nbefore %v\nafter  %v", outcomes, before, after)
 	for _, wrong := range outcomes.wrong {
@@ -71,7 +98,7 @@ func soak(t *testing.T, class string, secure bool, long time.Duration) {
 	if most := int64(outcomes.kills) * s.slots; outcomes.failed.Load() > most {
 		t.Errorf("%d requests failed, at most %d ran when their worker was killed: %v", outcomes.failed.Load(), most, outcomes.why())
 	}
-	after.mustBeAs(t, class, before)
+	after.mustBeAs(t, l.class, before)
 }
 
 // outcomes is what became of the requests.
@@ -139,6 +166,9 @@ func run(t *testing.T, s *server, number uint64, long time.Duration) *outcomes {
 func disturb(s *server, o *outcomes, r *rand.Rand) {
 	switch r.IntN(6) {
 	case 0, 1:
+		if !s.killed {
+			return
+		}
 		if pids := s.children(); len(pids) > 0 && syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL) == nil {
 			o.kills++
 		}
