@@ -48,8 +48,12 @@ func (b *body) discard(s *Server) {
 	}
 	b.dropInline(s)
 	b.whole = false
-	b.came.Store(0)
-	b.pending.Store(false)
+	if b.came.Load() != 0 { // a store costs as much as a lock, and most requests have no body
+		b.came.Store(0)
+	}
+	if b.pending.Load() {
+		b.pending.Store(false)
+	}
 }
 
 // dropInline gives back what is in memory, but for a little.

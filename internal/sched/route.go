@@ -79,8 +79,11 @@ func (r *Route) observe(us, wait uint32) {
 const heavyFrom = uint32(5 * time.Millisecond / time.Microsecond)
 
 // measureOften is how many requests of a route are measured before its quick
-// ones are only sampled: reading the clock twice costs about 1 us.
-const measureOften = 16
+// ones are only sampled, one in measureEvery: reading the clock twice costs about 1 us.
+const (
+	measureOften = 16
+	measureEvery = 64
+)
 
 // kind says how to place the route's next request. One of which nothing is
 // known may wait for long: so many of them run at once as of those that do.
@@ -98,7 +101,7 @@ func (r *Route) kind() kind {
 // quick route that of one in so many, and of the one after one that was long.
 func (r *Route) wantsCPU() bool {
 	n := r.seen.Load()
-	return n < measureOften || n%measureOften == 0 || r.flags() != wire.Quick ||
+	return n < measureOften || n%measureEvery == 0 || r.flags() != wire.Quick ||
 		r.recent[(n-1)%recentTimes].Load() >= quickBelow
 }
 
