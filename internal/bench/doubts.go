@@ -65,7 +65,7 @@ func doubtSchedule(res *Result) []Doubt {
 	if s == nil {
 		return nil
 	}
-	lag := Distribution.at(s.Lag, 99)
+	lag := Distribution.At(s.Lag, 99)
 	late := lag > lagFloorMS && lag > lagShare*res.Latency.MedianMS
 	res.Client.Bottleneck = res.Client.Bottleneck || late
 	out := doubtIf(late, "schedule-lag",
@@ -127,8 +127,8 @@ func doubtStatistics(res *Result) []Doubt {
 		d.Count, strings.Join(weak, ", "))...)
 }
 
-// at returns percentile p in milliseconds; 0 if it was not reported.
-func (d Distribution) at(p float64) float64 {
+// At returns percentile p in milliseconds; 0 if it was not reported.
+func (d Distribution) At(p float64) float64 {
 	for _, q := range d.Percentiles {
 		if q.P == p {
 			return q.MS

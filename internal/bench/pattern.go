@@ -117,6 +117,7 @@ func (v *visitor) hex(n int) string {
 // targetTemplate is a Target whose URL, header values or body have placeholders.
 type targetTemplate struct {
 	url, body pattern
+	next      *piece    // the placeholder that is all of the URL behind its server; nil if there is more, or none
 	header    []pattern // parallel to Target.Header
 }
 
@@ -129,6 +130,9 @@ func parseTarget(t Target, known []string) (*targetTemplate, error) {
 	}
 	if out.body, err = parsePattern(string(t.Body), known); err != nil {
 		return nil, err
+	}
+	if n := len(out.url); n == 2 && out.url[0].make == nil && out.url[1].make != nil && isServer(out.url[0].text) {
+		out.next = &out.url[1]
 	}
 	fixed := out.url.fixed() && out.body.fixed()
 	for _, f := range t.Header {
@@ -145,15 +149,20 @@ func parseTarget(t Target, known []string) (*targetTemplate, error) {
 	return &out, nil
 }
 
+// isServer reports whether a URL's beginning ends with the slash behind its server.
+func isServer(text string) bool {
+	_, host, ok := strings.Cut(text, "://")
+	return ok && strings.IndexByte(host, '/') == len(host)-1
+}
+
 // fill makes the request of one moment.
 func (r *request) fill(v *visitor, closeAfter bool) (*request, error) {
 	out := *r
-	out.URL = r.template.url.render(v, url.PathEscape)
-	u, err := url.Parse(out.URL)
+	u, err := r.template.reference(r, v)
 	if err != nil {
 		return nil, err
 	}
-	out.url = u
+	out.url, out.URL = u, u.String()
 	out.Body = []byte(r.template.body.render(v, nil))
 	out.Header = slices.Clone(r.Header)
 	for i, h := range r.template.header {
@@ -162,6 +171,26 @@ func (r *request) fill(v *visitor, closeAfter bool) (*request, error) {
 	out.bytes = out.encode(u, out.Method, closeAfter)
 	return &out, nil
 }
+
+// reference is the URL of one moment. What placeholders stand for is escaped, but for one that is the whole path: a server may
+// have said there where to go next.
+func (t *targetTemplate) reference(r *request, v *visitor) (*url.URL, error) {
+	if t.next == nil {
+		return url.Parse(t.url.render(v, escape))
+	}
+	value := t.next.make(v)
+	if !strings.HasPrefix(value, "/") && !strings.Contains(value, "://") {
+		return url.Parse(t.url.render(v, escape))
+	}
+	u, err := r.url.Parse(strings.Map(notControl, value))
+	if err == nil && siteOf(u) != siteOf(r.url) {
+		err = fmt.Errorf("it leads to another host: %s", u)
+	}
+	return u, err
+}
+
+// escape makes text part of a segment of a path, or of a value of a query.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
 // notControl drops what would end a header: a server's value may hold anything.
 func notControl(r rune) rune {

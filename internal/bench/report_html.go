@@ -81,7 +81,7 @@ func (res *Result) charts() pageCharts {
 	for i := range res.samples {
 		s := &res.samples[i]
 		switch latency, _ := mLatency.of(s, res.Load.Mode == "open"); {
-		case s.kind == Succeeded && (i%step == 0 || ms(latency) > res.Latency.at(99.9)):
+		case s.kind == Succeeded && (i%step == 0 || ms(latency) > res.Latency.At(99.9)):
 			c.Dots = append(c.Dots, [2]float64{float64(s.done) / 1e9, ms(latency)})
 		case s.kind != Succeeded && len(c.Failures) < maxDots:
 			c.Failures = append(c.Failures, float64(s.done)/1e9)

@@ -121,7 +121,7 @@ func (res *Result) writeShares(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nPercentage of the requests served within a certain time (ms)\n")
 	for _, p := range abPercentiles {
-		fmt.Fprintf(w, " %3.0f%%  %5d", p, round(res.Latency.at(p)))
+		fmt.Fprintf(w, " %3.0f%%  %5d", p, round(res.Latency.At(p)))
 		if p == 100 {
 			fmt.Fprint(w, " (longest request)")
 		}
@@ -140,7 +140,7 @@ func (res *Result) writeBeyond(w io.Writer) {
 			name string
 			d    *Distribution
 		}{{"queue", res.Phases.Queue}, {"app", res.Phases.App}, {"network", res.Phases.Network}} {
-			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.at(99), p.d.MaxMS)
+			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.At(99), p.d.MaxMS)
 		}
 	}
 	if e := res.Events; e != nil {
@@ -149,7 +149,7 @@ func (res *Result) writeBeyond(w io.Writer) {
 			name string
 			d    Distribution
 		}{{"first", e.First}, {"gap", e.Gap}} {
-			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.at(99), p.d.MaxMS)
+			fmt.Fprintf(w, "  %-10s mean %10.3f  p50 %10.3f  p99 %10.3f  max %10.3f\n", p.name, p.d.MeanMS, p.d.MedianMS, p.d.At(99), p.d.MaxMS)
 		}
 	}
 	res.writeRuns(w)
@@ -264,7 +264,7 @@ func (res *Result) writeSchedule(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nOpen loop: %.2f requests per second offered, %.2f sent in time, over %s\n", res.Rate.Offered, res.Rate.Achieved,
 		plural(s.Connections, "connection"))
-	fmt.Fprintf(w, "  schedule lag   p50 %s, p99 %s, max %s\n", formatMS(s.Lag.MedianMS), formatMS(s.Lag.at(99)), formatMS(s.Lag.MaxMS))
+	fmt.Fprintf(w, "  schedule lag   p50 %s, p99 %s, max %s\n", formatMS(s.Lag.MedianMS), formatMS(s.Lag.At(99)), formatMS(s.Lag.MaxMS))
 	if s.Backlog.Count > 0 {
 		fmt.Fprintf(w, "  backlog        %d requests had to wait for a connection: p50 %s, max %s\n", s.Backlog.Count,
 			formatMS(s.Backlog.MedianMS), formatMS(s.Backlog.MaxMS))

@@ -74,7 +74,7 @@ func (res *Result) runs() []RunFigures {
 	}
 	d := res.Latency
 	return []RunFigures{{DurationS: res.DurationS, Done: res.Requests.Done, Failed: res.Requests.Failed, Rate: res.Rate.OK,
-		MeanMS: d.MeanMS, P50MS: d.at(50), P90MS: d.at(90), P99MS: d.at(99)}}
+		MeanMS: d.MeanMS, P50MS: d.At(50), P90MS: d.At(90), P99MS: d.At(99)}}
 }
 
 // RunTimes makes the same run n times, one after the other, each with a seed of its own, and merges what they found. What ends

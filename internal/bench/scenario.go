@@ -75,6 +75,9 @@ func (s scenarioStep) target(f scenarioFile, dir string) (t Target, err error) {
 	if s.URL == "" {
 		return t, errors.New("it has no url")
 	}
+	if strings.HasPrefix(s.URL, "{{") {
+		s.URL = "/" + s.URL // where an earlier step's response leads to
+	}
 	t = Target{Method: s.Method, URL: s.URL, Body: []byte(s.Body)}
 	if strings.HasPrefix(s.URL, "/") {
 		if f.Base == "" {

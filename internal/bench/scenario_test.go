@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,4 +205,58 @@ func FuzzJSONPath(f *testing.F) {
 			t.Errorf("%q is nothing and %q", body, v)
 		}
 	})
+}
+
+// What a placeholder stands for stays one segment, or one value; one that is the whole path leads where the server said, but to
+// no other one.
+func TestCapturedValuesInURLs(t *testing.T) {
+	const odd = "a&b=c+d é/?#%2F"
+	var mu sync.Mutex
+	var paths []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch r.URL.Path {
+		case "/start":
+			w.Header().Set("Location", "/orders/7?from=start")
+			w.Header().Set("X-Away", "http://127.0.0.2:1/x")
+			fmt.Fprint(w, odd)
+		default:
+			paths = append(paths, r.URL.RequestURI())
+			if q := r.URL.Query(); q.Has("q") && (len(q) != 1 || q.Get("q") != odd) {
+				t.Errorf("the query is %v", q)
+			}
+			if rest, ok := strings.CutPrefix(r.URL.Path, "/item/"); ok && rest != odd {
+				t.Errorf("the path is %q", rest)
+			}
+		}
+	}))
+	defer server.Close()
+	scenario := func(last string) string {
+		path := filepath.Join(t.TempDir(), "s.yaml")
+		text := "base: " + server.URL + "\nsteps:\n  - url: /start\n    capture:\n      odd: {regexp: \".*\"}\n      next: {header: Location}\n      away: {header: X-Away}\n" +
+			"  - url: /search?q={{odd}}\n  - url: /item/{{odd}}\n  - url: \"" + last + "\"\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for last, want := range map[string]string{"/{{next}}": "", "{{next}}": "", "{{away}}": "another host"} {
+		targets, err := ReadScenario(scenario(last), "")
+		if err != nil {
+			t.Fatalf("%s: %v", last, err)
+		}
+		res, err := Run(t.Context(), Options{Targets: targets, Scenario: true, Requests: 8})
+		if err != nil {
+			t.Fatalf("%s: %v", last, err)
+		}
+		if want == "" && (res.Requests.OK != 8 || res.Partial) || want != "" && !strings.Contains(res.PartialReason, want) {
+			t.Errorf("%s: %+v, %s, %v", last, res.Requests, res.PartialReason, res.ErrorExamples)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Contains(paths, "/orders/7?from=start") {
+		t.Errorf("asked for %v", paths)
+	}
 }

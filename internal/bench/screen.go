@@ -24,41 +24,50 @@ func LiveScreen(w io.Writer) func(Progress) {
 	}
 	s := &screen{}
 	return func(p Progress) {
-		width := 80
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			width = n
+		width, height := 80, 24
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+			width, height = w, h
 		}
-		fmt.Fprint(f, s.draw(p, width))
+		fmt.Fprint(f, s.draw(p, width, height))
 	}
 }
 
 // screen is what was drawn last, so that it can be drawn over.
 type screen struct {
-	lines int
+	drawn []int // width of each line
 	rates []float64
 }
 
 // draw returns what turns the screen into that of p.
-func (s *screen) draw(p Progress, width int) string {
+func (s *screen) draw(p Progress, width, height int) string {
 	erase := "\r\x1b[J"
-	if s.lines > 0 {
-		erase = fmt.Sprintf("\r\x1b[%dA\x1b[J", s.lines)
+	if n := s.rows(width); n > 0 {
+		erase = fmt.Sprintf("\r\x1b[%dA\x1b[J", min(n, max(height-1, 1)))
 	}
+	s.drawn = s.drawn[:0]
 	if p.Last {
-		s.lines = 0
 		return erase
 	}
 	s.rates = append(s.rates, p.Rate)
 	s.rates = s.rates[max(0, len(s.rates)-screenRates):]
 	lines := []string{p.line(), "rate  " + sparkline(s.rates)}
 	lines = append(lines, histogramLines(p.Histogram, width)...)
+	lines = lines[:min(len(lines), max(height-1, 1))] // what has scrolled away cannot be drawn over
 	for i, l := range lines {
 		if r := []rune(l); len(r) >= width {
 			lines[i] = string(r[:width-1])
 		}
+		s.drawn = append(s.drawn, len([]rune(lines[i])))
 	}
-	s.lines = len(lines)
 	return erase + strings.Join(lines, "\n") + "\n"
+}
+
+// rows is how many rows what was drawn takes now: a terminal that has become narrower has wrapped its lines.
+func (s *screen) rows(width int) (n int) {
+	for _, w := range s.drawn {
+		n += max(1, (w+width-1)/width)
+	}
+	return n
 }
 
 var eighths = []rune("▁▂▃▄▅▆▇█")

@@ -62,7 +62,7 @@ func excessOver(t *testing.T, s *truth) float64 {
 	var excess float64
 	for _, p := range []float64{50, 66, 80, 90, 95} {
 		want := ms(s.taken[rank(p/100, int64(len(s.taken)))])
-		got := res.Latency.at(p)
+		got := res.Latency.At(p)
 		if got < want {
 			t.Errorf("p%v: client %.3f ms, server %.3f ms", p, got, want)
 		}

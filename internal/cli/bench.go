@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func runBench(env *program.Env, args []string) int {
 		fmt.Fprint(env.Stdout, benchUsageText, fs.FlagUsages())
 		return benchHolds
 	} else if err != nil {
-		if hint := foreignHint(args, fs); hint != "" {
+		if hint := cmp.Or(otherMeaning(err), foreignHint(args, fs)); hint != "" {
 			err = fmt.Errorf("%w; %s", err, hint)
 		}
 		return benchError(env, benchUsage, err)

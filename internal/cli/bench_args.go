@@ -74,6 +74,33 @@ var foreignFlags = map[string]string{
 	"--latency-correction": "--rate R, whose latencies count from when requests were due", "--vus": "--clients N", "--iterations": "--requests N",
 }
 
+// didYouMean words what has the place of a foreign flag.
+func didYouMean(name, instead string) string {
+	if why, ok := strings.CutPrefix(instead, "nothing: "); ok {
+		return fmt.Sprintf("%s is not needed: %s", name, why)
+	}
+	if why, ok := strings.CutPrefix(instead, "no proxy: "); ok {
+		return fmt.Sprintf("%s asks for a proxy, and there is none: %s", name, why)
+	}
+	return fmt.Sprintf("%s: did you mean %s?", name, instead)
+}
+
+// otherMeanings are what flags that exist here mean elsewhere, by how pflag names them when their value is none of ours.
+var otherMeanings = map[string]string{
+	"-d, --duration": "what hey and oha have -d for is --body", "-s, --timeout": "what wrk has -s for is --scenario or --urls",
+	"-t, --timelimit": "what hey has -t for is --timeout",
+}
+
+// otherMeaning is a hint for a value that a flag does not take.
+func otherMeaning(err error) string {
+	for flag, meaning := range otherMeanings {
+		if strings.Contains(err.Error(), `for "`+flag+`" flag`) {
+			return meaning
+		}
+	}
+	return ""
+}
+
 // foreignHint says what has the place of a flag of another tool; empty if nothing is known.
 func foreignHint(args []string, fs *pflag.FlagSet) string {
 	for _, arg := range args {
@@ -89,12 +116,12 @@ func foreignHint(args []string, fs *pflag.FlagSet) string {
 			return fmt.Sprintf("%s: did you mean --%s?", name, bare)
 		case long && !known:
 			if hint := foreignFlags["--"+bare]; hint != "" {
-				return fmt.Sprintf("%s: did you mean %s?", name, hint)
+				return didYouMean(name, hint)
 			}
 		}
 		if short := name[:min(2, len(name))]; short != "--" && fs.ShorthandLookup(short[1:]) == nil {
 			if hint := foreignFlags[short]; hint != "" {
-				return fmt.Sprintf("%s: did you mean %s?", short, hint)
+				return didYouMean(short, hint)
 			}
 		}
 	}

@@ -1,0 +1,129 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+)
+
+// connect opens a connection; if it cannot, the claimed request has failed.
+func (c *client) connect(ctx context.Context) bool {
+	began := c.run.now()
+	err := c.open(ctx)
+	c.now = c.run.now()
+	if !c.began { // else it is part of the stretch since the first attempt was sent
+		c.sample.connect += c.now - began
+	}
+	if err == nil {
+		return true
+	}
+	if c.run.stopped.Load() {
+		c.abort()
+		return false
+	}
+	if !c.began {
+		c.sample.sent = c.now
+	}
+	kind := kindOfDial(err)
+	if kind == ErrConnect {
+		c.rec.live.connectFailed.Store(c.rec.live.connectFailed.Load() + 1)
+	}
+	c.fail(kind, err)
+	c.run.pause(ctx, c.rec.live.connectFailed.Load())
+	c.now = c.run.now()
+	return false
+}
+
+// open dials and puts the connection in place.
+func (c *client) open(ctx context.Context) error {
+	if len(c.run.groups) > 0 {
+		return c.openStream(ctx)
+	}
+	conn, err := c.run.dial(ctx, c.dialBy())
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
+	c.opened, c.filled = true, 0
+	c.raw, c.speak = nil, (*client).driveStream
+	if c.run.webSocket {
+		c.speak = (*client).driveWebSocket
+		if c.socket, err = c.upgrade(conn); err != nil {
+			c.hangUp()
+		}
+		return err
+	}
+	if c.run.opts.HTTP2 {
+		c.h2, c.speak = newHTTP2Conn(conn, c.run), (*client).driveHTTP2
+		return nil
+	}
+	if sc, ok := conn.(syscall.Conn); ok {
+		c.speak = (*client).driveRaw
+		c.raw, err = sc.SyscallConn()
+	}
+	return err
+}
+
+// dialBy is when a connection for the claimed request must stand; zero leaves it to the dialer's own limit.
+func (c *client) dialBy() time.Time {
+	if !c.claimed || !c.run.open && !c.began {
+		return time.Time{}
+	}
+	return c.run.start.Add(time.Duration(c.timeoutAt()))
+}
+
+func (c *client) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing, c.stream = false, nil
+	if c.h2 != nil {
+		c.h2.close()
+		c.h2 = nil
+	}
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// interrupt wakes the client out of whatever it waits for on its connection.
+func (c *client) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		_ = c.conn.SetDeadline(time.Unix(1, 0)) // it fails on a closed connection, which wakes the client by itself
+	}
+}
+
+// lost deals with a connection that broke under the claimed request. One that crossed with the server's closing an idle
+// connection is sent once more, and counted.
+func (c *client) lost(err error) {
+	c.hangUp()
+	c.err, c.unsent = nil, nil
+	kind := kindOf(err)
+	if c.crossed(kind) && c.req.again && !c.retried {
+		c.retried, c.inFlight = true, false
+		c.rec.retries++
+		return
+	}
+	if kind == ErrTimeout {
+		err = errors.New(c.notInTime())
+	}
+	c.fail(kind, err)
+}
+
+// crossGrace is how much longer than a round trip the news of a closed connection may take to reach this client's goroutine.
+const crossGrace = 5 * time.Millisecond
+
+// crossed reports whether the request met a connection that the server had closed already (RFC 9112, 9.3.1). Then the
+// server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request. An
+// end that only a poke has found, with nothing from the server since about the time of sending, was there before.
+func (c *client) crossed(kind ErrorKind) bool {
+	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset {
+		return false
+	}
+	return c.poked || c.now-c.attempted <= c.run.roundTrip.Load()+int64(crossGrace)
+}

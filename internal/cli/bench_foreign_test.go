@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// Flags of ab, wrk, hey, oha and vegeta that are none here, or mean something else, say what has their place; nothing is asked.
+func TestFlagsOfOtherTools(t *testing.T) {
+	for line, want := range map[string]string{
+		"-u file http://h/":             "--method PUT --body-file FILE",
+		"-e f.csv http://h/":            "did you mean --csv FILE",
+		"-g f.tsv http://h/":            "did you mean --csv FILE",
+		"-host x http://h/":             "did you mean --header 'Host: NAME'",
+		"-t4 -c10 -d1s http://h/":       "what wrk has -t for is --cpus",
+		"-z 1s http://h/":               "did you mean -d TIME",
+		"-q 10 http://h/":               "what hey and oha have -q for is --rate",
+		"--latency http://h/":           "--latency is not needed: latencies are always reported",
+		"-x http://p:1 http://h/":       "-x asks for a proxy, and there is none",
+		"-rate=10 http://h/":            "did you mean --rate?",
+		"-R 100 http://h/":              "did you mean --rate R",
+		"-s script.lua http://h/":       "what wrk has -s for is --scenario or --urls",
+		"-d {} http://h/":               "what hey and oha have -d for is --body",
+		"--disable-keepalive http://h/": "did you mean --no-keepalive?",
+		"-targets=x http://h/":          "did you mean --urls FILE?",
+	} {
+		var out, err bytes.Buffer
+		status := Run(append([]string{"bench"}, strings.Fields(line)...), strings.NewReader(""), &out, &err)
+		if status != benchUsage || !strings.Contains(err.String(), want) || strings.Contains(err.String(), "did you mean nothing") {
+			t.Errorf("girin bench %s: status %d, %q, want %q", line, status, err.String(), want)
+		}
+	}
+}
