@@ -59,7 +59,7 @@ func parseLabFlags(env *program.Env, args []string) (*labFlags, *pflag.FlagSet, 
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the order of cells")
 	flags.StringVar(&f.python, "python", "", "interpreter of all servers (default: as girin app:app finds it here)")
 	flags.StringVar(&f.chdir, "chdir", "", "directory of the app, in place of the plan's")
-	flags.BoolVar(&f.full, "full", false, "article: its own durations of 5 s, both of its loads, 6 repeats; takes many hours")
+	flags.BoolVar(&f.full, "full", false, "article: its own durations of 5 s, both of its loads, 6 repeats; takes about two days")
 	flags.BoolVar(&f.printPlan, "print-plan", false, "print the plan and do not run it")
 	err := flags.Parse(args)
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {

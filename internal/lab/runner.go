@@ -224,7 +224,7 @@ func (r *runner) start(ctx context.Context, v plan.Visit) (*Server, error) {
 	argv := r.shop.command(v.Setting, r.plan.SubjectOf(v.Setting), port)
 	return StartServer(ctx, r.starter, proc.Spec{
 		Path: argv[0], Args: argv[1:], Dir: r.shop.appDir, Env: r.shop.serverEnv(v.Setting), Out: log, Err: log,
-	}, port)
+	}, Readiness{Port: port})
 }
 
 // fileName replaces what does not belong in one.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,15 +34,23 @@ type Server struct {
 	log     *os.File
 }
 
-// StartServer runs what listens on port of the loopback, with a file as Spec.Err, and returns
-// when it answers and has settled. On failure nothing is left running.
-func StartServer(ctx context.Context, starter *proc.Starter, spec proc.Spec, port string) (*Server, error) {
+// Readiness is how a server is seen to be ready.
+type Readiness struct {
+	Port  string        // of the loopback, on which it listens
+	Path  string        // any HTTP response there counts, unless Ready says more; empty: /
+	Ready bool          // only a success does
+	Limit time.Duration // zero: startTimeout
+}
+
+// StartServer runs a server, with a file as Spec.Err, and returns when it answers and has settled. On
+// failure nothing is left running.
+func StartServer(ctx context.Context, starter *proc.Starter, spec proc.Spec, r Readiness) (*Server, error) {
 	process, err := starter.Start(spec)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{process: process, url: "http://127.0.0.1:" + port, log: spec.Err}
-	if err := s.waitReady(ctx); err != nil {
+	s := &Server{process: process, url: "http://127.0.0.1:" + r.Port, log: spec.Err}
+	if err := s.waitReady(ctx, r); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -60,19 +69,21 @@ func FreePort() (string, error) {
 	return port, err
 }
 
-// waitReady polls until any HTTP response comes.
-func (s *Server) waitReady(ctx context.Context) error {
-	deadline := time.NewTimer(startTimeout)
+// waitReady polls until the server is ready.
+func (s *Server) waitReady(ctx context.Context, r Readiness) error {
+	limit := cmp.Or(r.Limit, startTimeout)
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {
-		if _, err := s.ask(ctx, plan.Endpoint{Method: http.MethodGet, Path: "/"}, 5*time.Second); err == nil {
+		a, err := s.ask(ctx, plan.Endpoint{Method: http.MethodGet, Path: cmp.Or(r.Path, "/")}, 5*time.Second)
+		if err == nil && (!r.Ready || a.status == http.StatusOK) {
 			return nil
 		}
 		select {
 		case <-s.process.Done():
 			return fmt.Errorf("the server ended before it answered (exit code %d)%s", s.process.ExitCode(), s.Said())
 		case <-deadline.C:
-			return fmt.Errorf("the server did not answer within %v%s", startTimeout, s.Said())
+			return fmt.Errorf("the server did not answer within %v%s", limit, s.Said())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):

@@ -87,7 +87,7 @@ func page(f *result.Folder, all []*panel, findings []finding) ([]byte, error) {
 	head := headlineOf(f, all)
 	v := view{
 		Title: f.Plan.Name, About: f.Plan.About, Date: m.Started.Format("2 January 2006 15:04"),
-		CSS: template.CSS(chart.CSS() + pageCSS), JS: template.JS(pageJS),
+		CSS: template.CSS(chart.PageCSS() + pageCSS), JS: template.JS(chart.PageJS() + pageJS),
 		Summary: findings, Partial: len(f.Done()) < m.Planned,
 		Sentence: head.Sentence,
 		Glance:   atAGlance(all), Reading: reading(f, all), Machine: machineView(m), Skipped: m.Skipped,

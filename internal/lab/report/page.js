@@ -1,14 +1,6 @@
-'use strict';
 (() => {
   const data = JSON.parse(document.getElementById('data').textContent);
-  const root = document.documentElement;
   const $ = (selector, within = document) => [...within.querySelectorAll(selector)];
-
-  // Theme: the system's until the button says otherwise.
-  document.getElementById('theme').addEventListener('click', () => {
-    const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme:dark)').matches;
-    root.dataset.theme = dark ? 'light' : 'dark';
-  });
 
   // Filter by server.
   for (const box of $('input[data-filter]')) {
@@ -18,18 +10,6 @@
       }
     });
   }
-
-  // What is pointed at.
-  const tip = document.getElementById('tip');
-  document.addEventListener('pointermove', event => {
-    const mark = event.target.closest('[data-tip]');
-    if (!mark || !mark.dataset.tip) { tip.style.display = 'none'; return; }
-    tip.textContent = mark.dataset.tip;
-    tip.style.display = 'block';
-    const box = tip.getBoundingClientRect();
-    tip.style.left = Math.min(event.clientX + 14, innerWidth - box.width - 8) + 'px';
-    tip.style.top = (event.clientY + box.height + 26 > innerHeight ? event.clientY - box.height - 10 : event.clientY + 16) + 'px';
-  });
 
   // Tables sort by a click on a heading; cells without a number go last.
   for (const head of $('th')) {

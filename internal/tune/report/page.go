@@ -19,9 +19,6 @@ var pageTemplate string
 //go:embed page.css
 var pageCSS string
 
-//go:embed page.js
-var pageJS string
-
 // view is what the template shows.
 type view struct {
 	App, Date, Sentence string
@@ -53,7 +50,7 @@ func Page(r *tune.Result) ([]byte, error) {
 		App: r.App, Date: r.Started.Format("2006-01-02 15:04"), Sentence: r.Sentence(), Remarks: r.Remarks(), Warnings: r.Warnings(),
 		Curves: curves(r), Hours: hours(r), Load: fmt.Sprintf("From %s: %d requests.", r.Workload.Source, len(r.Workload.Requests)),
 		Left: r.Workload.Left, About: about(r), Method: method(r),
-		CSS: template.CSS(chart.CSS() + pageCSS), JS: template.JS(pageJS),
+		CSS: template.CSS(chart.PageCSS() + pageCSS), JS: template.JS(chart.PageJS()),
 	}
 	for _, c := range r.Candidates {
 		v.Settings = append(v.Settings, settingOf(r, c))

@@ -1,4 +1,5 @@
 'use strict';
+// What pages with charts share: the theme, and what is pointed at.
 (() => {
   const root = document.documentElement;
   // The system's theme until the button says otherwise.
@@ -6,7 +7,6 @@
     const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme:dark)').matches;
     root.dataset.theme = dark ? 'light' : 'dark';
   });
-  // What is pointed at.
   const tip = document.getElementById('tip');
   document.addEventListener('pointermove', event => {
     const mark = event.target.closest('[data-tip]');
