@@ -10,17 +10,16 @@ targets hold; ends with 1 if one does not.
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import peers
+import rounds
 import servers
-from peers import Figures
+from rounds import Claim, Figures, Medians
 from servers import BIN, Server, girin_auto
 
 HERE = Path(__file__).resolve().parent
@@ -82,16 +81,9 @@ class Target:
     peer: str  # "": any
     ratio: float  # at least so much of a rate, at most so much of a cost
 
-    def verdict(self, medians: dict[tuple[str, str], Figures]) -> tuple[bool, str]:
-        bound = "at least" if self.figure == "rate" else "at most"
-        claim = f"{self.case}: {self.figure} {bound} {self.ratio:g}x {self.peer or 'the best peer'}'s"
-        ours = best(medians, self.case, "girin", "rate")
-        theirs = best(medians, self.case, self.peer, self.figure)
-        if not ours or not theirs:
-            return False, f"{claim}: not measured"
-        ratio = getattr(ours, self.figure) / getattr(theirs, self.figure)
-        holds = ratio >= self.ratio if self.figure == "rate" else ratio <= self.ratio
-        return holds and not ours.faults, f"{claim}: {ratio:.2f}x, {'holds' if holds else 'does not hold'}"
+    def verdict(self, medians: Medians) -> tuple[bool, str]:
+        claim = Claim(self.case, self.figure, self.peer or "the best peer", self.ratio)
+        return claim.verdict(best(medians, self.case, "girin", "rate"), best(medians, self.case, self.peer, self.figure))
 
 
 TARGETS = (
@@ -107,11 +99,9 @@ TARGETS = (
 )
 
 
-def best(medians: dict[tuple[str, str], Figures], case: str, who: str, figure: str) -> Figures | None:
+def best(medians: Medians, case: str, who: str, figure: str) -> Figures | None:
     """The best of whose name begins so, of peers if it is empty."""
-    found = [f for (c, name), f in medians.items() if c == case and (name.startswith(who) if who else not name.startswith("girin"))]
-    found.sort(key=lambda f: getattr(f, figure))
-    return found[-1 if figure == "rate" else 0] if found else None
+    return rounds.best([f for (c, name), f in medians.items() if c == case and (name.startswith(who) if who else not name.startswith("girin"))], figure)
 
 
 def measure(server: Server, case: Case, seconds: int, wsload: Path) -> Figures:
@@ -142,12 +132,7 @@ def messages(run: servers.Running, case: Case, seconds: int, wsload: Path) -> Fi
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(CASES), help="(default: %(default)s)")
-    parser.add_argument("--servers", default="", help="only those whose name contains one of these (default: every one)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of load in each round, after a warm-up of 1 s")
-    parser.add_argument("--json", type=Path, help="write every round's figures to this file")
+    parser = rounds.arguments(__doc__, ",".join(CASES), "which of them")
     options = parser.parse_args()
     options.cases = options.cases.split(",")
     for case in options.cases:
@@ -156,20 +141,7 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def measure_all(options: argparse.Namespace, compared: list[Server], wsload: Path) -> peers.Rounds:
-    rounds: peers.Rounds = {}
-    for number in range(options.rounds):
-        for name in options.cases:
-            turn = number % max(len(compared), 1)
-            for server in compared[turn:] + compared[:turn]:
-                f = measure(server, CASES[name], options.seconds, wsload)
-                rounds.setdefault((name, server.name), []).append(f)
-                print(f"{number + 1}/{options.rounds} {name:10} {server.name:18} {f.rate:9,.0f}/s {f.cpu:7.2f} us {f.memory:5.0f} MiB "
-                      f"{f.p50:8.2f} {f.p99:8.2f} ms {f.faults}", file=sys.stderr, flush=True)
-    return rounds
-
-
-def table(medians: dict[tuple[str, str], Figures]) -> str:
+def table(medians: Medians) -> str:
     lines = ["| case | server | requests or messages/s | CPU us each | MiB | p50 ms | p99 ms | |", "|---|---|--:|--:|--:|--:|--:|---|"]
     for (case, name), f in medians.items():
         lines.append(f"| {case} | {name} | {f.rate:,.0f} | {f.cpu:.2f} | {f.memory:.0f} | {f.p50:.2f} | {f.p99:.2f} | {f.faults} |")
@@ -178,21 +150,12 @@ def table(medians: dict[tuple[str, str], Figures]) -> str:
 
 def main() -> int:
     options = parse_arguments()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not installed: make deb-packages")
-    wanted = [s for s in SERVERS if any(part in s.name for part in options.servers.split(","))]
-    compared = [s for s in wanted if s.installed]
-    for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
-        print(f"{absent} is not installed and is left out", file=sys.stderr)
-    peers.warn_if_busy()
+    compared = rounds.compared(SERVERS, options.servers)
     with tempfile.TemporaryDirectory() as folder:
         wsload = Path(folder, "wsload")
         subprocess.run(["cc", "-O2", "-std=gnu11", "-o", wsload, HERE / "wsload.c"], check=True)
-        rounds = measure_all(options, compared, wsload)
-    medians = {(case, s.name): peers.median(rounds[case, s.name]) for case in options.cases for s in compared}
-    if options.json:
-        options.json.write_text(json.dumps(
-            [{"case": case, "server": name, "rounds": [asdict(f) for f in figures]} for (case, name), figures in rounds.items()], indent=1))
+        measured = rounds.measure_all(options, compared, lambda server, case, _: measure(server, CASES[case], options.seconds, wsload))
+    medians = rounds.medians(measured)
     verdicts = [t.verdict(medians) for t in TARGETS if t.case in options.cases]
     print(table(medians), "", *(f"- {said}" for _, said in verdicts), sep="\n")
     return 0 if all(holds for holds, _ in verdicts) else 1

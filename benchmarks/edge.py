@@ -27,7 +27,8 @@ from pathlib import Path
 
 import peers
 import servers
-from peers import Figures, Report
+from peers import Report
+from rounds import Figures, Rounds, median, warn_if_busy
 from servers import BIN, Server
 
 HERE = Path(__file__).resolve().parent
@@ -178,7 +179,7 @@ def measure(server: Server, case: Case, seconds: int, offered: float) -> Figures
         return Figures(report.rate, 1e6 * spent / max(report.count, 1), run.pss_mib(), report.p50, report.p99, report.faults)
 
 
-def half_rate(rounds: peers.Rounds, case: str) -> float:
+def half_rate(rounds: Rounds, case: str) -> float:
     """Half of what the slower of the makers' best settings has reached in the case, so that all can bear it."""
     best: dict[str, float] = {}
     for (measured, name), figures in rounds.items():
@@ -188,8 +189,8 @@ def half_rate(rounds: peers.Rounds, case: str) -> float:
     return min(best.values()) / 2
 
 
-def measure_all(options: argparse.Namespace, keys: Keys) -> peers.Rounds:
-    rounds: peers.Rounds = {}
+def measure_all(options: argparse.Namespace, keys: Keys) -> Rounds:
+    rounds: Rounds = {}
     for name in options.cases:
         case = CASES[name]
         offered = half_rate(rounds, case.half_of) if case.half_of else 0
@@ -230,12 +231,12 @@ def main() -> int:
     for tool in ("wrk", "h2load", "openssl", *(["nginx"] if "nginx" in options.servers else [])):
         if not shutil.which(tool):
             sys.exit(f"{tool} is not installed: make deb-packages")
-    peers.warn_if_busy()
+    warn_if_busy()
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
         keys = Keys(Path(folder))
         keys.make()
         rounds = measure_all(options, keys)
-    medians = {key: peers.median(figures) for key, figures in rounds.items()}
+    medians = {key: median(figures) for key, figures in rounds.items()}
     makers = {name.split()[0] for _, name in medians}
     verdicts = [t.verdict(medians) for t in TARGETS if t.case in options.cases and t.peer in makers]
     print(peers.heading(options), table(medians), "", *(f"- {said}" for _, said in verdicts), sep="\n")

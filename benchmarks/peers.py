@@ -15,20 +15,20 @@ import json
 import os
 import platform
 import re
-import shutil
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import client
+import rounds
 import servers
+from rounds import Claim, Figures, Medians, Rounds
 
 HERE = Path(__file__).resolve().parent
 WARM_UP = 1  # seconds, wrk's least
-BUSY = 0.5  # load average
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,6 @@ SERVERS = (
 
 
 @dataclass(frozen=True)
-class Figures:
-    rate: float  # requests per second
-    cpu: float  # microseconds of the whole process tree per request
-    memory: float  # MiB (Pss) of the tree after the load
-    p50: float  # milliseconds
-    p99: float
-    faults: str = ""  # what went wrong
-
-
-@dataclass(frozen=True)
 class Target:
     """girin's best setting against a peer's: those with the best rate, of
     latencies those with the best latency."""
@@ -91,16 +81,10 @@ class Target:
     peer: str  # how its name begins
     ratio: float  # at least so much of a rate, at most so much of a cost
 
-    def verdict(self, medians: dict[tuple[str, str], Figures]) -> tuple[bool, str]:
+    def verdict(self, medians: Medians) -> tuple[bool, str]:
         by = self.figure if self.figure in ("p50", "p99") else "rate"
-        ours, theirs = (best(medians, self.case, who, by) for who in ("girin", self.peer))
-        bound = "at least" if self.figure == "rate" else "at most"
-        claim = f"{self.case}: {self.figure} {bound} {self.ratio:g}x {self.peer}'s"
-        if not ours or not theirs:
-            return False, f"{claim}: not measured"
-        ratio = getattr(ours, self.figure) / getattr(theirs, self.figure)
-        holds = ratio >= self.ratio if self.figure == "rate" else ratio <= self.ratio
-        return holds and not ours.faults, f"{claim}: {ratio:.2f}x, {'holds' if holds else 'does not hold'}"
+        claim = Claim(self.case, self.figure, self.peer, self.ratio)
+        return claim.verdict(best(medians, self.case, "girin", by), best(medians, self.case, self.peer, by))
 
 
 FRAMEWORKS = ("flask", "json", "page", "django", "falcon")
@@ -117,10 +101,8 @@ TARGETS = (
 )
 
 
-def best(medians: dict[tuple[str, str], Figures], case: str, who: str, by: str = "rate") -> Figures | None:
-    found = [figures for (c, name), figures in medians.items() if c == case and name.startswith(who)]
-    found.sort(key=lambda figures: getattr(figures, by))
-    return found[-1 if by == "rate" else 0] if found else None
+def best(medians: Medians, case: str, who: str, by: str = "rate") -> Figures | None:
+    return rounds.best([figures for (c, name), figures in medians.items() if c == case and name.startswith(who)], by)
 
 
 @dataclass(frozen=True)
@@ -177,12 +159,7 @@ def measure(server: servers.Server, case: Case, seconds: int, offered: float) ->
         return Figures(report.rate, 1e6 * spent / max(report.count, 1), run.pss_mib(), report.p50, report.p99, report.faults)
 
 
-def median(rounds: list[Figures]) -> Figures:
-    return Figures(*(statistics.median(getattr(r, f) for r in rounds) for f in ("rate", "cpu", "memory", "p50", "p99")),
-                   faults=next((r.faults for r in rounds if r.faults), ""))
-
-
-def table(medians: dict[tuple[str, str], Figures]) -> str:
+def table(medians: Medians) -> str:
     lines = ["| case | server | requests/s | of gunicorn's best | CPU us/request | MiB | p50 ms | p99 ms | |",
              "|---|---|--:|--:|--:|--:|--:|--:|---|"]
     for (case, name), f in medians.items():
@@ -200,12 +177,7 @@ def heading(options: argparse.Namespace) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(USUAL), help=f"of {', '.join(CASES).replace('%', '%%')}; or all (default: %(default)s)")
-    parser.add_argument("--servers", default="", help="only those whose name contains one of these (default: every one)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of load in each round, after a warm-up of 1 s")
-    parser.add_argument("--json", type=Path, help="write every round's figures to this file")
+    parser = rounds.arguments(__doc__, ",".join(USUAL), f"of {', '.join(CASES)}; or all")
     options = parser.parse_args()
     options.cases = list(CASES) if options.cases == "all" else options.cases.split(",")
     for case in options.cases:
@@ -217,53 +189,21 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-Rounds = dict[tuple[str, str], list[Figures]]  # by case and server
-
-
-def half_rate(rounds: Rounds, case: str) -> float:
+def half_rate(measured: Rounds, case: str) -> float:
     """Half of what Granian's best setting has reached in the case."""
-    rates = [statistics.median(f.rate for f in figures) for (c, name), figures in rounds.items()
+    rates = [statistics.median(f.rate for f in figures) for (c, name), figures in measured.items()
              if c == case and name.startswith("granian")]
     return max(rates) / 2
 
 
-def measure_all(options: argparse.Namespace, compared: list[servers.Server]) -> Rounds:
-    rounds: Rounds = {}
-    for number in range(options.rounds):
-        for name in options.cases:
-            case = CASES[name]
-            offered = half_rate(rounds, case.half_of) if case.half_of else 0
-            turn = number % max(len(compared), 1)
-            for server in compared[turn:] + compared[:turn]:
-                f = measure(server, case, options.seconds, offered)
-                rounds.setdefault((name, server.name), []).append(f)
-                print(f"{number + 1}/{options.rounds} {name:12} {server.name:22} {f.rate:9,.0f}/s {f.cpu:7.1f} us "
-                      f"{f.p50:8.2f} {f.p99:8.2f} ms {f.faults}", file=sys.stderr, flush=True)
-    return rounds
-
-
-def warn_if_busy() -> None:
-    if os.getloadavg()[0] > BUSY:
-        print(f"the load of this machine is {os.getloadavg()[0]:.1f} before any server runs: "
-              "the figures will be too low, and unevenly so", file=sys.stderr)
-
-
 def main() -> int:
     options = parse_arguments()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not installed: make deb-packages")
-    wanted = [s for s in SERVERS if any(part in s.name for part in options.servers.split(","))]
-    compared = [s for s in wanted if s.installed]
-    for absent in dict.fromkeys(s.maker for s in wanted if not s.installed):
-        print(f"{absent} is not installed and is left out", file=sys.stderr)
 
-    warn_if_busy()
-    rounds = measure_all(options, compared)
-    medians = {(case, s.name): median(rounds[case, s.name]) for case in options.cases for s in compared}
-    if options.json:
-        options.json.write_text(json.dumps(
-            [{"case": case, "server": name, "rounds": [asdict(f) for f in figures]}
-             for (case, name), figures in rounds.items()], indent=1))
+    def measured_once(server: servers.Server, name: str, measured: Rounds) -> Figures:
+        case = CASES[name]
+        return measure(server, case, options.seconds, half_rate(measured, case.half_of) if case.half_of else 0)
+
+    medians = rounds.medians(rounds.measure_all(options, rounds.compared(list(SERVERS), options.servers), measured_once))
     verdicts = [t.verdict(medians) for t in TARGETS if t.case in options.cases]
     print(heading(options), table(medians), "", *(f"- {said}" for _, said in verdicts), sep="\n")
     return 0 if all(holds for holds, _ in verdicts) else 1
