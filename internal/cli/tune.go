@@ -52,8 +52,9 @@ type tuneFlags struct {
 	output               string
 	seed                 uint64
 	exhaustive           bool
+	blocks               int
+	only                 []string
 	asJSON, quiet        bool
-	app                  string
 }
 
 func tuneFlagSet(f *tuneFlags) *pflag.FlagSet {
@@ -76,6 +77,8 @@ func tuneFlagSet(f *tuneFlags) *pflag.FlagSet {
 	fs.StringVarP(&f.output, "output", "o", "", "the `DIR` for the report (default tune-results/TIME)")
 	fs.Uint64Var(&f.seed, "seed", 1, "`SEED` of the order of settings and of the load")
 	fs.BoolVar(&f.exhaustive, "exhaustive", false, "measure every setting as thoroughly as the last ones: takes many times the budget")
+	fs.IntVar(&f.blocks, "blocks", 0, "with --exhaustive, how often every setting is measured (default 3); once is coarse and quick")
+	fs.StringArrayVar(&f.only, "only", nil, "choose among these settings and auto only, `OPTIONS` such as '-w 3 --threads 8'; may be repeated")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the answer only")
 	return fs
@@ -124,7 +127,11 @@ func (f *tuneFlags) failed(ctx context.Context, env *program.Env, err error) int
 
 // tell prints the result and writes its files.
 func (f *tuneFlags) tell(ctx context.Context, env *program.Env, r *tune.Result) int {
-	files, err := report.Write(f.output, r)
+	var files []string
+	dir, err := f.folder()
+	if err == nil {
+		files, err = report.Write(dir, r)
+	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "girin tune: %v\n", err)
 	}

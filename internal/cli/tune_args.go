@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -38,23 +39,28 @@ func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, er
 	if err != nil {
 		return o, err
 	}
-	if f.app, err = f.application(args, dir, status); err != nil {
+	file, err := f.configFile()
+	if err != nil {
+		return o, err
+	}
+	named, found, err := f.application(args, dir, status, file)
+	if err != nil {
 		return o, err
 	}
 	python, err := interpreter.Choice{Wanted: f.python, Dir: dir, Getenv: env.Getenv}.Find()
 	if err != nil {
 		return o, err
 	}
-	file, err := f.configFile()
-	if err != nil {
-		return o, err
-	}
-	if f.output == "" {
-		f.output = filepath.Join("tune-results", time.Now().Format("20060102-150405"))
-	}
 	o = tune.Options{
-		App: f.app, Girin: girin, Python: python, Dir: dir, Config: file, Env: env.Environ, SLO: f.slo, Budget: f.budget, Rate: f.rate,
-		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Version: program.Version(), Load: f.load(env, status),
+		App: named, Found: found, Girin: girin, Python: python, Dir: dir, Config: file, Env: env.Environ, SLO: f.slo, Budget: f.budget, Rate: f.rate,
+		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Blocks: f.blocks, Version: program.Version(), Load: f.load(env, status),
+	}
+	for _, text := range f.only {
+		setting, err := tune.ParseSetting(text)
+		if err != nil {
+			return o, fmt.Errorf("--only: %w", err)
+		}
+		o.Only = append(o.Only, setting)
 	}
 	if !f.quiet {
 		o.Say = func(line string) { fmt.Fprintln(env.Stderr, bench.Printable(line)) }
@@ -80,6 +86,8 @@ func (f *tuneFlags) checkFlags(args []string) error {
 		return errors.New("--urls, --access-log, --har and --pid exclude each other: a load comes from one of them")
 	case f.rate < 0:
 		return fmt.Errorf("--rate: %g is not above zero", f.rate)
+	case f.blocks < 0 || f.blocks > 0 && !f.exhaustive:
+		return errors.New("--blocks is a number above zero, and goes with --exhaustive")
 	case f.check != "" && f.rate == 0:
 		return errors.New("--check needs --rate: the requests per second at which the settings are to hold")
 	case f.check != "" && f.config != "":
@@ -107,19 +115,19 @@ func (f *tuneFlags) running(env *program.Env) (*control.Status, error) {
 	return &s, nil
 }
 
-// application is the one that is named, that runs, or that is found.
-func (f *tuneFlags) application(args []string, dir string, status *control.Status) (string, error) {
+// application is the one that is named or that runs; empty: what the configuration file says, or else the one that is found.
+func (f *tuneFlags) application(args []string, dir string, status *control.Status, file string) (named, found string, err error) {
 	switch {
 	case len(args) == 1:
-		return args[0], nil
+		return args[0], "", nil
 	case status != nil && status.App != "":
-		return status.App, nil
+		return status.App, "", nil
 	}
-	found, ok := config.FindApp(dir)
-	if !ok {
-		return "", errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin tune MODULE:ATTRIBUTE")
+	app, ok := config.FindApp(dir)
+	if !ok && file == "" {
+		return "", "", errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin tune MODULE:ATTRIBUTE")
 	}
-	return found.App, nil
+	return "", app.App, nil
 }
 
 // configFile is the configuration file whose other settings hold, or the one to check; empty if there is none.
@@ -142,6 +150,25 @@ func (f *tuneFlags) configFile() (string, error) {
 		return "", fmt.Errorf("there is no file %s", file)
 	}
 	return path, nil
+}
+
+// folder makes the folder for the report, and is where it is.
+func (f *tuneFlags) folder() (string, error) {
+	if f.output != "" {
+		return f.output, os.MkdirAll(f.output, 0o777)
+	}
+	const parent = "tune-results"
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return "", err
+	}
+	name := filepath.Join(parent, time.Now().Format("20060102-150405"))
+	dir := name
+	for i := 2; ; i++ { // another run may have ended in the same second
+		if err := os.Mkdir(dir, 0o777); !errors.Is(err, fs.ErrExist) {
+			return dir, err
+		}
+		dir = fmt.Sprintf("%s-%d", name, i)
+	}
 }
 
 // load makes the load as soon as the application is known.

@@ -48,7 +48,7 @@ const looseSLO = "p50<400ms,errors<20%"
 // tuning is a run of girin tune.
 type tuning struct {
 	dir  string // its working directory
-	app  string
+	app  string // empty: none is named
 	args []string
 	env  []string
 	want string            // what its error output must have before act is called
@@ -68,7 +68,10 @@ func tuneOf(t *testing.T, r tuning) (status int, stdout, stderr string) {
 		t.Fatal(err)
 	}
 	args := append([]string{"tune", "--python", python(t), "--chdir", apps, "--budget", "15s", "--slo", looseSLO, "-o", "out"}, r.args...)
-	cmd := exec.Command(os.Getenv("GIRIN"), append(args, r.app)...)
+	if r.app != "" {
+		args = append(args, r.app)
+	}
+	cmd := exec.Command(os.Getenv("GIRIN"), args...)
 	cmd.Dir = r.dir
 	mark := fmt.Sprintf("GIRIN_TUNE_TEST=%d", time.Now().UnixNano())
 	cmd.Env = append(append(os.Environ(), mark), r.env...)
@@ -198,5 +201,48 @@ func TestTuneCheckFails(t *testing.T) {
 	status, stdout, stderr := tune(t, dir, "--check", conf, "--rate", "1000", "--urls", urls)
 	if status != 1 || !strings.Contains(stdout, "do not hold "+looseSLO+" at 1,000 requests/s") {
 		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+}
+
+// file writes a file into dir and returns its path.
+func file(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A route that breaks the objective alone is named with its own p99 before any setting is tried, and one that fails
+// now and then with how often it does.
+func TestTuneNamesWhatBreaksTheSLO(t *testing.T) {
+	t.Parallel()
+	for urls, want := range map[string]string{
+		"19=/\n/slow\n": `No setting can hold p99<1500ms,errors<0.5% at any rate: GET /slow alone takes 2`,
+		"/\n/flaky\n":   `requests of GET /flaky failed, though nothing else was asked (status 500); it is 50 % of all requests`,
+	} {
+		dir := t.TempDir()
+		status, stdout, stderr := tuneOf(t, tuning{dir: dir, app: "troubled:app", args: []string{"--slo", "p99<1500ms,errors<0.5%", "--urls", file(t, dir, "urls", urls)}})
+		if status != 1 || !strings.Contains(stdout, want) || strings.Contains(stderr, "settings to choose from") {
+			t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+		}
+		if !strings.Contains(stdout, "report.html") || strings.Contains(stdout, "gunicorn.conf.py") {
+			t.Errorf("what it has written: %s", stdout)
+		}
+	}
+}
+
+// A route that hangs, even if it is /, holds up neither the start nor the others; a redirect is no load. The application may stand in the
+// configuration file.
+func TestTuneOfAnApplicationThatHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf := file(t, dir, "conf.py", "wsgi_app = 'troubled:app'\ntimeout = 600\n")
+	status, _, stderr := tuneOf(t, tuning{dir: dir, args: []string{"--config", conf}, want: "computing", act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) }})
+	for _, want := range []string{"the routes of troubled:app", "GET /hang: it is not answered within 5s", "GET /moved: it answers 302, a redirect", "  GET /slow\n"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("status %d, it does not say %q:\n%s", status, want, stderr)
+		}
 	}
 }

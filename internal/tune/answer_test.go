@@ -133,8 +133,14 @@ func TestThreadsThatHurt(t *testing.T) {
 }
 
 func TestNothingHolds(t *testing.T) {
-	slow := &Candidate{Setting: autoSetting, Stage: Screened, Rates: []float64{0}, Runs: []Measurement{{TooSlow: true, Reason: "even a single request takes longer"}}}
-	if r := resultOf(slow); r.Answer != nil || !strings.Contains(r.Sentence(), "a single request alone takes longer than that allows, GET /a about 60 ms") {
+	slow := &Candidate{Setting: autoSetting, Stage: Screened, Rates: []float64{0}, Runs: []Measurement{{TooSlow: true, Reason: "even a single request takes longer: GET /a alone takes 260 ms"}}}
+	if r := resultOf(slow); r.Answer != nil || r.Sentence() != "No setting can hold p99<200ms,errors<0.1%: even a single request takes longer: GET /a alone takes 260 ms." {
+		t.Errorf("%q", r.Sentence())
+	}
+	fails := &Candidate{Setting: autoSetting, Stage: Screened, Rates: []float64{0}, Runs: []Measurement{{FailsAt: 1, Reason: "p99<200ms: 260 ms", Points: []Point{
+		point(bench.RateProbe{Rate: 1, Done: 100, Result: &bench.Result{Targets: []bench.TargetCount{
+			{Method: "GET", URL: "http://h/", OK: 90, P99MS: 3}, {Method: "GET", URL: "http://h/a?b=c", OK: 10, P99MS: 260}}}})}}}}
+	if r := resultOf(fails); !strings.HasSuffix(r.Sentence(), "the last one: p99<200ms: 260 ms; the slowest was GET /a?b=c, with a p99 of its own of 260 ms.") {
 		t.Errorf("%q", r.Sentence())
 	}
 	broken := &Candidate{Setting: autoSetting, Stage: Screened, Rates: []float64{0}, Runs: []Measurement{{Broken: true, Reason: "it did not start: no"}}}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"girin/internal/bench"
-	"girin/internal/tune/workload"
 )
 
 // Checked is whether the settings of a file hold the SLO at a rate.
@@ -34,15 +33,9 @@ func Check(ctx context.Context, o Options) (*Checked, error) {
 		return nil, err
 	}
 	defer s.close()
-	place := workload.Place{Python: o.Python, Dir: o.Dir, Env: s.environment(), Config: o.Config}
-	app, err := workload.Import(ctx, o.App, place)
-	if err == nil {
-		s.work, err = o.Load(app)
-	}
-	if err != nil {
+	if _, err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	s.opts.asgi = app.ASGI
 	c := &Checked{File: o.Config, Rate: o.Rate, SLO: o.SLO}
 	var verdicts []bench.Verdict
 	for i := range checkRuns {
@@ -93,7 +86,7 @@ func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.
 	}
 	defer server.Stop()
 	if run == 0 {
-		if err := s.check(ctx, server); err != nil {
+		if err := s.sift(ctx, server); err != nil {
 			return "", err
 		}
 		s.say(sayWorkload(s.work))
@@ -116,13 +109,8 @@ func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.
 
 func (c *Checked) judge(res *bench.Result, slo bench.SLOSpec) bench.Verdict {
 	bench.Guard{SLO: slo}.Judge(res)
-	p := Point{Rate: c.Rate, P50MS: res.Latency.MedianMS, Held: res.SLO.Verdict == bench.Holds, Sure: res.SLO.Verdict != bench.Undecided,
-		Failed: float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))}
-	for _, percentile := range res.Latency.Percentiles {
-		if percentile.P == 99 {
-			p.P99MS = percentile.MS
-		}
-	}
+	p := Point{Rate: c.Rate, P50MS: res.Latency.MedianMS, P99MS: res.Latency.At(99), Held: res.SLO.Verdict == bench.Holds,
+		Sure: res.SLO.Verdict != bench.Undecided, Failed: float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))}
 	c.Runs = append(c.Runs, p)
 	for _, clause := range res.SLO.Clauses {
 		if clause.Verdict != bench.Holds {

@@ -15,11 +15,15 @@ var keptOut = []string{
 // tunedKeys are what the search decides.
 var tunedKeys = []string{"workers", "worker_class", "threads", "preload_app"}
 
+// readyPath is where a server under test says itself that a worker is ready: what the application has at / may hang.
+const readyPath = "/-/girin-tune-ready"
+
 // wrapped is a configuration file that runs the user's and then drops what is not to hold: always
 // what a test must not do, and what the search decides unless the file itself is to be judged.
 func wrapped(file string, judged bool) string {
+	ready := fmt.Sprintf("health_check_path = %s\n", pythonString(readyPath))
 	if file == "" {
-		return "# nothing but the command line\n"
+		return ready
 	}
 	dropped := keptOut
 	if !judged {
@@ -32,7 +36,7 @@ for _name in %[2]s:
     globals().pop(_name, None)
 if globals().get("accesslog"):  # it costs what it costs, and lines of a test belong in no log
     accesslog = "/dev/null"
-`, pythonString(file), pythonTuple(dropped))
+`, pythonString(file), pythonTuple(dropped)) + ready
 }
 
 // File is a gunicorn.conf.py that gunicorn and girin both read, with the settings found best.

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -91,7 +92,7 @@ func (r *Result) dearest() string {
 
 // slowRoute is a route that alone takes most of what the SLO allows.
 func (r *Result) slowRoute() string {
-	slowest := slices.MaxFunc(r.Routes, func(a, b Route) int { return int(a.ServiceMS - b.ServiceMS) })
+	slowest := slices.MaxFunc(r.Routes, func(a, b Route) int { return cmp.Compare(a.ServiceMS, b.ServiceMS) })
 	if r.LimitMS == 0 || slowest.ServiceMS < 0.6*r.LimitMS {
 		return ""
 	}

@@ -1,11 +1,10 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"girin/internal/bench"
@@ -18,10 +17,13 @@ type Route struct {
 	Name      string  `json:"name"`
 	Share     float64 `json:"share"`
 	ServiceMS float64 `json:"service_ms"` // median from sending to the answer, one client
+	P99MS     float64 `json:"p99_ms"`     // of the same requests; their longest if there are fewer than a hundred
 	CPUMS     float64 `json:"cpu_ms"`     // of the whole server, per request
 	Kind      string  `json:"kind"`       // light, waiting, computing: as girin ctl says
 	GrownMiB  float64 `json:"grown_mib"`  // by which the server's memory grew
 	Requests  int64   `json:"requests"`
+	Failed    int64   `json:"failed,omitempty"` // of them
+	Fault     string  `json:"fault,omitempty"`  // of the first that failed
 	// Threads is why it cannot run in threads; empty if nothing speaks against it. Unsure is what looks
 	// odd and need not be a fault.
 	Threads string `json:"threads,omitempty"`
@@ -50,86 +52,33 @@ func kindOf(serviceMS, cpuMS float64) string {
 	return light
 }
 
-// check asks each request once, and drops from the workload what does not succeed. What the first
-// failures have in common, the server's log says.
-func (s *servers) check(ctx context.Context, server *lab.Server) error {
-	why := map[string]string{}
-	for i, t := range s.work.Targets(server.URL()) {
-		res, err := bench.Run(ctx, bench.Options{Targets: []bench.Target{t}, Requests: 1, Timeout: checkTimeout})
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		if reason := fault(res, err); reason != "" {
-			why[s.work.Requests[i].Name()] = reason
-		}
-	}
-	said := server.Said()
-	if err := s.work.Drop(why); err != nil {
-		if said != "" && !strings.Contains(said, "Ready after") {
-			err = fmt.Errorf("%w\nthe end of the server's log%s", err, said)
-		}
-		return err
-	}
-	return nil
-}
-
-const checkTimeout = 30 * time.Second
-
-// fault is why a request did not succeed, or empty.
-func fault(res *bench.Result, err error) string {
-	switch {
-	case err != nil:
-		return err.Error()
-	case res.Requests.OK > 0:
-		return ""
-	}
-	for _, status := range slices.Sorted(maps.Keys(res.Statuses)) {
-		return "it answers " + statusText(status)
-	}
-	for _, kind := range slices.Sorted(maps.Keys(res.ErrorExamples)) {
-		return res.ErrorExamples[kind]
-	}
-	return "it was not answered"
-}
-
-func statusText(status int) string {
-	switch {
-	case status == 404:
-		return "404: there is no such URL"
-	case status == 401 || status == 403:
-		return fmt.Sprintf("%d: it needs a login, for which a line below its URL in --urls FILE may have a header", status)
-	case status >= 500:
-		return fmt.Sprintf("%d: the application fails", status)
-	}
-	return fmt.Sprint(status)
-}
-
-// profile says what each route is, alone on a server of one worker. each is how long one is asked.
-func (s *servers) profile(ctx context.Context, alone *lab.Server, each time.Duration) ([]Route, error) {
+// profile says what each route is, alone on a server of one worker. each is how long one is asked. The reason is why
+// no setting can hold the SLO, if that is seen here already.
+func (s *servers) profile(ctx context.Context, alone *lab.Server, each time.Duration) (routes []Route, hopeless string, err error) {
 	requests := s.profiled()
-	var routes []Route
+	var parts []bench.Part
 	differ := map[string]bool{}
 	for _, r := range requests {
 		route, res := s.profileRoute(ctx, alone, r, each)
 		if cause := context.Cause(ctx); cause != nil {
-			return routes, cause
+			return routes, "", cause
 		}
 		differ[route.Name] = res != nil && res.Content.BodiesDiffer
-		routes = append(routes, route)
+		routes, parts = append(routes, route), append(parts, bench.Part{Name: route.Name, Share: route.Share, Alone: res})
 	}
-	if s.opts.asgi {
-		return routes, nil
+	if why := s.slo.Hopeless(parts); why != "" || s.opts.asgi {
+		return routes, why, nil
 	}
-	return routes, s.inThreads(ctx, requests, routes, differ, each)
+	return routes, "", s.inThreads(ctx, requests, routes, differ, each)
 }
 
-// startAlone starts a server of one worker that runs one request at a time.
+// startAlone starts a server of one worker that runs one request at a time, and gives up what hangs.
 func (s *servers) startAlone(ctx context.Context) (*lab.Server, error) {
 	setting := Setting{Class: "sync", Workers: 1, Threads: 1}
 	if s.opts.asgi {
 		setting.Class = "asgi"
 	}
-	server, err := s.start(ctx, setting.Args(), false)
+	server, err := s.start(ctx, append(setting.Args(), s.givesUp()...), false)
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
@@ -163,20 +112,38 @@ func (s *servers) profileRoute(ctx context.Context, server *lab.Server, r worklo
 	}
 	memory, _ := server.Memory()
 	cpu := server.CPU()
-	res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: 1, Duration: each, Timeout: checkTimeout})
+	o := bench.Options{Targets: s.targetsOf(server, r), Clients: 1, Duration: each, Timeout: s.checkTimeout() + timeoutSlack}
+	res, err := bench.Run(ctx, o)
+	if err == nil && res.Requests.Done < leastAlone && res.Latency.MaxMS > s.limitMS() {
+		cpu = server.CPU()
+		o.Duration, o.Requests = 0, leastAlone // one slow request may be chance
+		res, err = bench.Run(ctx, o)
+	}
 	if err != nil || res.Requests.Done == 0 {
 		return route, nil
 	}
-	done := float64(res.Requests.Done)
-	route.Requests = res.Requests.Done
-	route.ServiceMS = res.Latency.MedianMS
-	route.CPUMS = min((server.CPU()-cpu).Seconds()*1000/done, max(route.ServiceMS, res.Latency.MeanMS))
+	route.describe(res)
+	route.CPUMS = min((server.CPU()-cpu).Seconds()*1000/float64(res.Requests.Done), max(route.ServiceMS, res.Latency.MeanMS))
 	route.Kind = kindOf(route.ServiceMS, route.CPUMS)
 	if now, _ := server.Memory(); now > memory {
 		route.GrownMiB = now - memory
 	}
 	return route, res
 }
+
+// leastAlone is how many slow requests show that most of a route's are slow.
+const leastAlone = 3
+
+// describe takes what a result says of a route.
+func (r *Route) describe(res *bench.Result) {
+	r.Requests, r.Failed = res.Requests.Done, res.Requests.Failed
+	r.ServiceMS, r.P99MS = res.Latency.MedianMS, res.Latency.At(99)
+	if r.Failed > 0 {
+		r.Fault = fault(&bench.Result{Statuses: failing(res), ErrorExamples: res.ErrorExamples}, nil)
+	}
+}
+
+func (s *servers) limitMS() float64 { return ms(s.slo.HighestLimit()) }
 
 func (s *servers) targetsOf(server *lab.Server, r workload.Request) []bench.Target {
 	one := workload.Workload{Requests: []workload.Request{r}}
@@ -235,14 +202,14 @@ func failing(res *bench.Result) map[int]int64 {
 
 // crowded asks for each request by many at once, on one server.
 func (s *servers) crowded(ctx context.Context, requests []workload.Request, args []string, each time.Duration) ([]*bench.Result, error) {
-	server, err := s.start(ctx, args, false)
+	server, err := s.start(ctx, append(args, s.givesUp()...), false)
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, err)
+		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, cmp.Or(context.Cause(ctx), err))
 	}
 	defer server.Stop()
 	all := make([]*bench.Result, len(requests))
 	for i, r := range requests {
-		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: checkTimeout})
+		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: s.checkTimeout() + timeoutSlack})
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}

@@ -1,7 +1,6 @@
 package tune
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,8 @@ import (
 
 // Options says what to tune.
 type Options struct {
-	App        string
+	App        string // empty: the configuration file's, or else Found
+	Found      string
 	Girin      string // this program, which serves
 	Python     string
 	Dir        string // where the application is imported
@@ -27,6 +27,8 @@ type Options struct {
 	Seed       uint64
 	Cores      int // that servers may use
 	Exhaustive bool
+	Blocks     int       // of an exhaustive search, 0: the usual three
+	Only       []Setting // to choose from, beside auto; empty: all that there are
 	Version    string
 	// Load makes the load once the application is known.
 	Load func(*workload.Application) (*workload.Workload, error)
@@ -125,14 +127,11 @@ const (
 
 // run fills the result in.
 func (s *servers) run(ctx context.Context, r *Result) error {
-	app, err := workload.Import(ctx, s.opts.App, workload.Place{Python: s.opts.Python, Dir: s.opts.Dir, Env: s.environment(), Config: s.opts.Config})
+	app, err := s.prepare(ctx)
 	if err != nil {
-		return cmp.Or(context.Cause(ctx), err)
-	}
-	s.opts.asgi, r.ASGI, r.Framework = app.ASGI, app.ASGI, app.Framework
-	if s.work, err = s.opts.Load(app); err != nil {
 		return err
 	}
+	r.App, r.ASGI, r.Framework = app.Spec, app.ASGI, app.Framework
 	r.Workload = s.work
 	if err := s.look(ctx, r); err != nil {
 		return err
@@ -143,6 +142,9 @@ func (s *servers) run(ctx context.Context, r *Result) error {
 		}
 	}
 	s.say(sayRoutes(r))
+	if r.Nothing != "" {
+		return nil
+	}
 	if err := s.search(ctx, r, app); err != nil {
 		return err
 	}
@@ -157,12 +159,16 @@ func (s *servers) look(ctx context.Context, r *Result) error {
 		return err
 	}
 	defer alone.Stop()
-	if err := s.check(ctx, alone); err != nil {
+	if err := s.sift(ctx, alone); err != nil {
 		return err
 	}
 	s.say(sayWorkload(s.work))
 	each := time.Duration(profileShare * float64(s.opts.Budget) / float64(3*min(len(s.work.Requests), mostProfiled)))
-	r.Routes, err = s.profile(ctx, alone, min(max(each, 100*time.Millisecond), 500*time.Millisecond))
+	var hopeless string
+	r.Routes, hopeless, err = s.profile(ctx, alone, min(max(each, 100*time.Millisecond), 500*time.Millisecond))
+	if hopeless != "" {
+		r.Nothing = fmt.Sprintf("No setting can hold %s at any rate: %s.", r.SLO, hopeless)
+	}
 	return err
 }
 
@@ -173,17 +179,41 @@ func (s *servers) search(ctx context.Context, r *Result, app *workload.Applicati
 		missing["gevent"] = "gevent is not installed"
 	}
 	all := Settings(r.Cores, App{ASGI: app.ASGI, Missing: missing, Alone: r.Alone})
+	if len(s.opts.Only) > 0 {
+		all = only(s.opts.Only, all[0])
+	}
 	r.Possible = len(all)
 	left := time.Duration((1-confirmShare)*float64(s.opts.Budget)) - time.Since(r.Started)
-	s.say(fmt.Sprintf("\n%d settings to choose from, %s left\n", len(all), left.Round(time.Second)))
+	s.say(fmt.Sprintf("\n%d settings to choose from, %s left%s\n", len(all), max(left, 0).Round(time.Second), s.slowStart()))
 	search := Search{
-		Settings: all, Cores: r.Cores, Measure: s.measure, Budget: left, Seed: s.opts.Seed, Exhaustive: s.opts.Exhaustive, Alone: r.Alone != "",
+		Settings: all, Cores: r.Cores, Measure: s.measure, Budget: left, Seed: s.opts.Seed, Exhaustive: s.opts.Exhaustive, Blocks: s.opts.Blocks, Alone: r.Alone != "",
 		Progress: func(p Step) { s.say(p.line()) },
 	}
 	found, err := search.Run(ctx)
 	r.Candidates = found
 	return err
 }
+
+// only are the settings that are wanted, behind auto.
+func only(wanted []Setting, first Setting) []Setting {
+	all := []Setting{first}
+	for _, s := range wanted {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// slowStart warns where starting takes what measuring should.
+func (s *servers) slowStart() string {
+	if s.imported < slowImport {
+		return ""
+	}
+	return fmt.Sprintf("; an import of the application takes %.0f s, and each measurement begins with one", s.imported.Seconds())
+}
+
+const slowImport = 3 * time.Second
 
 // answer draws the conclusions.
 func (s *servers) answer(r *Result) {
@@ -209,9 +239,13 @@ func (r *Result) nothing() string {
 	why := ""
 	for _, c := range r.Candidates {
 		for _, m := range c.Runs {
-			if why = m.Reason; m.TooSlow {
-				slowest := slices.MaxFunc(r.Routes, func(a, b Route) int { return cmp.Compare(a.ServiceMS, b.ServiceMS) })
-				return fmt.Sprintf("No setting can hold %s: a single request alone takes longer than that allows, %s about %.3g ms.", r.SLO, slowest.Name, slowest.ServiceMS)
+			if m.TooSlow {
+				return fmt.Sprintf("No setting can hold %s: %s.", r.SLO, m.Reason)
+			}
+			if why = m.Reason; why != "" && len(m.Points) > 0 {
+				if slowest := m.Points[len(m.Points)-1].Slowest; slowest != "" {
+					why += "; the slowest was " + slowest
+				}
 			}
 		}
 	}

@@ -16,6 +16,7 @@ type Search struct {
 	Budget     time.Duration
 	Seed       uint64
 	Exhaustive bool // every setting is measured as the last ones are: slow, and for checks of the search
+	Blocks     int  // of an exhaustive search, 0: leastBlocks; a single one is coarse
 	Alone      bool // threads are not safe: auto is looked at, and goes no further
 	Progress   func(Step)
 
@@ -58,7 +59,7 @@ func (s *Search) Run(ctx context.Context) ([]*Candidate, error) {
 	}
 	var err error
 	if s.Exhaustive {
-		err = s.final(ctx, slices.Clone(s.all), leastBlocks)
+		err = s.final(ctx, slices.Clone(s.all), cmp.Or(s.Blocks, leastBlocks))
 	} else {
 		err = s.halve(ctx)
 	}
@@ -141,6 +142,9 @@ func (s *Search) second(ctx context.Context, list []*Candidate) error {
 func (s *Search) final(ctx context.Context, list []*Candidate, most int) error {
 	rnd := rand.New(rand.NewPCG(s.Seed, 0x66696e616c))
 	e := Effort{Probe: 2 * s.probe(), Longest: 3, Precision: 0.04, Step: 1.1}
+	if s.Exhaustive && most == 1 {
+		e = Effort{Probe: s.probe(), Longest: 3, Precision: 0.1, Step: 1.4}
+	}
 	for b := range most {
 		began := s.elapsed
 		for i, at := range rnd.Perm(len(list)) {

@@ -260,3 +260,26 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// What String writes is read again, and a setting that is none is refused.
+func TestParseSetting(t *testing.T) {
+	for _, s := range append(append(Settings(2, App{}), Settings(2, App{ASGI: true})...), Setting{Class: auto, Preload: true},
+		Setting{Class: gthread, Workers: 12, Threads: 3, Preload: true}) {
+		if got, err := ParseSetting(s.String()); err != nil || got != s {
+			t.Errorf("%q: %+v, %v, want %+v", s, got, err, s)
+		}
+	}
+	for text, want := range map[string]Setting{
+		"--workers 4": {Class: "sync", Workers: 4, Threads: 1}, "--threads 8": {Class: gthread, Workers: 1, Threads: 8},
+		"-k auto": {Class: auto}, "-k gthread -w 2": {Class: "sync", Workers: 2, Threads: 1}, "-k gevent": {Class: "gevent", Workers: 1},
+	} {
+		if got, err := ParseSetting(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "app:app", "-w x", "-w -1", "auto -w 3", "--timeout 3"} {
+		if got, err := ParseSetting(text); err == nil {
+			t.Errorf("%q is read as %+v", text, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type servers struct {
 	work    *workload.Workload
 	slo     bench.SLOSpec
 	started int
+	// imported is how long an import of the application took.
+	imported time.Duration
 }
 
 func newServers(o Options, slo bench.SLOSpec) (*servers, error) {
@@ -47,6 +50,11 @@ func (s *servers) environment() []string {
 		return slices.Contains(dropped, name)
 	})
 	return append(env, "GIRIN_RUNTIME_DIR="+filepath.Join(s.dir, "run"))
+}
+
+// place is where the application is imported.
+func (s *servers) place() workload.Place {
+	return workload.Place{Python: s.opts.Python, Dir: s.opts.Dir, Env: s.environment(), Config: s.opts.Config, Found: s.opts.Found}
 }
 
 // portTries is how often a server is started anew because somebody has taken the port that was free.
@@ -81,8 +89,18 @@ func (s *servers) startOnce(ctx context.Context, options []string, judged bool) 
 	args := append([]string{"-c", conf, "-b", "127.0.0.1:" + port, "--python", s.opts.Python, "--chdir", s.opts.Dir}, options...)
 	return lab.StartServer(ctx, s.starter, proc.Spec{
 		Path: s.opts.Girin, Args: append(args, s.opts.App), Dir: s.opts.Dir, Env: s.environment(), Out: log, Err: log,
-	}, port)
+	}, lab.Readiness{Port: port, Path: readyPath, Ready: true, Limit: s.startLimit()})
 }
+
+// startLimit is how long a server may take to be ready: its workers may import one after the other.
+func (s *servers) startLimit() time.Duration {
+	return min(leastStart+5*s.imported, longestStart)
+}
+
+const (
+	leastStart   = 30 * time.Second
+	longestStart = 10 * time.Minute
+)
 
 // load are the options of a load on a server.
 func (s *servers) load(server *lab.Server, seed uint64) bench.Options {
@@ -151,7 +169,7 @@ func measured(found *bench.RateFinding) Measurement {
 			m.ClientCPU = p.Result.Client.CPUShare
 		}
 	}
-	m.TooSlow = found.Rate == 0 && found.Verdict == bench.Fails && strings.HasPrefix(found.Reason, "even a single request")
+	m.TooSlow = found.TooSlow && found.Rate == 0
 	if found.Rate > 0 {
 		m.Reason = ""
 	} else if n := len(found.Probes); m.Reason == "" && n > 0 {
@@ -165,5 +183,34 @@ func point(p bench.RateProbe) Point {
 	if p.Done > 0 {
 		out.Failed = float64(p.Failed) / float64(p.Done)
 	}
+	if targets := p.Result.Targets; len(targets) > 1 {
+		out.Slowest = slowest(targets)
+	}
 	return out
+}
+
+// slowest names the request that failed most often, or else had the longest p99.
+func slowest(targets []bench.TargetCount) string {
+	most := slices.MaxFunc(targets, func(a, b bench.TargetCount) int {
+		return cmp.Or(cmp.Compare(a.Failed, b.Failed), cmp.Compare(a.P99MS, b.P99MS))
+	})
+	path, err := pathOf(most.URL)
+	if err != nil {
+		return ""
+	}
+	if most.Failed > 0 {
+		return fmt.Sprintf("%s %s, of which %d of %d failed", most.Method, path, most.Failed, most.OK+most.Failed)
+	}
+	return fmt.Sprintf("%s %s, with a p99 of its own of %s", most.Method, path, Millis(most.P99MS))
+}
+
+// prepare imports the application, notes what that shows, and makes the load.
+func (s *servers) prepare(ctx context.Context) (*workload.Application, error) {
+	app, err := workload.Import(ctx, s.opts.App, s.place())
+	if err != nil {
+		return nil, cmp.Or(context.Cause(ctx), err)
+	}
+	s.opts.App, s.opts.asgi, s.imported = app.Spec, app.ASGI, app.Took
+	s.work, err = s.opts.Load(app)
+	return app, err
 }

@@ -1,11 +1,15 @@
 package tune
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"girin/internal/config"
 )
@@ -53,6 +57,42 @@ func (s Setting) Args() []string {
 		words = append(words, "--preload")
 	}
 	return words
+}
+
+// ParseSetting reads a setting as String writes it: auto, or -k, -w, --threads and --preload.
+func ParseSetting(text string) (s Setting, err error) {
+	fs := pflag.NewFlagSet("setting", pflag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVarP(&s.Class, "worker-class", "k", "", "")
+	fs.IntVarP(&s.Workers, "workers", "w", 0, "")
+	fs.IntVar(&s.Threads, "threads", 0, "")
+	fs.BoolVar(&s.Preload, "preload", false, "")
+	words := strings.Fields(text)
+	if len(words) > 0 && words[0] == auto {
+		words[0] = "-k=" + auto
+	}
+	if err = fs.Parse(words); err == nil && (fs.NArg() > 0 || len(words) == 0) {
+		err = errors.New("it is not of that form")
+	}
+	fixed := s.Workers > 0 || s.Threads > 0
+	switch {
+	case err != nil:
+	case s.Workers < 0 || s.Threads < 0:
+		err = errors.New("a number below zero")
+	case s.Class == auto && fixed:
+		err = errors.New("auto finds its own numbers")
+	case s.Class == "" || s.Class == "sync" || s.Class == gthread:
+		s.Workers, s.Threads = max(s.Workers, 1), max(s.Threads, 1)
+		if s.Class = "sync"; s.Threads > 1 {
+			s.Class = gthread
+		}
+	case s.Class != auto:
+		s.Workers = max(s.Workers, 1)
+	}
+	if err != nil {
+		return s, fmt.Errorf("%q is no setting such as auto, '-w 3 --threads 8' or '-k gevent -w 2': %w", text, err)
+	}
+	return s, nil
 }
 
 // Slots is how many requests it runs at once; 0: as many as it likes.

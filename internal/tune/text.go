@@ -39,12 +39,15 @@ func sayWorkload(w *workload.Workload) string {
 func sayRoutes(r *Result) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "share\ttakes\tCPU\tkind\t  request\n")
+	fmt.Fprint(t, "share\ttakes\tp99\tCPU\tkind\t  request\n")
 	for _, route := range r.Routes {
-		fmt.Fprintf(t, "%.0f %%\t%s\t%s\t%s\t  %s\n", 100*route.Share, Millis(route.ServiceMS), Millis(route.CPUMS), route.Kind, route.Name)
+		fmt.Fprintf(t, "%.0f %%\t%s\t%s\t%s\t%s\t  %s\n", 100*route.Share, Millis(route.ServiceMS), Millis(route.P99MS), Millis(route.CPUMS), route.Kind, route.Name)
 	}
 	t.Flush()
 	for _, route := range r.Routes {
+		if route.Failed > 0 {
+			fmt.Fprintf(&b, "%s: %d of %d requests failed, though nothing else was asked: %s\n", route.Name, route.Failed, route.Requests, route.Fault)
+		}
 		switch {
 		case route.Threads != "":
 			fmt.Fprintf(&b, "not safe in threads: %s: %s\n", route.Name, route.Threads)

@@ -46,6 +46,9 @@ func FromAccessLog(path string, allMethods bool) (*Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if !allMethods {
+		w.leaveRisky()
+	}
 	return w, w.complete(allMethods)
 }
 
@@ -59,9 +62,10 @@ type tally struct {
 }
 
 type routeTally struct {
-	count    int64
-	method   string
-	examples map[string]int64
+	count     int64
+	redirects int64 // of them
+	method    string
+	examples  map[string]int64
 }
 
 func readLog(in io.Reader, source string) (*Workload, error) {
@@ -69,8 +73,11 @@ func readLog(in io.Reader, source string) (*Workload, error) {
 	lines := bufio.NewReaderSize(in, longestLine)
 	for {
 		line, err := lines.ReadSlice('\n')
-		for errors.Is(err, bufio.ErrBufferFull) { // too long for a request that could be made
+		if errors.Is(err, bufio.ErrBufferFull) { // too long for a request that could be made
+			t.log.Others++
 			line = nil
+		}
+		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = lines.ReadSlice('\n')
 		}
 		if len(line) > 0 && strings.TrimSpace(string(line)) != "" {
@@ -107,6 +114,9 @@ func (t *tally) add(line string) {
 		t.routes[name] = r
 	}
 	r.count++
+	if e.Status >= 300 {
+		r.redirects++
+	}
 	if _, known := r.examples[e.Path]; known || len(r.examples) < mostExamples {
 		r.examples[e.Path]++
 	}
@@ -159,7 +169,8 @@ func (r *routeTally) requests() (list []Request) {
 		sum += r.examples[p]
 	}
 	for _, p := range paths {
-		list = append(list, Request{Method: r.method, Path: p, Share: float64(r.count) * float64(r.examples[p]) / float64(sum)})
+		list = append(list, Request{Method: r.method, Path: p, Share: float64(r.count) * float64(r.examples[p]) / float64(sum),
+			Redirects: 2*r.redirects > r.count})
 	}
 	return list
 }

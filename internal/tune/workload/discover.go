@@ -2,9 +2,11 @@ package workload
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,11 +25,12 @@ var discoverScript []byte
 
 // Application is what an import of it shows.
 type Application struct {
-	Spec      string
+	Spec      string // what was asked for, or the configuration file's wsgi_app
 	ASGI      bool
 	Framework string // empty: none that is known
 	Gevent    bool   // it could be served by greenlets
 	Routes    []Route
+	Took      time.Duration `json:"-"` // the import
 }
 
 // Route is a route of the application. Methods are empty if it does not say which it takes.
@@ -43,12 +46,13 @@ type Place struct {
 	Dir    string
 	Env    []string
 	Config string // a configuration file, or empty
+	Found  string // the application where nobody names one, or empty
 }
 
 const importLimit = 2 * time.Minute
 
-// Import imports an application in its own Python, as a worker would, and lists its routes. The error
-// holds the end of what it said.
+// Import imports an application in its own Python, as a worker would, and lists its routes. Without a spec it is the
+// wsgi_app of the place's configuration file, or the one that was found there. The error holds the end of what it said.
 func Import(ctx context.Context, spec string, place Place) (*Application, error) {
 	dir, err := os.MkdirTemp("", "girin-tune-")
 	if err != nil {
@@ -69,28 +73,47 @@ func Import(ctx context.Context, spec string, place Place) (*Application, error)
 		return nil, err
 	}
 	defer read.Close()
-	cmd := exec.CommandContext(ctx, place.Python, script, spec, place.Config)
+	cmd := exec.CommandContext(ctx, place.Python, script, spec, place.Config, place.Found)
 	cmd.Dir, cmd.Env, cmd.ExtraFiles = place.Dir, place.Env, []*os.File{write}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
 	cmd.WaitDelay = time.Second
+	began := time.Now()
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Start()
 	write.Close()
 	if err != nil {
 		return nil, err
 	}
-	told, _ := io.ReadAll(read)
-	err = cmd.Wait()
+	told, err := tellings(cmd, read)
 	var app Application
 	if err == nil {
 		err = json.Unmarshal(told, &app)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be imported by %s in %s: %w\n%s", spec, place.Python, place.Dir, err, tail(said.String()))
+	if ctx.Err() == context.DeadlineExceeded {
+		err = fmt.Errorf("it takes longer than %v", importLimit)
 	}
-	app.Spec = spec
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be imported by %s in %s: %w\n%s", cmp.Or(spec, "the application of "+place.Config), place.Python, place.Dir, err, tail(said.String()))
+	}
+	app.Took = time.Since(began)
 	return &app, nil
+}
+
+// tellings is what a command writes to a pipe until it ends; and what it has started ends with it.
+func tellings(cmd *exec.Cmd, read *os.File) (told []byte, err error) {
+	all := make(chan []byte, 1)
+	go func() {
+		b, _ := io.ReadAll(read)
+		all <- b
+	}()
+	if err = cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // what an import has started holds its output
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)   // what an import has started; mostly nothing
+	_ = read.SetReadDeadline(time.Now().Add(time.Second)) // somebody who has left the group may hold the other end
+	return <-all, err
 }
 
 // tail is the end of a text, where errors are.
@@ -118,9 +141,6 @@ func unpackShim(dir string) error {
 	return nil
 }
 
-// risky are last words of paths that do things although they are asked with GET.
-var risky = []string{"logout", "signout", "sign-out", "log-out", "delete", "remove", "reset", "unsubscribe", "shutdown", "restart", "clear", "purge"}
-
 // FromApp takes the application's own routes that need no arguments, all with the same share, by GET.
 func FromApp(app *Application) (*Workload, error) {
 	w := &Workload{Source: "the routes of " + app.Spec}
@@ -133,14 +153,13 @@ func FromApp(app *Application) (*Workload, error) {
 		if !strings.HasPrefix(path, "/") {
 			path = "/" + path
 		}
-		last := strings.ToLower(filepath.Base(strings.TrimSuffix(path, "/")))
 		switch {
 		case len(r.Methods) > 0 && !slices.Contains(r.Methods, "GET"):
 			w.Left = append(w.Left, Left{strings.Join(r.Methods, ",") + " " + path, "of the application's own routes only GET is asked"})
 		case len(r.Arguments) > 0:
 			w.Left = append(w.Left, Left{path, "it needs " + strings.Join(r.Arguments, ", ") + "; --urls FILE can give it"})
-		case slices.ContainsFunc(risky, func(word string) bool { return strings.HasSuffix(last, word) }):
-			w.Left = append(w.Left, Left{path, "by its name it may change something; --urls FILE can ask for it"})
+		case isRisky(path):
+			w.Left = append(w.Left, Left{path, whyRisky})
 		default:
 			w.add(Request{Method: "GET", Path: path, Share: 1})
 		}

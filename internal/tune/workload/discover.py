@@ -1,7 +1,8 @@
 """Lists the routes of an application that need no arguments, as JSON on descriptor 3.
 
-Arguments: the application, and the configuration file, or nothing. The shim is on the module search
-path, so that the application is found by the rules of the server.
+Arguments, each of which may be empty: the application, the configuration file, and the application
+where neither of them names one. The shim is on the module search path, so that the application is found
+by the rules of the server.
 """
 
 import importlib.util
@@ -31,28 +32,38 @@ def settle(file):
     return settings.get("wsgi_app")
 
 
-def flask(app):
+def flask(app, prefix):
     for rule in app.url_map.iter_rules():
-        yield rule.rule, sorted(rule.methods or ()), sorted(rule.arguments - set(rule.defaults or {}))
+        yield prefix + rule.rule, sorted(rule.methods or ()), sorted(rule.arguments - set(rule.defaults or {}))
 
 
-def starlette(routes, prefix=""):
-    for route in routes:
+def starlette(listed, prefix=""):
+    for route in listed:
         path = prefix + getattr(route, "path", "")
         inner = getattr(route, "routes", None)
-        if inner:
+        if callable(getattr(getattr(route, "app", None), "openapi", None)):
+            yield from routes(route.app, path)[1]
+        elif inner:
             yield from starlette(inner, path)
         elif getattr(route, "methods", None) and getattr(route, "include_in_schema", True):  # not the documentation
             yield path, sorted(route.methods), re.findall(r"{(\w+)", path)
+        elif callable(getattr(route, "app", None)) and not getattr(route, "methods", None):  # mounted, and of another kind
+            yield from routes(route.app, path)[1]
 
 
-def fastapi(app):
+def fastapi(app, prefix):
     """What its schema tells: routers that it includes are no list of routes, and required parameters are known."""
-    for path, operations in app.openapi()["paths"].items():
+    try:
+        paths = app.openapi()["paths"]
+    except Exception as error:  # a schema that cannot be made is no reason not to serve
+        print(f"its OpenAPI schema cannot be made ({error!r}): parameters that it requires are not known", file=sys.stderr)
+        yield from starlette(app.routes, prefix)
+        return
+    for path, operations in paths.items():
         for method, operation in operations.items():
             needs = [p["name"] for p in operation.get("parameters", ()) if p.get("required")]
-            yield path, [method.upper()], needs
-    yield from starlette([r for r in app.routes if not getattr(r, "methods", None)])
+            yield prefix + path, [method.upper()], needs
+    yield from starlette([r for r in app.routes if not getattr(r, "methods", None)], prefix)
 
 
 def django(patterns, prefix="", arguments=()):
@@ -73,29 +84,57 @@ def django(patterns, prefix="", arguments=()):
             yield prefix + text, [], list(taken)
 
 
-def routes(app):
-    """The framework, and its routes as (path, methods, arguments)."""
-    seen = set()
-    while app is not None and id(app) not in seen:
-        seen.add(id(app))
-        if hasattr(getattr(app, "url_map", None), "iter_rules"):
-            return "Flask", flask(app)
-        if type(app).__module__.startswith("django."):
-            from django.urls import get_resolver
+def is_application(value):
+    return callable(value) and not isinstance(value, type)
 
-            return "Django", django(get_resolver().url_patterns, "/")
-        if isinstance(getattr(app, "routes", None), list):
-            if callable(getattr(app, "openapi", None)):
-                return "FastAPI", fastapi(app)
-            return "Starlette", starlette(app.routes)
-        for name in ("app", "wsgi_app", "application", "__wrapped__"):  # a middleware around it
-            inner = getattr(app, name, None)
-            if callable(inner) and id(inner) not in seen:
-                break
-        else:
-            return "", []
-        app = getattr(inner, "__self__", inner)
-    return "", []
+
+def inside(app):
+    """The application that a middleware or a router of protocols is around; None if there is none."""
+    protocols = getattr(app, "application_mapping", None)  # Channels'
+    if isinstance(protocols, dict):
+        return protocols.get("http")
+    for name in ("app", "wsgi_app", "application", "other_asgi_app", "__wrapped__"):
+        inner = getattr(app, name, None)
+        if is_application(inner):
+            return getattr(inner, "__self__", inner)
+    return None
+
+
+def routes(app, prefix="", depth=0):
+    """The framework, and its routes as (path, methods, arguments)."""
+    if app is None or depth > 20:  # what wraps itself
+        return "", []
+    if hasattr(getattr(app, "url_map", None), "iter_rules"):
+        quart = any(c.__module__.startswith("quart.") for c in type(app).__mro__)
+        return "Quart" if quart else "Flask", list(flask(app, prefix)) + beside(getattr(app, "wsgi_app", None), prefix, depth)
+    if type(app).__module__.startswith("django."):
+        from django.urls import get_resolver
+
+        return "Django", list(django(get_resolver().url_patterns, prefix + "/"))
+    if isinstance(getattr(app, "routes", None), list):
+        if callable(getattr(app, "openapi", None)):
+            return "FastAPI", list(fastapi(app, prefix))
+        return "Starlette", list(starlette(app.routes, prefix))
+    framework, found = routes(inside(app), prefix, depth + 1)
+    mounted = [routes(other, prefix + path, depth + 1) for path, other in mounts_of(app)]
+    names = [framework, *(name for name, _ in mounted)]
+    return next(filter(None, names), ""), found + [route for _, more in mounted for route in more]
+
+
+def mounts_of(app):
+    """What Werkzeug's dispatcher has beside its own application, by path."""
+    mounts = getattr(app, "mounts", None)
+    return mounts.items() if isinstance(mounts, dict) else ()
+
+
+def beside(app, prefix, depth):
+    """The routes of what dispatchers between a Flask application and its server have mounted."""
+    found = []
+    while app is not None and not hasattr(app, "__self__") and depth <= 20:
+        for path, other in mounts_of(app):
+            found += routes(other, prefix + path, depth + 1)[1]
+        app, depth = next((a for a in (getattr(app, name, None) for name in ("app", "wsgi_app")) if is_application(a)), None), depth + 1
+    return found
 
 
 def explain(error):
@@ -108,18 +147,22 @@ def explain(error):
 
 
 def main():
-    spec, file = sys.argv[1], sys.argv[2]
+    spec, file, found = sys.argv[1:]
     sys.argv[:] = ["girin"]
     out = os.fdopen(3, "w")
     try:
-        spec = settle(file) if spec == "" else (settle(file), spec)[1]
+        named = settle(file)
+        spec = spec or named or found
+        if not spec:
+            raise importing.AppError("no application is named, neither on the command line nor by wsgi_app in the configuration file")
         app = importing.import_app(spec)
     except BaseException as error:
         explain(error)
         return 1
-    framework, found = routes(app)
+    framework, found = routes(getattr(app, "__self__", app))  # app.wsgi_app is a method
     listed = [{"path": path, "methods": methods, "arguments": arguments} for path, methods, arguments in found]
     json.dump({
+        "spec": spec,
         "asgi": detect.is_asgi(app),
         "framework": framework,
         "gevent": importlib.util.find_spec("gevent") is not None,

@@ -35,6 +35,9 @@ func FromHAR(path string, allMethods bool) (*Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if !allMethods {
+		w.leaveRisky()
+	}
 	return w, w.complete(allMethods)
 }
 
@@ -62,10 +65,10 @@ func parseHAR(text []byte, source string) (*Workload, error) {
 		switch u := urls[i]; {
 		case u == nil || u.Host != site:
 			others++
-		case e.Response.Status >= 400 || strings.HasPrefix(u.Scheme, "ws"):
+		case e.Response.Status >= 400 || e.Response.Status < 200 || strings.HasPrefix(u.Scheme, "ws"):
 			failed++
 		default:
-			r := Request{Method: strings.ToUpper(e.Request.Method), Path: u.RequestURI(), Body: []byte(e.Request.PostData.Text), Share: 1}
+			r := Request{Method: strings.ToUpper(e.Request.Method), Path: u.RequestURI(), Body: []byte(e.Request.PostData.Text), Share: 1, Redirects: true}
 			for _, f := range e.Request.Headers {
 				r.Header = appendHeader(r.Header, f.Name, f.Value)
 			}

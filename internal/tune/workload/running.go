@@ -23,8 +23,11 @@ func FromStatus(s control.Status, allMethods bool) (*Workload, error) {
 			w.Left = append(w.Left, Left{fmt.Sprintf("%s (%.0f %% of the requests)", r.Name, 100*float64(r.Count)/float64(max(all, 1))),
 				"which values it was asked with is not known; --access-log or --urls tell"})
 		default:
-			w.Requests = append(w.Requests, Request{Method: method, Path: path, Share: float64(r.Count)})
+			w.Requests = append(w.Requests, Request{Method: method, Path: path, Share: float64(r.Count), Redirects: true})
 		}
+	}
+	if !allMethods {
+		w.leaveRisky()
 	}
 	return w, w.complete(allMethods)
 }

@@ -25,6 +25,8 @@ type Request struct {
 	Header []bench.Field `json:"-"`    // may hold secrets, and is in no report
 	Body   []byte        `json:"-"`
 	Share  float64       `json:"share"` // of all requests, 0 to 1
+	// Redirects says that an answer that leads elsewhere is part of the load: somebody asks for it, or the log has it.
+	Redirects bool `json:"-"`
 }
 
 // Name is what people call it.
@@ -108,6 +110,29 @@ func (w *Workload) complete(allMethods bool) error {
 	return nil
 }
 
+// risky are last words of paths that do things although they are asked with GET.
+var risky = []string{"logout", "signout", "sign-out", "log-out", "delete", "remove", "reset", "unsubscribe", "shutdown", "restart", "clear", "purge"}
+
+// isRisky reports whether a path, by its name, may change something when it is only read.
+func isRisky(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	last := strings.ToLower(filepath.Base(strings.TrimSuffix(path, "/")))
+	return slices.ContainsFunc(risky, func(word string) bool { return strings.HasSuffix(last, word) })
+}
+
+const whyRisky = "by its name it may change something; --urls FILE can ask for it"
+
+// leaveRisky leaves out what was seen to be asked for once, and may do harm when it is asked for thousands of times.
+func (w *Workload) leaveRisky() {
+	w.Requests = slices.DeleteFunc(w.Requests, func(r Request) bool {
+		if !isRisky(r.Path) {
+			return false
+		}
+		w.Left = append(w.Left, Left{r.Name(), whyRisky})
+		return true
+	})
+}
+
 // normalize makes the shares sum up to 1.
 func (w *Workload) normalize() {
 	sum := 0.0
@@ -131,15 +156,17 @@ func (w *Workload) leftOut() string {
 	return text
 }
 
-// Drop takes requests out that could not be made.
-func (w *Workload) Drop(why map[string]string) error {
-	w.Requests = slices.DeleteFunc(w.Requests, func(r Request) bool {
-		reason, drop := why[r.Name()]
-		if drop {
-			w.Left = append(w.Left, Left{r.Name(), reason})
+// Drop takes the requests out that could not be made: why has a reason for each of them.
+func (w *Workload) Drop(why []string) error {
+	var kept []Request
+	for i, r := range w.Requests {
+		if why[i] == "" {
+			kept = append(kept, r)
+			continue
 		}
-		return drop
-	})
+		w.Left = append(w.Left, Left{r.Name(), why[i]})
+	}
+	w.Requests = kept
 	if len(w.Requests) == 0 {
 		return fmt.Errorf("%s: no request of it succeeds:%s", w.Source, w.leftOut())
 	}
@@ -171,7 +198,7 @@ func FromURLs(path string, stdin io.Reader, allMethods bool) (*Workload, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.Source, err)
 		}
-		r := Request{Method: strings.ToUpper(t.Method), Path: p, Header: t.Header, Body: t.Body, Share: float64(max(t.Weight, 1))}
+		r := Request{Method: strings.ToUpper(t.Method), Path: p, Header: t.Header, Body: t.Body, Share: float64(max(t.Weight, 1)), Redirects: true}
 		if r.Method == "" {
 			r.Method = "GET"
 			if len(r.Body) > 0 {
