@@ -25,6 +25,9 @@ func (spec SLOSpec) Hopeless(parts []Part) string {
 		sum, most, worst := 0.0, 0.0, Part{}
 		for _, p := range parts {
 			bad, done := c.broken(p.Alone)
+			if c.metric == "p" && 2*bad < done {
+				continue // slow now and then: the machine's doing, perhaps, or this server's
+			}
 			share := p.Share * atLeast(bad, done)
 			if sum += share; share > most {
 				most, worst = share, p

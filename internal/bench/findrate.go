@@ -94,6 +94,8 @@ func FindRate(ctx context.Context, s RateSearch) (*RateFinding, error) {
 		f.found.Verdict, f.found.Reason, f.found.TooSlow = Fails, err.Error(), true
 	case err != nil && len(f.found.Probes) == 0:
 		return nil, err
+	case err != nil && f.Once && low > 0:
+		f.take(low) // what held is known, only not whether more would
 	case err != nil:
 		f.found.Verdict, f.found.Reason = Undecided, "the search ended early: "+err.Error()
 	case f.found.Rate == 0 && f.found.Reason == "":

@@ -281,3 +281,19 @@ func TestFileIsPython(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// Memory that grows with the requests is told; what a server takes once is no leak.
+func TestLeaks(t *testing.T) {
+	for _, tt := range []struct {
+		route Route
+		want  bool
+	}{{Route{Requests: 500, GrownMiB: 100}, true}, {Route{Requests: 5, GrownMiB: 100}, false}, {Route{Requests: 5000, GrownMiB: 12}, false}, {Route{Requests: 100, GrownMiB: 3}, false}} {
+		r := resultOf(finalist(autoSetting, 412, 0.01, 90))
+		tt.route.Name = "GET /leak"
+		r.Routes = append(r.Routes, tt.route)
+		const text = "GET /leak: the server's memory grew by "
+		if strings.Contains(sayRoutes(r), text) != tt.want || strings.Contains(r.Text(), text) != tt.want {
+			t.Errorf("%+v: %s\n%s", tt.route, sayRoutes(r), r.Text())
+		}
+	}
+}

@@ -30,6 +30,20 @@ type Route struct {
 	Unsure  string `json:"unsure,omitempty"`
 }
 
+// leaks says by how much the server's memory grows with each request; empty if it hardly does.
+func (r *Route) leaks() string {
+	if r.Requests < leastForLeak || r.GrownMiB < leastLeak || r.GrownMiB*1024/float64(r.Requests) < leakEach {
+		return ""
+	}
+	return fmt.Sprintf("the server's memory grew by %.0f MiB in %d requests: a load of many takes more than there is", r.GrownMiB, r.Requests)
+}
+
+const (
+	leastForLeak = 20
+	leastLeak    = 10.0 // MiB
+	leakEach     = 10.0 // KiB
+)
+
 // Kinds of routes, by the words of girin ctl.
 const (
 	light     = "light"

@@ -72,13 +72,16 @@ func (s *Search) halve(ctx context.Context) error {
 	if err := s.screen(ctx); err != nil {
 		return err
 	}
-	if s.best() == 0 {
-		return nil
+	if s.best() == 0 || s.elapsed >= s.Budget {
+		return nil // what was seen shortly is all that there is time for
 	}
 	second := s.leaders(max(leastKept, (s.tried()+kept-1)/kept))
 	second = append(second, s.neighbours(second)...)
 	if err := s.second(ctx, second); err != nil {
 		return err
+	}
+	if s.elapsed >= s.Budget {
+		return nil
 	}
 	n := finalists + 1 // with the twin
 	for n > 1 && s.elapsed+s.block(n+1) > s.Budget {

@@ -143,7 +143,7 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 // patience is how long one measurement may take at most.
 func (s *servers) patience() time.Duration { return max(s.opts.Budget/6, leastPatience) }
 
-const leastPatience = 20 * time.Second
+const leastPatience = 8 * time.Second
 
 // errUnsteady is why a measurement that takes too long ends: a server that dies and comes again, mostly.
 var errUnsteady = errors.New("no rate was found in time: it is not steady")

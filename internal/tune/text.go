@@ -48,6 +48,9 @@ func sayRoutes(r *Result) string {
 		if route.Failed > 0 {
 			fmt.Fprintf(&b, "%s: %d of %d requests failed, though nothing else was asked: %s\n", route.Name, route.Failed, route.Requests, route.Fault)
 		}
+		if leaks := route.leaks(); leaks != "" {
+			fmt.Fprintf(&b, "%s: %s\n", route.Name, leaks)
+		}
 		switch {
 		case route.Threads != "":
 			fmt.Fprintf(&b, "not safe in threads: %s: %s\n", route.Name, route.Threads)
@@ -133,6 +136,11 @@ func (r *Result) Warnings() (lines []string) {
 	}
 	if r.Alone != "" {
 		lines = append(lines, "Threads are not safe for it, and no setting with threads is recommended: "+r.Alone+".")
+	}
+	for _, route := range r.Routes {
+		if leaks := route.leaks(); leaks != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s.", route.Name, leaks))
+		}
 	}
 	if n := r.Tried(); n < r.Possible && n > 0 {
 		lines = append(lines, fmt.Sprintf("The budget of %v allowed %d of %d settings; a larger --budget tries more.", r.Budget, n, r.Possible))
