@@ -23,7 +23,7 @@ func TestHopeless(t *testing.T) {
 		{"p99<200ms", []Part{{"GET /", 0.99, quick}, {"GET /slow", 0.01, slow}}, ""}, // 5 of 5 show no more than 55 %
 		{"p90<200ms", []Part{{"GET /", 0.95, quick}, {"GET /slow", 0.05, slow}}, ""},
 		{"p99<200ms", []Part{{"GET /", 1, resultOf(0, append(repeat(150, 5), repeat(50, 500)...)...)}}, ""}, // now and then
-		{"p50<200ms", []Part{{"GET /slow", 1, resultOf(0, 500, 500, 5)}}, ""}, // two of three are chance
+		{"p50<200ms", []Part{{"GET /slow", 1, resultOf(0, 500, 500, 5)}}, ""},                               // two of three are chance
 		{"errors<1%", []Part{{"GET /", 0.5, quick}, {"GET /flaky", 0.5, resultOf(20, repeat(80, 5)...)}}, "20 of 100 requests of GET /flaky failed"},
 		{"errors<1%", []Part{{"GET /flaky", 1, resultOf(1, repeat(99, 5)...)}}, ""},
 		{"errors<=0", []Part{{"GET /flaky", 1, resultOf(1, repeat(99, 5)...)}}, "1 of 100 requests of GET /flaky failed"},
