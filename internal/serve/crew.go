@@ -169,8 +169,8 @@ func (s *server) tellArbiter() {
 	s.log.Infof("%s runs in pid: %d, with %.1f MiB of its own; workers are forked from it", what, pid, float64(memory)/(1<<20))
 }
 
-// mountAsConfigured mounts the application where the file and on_starting say, for requests
-// that come before a worker tells.
+// mountAsConfigured mounts the application where the file and the hooks so far say, for
+// requests that come before a worker tells.
 func (s *server) mountAsConfigured() {
 	s.front.Mount(s.arbiter.ScriptName())
 }
@@ -205,6 +205,9 @@ func (s *server) preFork(ctx context.Context, age int) []byte {
 	carried, err := s.arbiter.PreFork(ctx, age, s.cfg.PreloadApp)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warningf("The hook pre_fork has run for %v; it is not waited for", hookLimit)
+	}
+	if age == 1 {
+		s.mountAsConfigured()
 	}
 	return carried
 }

@@ -12,8 +12,9 @@ import idiom_cases
 import process_cases
 import servers
 import sidebyside
+import start_cases
 
-CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES]
+CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES]
 
 
 def variants():

@@ -22,7 +22,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import boot, configfile, forking, gunicornmodule, signals, template
+from . import boot, configfile, descriptors, forking, gunicornmodule, signals, template
 from .advice import explain
 from .channel import Channel
 from .cfg import Cfg
@@ -33,6 +33,8 @@ from .logserver import Logs
 from .objects import Application, Arbiter, GunicornWorker, Listener
 from .settings import Settings
 
+_STDERR = 2
+_INTERNAL = 70  # EX_SOFTWARE
 _KEPT = 3  # configurations that workers may still be forked with: an older one after a reload that failed
 
 
@@ -91,6 +93,7 @@ class Process:
         self._is_child = False
         self._die_with_parent = forking.dies_with_parent()
         self._interrupt = getattr(signal, "SIGRTMIN", signal.SIGUSR2 - 11) + 11
+        descriptors.hide([*forking.RESERVED, self._channel.fileno()])
         self._handle_signals()
         signals.settle_in_children(self._after_fork)
 
@@ -112,9 +115,18 @@ class Process:
                 return answer
             if os.getpid() != self._pid:
                 os._exit(0)  # the file or a hook has forked, and the child came back
+            self._must_be_open()
             flush_streams()
             self._handle_signals()
             self._channel.send(**{"done": "failed" not in answer, **answer})
+
+    def _must_be_open(self) -> None:
+        """The file or a hook may have closed the channel, by other means than Python's."""
+        try:
+            descriptors.check()
+        except descriptors.Closed as e:
+            os.write(_STDERR, f"girin: {e}\n".encode())
+            os._exit(_INTERNAL)
 
     # What the master asks for.
 
@@ -170,6 +182,7 @@ class Process:
         if before is not None:
             before.environ = place.environ
             self._forget_env(before.cfg)
+        boot.load_class(settings.worker_class)
         set_paths(settings)
         os.chdir(settings.chdir)
         os.environ.update(configuration.cfg.env)
@@ -268,6 +281,7 @@ class Process:
         return heritage
 
     def _logs_to(self, fds: list[int]) -> dict:
+        descriptors.hide(fds)
         self._logs.serve(fds[0])
         return {}
 
@@ -310,6 +324,7 @@ class Process:
         if self._is_child:
             return
         self._is_child = True
+        descriptors.show()
         self._channel.close()
         self._logs.leave()
         self._interruptible = False

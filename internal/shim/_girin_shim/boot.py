@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from time import monotonic_ns
 
-from . import accelerator, detect, signals, wire
+from . import accelerator, descriptors, detect, signals, wire
 from .control import Control
 from .errors import describe, flush_streams
 from .importing import IMPORT_FAILED, WrongInterface, import_app, set_paths
@@ -42,6 +42,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         if worker.runner is None:
             worker.runner = _runner_class(settings.worker_class)(worker)
         worker.hooks = _hooks(worker, heritage)
+        descriptors.hide(worker.descriptors())
     except Exception as e:
         broken(control, e, str(hello.get("app")))
     loaded()
@@ -54,6 +55,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
             set_paths(settings)
         worker.hooks.load()
         worker.hooks.post_fork()
+        worker.runner.init_process()
+        worker.hooks.init_process()
         app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
         worker.hooks.post_worker_init(app)
         if not serve_asgi(worker, app, bool(tag)) and settings.worker_class != "asgi":
@@ -68,6 +71,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
             freeze()
+        descriptors.check()
     except BaseException as e:
         worker.hooks.worker_exit()
         broken(control, e, settings.app)
@@ -75,6 +79,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
     facts["dump_signal"] = dump_signal
     facts["accelerator"], facts["no_accelerator"] = tag, reason
+    descriptors.show()
     control.send_json(wire.READY, facts)
     worker.runner.run()
     if worker.forked:  # an event loop that went on in a child of the app's
@@ -107,11 +112,21 @@ def freeze() -> None:
     gc.freeze()
 
 
-def patch(worker_class: str) -> Callable[[], None]:
-    """Does what must be done before the app is imported; returns what a fork of this process must do."""
+def patch(worker_class: str) -> None:
+    """Does what the class must do before the app is imported."""
     if worker_class == "gevent":
-        return _late("greenlets").patch()
-    return lambda: None
+        _late("greenlets").patch()
+
+
+def load_class(worker_class: str) -> None:
+    """Imports what the class needs into a process that workers are forked from, as gunicorn's master does."""
+    if worker_class == "gevent":
+        try:
+            import gevent.event
+            import gevent.monkey
+            import gevent.socket  # noqa: F401
+        except ImportError:
+            pass  # the worker says what is missing
 
 
 def _runner_class(name: str):
@@ -167,7 +182,6 @@ def _late(name: str):
 
 
 def _hooks(worker: Worker, heritage):
-    """Imported once the class has patched what it patches: logging comes with it."""
     if worker.settings.config_file or heritage is not None and heritage.server is not None:
         from .hooks import Hooks
         from .heritage import Heritage
@@ -183,7 +197,8 @@ def broken(control: Control, error: BaseException, app: str) -> None:
         code, text = _late("advice").explain(error, app)
     except Exception:  # no memory, perhaps
         code, text = IMPORT_FAILED, describe(error)
-    control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]})
+    if not control.send_json(wire.BROKEN, {"code": code, "text": text[-MAX_TEXT:]}):
+        os.write(STDERR, f"girin: {text}\n".encode("utf-8", "backslashreplace"))
     flush_streams()
     os._exit(code)  # threads that the app left behind must not hold this up
 

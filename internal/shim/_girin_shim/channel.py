@@ -55,6 +55,9 @@ class Channel:
             except OSError:
                 os._exit(1)  # the master is gone
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def log(self, level: int, text: str) -> None:
         self.send(log=text, level=level, pid=os.getpid())
 

@@ -15,7 +15,7 @@ from socket import SocketType
 from time import sleep  # taken before gevent replaces it
 
 from . import wire
-from .response import SHORT_OF_MEMORY, SHORT_WAIT
+from .shortage import SHORT_OF_MEMORY, SHORT_WAIT
 from .stacks import format_stacks
 
 _SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
@@ -36,7 +36,7 @@ class Control:
     # Sending.
 
     def send(self, op: int, n: int = 0, id: int = 0, payload: bytes = b"", fd: int = -1) -> bool:
-        """Sends a message; False: the descriptor with it cannot be passed."""
+        """Sends a message; False: the descriptor with it cannot be passed, or this socket is closed."""
         rights = [(*_SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
         while True:
             try:
@@ -48,20 +48,20 @@ class Control:
                 if rights and e.errno not in SHORT_OF_MEMORY:
                     return False  # closed by the app, or too many are under way
                 if e.errno not in SHORT_OF_MEMORY:
-                    return True  # the app has closed what is not its own: as if the master were gone
+                    return False  # the app has closed what is not its own: as if the master were gone
             sleep(SHORT_WAIT)
 
-    def send_json(self, op: int, value: dict) -> None:
-        self.send(op, payload=json.dumps(value).encode())
+    def send_json(self, op: int, value: dict) -> bool:
+        return self.send(op, payload=json.dumps(value).encode())
 
-    def log(self, level: int, text: str) -> None:
+    def log(self, level: int, text: str) -> bool:
         """Hands text to the master's error log, cut to what one message holds."""
         data = text.encode("utf-8", "backslashreplace")
         if len(data) > _MAX_LOG:
             half = _MAX_LOG // 2
             cut = f"\n... {len(data) - 2 * half} bytes left out ...\n".encode()
             data = data[:half] + cut + data[-half:]
-        self.send(wire.LOG, level, payload=data)
+        return self.send(wire.LOG, level, payload=data)
 
     def idle(self) -> None:
         """Says that nothing runs and nothing will; the master may close now."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from os import fork, waitpid  # gevent replaces them
 from time import sleep
 
-from . import signals, wire
+from . import descriptors, signals, wire
 from .errors import flush_streams
 
 RESERVED = range(wire.CONTROL_FD, wire.CONTROL_FD + 40)  # numbers that workers' descriptors may get
@@ -78,7 +78,9 @@ def as_child(die_with_parent: Callable[[], None]) -> None:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     die_with_parent()
+    descriptors.show()
     _forget_children()
+    _begin_gevent_anew()
 
 
 def inherit(fds: list[int]) -> None:
@@ -114,6 +116,13 @@ def _forget_children() -> None:
     process = sys.modules.get("multiprocessing.process")
     if process is not None:
         process._children = set()
+
+
+def _begin_gevent_anew() -> None:
+    """Its loop is the parent's, where the file or the app has begun to use it."""
+    gevent = sys.modules.get("gevent")
+    if gevent is not None and hasattr(gevent, "reinit"):
+        gevent.reinit()
 
 
 def dies_with_parent() -> Callable[[], None]:

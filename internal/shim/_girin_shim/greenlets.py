@@ -15,7 +15,7 @@ import os
 from collections import deque
 from time import monotonic_ns
 
-from . import clientsocket, geventsocket, wire
+from . import clientsocket, descriptors, geventsocket, wire
 from .runner import Runner
 from .slot import Slot
 from .stacks import age, app_stack, merged
@@ -25,14 +25,12 @@ READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that w
 _READ = 1  # libev's EV_READ
 
 
-def patch():
-    """Makes Python's waiting functions gevent's, before the app is imported; returns what a fork must call."""
-    from gevent import monkey
+def patch() -> None:
+    """Makes Python's waiting functions gevent's, before the app is imported."""
+    from gevent import monkey, reinit
 
     monkey.patch_all()
-    from gevent import reinit
-
-    return reinit
+    reinit()  # a loop that was used before a fork is the parent's
 
 
 class GreenletSlot(Slot):
@@ -82,6 +80,17 @@ class Greenlets(Runner):
     """Runs up to --worker-connections requests at once until the lanes are stopped."""
 
     def __init__(self, worker) -> None:
+        self._socket_server: list = []  # of one, once it was asked for
+        self._worker = worker
+        self.out: list[bytes] = []
+        self.pending: list[bool] = []  # one for each quick packet whose greenlet has not begun
+        self.slots = [GreenletSlot(worker, i, self) for i in range(worker.settings.slots)]
+        self._free = self.slots[::-1]
+        self._calls: deque = deque()
+        self._watchers: list = []
+        self._async = None  # set by init_process, as is all that is gevent's
+
+    def init_process(self) -> None:
         patch()
         import gevent
         import gevent.event
@@ -91,19 +100,11 @@ class Greenlets(Runner):
         self.modules = {"gevent": gevent.__version__, "greenlet": greenlet.__version__}
         self._gevent = gevent
         self.whole_socket = _whole_socket()
-        self._socket_server: list = []  # of one, once it was asked for
         self.new_event = gevent.event.Event
         self._overdue = type("RequestOverdue", (gevent.GreenletExit,), {})
-        self._worker = worker
-        self.out: list[bytes] = []
-        self.pending: list[bool] = []  # one for each quick packet whose greenlet has not begun
-        self.slots = [GreenletSlot(worker, i, self) for i in range(worker.settings.slots)]
-        self._free = self.slots[::-1]
-        self._loop = gevent.get_hub().loop
-        self._calls: deque = deque()
-        self._async = self._loop.async_()
-        self._watchers: list = []
         self._ended = gevent.event.Event()
+        self._loop = descriptors.hide_opened(gevent.get_hub).loop
+        self._async = self._loop.async_()
 
     def socket_server(self):
         """Of gevent-websocket, if that is installed; made when it is first wanted."""
@@ -137,9 +138,10 @@ class Greenlets(Runner):
     # What the control thread calls.
 
     def call(self, function) -> None:
-        """Runs the function in the loop."""
+        """Runs the function in the loop, if there is none yet once run begins."""
         self._calls.append(function)
-        self._async.send()
+        if self._async is not None:
+            self._async.send()
 
     def promote(self) -> None:
         """No greenlet leads; but a busy one may hold the batch back."""
@@ -161,6 +163,8 @@ class Greenlets(Runner):
 
     def describe(self, id: int) -> str:
         """The stacks of the greenlets, that of request id first, and those that the app has begun itself last."""
+        if self._async is None:
+            return ""
         worker, first, others = self._worker, [], []
         ours = {slot.greenlet: slot for slot in self.slots if slot.greenlet is not None}
         for greenlet, slot in ours.items():

@@ -28,6 +28,7 @@ class Hooks:
         self._forked = worker.forked
         self._exited = False
         self._retire = worker.retire
+        self._reset_signals = worker.handle_signals
         self._send = worker.control.log
         self._heritage = heritage
         self._logger = None  # set by load, as are those below
@@ -69,6 +70,14 @@ class Hooks:
 
     def post_fork(self) -> None:
         self._run("post_fork", self._arbiter, self._worker)
+
+    def init_process(self) -> None:
+        """What gunicorn's worker does between post_fork and the import of the app, whatever the hook has done."""
+        os.environ.update(self._arbiter.cfg.env)
+        if (random := sys.modules.get("random")) is not None:
+            random.seed()
+        self._reset_signals()
+        self._handle_signals()
 
     def post_worker_init(self, app) -> None:
         self._worker.wsgi = self._worker.app.callable = app

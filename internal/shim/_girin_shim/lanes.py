@@ -37,6 +37,9 @@ class Lanes:
         self.epoll_fd, self.wake_fd = self._poller.fileno(), self._wake_in
         self.watched: tuple[int, ...] | None = None  # what is in the epoll, unless it is to be put there anew
 
+    def descriptors(self) -> set[int]:
+        return {*self._all, self._wake_in, self._wake_out, self.epoll_fd} - {-1}
+
     def select(self, mask: int) -> None:
         """Reads from now on the lanes whose bit is set."""
         if not self.stopped:

@@ -26,6 +26,9 @@ class NoHooks:
     def post_fork(self) -> None:
         pass
 
+    def init_process(self) -> None:
+        pass
+
     def post_worker_init(self, app) -> None:
         pass
 

@@ -1,7 +1,6 @@
 """The response socket: whole frames, one writer at a time."""
 from __future__ import annotations
 
-import errno
 import os
 from _thread import allocate_lock
 from select import POLLOUT, poll  # taken before gevent replaces it
@@ -9,10 +8,7 @@ from socket import SocketType
 from time import sleep  # taken before gevent replaces it
 
 from . import wire
-
-
-SHORT_OF_MEMORY = (errno.ENOBUFS, errno.ENOMEM)  # the kernel is: it may have some in a moment
-SHORT_WAIT = 0.001  # s
+from .shortage import SHORT_OF_MEMORY, SHORT_WAIT, patiently
 
 
 class ResponseSocket:
@@ -32,7 +28,10 @@ class ResponseSocket:
         """
         with self._lock:
             count = len(batch)
-            data = b"".join(batch[:count])
+            try:
+                data = b"".join(batch[:count])
+            except MemoryError:
+                data = patiently(_joined, batch, count)
             del batch[:count]
             sent = 0
             try:
@@ -63,3 +62,7 @@ class ResponseSocket:
     def close(self) -> None:
         """Closes the descriptor, in a forked child."""
         self._socket.close()
+
+
+def _joined(batch: list[bytes], count: int) -> bytes:
+    return b"".join(batch[:count])

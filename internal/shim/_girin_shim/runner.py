@@ -14,6 +14,9 @@ class Runner:
 
     _worker = None
 
+    def init_process(self) -> None:
+        """What the class does to the process after post_fork, as gunicorn's does."""
+
     def startup(self, app) -> None:
         """What an app wants done before its first request: WSGI knows no such thing."""
 

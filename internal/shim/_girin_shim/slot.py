@@ -13,6 +13,7 @@ from . import clientsocket, page, wire
 from .errors import ERROR, INFO, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
+from .shortage import patiently
 from .streamed import ClientDisconnected, StreamedBody
 
 _joined = wire.JOINED
@@ -45,10 +46,14 @@ class Slot:
             self.serve = hooked(self)
 
     def serve(self, packet: bytes, head: tuple, began: int) -> None:
-        """Runs one request whole; its last frame may still be in the batch."""
+        """Runs one request whole; its last frame may still be in the batch. MemoryError is
+        raised only if the request has no answer, and there is no memory for a failed one either."""
         form, flags, base, _, window, id, environ_size, body_size, _ = head
         worker = self.worker
-        exchange = Exchange(self, id, began, window, flags & _QUICK, False)
+        try:
+            exchange = Exchange(self, id, began, window, flags & _QUICK, False)
+        except MemoryError:
+            exchange = patiently(Exchange, self, id, began, window, flags & _QUICK, False)
         if worker.flags[id & _FLAG_MASK]:
             exchange.drop()
             return
@@ -155,7 +160,10 @@ class Slot:
         self.after_tail()
 
     def close_failed(self, error: BaseException, environ: dict) -> None:
-        self.log(ERROR, f"Error closing the response of {uri(environ)}\n{describe(error)}")
+        try:
+            self.log(ERROR, f"Error closing the response of {uri(environ)}\n{describe(error)}")
+        except MemoryError:
+            pass
 
     def _failed(self, exchange: Exchange, error: BaseException) -> None:
         if self.worker.forked:
@@ -169,7 +177,7 @@ class Slot:
                 self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error)}")
         except MemoryError:
             pass  # not even for a line; the client is told
-        exchange.fail()
+        patiently(exchange.fail)
         self.flush()
 
     # What an exchange asks of its slot.

@@ -6,12 +6,11 @@ in the workers, as with gunicorn's --preload.
 """
 from __future__ import annotations
 
-import gc
 import json
 import os
 from time import monotonic_ns
 
-from . import boot, forking, signals, wire
+from . import boot, descriptors, forking, signals, wire
 from .control import Control
 from .heritage import Heritage
 from .importing import import_app, set_paths
@@ -27,27 +26,27 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
     """Ends with the master; in a worker it returns as boot.main does."""
     signals.ignore(signals.TELL + signals.END)
     control = Control(control_fd)
+    descriptors.hide([*forking.RESERVED, control_fd])
     hello = control.hello()
     began = monotonic_ns()
     try:
         settings = Settings(hello)
         if settings.jobs:
             os.environ[wire.JOBS] = settings.jobs  # here, since the process may have been forked from one that was there before
-        reinit = boot.patch(settings.worker_class)
+        boot.patch(settings.worker_class)
         loader.offer()
         if heritage.server is None:
             set_paths(settings)
         heritage.app = heritage.app or import_app(settings.app, settings.worker_class)
         die_with_parent = forking.dies_with_parent()
+        descriptors.check()
     except BaseException as e:
         boot.broken(control, e, str(hello.get("app")))
-    # Collections would write to what is shared.
-    gc.collect()
-    gc.freeze()
+    if settings.gc_freeze:  # else collections write to what is shared
+        boot.freeze()
     control.send_json(wire.READY, {"import_ms": (monotonic_ns() - began) / 1e6})
     fds, carried = _serve(control)
     forking.as_child(die_with_parent)
-    reinit()
     forking.rename(forking.TEMPLATE, forking.WORKER)
     forking.inherit(fds)
     if carried:

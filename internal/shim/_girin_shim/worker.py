@@ -6,14 +6,13 @@ import signal
 import traceback
 from itertools import islice
 
-from . import wire
+from . import descriptors, signals, wire
 from .errors import CRITICAL, ERROR, ErrorStream, LogStream, describe, flush_streams, raised_by_handler
 from .files import FileWrapper
 from .heads import Heads
 from .lanes import Lanes
 from .page import Arena, state_page
 from .response import ResponseSocket
-from .signals import settle_in_children
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
 
@@ -38,8 +37,8 @@ class Worker:
         self.flags = self.arena.flags
         self.lanes = Lanes(settings.lanes)
         self.bases = [self._base(base) for base in settings.bases]
-        settle_in_children(self._after_fork)
-        signal.signal(signal.SIGTERM, self._on_term)
+        signals.settle_in_children(self._after_fork)
+        self.handle_signals()
 
     def _base(self, listener: dict[str, str]) -> dict:
         settings = self.settings
@@ -56,6 +55,18 @@ class Worker:
             **listener,
         }
         return _roomy(base)
+
+    def handle_signals(self) -> None:
+        """Again after post_fork: as under gunicorn no handler that it sets stays."""
+        # A KeyboardInterrupt in the shim's own code would break its state.
+        for name in ("SIGINT", "SIGQUIT", "SIGCHLD", "SIGWINCH"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        signals.ignore(signals.TELL)
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def descriptors(self) -> list[int]:
+        """Those that must stay open."""
+        return [wire.CONTROL_FD, wire.RESPONSE_FD, *self.lanes.descriptors()]
 
     def slots(self) -> list:
         return self.runner.slots
@@ -106,7 +117,9 @@ class Worker:
             self.leave_child()
         try:
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            self.control.log(CRITICAL, f"Worker {os.getpid()} ends on a fault of its own:\n{text.rstrip()}")
+            text = descriptors.closed() or f"Worker {os.getpid()} ends on a fault of its own:\n{text.rstrip()}"
+            if not self.control.log(CRITICAL, text):
+                os.write(2, f"girin: {text}\n".encode("utf-8", "backslashreplace"))
         finally:
             os._exit(EXIT_INTERNAL)
 
@@ -115,6 +128,7 @@ class Worker:
         if self.forked:
             return
         self.forked.append(os.getpid())
+        descriptors.show()
         self.control.close()
         self.response.close()
         self.lanes.close()

@@ -1,0 +1,86 @@
+"""Keeps code of the user's from closing the shim's own descriptors.
+
+Under gunicorn there are none of these numbers: what closes all descriptors that there
+are (os.closerange(3, 256), as recipes for daemons do) closes nothing that it needs. So
+while code of the user's gets the process ready, for os.close and os.closerange the
+shim's own are not there. Whoever closes them by other means is told (check).
+"""
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable
+
+_close, _closerange = os.close, os.closerange
+_own: set[int] = set()
+
+
+class Closed(Exception):
+    """Descriptors are gone without which the process cannot go on."""
+
+
+def hide(numbers: Iterable[int]) -> None:
+    """Takes these as the shim's own, besides those before, until show is called."""
+    _own.update(numbers)
+    os.close, os.closerange = close, closerange
+
+
+def hide_opened(step: Callable):
+    """Runs a step of the shim's, and takes as its own what that has opened."""
+    before = _listed()
+    result = step()
+    _own.update(_listed() - before)
+    return result
+
+
+def _listed() -> set[int]:
+    try:
+        numbers = {int(name) for name in os.listdir("/proc/self/fd")}
+    except OSError:
+        return set()
+    return {number for number in numbers if _is_open(number)}  # not that of the folder itself
+
+
+def show() -> None:
+    """None is the shim's own any more: this is a child of the user's, or requests are about to
+    come, for which os.close is Python's own again."""
+    _own.clear()
+    os.close, os.closerange = _close, _closerange
+
+
+def check() -> None:
+    """Raises Closed if some of the shim's own were closed nevertheless."""
+    if text := closed():
+        raise Closed(text)
+
+
+def closed() -> str:
+    """Says which of the shim's own were closed nevertheless; "": none."""
+    gone = sorted(number for number in _own if not _is_open(number))
+    if not gone:
+        return ""
+    return f"Descriptors that the server needs were closed ({', '.join(map(str, gone))}): leave open what the process has not opened itself."
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def close(fd) -> None:
+    """In the place of os.close."""
+    if isinstance(fd, int) and fd in _own:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    _close(fd)
+
+
+def closerange(fd_low, fd_high, /) -> None:
+    """In the place of os.closerange."""
+    for kept in sorted(_own):
+        if fd_low <= kept < fd_high:
+            _closerange(fd_low, kept)
+            fd_low = kept + 1
+    _closerange(fd_low, fd_high)
