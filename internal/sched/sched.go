@@ -101,6 +101,7 @@ type Config struct {
 	Guard   *guard.Guard // nil: a panic of a part ends the process
 
 	Deadlines Deadlines
+	Alone     bool            // one worker may read alone while it keeps up; without Auto
 	Auto      *Auto           // nil: all requests go to Lane, which all workers read
 	Remote    Remote          // nil: no call is for it
 	Metrics   *metrics.Server // nil: nothing is counted
@@ -115,6 +116,7 @@ type Queue struct {
 	waits  queueTimes
 	cells  []atomic.Pointer[Call]
 	watch  watcher
+	alone  alone
 
 	waited   atomic.Int64 // calls that somebody waits for
 	keeper   keeper

@@ -147,7 +147,10 @@ func (q *Queue) runningOf(w Worker, now int64) (list []Running) {
 
 func (q *Queue) laneOf(w Worker) string {
 	a := q.deciding()
-	if a == nil {
+	switch {
+	case a == nil && q.alone.standsBy(w):
+		return StandingBy
+	case a == nil:
 		return "all"
 	}
 	switch a.reads(w) {

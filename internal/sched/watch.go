@@ -76,7 +76,7 @@ func (q *Queue) look() bool {
 
 	var newest uint64 // when anything last began
 	var best Worker   // who has spare threads and the fewest busy ones
-	again, fewest := unread, 1.0
+	again, fewest, running := unread, 1.0, 0
 	for _, w := range readers {
 		if a != nil && a.reads(w)&mainLane == 0 {
 			continue
@@ -91,6 +91,9 @@ func (q *Queue) look() bool {
 			newest = max(newest, began)
 			again = q.lookAtQuick(w, id, now-began) || again
 		}
+		if busy > 0 {
+			running++
+		}
 		if load := float64(busy) / float64(w.Slots()); busy > 0 && load < fewest {
 			best, fewest = w, load
 		}
@@ -98,6 +101,7 @@ func (q *Queue) look() bool {
 	if unread && best != nil && now-newest > uint64(tick) {
 		best.Promote()
 	}
+	q.lookAlone(readers, running, unread)
 	if a != nil {
 		a.feedWaiting()
 	}

@@ -1,0 +1,128 @@
+package sched
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// alone lets one worker of a fixed class read by itself while it keeps up with requests
+// that take next to nothing; the others stand by. Each of several that share such a
+// lane finds it empty more often, sleeps, and is woken for one packet: hello costs a
+// fifth more CPU with two readers than with one (docs/decisions/sched-alone.md).
+//
+// The watcher alone changes it, at looks that happen only while requests come.
+type alone struct {
+	on     atomic.Bool
+	reader atomic.Pointer[Worker] // who reads, while on
+
+	readers int    // how many there were when it began
+	after   int64  // not before this time again
+	still   int    // looks in a row at which nothing had been answered since the one before
+	served  uint32 // answers until the last look
+
+	// What is judged next.
+	since int64
+	first uint32 // answers until then
+	looks int
+	busy  int // workers that ran something, summed over the looks
+}
+
+// load is what was seen of the workers for a while.
+type load struct {
+	rate float64 // requests per second
+	busy float64 // workers that run something, on average
+}
+
+// service is how long a worker has a request.
+func (l load) service() time.Duration {
+	return time.Duration(l.busy / max(l.rate, 1) * float64(time.Second))
+}
+
+const (
+	aloneLooks  = 128                   // that are judged together
+	aloneWithin = 4 * aloneLooks * tick // if they take longer, hardly anything comes
+	aloneFrom   = 10_000                // requests per second
+	aloneBelow  = 10 * time.Microsecond // of service: above it two workers do more than one
+	aloneBusy   = 0.5                   // of one worker, to begin
+	aloneMost   = 0.7                   // of it, to go on
+	aloneStill  = 3                     // looks, while something waits: it does not keep up
+	aloneAgain  = int64(time.Second)    // after it did not
+)
+
+// suits reports whether one worker is enough for a load, and better than several.
+func (l load) suits(on bool) bool {
+	if on {
+		return l.rate >= aloneFrom/2 && l.busy <= aloneMost && l.service() <= 2*aloneBelow
+	}
+	return l.rate >= aloneFrom && l.busy <= aloneBusy && l.service() <= aloneBelow
+}
+
+// selector is a worker that can be told what to read.
+type selector interface{ Select(lanes uint32) }
+
+// lookAlone judges what a look has seen: how many of those that read run something, and
+// whether something waits.
+func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
+	a, now := &q.alone, q.cfg.Clock()
+	if !q.cfg.Alone {
+		return
+	}
+	served := q.waits.next.Load()
+	if a.still++; served != a.served {
+		a.still, a.served = 0, served
+	}
+	a.looks++
+	a.busy += busy
+	if a.on.Load() && a.fails(readers, unread) {
+		q.readTogether(readers)
+		a.after = now + aloneAgain
+		return
+	}
+	took := time.Duration(now - a.since)
+	if a.looks < aloneLooks && took < aloneWithin {
+		return
+	}
+	seen := load{rate: float64(served-a.first) / took.Seconds(), busy: float64(a.busy) / float64(a.looks)}
+	suits := a.looks == aloneLooks && took < aloneWithin && seen.suits(a.on.Load())
+	a.since, a.first, a.looks, a.busy = now, served, 0, 0
+	switch on := a.on.Load(); {
+	case on && !suits:
+		q.readTogether(readers)
+	case !on && suits && len(readers) > 1 && now >= a.after && !q.deaths.watching.Load(): // what lies in graves waits until all have read on
+		q.readAlone(readers)
+	}
+}
+
+// fails reports whether the one that reads has gone or does not keep up, or others have come.
+func (a *alone) fails(readers []Worker, unread bool) bool {
+	return unread && a.still >= aloneStill || len(readers) != a.readers || !slices.Contains(readers, *a.reader.Load())
+}
+
+// readAlone has the first worker read and the others stand by.
+func (q *Queue) readAlone(readers []Worker) {
+	a := &q.alone
+	a.readers = len(readers)
+	a.reader.Store(&readers[0])
+	a.on.Store(true)
+	for _, w := range readers[1:] {
+		if s, ok := w.(selector); ok {
+			s.Select(0)
+		}
+	}
+}
+
+// readTogether has all read again.
+func (q *Queue) readTogether(readers []Worker) {
+	q.alone.on.Store(false)
+	for _, w := range readers {
+		if s, ok := w.(selector); ok {
+			s.Select(mainLane)
+		}
+	}
+}
+
+// standsBy reports whether a worker has nothing to do because another reads alone.
+func (a *alone) standsBy(w Worker) bool {
+	return a.on.Load() && *a.reader.Load() != w
+}

@@ -1,0 +1,130 @@
+package sched
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// selected is a worker that notes what it was told to read.
+type selected struct {
+	*fakeWorker
+	mu    sync.Mutex
+	lanes uint32 // guarded by mu
+}
+
+func newSelected(pid int) *selected {
+	return &selected{fakeWorker: newFakeWorker(pid, 1), lanes: mainLane}
+}
+
+func (w *selected) Select(lanes uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lanes = lanes
+}
+
+func (w *selected) reads() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lanes == mainLane
+}
+
+// pair is two workers that have served quick requests until one stands by.
+type pair struct {
+	*bench
+	call          *Call
+	first, second *selected
+}
+
+func newPair(t *testing.T, alone bool) *pair {
+	p := &pair{bench: newBench(t, 8, func(c *Config) { c.Alone = alone }), first: newSelected(1), second: newSelected(2)}
+	p.Attach(p.first)
+	p.Attach(p.second)
+	p.call, _ = p.bench.call("/")
+	return p
+}
+
+// serve answers a request each gap, of which the worker has it for so long. A look each
+// millisecond must meet every part of a gap, so no gap divides that.
+func (p *pair) serve(during, gap, service time.Duration) {
+	for range during / gap {
+		p.prepare(p.call, "/")
+		p.submit(p.call)
+		id := p.read().ID
+		p.first.set(0, id)
+		time.Sleep(service)
+		p.first.set(0, 0)
+		p.Frame(p.first, answer(id, 0), nil, nil)
+		time.Sleep(gap - service)
+	}
+	synctest.Wait()
+}
+
+func TestOneWorkerReadsAloneWhileItKeepsUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		alone        bool
+		gap, service time.Duration
+		want         bool
+	}{
+		"quick requests":       {true, 47 * time.Microsecond, 5 * time.Microsecond, true},
+		"slower ones":          {true, 47 * time.Microsecond, 20 * time.Microsecond, false},
+		"few":                  {true, 211 * time.Microsecond, 5 * time.Microsecond, false},
+		"another worker class": {false, 47 * time.Microsecond, 5 * time.Microsecond, false},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			p := newPair(t, test.alone)
+			p.serve(time.Second, test.gap, test.service)
+			if stands := !p.second.reads(); stands != test.want || !p.first.reads() {
+				t.Errorf("the second stands by: %v, the first reads: %v", stands, p.first.reads())
+			}
+			if lane := p.laneOf(p.second); (lane == StandingBy) != test.want {
+				t.Errorf("the status says %q", lane)
+			}
+		}))
+	}
+}
+
+func TestTheOthersReadAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(p *pair)
+		within time.Duration
+	}{
+		"when it is stuck": {func(p *pair) {
+			p.first.set(0, 99)
+			p.prepare(p.call, "/")
+			p.submit(p.call)
+		}, 5 * time.Millisecond},
+		"when it has gone": {func(p *pair) {
+			p.Died(p.first)
+			p.prepare(p.call, "/")
+			p.submit(p.call)
+		}, 2 * time.Millisecond},
+		"when requests take longer": {func(p *pair) { p.serve(300*time.Millisecond, 47*time.Microsecond, 40*time.Microsecond) }, 0},
+		"when there are few":        {func(p *pair) { p.serve(300*time.Millisecond, 1013*time.Microsecond, 5*time.Microsecond) }, 0},
+		"when there was none for long": {func(p *pair) {
+			time.Sleep(time.Second)
+			p.prepare(p.call, "/")
+			p.submit(p.call)
+		}, 2 * time.Millisecond},
+		"when there is one more": {func(p *pair) {
+			p.Attach(newSelected(3))
+			p.prepare(p.call, "/")
+			p.submit(p.call)
+		}, 2 * time.Millisecond},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			p := newPair(t, true)
+			p.serve(time.Second, 47*time.Microsecond, 5*time.Microsecond)
+			if p.second.reads() {
+				t.Fatal("it does not stand by")
+			}
+			test.change(p)
+			time.Sleep(test.within)
+			synctest.Wait()
+			if !p.second.reads() {
+				t.Error("it stands by")
+			}
+		}))
+	}
+}
