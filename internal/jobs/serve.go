@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"encoding/json"
@@ -9,12 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"girin/internal/jobs/job"
-	"girin/internal/wire"
 )
 
 // Prefix is where clients find their jobs.
@@ -149,147 +146,6 @@ func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 			}
 		}
 	}
-}
-
-// Status is what is told of a job.
-type Status struct {
-	ID       string    `json:"id"`
-	Status   string    `json:"status"`
-	Position int       `json:"position,omitempty"` // among those that wait, from 1
-	Route    string    `json:"route,omitempty"`
-	Attempt  int       `json:"attempt,omitempty"`
-	Code     int       `json:"code,omitempty"`
-	Progress float64   `json:"progress,omitempty"`
-	Text     string    `json:"text,omitempty"`
-	Node     string    `json:"node,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Created  time.Time `json:"created"`
-	Began    time.Time `json:"began,omitzero"`
-	Ended    time.Time `json:"ended,omitzero"`
-	URL      string    `json:"url"`
-	Result   string    `json:"result"`
-
-	Meta json.RawMessage `json:"meta,omitempty"`
-}
-
-func (n *Node) status(ctx context.Context, r *job.Record) Status {
-	s := statusOf(r)
-	if r.Status == job.Queued {
-		s.Position = n.position(ctx, r)
-	}
-	return s
-}
-
-// told is what clients hear: not how this server's machines are called.
-func (n *Node) told(ctx context.Context, r *job.Record) Status {
-	s := n.status(ctx, r)
-	s.Node = ""
-	return s
-}
-
-func statusOf(r *job.Record) Status {
-	return Status{
-		ID: r.ID.String(), Status: string(r.Status), Route: r.Route, Attempt: r.Attempt, Code: r.Code, Progress: r.Progress, Text: r.Text,
-		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r.ID), Result: jobPath(r.ID) + "/result", Meta: r.Meta,
-	}
-}
-
-// position counts the messages before a job's that nobody has pulled; 0: it is not known.
-func (n *Node) position(ctx context.Context, r *job.Record) int {
-	s := n.store.Load()
-	if s == nil || s.version != r.Version {
-		return 0
-	}
-	m, err := s.stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
-	if err != nil {
-		return 0
-	}
-	c, err := s.waits[cmp.Or(r.Priority, usual)].Info(ctx)
-	if err != nil {
-		return 0
-	}
-	if last := c.Delivered.Stream; m.Sequence > last {
-		return int(m.Sequence - last)
-	}
-	return 1
-}
-
-func (n *Node) writeStatus(w http.ResponseWriter, r *http.Request, status int, rec *job.Record) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if status == http.StatusAccepted {
-		w.Header().Set("Retry-After", "1")
-	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(n.told(r.Context(), rec))
-}
-
-func (n *Node) showResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if !rec.Status.Ended() {
-		w.Header().Set("Retry-After", "1")
-		plain(w, http.StatusConflict, "the job has not ended")
-		return
-	}
-	n.writeResult(w, r, rec)
-}
-
-// statusOfEnd is the answer of a job that has none of the application's.
-var statusOfEnd = map[job.Status]int{
-	job.Failed: http.StatusGatewayTimeout, job.Lost: http.StatusBadGateway, job.Dead: http.StatusBadGateway, job.Cancelled: http.StatusGone,
-}
-
-// writeResult answers as the application has.
-func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if rec.Code == 0 {
-		w.Header().Set("Content-Type", "application/problem+json") // RFC 9457
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(statusOfEnd[rec.Status])
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec.ID),
-		})
-		return
-	}
-	s := n.store.Load()
-	body, err := s.result(r.Context(), rec)
-	if err != nil {
-		n.refuse(w, err)
-		return
-	}
-	defer func() { _ = body.Close() }()
-	h := w.Header()
-	_, rest := wire.CutString(rec.Head)
-	for range rec.Fields {
-		var name, value []byte
-		name, rest = wire.CutString(rest)
-		value, rest = wire.CutString(rest)
-		if len(name) > 0 && name[0] != ':' && !strings.EqualFold(string(name), "Content-Length") {
-			h.Add(string(name), string(value))
-		}
-	}
-	if rec.Code != http.StatusOK || rec.Size > inlineMost {
-		if rec.Code != http.StatusNoContent && rec.Code != http.StatusNotModified {
-			h.Set("Content-Length", strconv.FormatInt(rec.Size, 10))
-		}
-		w.WriteHeader(rec.Code)
-		_, _ = io.Copy(w, body)
-		return
-	}
-	if h.Get("Etag") == "" {
-		h.Set("Etag", fmt.Sprintf("%q", rec.ID.String()+"-"+strconv.Itoa(rec.Attempt)))
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		n.refuse(w, err)
-		return
-	}
-	modified := rec.Ended
-	if h.Get("Last-Modified") != "" {
-		modified = time.Time{} // the application's own stays
-	}
-	if h["Content-Type"] == nil {
-		h["Content-Type"] = nil // it is not guessed
-	}
-	http.ServeContent(w, r, "", modified, newBytes(text)) // Range, If-None-Match
 }
 
 // remove cancels a job.

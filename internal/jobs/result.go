@@ -1,0 +1,82 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"girin/internal/jobs/job"
+	"girin/internal/wire"
+)
+
+func (n *Node) showResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if !rec.Status.Ended() {
+		w.Header().Set("Retry-After", "1")
+		plain(w, http.StatusConflict, "the job has not ended")
+		return
+	}
+	n.writeResult(w, r, rec)
+}
+
+// statusOfEnd is the answer of a job that has none of the application's.
+var statusOfEnd = map[job.Status]int{
+	job.Failed: http.StatusGatewayTimeout, job.Lost: http.StatusBadGateway, job.Dead: http.StatusBadGateway, job.Cancelled: http.StatusGone,
+}
+
+// writeResult answers as the application has.
+func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if rec.Code == 0 {
+		w.Header().Set("Content-Type", "application/problem+json") // RFC 9457
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(statusOfEnd[rec.Status])
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec.ID),
+		})
+		return
+	}
+	s := n.store.Load()
+	body, err := s.result(r.Context(), rec)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	defer func() { _ = body.Close() }()
+	h := w.Header()
+	_, rest := wire.CutString(rec.Head)
+	for range rec.Fields {
+		var name, value []byte
+		name, rest = wire.CutString(rest)
+		value, rest = wire.CutString(rest)
+		if len(name) > 0 && name[0] != ':' && !strings.EqualFold(string(name), "Content-Length") {
+			h.Add(string(name), string(value))
+		}
+	}
+	if rec.Code != http.StatusOK || rec.Size > inlineMost {
+		if rec.Code != http.StatusNoContent && rec.Code != http.StatusNotModified {
+			h.Set("Content-Length", strconv.FormatInt(rec.Size, 10))
+		}
+		w.WriteHeader(rec.Code)
+		_, _ = io.Copy(w, body)
+		return
+	}
+	if h.Get("Etag") == "" {
+		h.Set("Etag", fmt.Sprintf("%q", rec.ID.String()+"-"+strconv.Itoa(rec.Attempt)))
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	modified := rec.Ended
+	if h.Get("Last-Modified") != "" {
+		modified = time.Time{} // the application's own stays
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // it is not guessed
+	}
+	http.ServeContent(w, r, "", modified, newBytes(text)) // Range, If-None-Match
+}

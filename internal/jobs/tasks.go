@@ -1,0 +1,165 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/jobs/job"
+	"girin/internal/wire"
+)
+
+// Task is a function of the application that is to be called.
+type Task struct {
+	Task     string          `json:"task"` // module:name
+	Args     json.RawMessage `json:"args,omitempty"`
+	Kwargs   json.RawMessage `json:"kwargs,omitempty"`
+	Retries  int             `json:"retries,omitempty"`
+	Backoff  float64         `json:"backoff,omitempty"` // s
+	Timeout  float64         `json:"timeout,omitempty"` // s, of an attempt; 0: only the server's own
+	Delay    float64         `json:"delay,omitempty"`   // s
+	Priority string          `json:"priority,omitempty"`
+	Unique   string          `json:"unique,omitempty"` // there is at most one with this that has not ended
+	Meta     json.RawMessage `json:"meta,omitempty"`   // given back in each status
+}
+
+func (t *Task) check() error {
+	module, name, ok := strings.Cut(t.Task, ":")
+	switch {
+	case !ok || module == "" || name == "" || strings.ContainsAny(t.Task, "\x00/ "):
+		return fmt.Errorf("%q is not of the form module:name", t.Task)
+	case t.Priority != "" && !slices.Contains(priorities, t.Priority):
+		return fmt.Errorf("the priority %q is none of high, mid, low", t.Priority)
+	case t.Timeout < 0 || t.Timeout > 1e6 || t.Delay < 0 || t.Delay > 6*86400:
+		return errors.New("timeout or delay is out of range: a job may wait for six days")
+	case len(t.Meta) > metaMost:
+		return fmt.Errorf("meta has more than %d bytes", metaMost)
+	case t.Retries < 0 || t.Retries > 1000 || t.Backoff < 0 || t.Backoff > 86400:
+		return errors.New("retries or backoff is out of range")
+	}
+	return nil
+}
+
+// metaMost is what a job's record keeps for whoever made it.
+const metaMost = 64 << 10
+
+// addTask accepts a job that calls a function, as a request that no client can make.
+func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
+	var t Task
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, inlineMost))
+	d.DisallowUnknownFields()
+	err := d.Decode(&t)
+	if err == nil {
+		err = t.check()
+	}
+	if err != nil {
+		plain(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	rec, err := n.storeTask(r.Context(), &t)
+	if err != nil {
+		n.refuse(w, err)
+		return
+	}
+	n.writeStatus(w, r, http.StatusAccepted, rec)
+}
+
+func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
+	s := n.store.Load()
+	if s == nil || !n.up.Load() {
+		return nil, errUnstored
+	}
+	if !n.room(inlineMost) {
+		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
+	}
+	rec := &job.Record{
+		ID: job.NewID(), Status: job.Queued, Version: anyVersion, Route: "TASK " + t.Task, Task: true, Retries: t.Retries,
+		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: time.Now().UTC(),
+		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
+	}
+	if t.Delay > 0 {
+		rec.After = rec.Created.Add(time.Duration(t.Delay * float64(time.Second)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	if t.Unique != "" {
+		if was, err := n.unique(ctx, s, t, rec); was != nil || err != nil {
+			return was, err
+		}
+	}
+	if err := s.accept(ctx, rec, n.taskMessage(t)); err != nil {
+		return nil, err
+	}
+	n.counts.accepted.Add(1)
+	return rec, nil
+}
+
+// taskMessage is a task as a request.
+func (n *Node) taskMessage(t *Task) []byte {
+	body, _ := json.Marshal(struct {
+		Args   json.RawMessage `json:"args,omitempty"`
+		Kwargs json.RawMessage `json:"kwargs,omitempty"`
+	}{t.Args, t.Kwargs})
+	m := job.Message{Form: wire.Lengths, Window: 1 << 20, Body: body}
+	for _, p := range [][2]string{
+		{"REQUEST_METHOD", "TASK"}, {"PATH_INFO", "/" + t.Task}, {"RAW_URI", "/" + t.Task}, {"QUERY_STRING", ""}, {"SERVER_PROTOCOL", "HTTP/1.1"}, {"REMOTE_ADDR", ""},
+		{"CONTENT_TYPE", "application/json"}, {"CONTENT_LENGTH", strconv.Itoa(len(body))}, {"girin.task", t.Task},
+	} {
+		m.Environ = wire.AppendLengths(m.Environ, p[0], []byte(p[1]))
+	}
+	m.Environ = job.WithPairs(m.Form, m.Environ, n.base(0))
+	return m.Append(nil)
+}
+
+// aboutToBe is how long after its key a job may come to be there whole.
+const aboutToBe = storeLimit + time.Second
+
+// unique finds the job with the task's key that has not ended; nil: rec is to be it.
+func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (*job.Record, error) {
+	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
+	name := base64.RawURLEncoding.EncodeToString(sum[:])
+	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
+	for {
+		_, err := s.uniques.Create(ctx, name, text)
+		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+			return nil, err
+		}
+		e, err := s.uniques.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		var was keyed
+		_ = json.Unmarshal(e.Value(), &was)
+		id, _ := job.ParseID(was.ID)
+		r, err := s.get(ctx, id)
+		isThere := err == nil && (r.Status != job.Queued || s.hasMessage(ctx, &r.Record))
+		switch {
+		case err != nil && !errors.Is(err, errNoJob):
+			return nil, err
+		case isThere && !r.Status.Ended():
+			return &r.Record, nil
+		case !isThere && time.Since(e.Created()) < aboutToBe: // another stores it just now
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(lookEvery):
+			}
+			continue
+		case !isThere && err == nil:
+			s.takeBack(&r.Record, r.revision)
+		}
+		if _, err := s.uniques.Update(ctx, name, text, e.Revision()); err == nil {
+			return nil, nil
+		}
+	}
+}
