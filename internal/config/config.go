@@ -113,21 +113,26 @@ type Config struct {
 	WSDeflate                 bool
 
 	// Jobs.
-	Offload        []string // see package offload
-	OffloadConnect []string
-	OffloadListen  string
-	OffloadKey     string
-	OffloadTLSCert string
-	OffloadTLSKey  string
-	OffloadTLSCA   string
-	OffloadDir     string
-	OffloadSlots   int // -1: as many as there are cores
-	OffloadVersion string
-	OffloadJobs    int
-	OffloadKeep    time.Duration
-	OffloadMove    time.Duration // 0: never
-	Tasks          bool
-	NoBind         bool
+	Offload         []string // see package offload
+	OffloadConnect  []string
+	OffloadListen   string
+	OffloadKey      string
+	OffloadTLSCert  string
+	OffloadTLSKey   string
+	OffloadTLSCA    string
+	OffloadDir      string
+	OffloadSlots    int // -1: as many as there are cores
+	OffloadVersion  string
+	OffloadJobs     int
+	OffloadMax      int64  // bytes; 0: see serve
+	OffloadAuth     string // none, authorization or cookie:NAME
+	OffloadCreds    string
+	OffloadCluster  []string // this server's address, and the others'
+	OffloadReplicas int      // 0: as they are
+	OffloadKeep     time.Duration
+	OffloadMove     time.Duration // 0: never
+	Tasks           bool
+	NoBind          bool
 
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit

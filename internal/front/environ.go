@@ -36,7 +36,12 @@ func (x *exchange) makeEnviron() *http1.Error {
 	x.call.Body, x.call.Spool, x.call.Length, x.call.Streamed = nil, nil, 0, false
 	x.call.Route = x.srv.cfg.Queue.Route(req.Method, req.Path)
 	x.call.Since, x.call.Window = x.requestStart(), x.srv.window()
-	x.call.Remote = x.srv.cfg.Remote != nil && x.srv.cfg.Remote(req.Method, req.Path)
+	x.call.Remote, x.call.Limit = x.srv.cfg.Remote != nil && x.srv.cfg.Remote(req.Method, req.Path), 0
+	if x.call.Remote {
+		if verdict := x.refusedRemote(); verdict != nil {
+			return verdict
+		}
+	}
 	x.isHead = string(req.Method) == "HEAD"
 	if x.srv.asgi.Load() {
 		return x.makeScope()
@@ -52,6 +57,32 @@ func (x *exchange) makeEnviron() *http1.Error {
 	x.call.Request, x.call.Form = e.b, e.form
 	return verdict
 }
+
+// refusedRemote is why a request is not taken that would run elsewhere: its client need
+// not send the body then.
+func (x *exchange) refusedRemote() *http1.Error {
+	req := &x.req
+	x.call.Limit = x.srv.cfg.Limit(req.Method, req.Path)
+	var prefer []byte
+	for i := range req.Fields {
+		if f := &req.Fields[i]; f.Kind == http1.KindOther && bytes.EqualFold(f.Name, preferField) {
+			if prefer != nil {
+				prefer = append(bytes.Clone(prefer), ',')
+			}
+			prefer = append(prefer, f.Value...)
+		}
+	}
+	length := req.ContentLength
+	if req.Chunked {
+		length = -1
+	}
+	if reason := x.srv.cfg.Refuses(req.Method, req.Path, prefer, length); reason != "" {
+		return &http1.Error{Status: 503, Reason: reason}
+	}
+	return nil
+}
+
+var preferField = []byte("Prefer")
 
 func (x *exchange) writeEnviron(e *environ) *http1.Error {
 	req := &x.req

@@ -43,13 +43,17 @@ type Config struct {
 	Sockets       SocketOptions
 	Stream        pattern.Set                    // whose bodies come while the application runs; under ASGI all do
 	Remote        func(method, path []byte) bool // which the queue's Remote is asked for first; nil: none
-	Access        *logs.AccessLog
-	Metrics       *metrics.Server // nil: nothing is counted
-	Log           *logs.ErrorLog
-	Clock         func() int64 // CLOCK_MONOTONIC, ns
-	Ready         func() bool  // a worker is ready
-	Guard         *guard.Guard // nil: a panic of a part ends the process
-	Hurry         int          // of tests: all limits on clients are so many times shorter; 0: as they are
+	// Refuses says of those by their head why the Remote does not take one, nor anybody else; "": it may.
+	Refuses func(method, path, prefer []byte, length int64) string
+	// Limit is how long the application may take for one of those; 0: no less than for others.
+	Limit   func(method, path []byte) time.Duration
+	Access  *logs.AccessLog
+	Metrics *metrics.Server // nil: nothing is counted
+	Log     *logs.ErrorLog
+	Clock   func() int64 // CLOCK_MONOTONIC, ns
+	Ready   func() bool  // a worker is ready
+	Guard   *guard.Guard // nil: a panic of a part ends the process
+	Hurry   int          // of tests: all limits on clients are so many times shorter; 0: as they are
 }
 
 // Server accepts connections and serves them.

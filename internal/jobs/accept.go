@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -46,15 +45,8 @@ func preferenceOf(field string) (p preference) {
 }
 
 // accepts reports whether a request is to be answered with 202.
-func (n *Node) accepts(route *offload.Route, request *job.Request) bool {
-	return route != nil && (route.Mode == offload.Async || route.Mode == offload.Both && preferenceOf(request.Field("Prefer")).async)
-}
-
-// principal says whose a job is: who shows the same Authorization.
-func (n *Node) principal(r *http.Request) []byte {
-	mac := hmac.New(sha256.New, []byte("girin job "+n.names.app))
-	_, _ = io.WriteString(mac, r.Header.Get("Authorization"))
-	return mac.Sum(nil)
+func accepts(route *offload.Route, prefer string) bool {
+	return route.Mode == offload.Async || route.Mode == offload.Both && preferenceOf(prefer).async
 }
 
 // problem is an error that a client is told.
@@ -71,7 +63,7 @@ var errUnstored = &problem{http.StatusServiceUnavailable, "the job could not be 
 func (n *Node) accept(w http.ResponseWriter, r *http.Request) {
 	a := r.Context().Value(messageKey{}).(*asked)
 	wants := preferenceOf(r.Header.Get("Prefer"))
-	rec, err := n.enqueue(r.Context(), a, n.principal(r))
+	rec, err := n.enqueue(r, a)
 	if err != nil {
 		n.refuse(w, err)
 		return
@@ -83,7 +75,7 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h := w.Header()
-	h.Set("Location", jobPath(rec.ID))
+	h.Set("Location", jobPath(rec))
 	if wants.async {
 		h.Set("Preference-Applied", "respond-async")
 	}
@@ -111,23 +103,16 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // enqueue stores the job that a request asks for, or finds the one that the request's
 // Idempotency-Key has made before.
-func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Record, error) {
-	s := n.store.Load()
-	if s == nil || !n.up.Load() {
-		return nil, errUnstored
+func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
+	if err := n.full(max(a.call.Length, int64(len(a.message.Body)))); err != nil {
+		return nil, err
 	}
-	if !n.room(max(a.call.Length, int64(len(a.message.Body)))) {
-		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
-	}
-	route := n.cfg.Routes.Find([]byte(a.request.Method), []byte(a.request.Path))
+	s, route := n.store.Load(), n.route(a.request)
 	rec := &job.Record{
-		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.cfg.Retry,
-		Principal: principal, Created: time.Now().UTC(),
+		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
+		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Created: time.Now().UTC(),
 	}
-	if route != nil && route.Retry >= 0 {
-		rec.Retries = route.Retry
-	}
-	ctx, cancel := context.WithTimeout(ctx, limitFor(a.call.Length))
+	ctx, cancel := context.WithTimeout(r.Context(), limitFor(a.call.Length))
 	defer cancel()
 	if key := a.request.Field("Idempotency-Key"); key != "" {
 		was, err := n.known(ctx, s, a, rec, key)
@@ -153,7 +138,7 @@ func (n *Node) enqueue(ctx context.Context, a *asked, principal []byte) (*job.Re
 	if err := s.accept(ctx, rec, a.message.Append(nil)); err != nil {
 		return nil, err
 	}
-	n.counts.accepted.Add(1)
+	n.took()
 	return rec, nil
 }
 

@@ -30,7 +30,7 @@ func (o *origin) begin(id job.ID, runner string) (attempt uint16) {
 	if p == nil || p.runner != "" {
 		return 0
 	}
-	p.runner, p.began, p.known, p.seq = runner, o.n.cfg.Clock(), true, 0
+	p.runner, p.began, p.known, p.seq, p.granted = runner, o.n.cfg.Clock(), true, 0, 0
 	return p.attempt
 }
 
@@ -63,11 +63,12 @@ func (o *origin) withdraw(p *placed) {
 	}
 }
 
-// home runs a job here that was taken out.
+// home runs a job here that was taken out, and of which nobody else can begin what the
+// stream may still have.
 func (o *origin) home(p *placed) {
 	o.n.counts.local.Add(1)
-	o.n.purge(p.subject)
 	o.n.queue.Home(p.call)
+	o.n.purge(p.subject)
 }
 
 // homeAll runs here what nobody has begun.
@@ -106,6 +107,40 @@ func (o *origin) lookAtQueued() {
 	}
 }
 
+// hangs runs here what nobody has begun, of an engine that passes nothing on.
+func (o *origin) hangs(now int64) {
+	o.slow.Store(now + int64(slowFor))
+	waiting := o.takeIf(func(p *placed) bool { return p.runner == "" })
+	o.n.cfg.Log.Warningf("The engine of the jobs hangs: %d requests that wait run here", len(waiting))
+	for _, p := range waiting {
+		o.home(p)
+	}
+}
+
+// remind tells runners again what they may have missed: how much of an answer may come, and
+// that nobody waits for it.
+func (o *origin) remind() {
+	type word struct {
+		to string
+		job.Word
+	}
+	var all []word
+	o.mu.Lock()
+	for _, p := range o.jobs {
+		switch {
+		case p.runner == "" || p.runner == o.n.name:
+		case p.left:
+			all = append(all, word{p.runner, job.Word{Kind: job.Cancel, ID: p.id, Attempt: p.attempt}})
+		case p.granted > 0:
+			all = append(all, word{p.runner, job.Word{Kind: job.Credit, ID: p.id, Attempt: p.attempt, N: p.granted}})
+		}
+	}
+	o.mu.Unlock()
+	for i := range all {
+		o.n.tell(all[i].to, &all[i].Word)
+	}
+}
+
 // lookAtVersions takes what nobody has begun along when another version is served: those
 // who ran the one before pull no more.
 func (o *origin) lookAtVersions() {
@@ -122,16 +157,14 @@ func (o *origin) lookAtVersions() {
 	for _, p := range o.jobs {
 		if p.runner == "" && p.version != version {
 			from := p.subject
-			p.version, p.subject, p.known, p.since = version, o.n.names.syncSubject(version, p.id), false, now
+			p.version, p.subject, p.known, p.since = version, o.n.names.syncSubject(version, p.class, p.id), false, now
 			moves = append(moves, move{p, from, p.subject})
 		}
 	}
 	o.mu.Unlock()
 	for _, m := range moves {
 		o.n.purge(m.from)
-		if o.publish(m.p, m.to) != nil && o.forget(m.p) {
-			o.home(m.p)
-		}
+		o.publish(m.p, m.to)
 	}
 }
 
@@ -160,11 +193,14 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		o.mu.Unlock()
 		return
 	}
+	switch {
+	case p.left:
+		why = causeCancelled
+	case why == causeCancelled: // not by this node: its runner did not hear of it for too long
+		why = causeDied
+	}
 	again := why.again(p.retry > 0) && !p.headed && p.runner != "" && !p.left
 	runner, subject := p.runner, p.subject
-	if p.left {
-		why = causeCancelled
-	}
 	if again {
 		if why.ran() {
 			p.retry--
@@ -185,12 +221,10 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		return
 	}
 	o.n.counts.again.Add(1)
-	if o.n.up.Load() && p.refused < refusedMost && o.publish(p, subject) == nil {
-		return
-	}
-	if o.forget(p) {
-		o.n.counts.local.Add(1)
-		o.n.queue.Home(p.call)
+	if o.n.up.Load() && p.refused < refusedMost {
+		o.publish(p, subject)
+	} else if o.forget(p) {
+		o.home(p)
 	}
 }
 

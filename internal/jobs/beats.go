@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,9 +17,14 @@ import (
 type beats struct {
 	n *Node
 
+	asked  atomic.Int64 // ns, when the engine was asked for its echo that has not come yet; 0: it has
+	mute   bool         // of the goroutine: the engine passes nothing on
+	looked int64        // of the goroutine: ns, when it last looked
+
 	mu    sync.Mutex
 	last  map[string]heard // guarded by mu: other nodes
 	since int64            // guarded by mu: ns, when the engine was last reached anew
+	echo  int64            // guarded by mu: ns, when this node last heard itself
 }
 
 type heard struct {
@@ -45,6 +51,10 @@ const (
 	beatSilent = int64(2 * time.Second) // of a runner: its jobs are given up
 	beatGone   = int64(3 * time.Second) // of an origin: its jobs are cancelled
 	beatForget = int64(time.Minute)
+
+	// Who does not hear itself does not hear others: either the engine hangs, or this
+	// node itself was stopped for a while.
+	beatMute = int64(1500 * time.Millisecond)
 )
 
 func newBeats(n *Node) *beats { return &beats{n: n, last: map[string]heard{}} }
@@ -60,6 +70,8 @@ func (b *beats) run() {
 			return
 		case <-beat.C:
 			b.send(false)
+			b.n.runner.renew()
+			b.n.origin.remind()
 		case <-look.C:
 			b.look()
 		}
@@ -75,11 +87,15 @@ func (b *beats) send(bye bool) {
 		Node: b.n.name, Host: host(), PID: os.Getpid(), Format: job.Format, Version: b.n.Version(), Slots: b.n.cfg.Slots,
 		Busy: b.n.Busy(), Bye: bye, Runs: runs,
 	})
-	if err == nil {
-		err = b.n.nc.Publish(b.n.names.alive, text)
-	}
 	if err != nil {
-		b.n.cfg.Log.Debugf("jobs: %v", err)
+		b.n.cfg.Log.Errorf("jobs: %v", err)
+		return
+	}
+	m := nats.NewMsg(b.n.names.alive)
+	if m.Data = text; bye {
+		_ = b.n.nc.PublishMsg(m) // the outbox has ended
+	} else {
+		b.n.outbox.publish(m, nil)
 	}
 }
 
@@ -90,7 +106,13 @@ func (b *beats) bye() {
 
 func (b *beats) hear(m *nats.Msg) {
 	var heardBeat beat
-	if json.Unmarshal(m.Data, &heardBeat) != nil || heardBeat.Node == "" || heardBeat.Node == b.n.name {
+	if json.Unmarshal(m.Data, &heardBeat) != nil || heardBeat.Node == "" {
+		return
+	}
+	if heardBeat.Node == b.n.name {
+		b.mu.Lock()
+		b.echo = b.n.cfg.Clock()
+		b.mu.Unlock()
 		return
 	}
 	b.mu.Lock()
@@ -119,6 +141,8 @@ func (b *beats) all() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.since = b.n.cfg.Clock()
+	b.echo = b.since
+	b.asked.Store(0)
 	for name, h := range b.last {
 		h.at = b.n.cfg.Clock()
 		b.last[name] = h
@@ -127,7 +151,11 @@ func (b *beats) all() {
 
 func (b *beats) look() {
 	b.n.origin.lookAtQueued()
+	b.lookAtEngine()
 	b.n.origin.lookAtVersions()
+	if b.isMute() {
+		return
+	}
 	b.n.origin.lookAtBegun(b.lost)
 	b.n.runner.lookAtOrigins(func(node string) bool { return b.silent(node, beatGone) })
 	b.mu.Lock()
@@ -136,6 +164,36 @@ func (b *beats) look() {
 		if b.n.cfg.Clock()-h.at > beatForget && b.n.up.Load() {
 			delete(b.last, name)
 		}
+	}
+}
+
+// isMute reports whether nobody can be heard. When that ends all silence counts anew.
+func (b *beats) isMute() bool {
+	b.mu.Lock()
+	mute := b.n.cfg.Clock()-b.echo > beatMute
+	b.mu.Unlock()
+	if b.mute && !mute {
+		b.all()
+	}
+	b.mute = mute
+	return mute
+}
+
+// lookAtEngine asks the engine for an echo while jobs wait that nobody has begun. If none
+// comes they run here.
+func (b *beats) lookAtEngine() {
+	now, asked := b.n.cfg.Clock(), b.asked.Load()
+	starved := now-b.looked > int64(3*lookEvery) // this node itself: that says nothing of the engine
+	b.looked = now
+	switch {
+	case starved || !b.n.up.Load() || b.n.origin.waiting() == 0:
+		b.asked.Store(0)
+	case asked == 0:
+		b.asked.Store(now)
+		b.n.outbox.publish(nats.NewMsg(b.n.names.node(b.n.name, "echo")), nil)
+	case now-asked > int64(answerLimit):
+		b.asked.Store(0)
+		b.n.origin.hangs(now)
 	}
 }
 

@@ -27,6 +27,9 @@ var causes = map[cause]error{
 }
 
 func causeOf(err error) cause {
+	if errors.Is(err, sched.ErrUnread) {
+		return causeRefused
+	}
 	for c, e := range causes {
 		if errors.Is(err, e) {
 			return c

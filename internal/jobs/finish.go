@@ -20,7 +20,7 @@ import (
 // is why it was not begun.
 func (w *workload) finish(refused error) {
 	e, reason := w.outcome(refused)
-	ctx, cancel := context.WithTimeout(context.Background(), limitFor(w.size))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*limitFor(w.size))
 	defer cancel()
 	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
 	code, large := 0, false
@@ -102,6 +102,8 @@ func (w *workload) outcome(refused error) (e job.Event, reason string) {
 		w.cause = nil
 		w.head, w.fields, w.size, w.body, w.file = []byte("500 Internal Server Error"), 0, 0, bytes.Buffer{}, nil
 		return w.answered(), "the application failed"
+	case errors.Is(w.cause, sched.ErrUnread):
+		return job.Refused, "its server ended before it was begun"
 	case w.cause != nil:
 		return job.Died, w.cause.Error()
 	case len(status) > 0 && status[0] == '5':

@@ -25,6 +25,8 @@ func (n *Node) Inside() http.Handler {
 	mux.HandleFunc("POST /jobs/{id}/retry", n.found(n.retry))
 	mux.HandleFunc("POST /jobs/{id}/purge", n.found(n.forgetJob))
 	mux.HandleFunc("PUT /jobs/{id}/progress", n.found(n.noteProgress))
+	mux.HandleFunc("PUT /schedules", n.setSchedules)
+	mux.HandleFunc("GET /schedules", n.listSchedules)
 	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, n.Overview()) })
 	return mux
 }

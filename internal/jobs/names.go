@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ type names struct {
 	app   string // as part of a subject
 	sync  string // the stream of those whose clients wait
 	jobs  string // the stream of accepted ones
+	timer string // the stream of schedules
 	alive string // the subject of heartbeats
 }
 
@@ -23,6 +23,7 @@ func namesOf(app string) names {
 	n := names{app: job.Token(app)}
 	n.sync = "GIRIN_" + n.app + "_SYNC"
 	n.jobs = "GIRIN_" + n.app + "_JOBS"
+	n.timer = "GIRIN_" + n.app + "_TIMER"
 	n.alive = "girin." + n.app + ".alive"
 	return n
 }
@@ -30,21 +31,36 @@ func namesOf(app string) names {
 // node is the subject of what a node is told.
 func (n *names) node(name, what string) string { return "girin." + n.app + ".n." + name + "." + what }
 
-func (n *names) syncSubject(version string, id job.ID) string {
-	return "girin." + n.app + ".sync." + job.Token(version) + "." + id.String()
+func (n *names) syncSubject(version, class string, id job.ID) string {
+	return "girin." + n.app + ".sync." + job.Token(version) + "." + class + "." + id.String()
 }
 
-// consumer is the name of a version's consumer, of any stream.
-func consumer(version string) string { return "v_" + job.Token(version) }
+// consumer is the name of a version's consumer of a class, of any stream.
+func consumer(version, class string) string { return "v_" + job.Token(version) + "_" + class }
 
 // syncConsumer is shared by all nodes of the version. A message that is pulled and neither
-// begun nor refused goes to another: AckWait.
-func (n *names) syncConsumer(version string) jetstream.ConsumerConfig {
+// begun nor refused goes to another: AckWait. Where only so many may run at once each is
+// acknowledged when it has ended (see runner.run).
+func (n *names) syncConsumer(version, class string, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: consumer(version), FilterSubject: "girin." + n.app + ".sync." + job.Token(version) + ".>",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: beginWait, MaxAckPending: -1, MemoryStorage: true,
+		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".sync." + job.Token(version) + "." + class + ".>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: beginWait, MaxAckPending: pendingMost(limit), MemoryStorage: true,
 		InactiveThreshold: time.Hour,
 	}
+}
+
+// pendingMost is how many messages may have been delivered and not be acknowledged.
+func pendingMost(limit int) int {
+	if limit == 0 {
+		return -1
+	}
+	return limit
+}
+
+// classOf is the class in a message's subject, before the job.
+func classOf(subject string) string {
+	parts := strings.Split(subject, ".")
+	return parts[max(len(parts)-2, 0)]
 }
 
 const beginWait = 2 * time.Second
@@ -66,7 +82,7 @@ func idOf(subject string) (job.ID, bool) {
 }
 
 func (n *names) jobSubject(r *job.Record) string {
-	return "girin." + n.app + ".jobs." + job.Token(r.Version) + "." + cmp.Or(r.Priority, usual) + "." + r.ID.String()
+	return "girin." + n.app + ".jobs." + job.Token(r.Version) + "." + r.Line() + "." + r.ID.String()
 }
 
 // anyVersion is that of tasks: a name and JSON, which the next version of the application
@@ -76,16 +92,14 @@ const anyVersion = "*"
 // versions are those of the accepted jobs that a node runs.
 func (n *Node) versions() []string { return []string{anyVersion, n.Version()} }
 
-func workConsumer(version, priority string) string { return consumer(version) + "_" + priority }
-
 // lease is how long a runner of an accepted job may not be heard of before the job is
 // delivered again; renewed three times as often.
 const lease = 15 * time.Second
 
-func (n *names) jobsConsumer(version, priority string) jetstream.ConsumerConfig {
+func (n *names) jobsConsumer(version, class string, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: workConsumer(version, priority), FilterSubject: "girin." + n.app + ".jobs." + job.Token(version) + "." + priority + ".>",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxAckPending: -1,
+		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".jobs." + job.Token(version) + "." + class + ".>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxAckPending: pendingMost(limit),
 		InactiveThreshold: keepLongest, // each deploy brings new ones
 	}
 }

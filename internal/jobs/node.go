@@ -31,8 +31,12 @@ type Config struct {
 	App       string // which application's jobs
 	Version   string // of the application; only nodes of the same one run its jobs
 	Routes    offload.Routes
+	Tasks     bool          // the application hands over functions
 	Slots     int           // jobs of the queues that this node runs at once; 0: none
 	MaxJobs   int           // accepted ones that may wait
+	MaxBytes  int64         // that may be stored of accepted ones, and of their results; 0: as many as there is room for
+	Auth      Auth          // by what a client shows that a job is its own
+	Replicas  int           // how many of the engine's servers keep each message; 0: as many as do so now
 	Keep      time.Duration // how long a result is there
 	MoveAfter time.Duration // for how long a version must have had no server before its jobs are moved; 0: never
 	Retry     int           // how often a job is run again whose runner has gone
@@ -50,18 +54,20 @@ type Config struct {
 
 // Node is this server among those that share an engine. New allocates, Start connects.
 type Node struct {
-	cfg     Config
-	name    string // of this run
-	names   names
-	queue   *sched.Queue
-	origin  *origin
-	runner  *runner
-	beats   *beats
-	chores  *chores
-	counts  counts
-	queued  atomic.Int64 // accepted jobs that have not ended, when last counted
-	version atomic.Pointer[string]
-	bases   atomic.Pointer[[][][2]string] // see base
+	cfg         Config
+	name        string // of this run
+	names       names
+	queue       *sched.Queue
+	origin      *origin
+	runner      *runner
+	beats       *beats
+	recordsMost int // see trim
+	chores      *chores
+	outbox      *outbox
+	counts      counts
+	fill        fill
+	version     atomic.Pointer[string]
+	bases       atomic.Pointer[[][][2]string] // see base
 
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -88,7 +94,9 @@ func New(cfg Config) *Node {
 	n.origin = newOrigin(n)
 	n.runner = newRunner(n)
 	n.beats = newBeats(n)
-	n.chores = newChores()
+	n.chores, n.recordsMost = newChores(), recordsMost
+	n.outbox = newOutbox(n)
+	n.fill.look = make(chan struct{}, 1)
 	n.served = n.handlers()
 	n.hub.waiting = map[job.ID][]chan struct{}{}
 	return n
@@ -125,6 +133,7 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.launch("the jobs' connection", n.connect)
 	n.launch("the jobs' heartbeat", n.beats.run)
 	n.launch("what jobs leave to do", n.chores.run)
+	n.launch("what jobs have to say", n.outbox.run)
 	n.launch("the count of the jobs", n.count)
 	n.launch("the janitor of the jobs", n.janitor)
 	n.runner.start()
@@ -140,9 +149,13 @@ func (n *Node) launch(what string, run func()) {
 // Close leaves: what runs here for others is cancelled, and they hear of it.
 func (n *Node) Close() {
 	n.runner.drain()
+	if n.queue != nil {
+		n.queue.TakeBack() // and others begin it
+	}
 	n.stop()
 	n.runner.close()
 	n.chores.close()
+	n.outbox.close()
 	awaitFor(&n.done, closeLimit)
 	if n.nc != nil {
 		n.beats.bye()
@@ -238,13 +251,13 @@ const prepareLimit = 5 * time.Second
 func (n *Node) prepare() error {
 	ctx, cancel := context.WithTimeout(n.ctx, prepareLimit)
 	defer cancel()
-	if _, err := n.js.CreateOrUpdateStream(ctx, n.names.syncStream()); err != nil {
-		return fmt.Errorf("stream %s: %w", n.names.sync, err)
-	}
-	if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(n.Version())); err != nil {
-		return fmt.Errorf("consumer of %s: %w", n.names.sync, err)
+	if _, err := n.openStream(ctx, n.names.syncStream()); err != nil {
+		return err
 	}
 	s, err := n.openStore(ctx)
+	if err == nil {
+		err = n.openTimer(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -270,6 +283,3 @@ func host() string {
 	}
 	return name
 }
-
-// room reports whether the disk takes a job more, with a body of so many bytes.
-func (n *Node) room(body int64) bool { return n.cfg.Room == nil || n.cfg.Room(body) }

@@ -12,13 +12,15 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"girin/internal/jobs/job"
+	"girin/internal/offload"
 	"girin/internal/sched"
 )
 
 // Header fields of a message.
 const (
-	fieldReply = "Girin-Reply" // the origin: who is asked, and told the answer
-	fieldBody  = "Girin-Body"  // how long the body is that the origin has: see askBody
+	fieldReply   = "Girin-Reply"   // the origin: who is asked, and told the answer
+	fieldBody    = "Girin-Body"    // how long the body is that the origin has: see askBody
+	fieldTimeout = "Girin-Timeout" // how long the route lets it run
 )
 
 // inlineMost is the largest body that goes with its message. NATS takes 1 MB.
@@ -49,20 +51,23 @@ type placed struct {
 	id      job.ID
 	call    uint64 // of the queue
 	version string // whose runners it is for
+	class   string
 	subject string
-	retry   int    // how often it may still be run again
-	data    []byte // the message
-	body    []byte // in memory, where it is too large for the message
-	length  int64  // of a body that is not in the message; 0: it is
-	since   int64  // ns, when it was sent
-	known   bool   // the engine has it
-	attempt uint16 // of who may answer
-	runner  string // who has begun it; "": nobody
-	began   int64  // ns
-	seq     uint32 // of the next frame
-	headed  bool   // the answer's head was passed on
-	left    bool   // its client has left
-	refused int    // how often it was not begun after all
+	timeout time.Duration // of its route; 0: none
+	retry   int           // how often it may still be run again
+	data    []byte        // the message
+	body    []byte        // in memory, where it is too large for the message
+	length  int64         // of a body that is not in the message; 0: it is
+	since   int64         // ns, when it was sent
+	known   bool          // the engine has it
+	attempt uint16        // of who may answer
+	granted uint32        // bytes of the answer that this attempt may have sent in all, without its first window
+	runner  string        // who has begun it; "": nobody
+	began   int64         // ns
+	seq     uint32        // of the next frame
+	headed  bool          // the answer's head was passed on
+	left    bool          // its client has left
+	refused int           // how often it was not begun after all
 	file    *os.File
 }
 
@@ -83,27 +88,41 @@ func (o *origin) Place(c sched.RemoteCall) bool {
 		o.answerHere(c, request, o.n.served, nil)
 		return true
 	}
+	route := o.n.route(request)
+	if route == nil {
+		return false
+	}
 	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: job.WithPairs(c.Form, c.Environ, o.n.base(c.Base))}
-	if route := o.n.cfg.Routes.Find([]byte(request.Method), []byte(request.Path)); o.n.accepts(route, request) {
+	if accepts(route, request.Field("Prefer")) {
 		m.Environ, m.Body = bytes.Clone(m.Environ), bytes.Clone(c.Body)
 		o.answerHere(c, request, http.HandlerFunc(o.n.accept), &m)
 		return true
 	}
-	return o.place(c, request, m)
+	return o.place(c, request, route, m)
+}
+
+// route is the one of a request: as its client has named it, or where a proxy has taken the
+// mount point off, as it was told.
+func (n *Node) route(r *job.Request) *offload.Route {
+	method := []byte(r.Method)
+	route := n.cfg.Routes.Find(method, []byte(r.Raw))
+	if rest, below := strings.CutPrefix(r.Raw, r.Mount); route == nil && below && r.Mount != "" {
+		route = n.cfg.Routes.Find(method, []byte(rest))
+	}
+	return route
 }
 
 // place sends the call of a client that waits to the stream.
-func (o *origin) place(c sched.RemoteCall, request *job.Request, m job.Message) bool {
+func (o *origin) place(c sched.RemoteCall, request *job.Request, route *offload.Route, m job.Message) bool {
 	now := o.n.cfg.Clock()
 	if !o.n.up.Load() || o.n.draining.Load() || now < o.slow.Load() {
 		o.n.counts.local.Add(1)
 		return false
 	}
-	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1, version: o.n.Version()}
-	subject := o.n.names.syncSubject(p.version, p.id)
-	p.subject = subject
+	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1, version: o.n.Version(), class: route.Class(), timeout: route.Timeout}
+	p.subject = o.n.names.syncSubject(p.version, p.class, p.id)
 	if request.Idempotent() {
-		p.retry = o.retries(request)
+		p.retry = o.n.retries(route)
 	}
 	switch {
 	case c.Spooled:
@@ -120,34 +139,38 @@ func (o *origin) place(c sched.RemoteCall, request *job.Request, m job.Message) 
 	o.mu.Lock()
 	o.jobs[p.id], o.calls[p.call] = p, p
 	o.mu.Unlock()
-	if err := o.publish(p, subject); err != nil {
-		o.forget(p)
-		o.n.counts.local.Add(1)
-		return false
-	}
 	o.n.counts.placed.Add(1)
+	o.publish(p, p.subject)
 	return true
 }
 
 // messageMost leaves room for a message's header within NATS's 1 MB.
 const messageMost = 1<<20 - 4096
 
-func (o *origin) retries(r *job.Request) int {
-	if route := o.n.cfg.Routes.Find([]byte(r.Method), []byte(r.Path)); route != nil && route.Retry >= 0 {
+func (n *Node) retries(route *offload.Route) int {
+	if route.Retry >= 0 {
 		return route.Retry
 	}
-	return o.n.cfg.Retry
+	return n.cfg.Retry
 }
 
-func (o *origin) publish(p *placed, subject string) error {
+// publish sends a job to the stream. If that fails it runs here.
+func (o *origin) publish(p *placed, subject string) {
 	m := nats.NewMsg(subject)
 	m.Header[fieldReply] = []string{o.n.name}
 	if p.length > 0 {
 		m.Header[fieldBody] = []string{itoa(p.length)}
 	}
+	if p.timeout > 0 {
+		m.Header[fieldTimeout] = []string{p.timeout.String()}
+	}
 	m.Reply = o.n.names.node(o.n.name, "stored."+p.id.String())
 	m.Data = p.data
-	return o.n.nc.PublishMsg(m)
+	o.n.outbox.publish(m, func() {
+		if o.forget(p) {
+			o.home(p)
+		}
+	})
 }
 
 // forget takes a job out, and reports whether it was there: whoever does that tells its

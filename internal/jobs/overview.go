@@ -1,10 +1,5 @@
 package jobs
 
-import (
-	"context"
-	"time"
-)
-
 // Overview is what is told of the jobs as a whole.
 type Overview struct {
 	Connected bool   `json:"connected"`
@@ -28,33 +23,9 @@ type Overview struct {
 func (n *Node) Overview() Overview {
 	c := &n.counts
 	o := Overview{
-		Connected: n.up.Load(), App: n.cfg.App, Version: n.Version(), Peers: n.Peers(), Waiting: n.origin.waiting(), Queued: int(n.queued.Load()), Running: n.Busy(),
+		Connected: n.up.Load(), App: n.cfg.App, Version: n.Version(), Peers: n.Peers(), Waiting: n.origin.waiting(), Queued: int(n.fill.jobs.Load()), Running: n.Busy(),
 		Placed: c.placed.Load(), Local: c.local.Load(), Again: c.again.Load(), Pulled: c.pulled.Load(),
 		Accepted: c.accepted.Load(), Done: c.done.Load(), Failed: c.failed.Load(), Cancelled: c.cancelled.Load(),
 	}
 	return o
-}
-
-// countEvery is how old the number of accepted jobs may be that is told.
-const countEvery = time.Second
-
-// count keeps the number of accepted jobs that have not ended.
-func (n *Node) count() {
-	t := time.NewTicker(countEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-t.C:
-		}
-		if !n.up.Load() {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(n.ctx, askLimit)
-		if stream, err := n.js.Stream(ctx, n.names.jobs); err == nil {
-			n.queued.Store(int64(stream.CachedInfo().State.Msgs))
-		}
-		cancel()
-	}
 }

@@ -30,9 +30,10 @@ func (p *peer) Grant(call uint64, n uint32) {
 	p.o.mu.Lock()
 	placed, here := p.o.calls[call], p.o.here[call]
 	var to string
-	w := job.Word{Kind: job.Credit, N: n}
-	if placed != nil {
-		to, w.ID, w.Attempt = placed.runner, placed.id, placed.attempt
+	w := job.Word{Kind: job.Credit}
+	if placed != nil && n != wire.Cancelled {
+		placed.granted += n
+		to, w.ID, w.Attempt, w.N = placed.runner, placed.id, placed.attempt, placed.granted
 	}
 	p.o.mu.Unlock()
 	if here != nil {

@@ -34,7 +34,7 @@ func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Reco
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(statusOfEnd[rec.Status])
 		_ = json.NewEncoder(w).Encode(map[string]any{
-			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec.ID),
+			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec),
 		})
 		return
 	}

@@ -3,6 +3,9 @@ package jobs
 import (
 	"os"
 	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"girin/internal/jobs/job"
 	"girin/internal/sched"
@@ -17,6 +20,8 @@ type run struct {
 	origin  string
 	call    sched.Call
 	seq     uint32 // of the goroutine that answers
+	timeout time.Duration
+	held    *nats.Msg // what is acknowledged when it has ended; nil: it was already
 	done    chan struct{}
 	refused bool // set before done is closed: it was not begun
 
@@ -26,6 +31,7 @@ type run struct {
 	left    bool       // guarded by mu: nobody waits any more
 	stopped bool       // guarded by mu: somebody does, but this node ends
 	ended   bool       // guarded by mu: its end was told
+	granted uint32     // guarded by mu: the sum of all credit so far, modulo 1<<32
 	credit  int64      // guarded by mu: bytes of a file that may be sent
 	sending bool       // guarded by mu: a file is the answer
 }
@@ -46,7 +52,7 @@ func (x *run) begin(m *job.Message, length int64) {
 		return
 	}
 	x.call = sched.Call{
-		Answer: x, Route: q.Route([]byte(request.Method), []byte(request.Path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body, Admitted: true,
+		Answer: x, Route: q.Route([]byte(request.Method), []byte(request.Path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body, Limit: x.timeout, Admitted: true,
 	}
 	environ := job.WithPairs(m.Form, m.Environ, [][2]string{{"girin.job.id", x.id.String()}, {"girin.job.attempt", itoa(int64(x.attempt))}})
 	x.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
@@ -123,9 +129,16 @@ func (x *run) leave(why cause) {
 	}
 }
 
-// grant lets more of the answer come.
-func (x *run) grant(n uint32) {
+// grant lets more of the answer come: sum says how much in all. The same sum is told now
+// and then, since a word may be lost.
+func (x *run) grant(sum uint32) {
 	x.mu.Lock()
+	n := sum - x.granted
+	if int32(n) <= 0 {
+		x.mu.Unlock()
+		return
+	}
+	x.granted = sum
 	sending, ended := x.sending, x.ended
 	if x.credit += int64(n); sending {
 		x.cond.Broadcast()

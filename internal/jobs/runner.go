@@ -21,6 +21,7 @@ type runner struct {
 	stop    chan struct{} // closed by drain
 	once    sync.Once     // closes stop
 	expects atomic.Pointer[chan struct{}]
+	turn    atomic.Uint32 // see classes.ofPriority
 	done    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -39,6 +40,9 @@ func (r *runner) start() {
 	for i := range r.n.cfg.Slots {
 		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", r.slot)
 		r.launch("slot "+strconv.Itoa(i)+" of the accepted jobs", r.workSlot)
+	}
+	if r.n.cfg.Slots > 0 {
+		r.launch("the timer of the jobs", r.n.timer)
 	}
 }
 
@@ -105,8 +109,20 @@ func (r *runner) slot() {
 	defer late.Stop()
 	for {
 		woken := *r.expects.Load()
-		if r.n.up.Load() {
-			_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.sync+"."+consumer(r.n.Version()), inbox, pullOne)
+		queues := r.syncQueues()
+		if len(queues) > 1 {
+			giveBackAll(messages) // that were asked for while there was one queue
+			m, ended := r.next(r.n.names.sync, queues, woken)
+			if ended {
+				return
+			}
+			if m != nil {
+				r.run(m)
+			}
+			continue
+		}
+		if len(queues) > 0 {
+			_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.sync+"."+queues[0], inbox, pullOne)
 		}
 		late.Reset(pullFor + time.Second)
 		select {
@@ -123,6 +139,18 @@ func (r *runner) slot() {
 			r.run(m)
 		}
 	}
+}
+
+// syncQueues are the consumers of jobs whose clients wait; none while there is no engine.
+func (r *runner) syncQueues() (queues []string) {
+	s := r.n.store.Load()
+	if s == nil || !r.n.up.Load() {
+		return nil
+	}
+	for _, class := range s.syncClasses(r.turn.Add(1)) {
+		queues = append(queues, consumer(s.version, class))
+	}
+	return queues
 }
 
 var pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds()))
@@ -171,15 +199,38 @@ func (r *runner) run(m *nats.Msg) {
 		r.n.cfg.Log.Debugf("jobs: %v", err)
 		return // it is delivered again
 	}
-	_ = m.Ack()
+	limited := r.n.limited(classOf(m.Subject))
+	if attempt == 0 || !limited {
+		_ = m.Ack()
+	}
 	if attempt == 0 {
 		return
 	}
 	r.n.counts.pulled.Add(1)
 	run := newRun(r, id, attempt, origin)
+	run.timeout, _ = time.ParseDuration(m.Header.Get(fieldTimeout))
+	if limited { // the engine lets no more begin than are not acknowledged
+		run.held = m
+		defer func() { _ = m.Ack() }()
+	}
 	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
 	run.begin(&message, length)
 	r.await(run)
+}
+
+// limited reports whether only so many jobs of a class may run at once.
+func (n *Node) limited(class string) bool {
+	s := n.store.Load()
+	return s != nil && s.classes[class] > 0
+}
+
+// renew says that what is held goes on: else it would be delivered again.
+func (r *runner) renew() {
+	for _, run := range r.all() {
+		if run.held != nil {
+			_ = run.held.InProgress()
+		}
+	}
 }
 
 // await returns when a job has ended, or after the end of this node.

@@ -17,7 +17,8 @@ import (
 // Prefix is where clients find their jobs.
 const Prefix = "/.girin/jobs/"
 
-func jobPath(id job.ID) string { return Prefix + id.String() }
+// jobPath is where clients find a job.
+func jobPath(r *job.Record) string { return strings.TrimSuffix(r.Mount, "/") + Prefix + r.ID.String() }
 
 // handlers serve clients, each of whom sees only what is its own.
 func (n *Node) handlers() http.Handler {
@@ -35,7 +36,7 @@ const goneFor = 24 * time.Hour
 // own finds the job, if it is the client's.
 func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
 	return n.found(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-		if rec.Principal == nil || !hmac.Equal(rec.Principal, n.principal(r)) {
+		if rec.Principal == nil || !hmac.Equal(rec.Principal, n.store.Load().principal(r)) {
 			plain(w, http.StatusNotFound, errNoJob.Error())
 			return
 		}
@@ -91,7 +92,7 @@ func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		n.writeStatus(w, r, http.StatusOK, rec)
 		return
 	}
-	w.Header().Set("Location", jobPath(rec.ID)+"/result")
+	w.Header().Set("Location", jobPath(rec)+"/result")
 	n.writeStatus(w, r, http.StatusSeeOther, rec)
 }
 

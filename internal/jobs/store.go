@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
+	"girin/internal/offload"
 )
 
 // store is what the engine keeps of accepted jobs: a stream of messages that wait, the
@@ -22,9 +21,12 @@ import (
 type store struct {
 	n       *Node
 	stream  jetstream.Stream
-	version string // whose consumers these are, by priority
-	waits   map[string]jetstream.Consumer
-	records jetstream.KeyValue
+	version string                        // whose consumers these are, by class
+	waits   map[string]jetstream.Consumer // of that version
+	classes classes
+	secret  []byte                // what principals are made with
+	meta    jetstream.KeyValue    // what all nodes know: see classesKey, secretKey
+	records jetstream.KeyValue    // by the job's name
 	results jetstream.KeyValue    // bodies up to inlineMost
 	keys    jetstream.KeyValue    // Idempotency-Key to job
 	uniques jetstream.KeyValue    // a task's unique to job
@@ -40,29 +42,16 @@ const keyLife = 24 * time.Hour
 
 func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 	s = &store{n: n}
-	s.version, s.waits = n.Version(), map[string]jetstream.Consumer{}
-	if s.stream, err = n.js.CreateOrUpdateStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
-		return nil, fmt.Errorf("stream %s: %w", n.names.jobs, err)
+	if s.stream, err = n.openStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
+		return nil, err
 	}
-	for _, version := range n.versions() {
-		for _, priority := range priorities {
-			c, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(version, priority))
-			if err != nil {
-				return nil, fmt.Errorf("consumer of %s: %w", n.names.jobs, err)
-			}
-			if version == s.version {
-				s.waits[priority] = c
-			}
-		}
-	}
+	resultLife := n.cfg.Keep + time.Minute
 	for _, bucket := range []struct {
 		kv   *jetstream.KeyValue
 		name string
 		life time.Duration
-	}{{&s.records, "jobs", keepLongest}, {&s.results, "results", n.cfg.Keep + time.Minute}, {&s.keys, "keys", keyLife}, {&s.uniques, "unique", keepLongest}} {
-		if *bucket.kv, err = n.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: "girin-" + n.names.app + "-" + bucket.name, TTL: bucket.life, Storage: jetstream.FileStorage,
-		}); err != nil {
+	}{{&s.meta, "meta", 0}, {&s.records, "jobs", keepLongest}, {&s.results, "results", resultLife}, {&s.keys, "keys", keyLife}, {&s.uniques, "unique", keepLongest}} {
+		if *bucket.kv, err = n.openBucket(ctx, bucket.name, bucket.life); err != nil {
 			return nil, fmt.Errorf("bucket %s: %w", bucket.name, err)
 		}
 	}
@@ -70,96 +59,64 @@ func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 		objects *jetstream.ObjectStore
 		name    string
 		life    time.Duration
-	}{{&s.objects, "bodies", keepLongest}, {&s.large, "results", n.cfg.Keep + time.Minute}} {
-		if *bucket.objects, err = n.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: "girin-" + n.names.app + "-" + bucket.name, TTL: bucket.life, Storage: jetstream.FileStorage,
-		}); err != nil {
+	}{{&s.objects, "bodies", keepLongest}, {&s.large, "results", resultLife}} {
+		if *bucket.objects, err = n.openObjects(ctx, bucket.name, bucket.life); err != nil {
 			return nil, fmt.Errorf("bucket %s: %w", bucket.name, err)
 		}
 	}
-	return s, nil
+	if s.secret, err = s.openSecret(ctx); err != nil {
+		return nil, fmt.Errorf("the secret of the jobs: %w", err)
+	}
+	if s.classes, err = s.openClasses(ctx, classesOf(n.cfg.Routes)); err != nil {
+		return nil, fmt.Errorf("the routes of the jobs: %w", err)
+	}
+	return s, s.openConsumers(ctx)
 }
 
-// stored is a record and the revision that the next change is compared with.
-type stored struct {
-	job.Record
-	revision uint64
-}
-
-var errNoJob = errors.New("there is no such job")
-
-func (s *store) get(ctx context.Context, id job.ID) (r stored, err error) {
-	e, err := s.records.Get(ctx, id.String())
-	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted) {
-		return r, errNoJob
+// openConsumers makes a consumer of each line: of each version and class.
+func (s *store) openConsumers(ctx context.Context) error {
+	n := s.n
+	s.version, s.waits = n.Version(), map[string]jetstream.Consumer{}
+	for _, version := range n.versions() {
+		for _, class := range s.jobClasses(version, 0) {
+			c, err := n.js.CreateOrUpdateConsumer(ctx, n.names.jobs, n.names.jobsConsumer(version, class, s.classes[class]))
+			if err != nil {
+				return fmt.Errorf("consumer of %s: %w", n.names.jobs, err)
+			}
+			if version == s.version {
+				s.waits[class] = c
+			}
+		}
 	}
-	if err != nil {
-		return r, err
+	for _, class := range s.syncClasses(0) {
+		if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(s.version, class, s.classes[class])); err != nil {
+			return fmt.Errorf("consumer of %s: %w", n.names.sync, err)
+		}
 	}
-	return r, r.read(id, e)
-}
-
-func (r *stored) read(id job.ID, e jetstream.KeyValueEntry) error {
-	if err := json.Unmarshal(e.Value(), &r.Record); err != nil {
-		return err
-	}
-	r.ID, r.revision = id, e.Revision()
 	return nil
 }
 
-// change applies an event and what else is to be noted, unless another was quicker: then
-// it looks anew. Not changed: the event does not concern the job any more.
-func (s *store) change(ctx context.Context, id job.ID, e job.Event, note func(*job.Record)) (r stored, changed bool, err error) {
-	return s.changeIf(ctx, id, e, func(*job.Record) bool { return true }, note)
+// jobClasses are those of a version's accepted jobs, in the order in which they are asked for.
+func (s *store) jobClasses(version string, turn uint32) (all []string) {
+	if version == anyVersion { // tasks have no route
+		return offload.Priorities
+	}
+	for _, priority := range offload.Priorities {
+		all = append(all, s.classes.ofPriority(priority, turn)...)
+	}
+	return all
 }
 
-// changeIf is change for whom only a record in some state concerns.
-func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*job.Record) bool, note func(*job.Record)) (r stored, changed bool, err error) {
-	for {
-		if r, err = s.get(ctx, id); err != nil {
-			return r, false, err
-		}
-		if !is(&r.Record) || !r.Apply(e, time.Now()) {
-			return r, false, nil
-		}
-		if note != nil {
-			note(&r.Record)
-		}
-		again, err := s.put(ctx, &r)
-		if !again {
-			return r, err == nil, err
+// syncClasses are those of jobs whose clients wait. There are few besides the usual one.
+func (s *store) syncClasses(turn uint32) (all []string) {
+	for _, priority := range offload.Priorities {
+		for _, class := range s.classes.ofPriority(priority, turn) {
+			if _, known := s.classes[class]; known || class == offload.Usual {
+				all = append(all, class)
+			}
 		}
 	}
-}
-
-// note changes what is no state.
-func (s *store) note(ctx context.Context, id job.ID, note func(*job.Record)) error {
-	for {
-		r, err := s.get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if note(&r.Record); r.Status != job.Running {
-			return nil
-		}
-		if again, err := s.put(ctx, &r); !again {
-			return err
-		}
-	}
-}
-
-func (s *store) put(ctx context.Context, r *stored) (again bool, err error) {
-	text, err := json.Marshal(&r.Record)
-	if err != nil {
-		return false, err
-	}
-	revision, err := s.records.Update(ctx, r.ID.String(), text, r.revision)
-	if err == nil {
-		r.revision = revision
-		return false, nil
-	}
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence, err
+	return all
 }
 
 // accept stores a job. When it returns nil the job is on the disk.
@@ -227,84 +184,3 @@ func bodyName(id job.ID) string { return "b." + id.String() }
 
 // messageName is what a job that has ended badly was made of, in case it is wanted again.
 func messageName(id job.ID) string { return "m." + id.String() }
-
-// resultName is of one attempt's result: who comes too late overwrites nothing.
-func resultName(id job.ID, attempt int) string { return id.String() + "." + strconv.Itoa(attempt) }
-
-// keep stores a result's body.
-func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size int64) (large bool, err error) {
-	if size <= inlineMost {
-		b := make([]byte, size)
-		if _, err := body.ReadAt(b, 0); err != nil && size > 0 && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		_, err = s.results.Put(ctx, resultName(r.ID, r.Attempt), b)
-		return false, err
-	}
-	return true, putObject(ctx, s.large, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
-}
-
-func putObject(ctx context.Context, objects jetstream.ObjectStore, name string, body io.Reader) error {
-	_, err := objects.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: inlineMost}}, body)
-	return err
-}
-
-// read opens an object of so many bytes. Without a limit the library has one of 5 s for all of it.
-func read(ctx context.Context, objects jetstream.ObjectStore, name string, size int64) (io.ReadCloser, error) {
-	ctx, cancel := context.WithTimeout(ctx, limitFor(size)+longestWait)
-	silent := time.AfterFunc(storeLimit, cancel)
-	object, err := objects.Get(ctx, name)
-	if silent.Stop(); err != nil {
-		cancel()
-		return nil, err
-	}
-	return opened{object, cancel}, nil
-}
-
-// opened is an object that is read.
-type opened struct {
-	io.ReadCloser
-	end context.CancelFunc
-}
-
-func (o opened) Close() error {
-	defer o.end()
-	return o.ReadCloser.Close()
-}
-
-// result opens a job's result.
-func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error) {
-	if r.Large {
-		return read(ctx, s.large, resultName(r.ID, r.Attempt), r.Size)
-	}
-	e, err := s.results.Get(ctx, resultName(r.ID, r.Attempt))
-	if err != nil {
-		return nil, err
-	}
-	return io.NopCloser(newBytes(e.Value())), nil
-}
-
-// list returns the jobs that are wanted, those that began to exist last first.
-func (s *store) list(ctx context.Context, most int, wanted func(*job.Record) bool) (all []stored, err error) {
-	w, err := s.records.WatchAll(ctx, jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = w.Stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case e := <-w.Updates():
-			if e == nil {
-				return newest(all, most), nil
-			}
-			var r stored
-			if id, ok := job.ParseID(e.Key()); ok && r.read(id, e) == nil && wanted(&r.Record) {
-				if all = append(all, r); len(all) >= 2*most {
-					all = newest(all, most)
-				}
-			}
-		}
-	}
-}

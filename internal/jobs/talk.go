@@ -23,10 +23,9 @@ func (n *Node) tell(node string, w *job.Word) {
 		n.take(w)
 		return
 	}
-	b := w.Append(make([]byte, 0, 64+len(w.Head)+len(w.Body)))
-	if err := n.nc.Publish(n.names.node(node, "word"), b); err != nil {
-		n.cfg.Log.Debugf("jobs: %v", err)
-	}
+	m := nats.NewMsg(n.names.node(node, "word"))
+	m.Data = w.Append(make([]byte, 0, 64+len(w.Head)+len(w.Body)))
+	n.outbox.publish(m, nil)
 }
 
 func (n *Node) take(w *job.Word) {
@@ -53,6 +52,8 @@ func (n *Node) hear(m *nats.Msg) {
 		if id, ok := job.ParseID(id); ok {
 			n.origin.stored(id, refused(m))
 		}
+	case "echo":
+		n.beats.asked.Store(0)
 	case "begin":
 		n.answerBegin(m)
 	case "body":
@@ -119,13 +120,19 @@ func (n *Node) askBody(origin string, id job.ID, at int64) ([]byte, error) {
 // purge takes a message out of the stream that nobody shall begin any more.
 func (n *Node) purge(subject string) {
 	if n.up.Load() {
-		_ = n.nc.Publish("$JS.API.STREAM.PURGE."+n.names.sync, []byte(`{"filter":"`+subject+`"}`))
+		n.purgeIn(n.names.sync, subject)
 	}
+}
+
+func (n *Node) purgeIn(stream, subject string) {
+	m := nats.NewMsg("$JS.API.STREAM.PURGE." + stream)
+	m.Data = []byte(`{"filter":"` + subject + `"}`)
+	n.outbox.publish(m, nil)
 }
 
 // purgeJob takes the message of an accepted job out of its stream.
 func (n *Node) purgeJob(r *job.Record) {
-	_ = n.nc.Publish("$JS.API.STREAM.PURGE."+n.names.jobs, []byte(`{"filter":"`+n.names.jobSubject(r)+`"}`))
+	n.purgeIn(n.names.jobs, n.names.jobSubject(r))
 }
 
 // base are the pairs of a listener's environ that its requests do not have themselves.

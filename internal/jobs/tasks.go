@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
+	"girin/internal/offload"
 	"girin/internal/wire"
 )
 
@@ -38,7 +39,7 @@ func (t *Task) check() error {
 	switch {
 	case !ok || module == "" || name == "" || strings.ContainsAny(t.Task, "\x00/ "):
 		return fmt.Errorf("%q is not of the form module:name", t.Task)
-	case t.Priority != "" && !slices.Contains(priorities, t.Priority):
+	case t.Priority != "" && !slices.Contains(offload.Priorities, t.Priority):
 		return fmt.Errorf("the priority %q is none of high, mid, low", t.Priority)
 	case t.Timeout < 0 || t.Timeout > 1e6 || t.Delay < 0 || t.Delay > 6*86400:
 		return errors.New("timeout or delay is out of range: a job may wait for six days")
@@ -66,7 +67,7 @@ func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	rec, err := n.storeTask(r.Context(), &t)
+	rec, err := n.storeTask(r.Context(), &t, job.NewID())
 	if err != nil {
 		n.refuse(w, err)
 		return
@@ -74,16 +75,13 @@ func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
 	n.writeStatus(w, r, http.StatusAccepted, rec)
 }
 
-func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
+func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID) (*job.Record, error) {
+	if err := n.full(inlineMost); err != nil {
+		return nil, err
+	}
 	s := n.store.Load()
-	if s == nil || !n.up.Load() {
-		return nil, errUnstored
-	}
-	if !n.room(inlineMost) {
-		return nil, &problem{http.StatusServiceUnavailable, "there is no room for the job"}
-	}
 	rec := &job.Record{
-		ID: job.NewID(), Status: job.Queued, Version: anyVersion, Route: "TASK " + t.Task, Task: true, Retries: t.Retries,
+		ID: id, Status: job.Queued, Version: anyVersion, Route: "TASK " + t.Task, Task: true, Mount: n.mount(), Retries: t.Retries,
 		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: time.Now().UTC(),
 		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
 	}
@@ -100,8 +98,18 @@ func (n *Node) storeTask(ctx context.Context, t *Task) (*job.Record, error) {
 	if err := s.accept(ctx, rec, n.taskMessage(t)); err != nil {
 		return nil, err
 	}
-	n.counts.accepted.Add(1)
+	n.took()
 	return rec, nil
+}
+
+// mount is where the application is mounted, if the server was told so.
+func (n *Node) mount() string {
+	for _, pair := range n.base(0) {
+		if pair[0] == "SCRIPT_NAME" {
+			return pair[1]
+		}
+	}
+	return ""
 }
 
 // taskMessage is a task as a request.

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -49,7 +48,7 @@ func (n *Node) told(ctx context.Context, r *job.Record) Status {
 func statusOf(r *job.Record) Status {
 	return Status{
 		ID: r.ID.String(), Status: string(r.Status), Route: r.Route, Attempt: r.Attempt, Code: r.Code, Progress: r.Progress, Text: r.Text,
-		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r.ID), Result: jobPath(r.ID) + "/result", Meta: r.Meta,
+		Node: r.Host, Reason: r.Reason, Created: r.Created, Began: r.Began, Ended: r.Ended, URL: jobPath(r), Result: jobPath(r) + "/result", Meta: r.Meta,
 	}
 }
 
@@ -59,11 +58,15 @@ func (n *Node) position(ctx context.Context, r *job.Record) int {
 	if s == nil || s.version != r.Version {
 		return 0
 	}
+	line, known := s.waits[r.Line()]
+	if !known {
+		return 0
+	}
 	m, err := s.stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
 	if err != nil {
 		return 0
 	}
-	c, err := s.waits[cmp.Or(r.Priority, usual)].Info(ctx)
+	c, err := line.Info(ctx)
 	if err != nil {
 		return 0
 	}

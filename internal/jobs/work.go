@@ -57,7 +57,8 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	case err != nil:
 		r.n.cfg.Log.Debugf("jobs: %v", err)
-		return // it is delivered again
+		_ = m.NakWithDelay(time.Second)
+		return
 	case left:
 		return
 	case !changed: // it has ended
@@ -168,7 +169,9 @@ func (w *workload) begin(m *job.Message) error {
 	}
 	pairs := [][2]string{{"girin.job.id", w.rec.ID.String()}, {"girin.job.attempt", strconv.Itoa(w.rec.Attempt)}}
 	environ := job.WithPairs(m.Form, m.Environ, pairs)
-	w.call = sched.Call{Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body, Limit: w.rec.Timeout, Admitted: true}
+	w.call = sched.Call{
+		Answer: w, Route: q.Route([]byte(request.Method), []byte(request.Path)), Form: m.Form, Window: m.Window, Body: m.Body, Limit: w.rec.Timeout, Admitted: true,
+	}
 	w.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
 	if w.rec.Body > 0 {
 		file, err := w.fetchBody()

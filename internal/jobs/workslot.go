@@ -2,15 +2,13 @@ package jobs
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"girin/internal/offload"
 )
-
-// priorities of accepted jobs, the first ones first. Each has a consumer of its own.
-var priorities = []string{"high", "mid", "low"}
-
-const usual = "mid"
 
 // workSlot runs one accepted job after the other: of those that wait, one of the highest
 // priority.
@@ -26,7 +24,7 @@ func (r *runner) workSlot() {
 			}
 			continue
 		}
-		m, ended := r.nextWork(woken)
+		m, ended := r.next(r.n.names.jobs, r.workQueues(), woken)
 		if ended {
 			return
 		}
@@ -36,23 +34,28 @@ func (r *runner) workSlot() {
 	}
 }
 
-// nextWork asks for what waits, in the order of priorities, and if nothing does for
+// next asks consumers of a stream for what waits, in their order, and if nothing does for
 // whatever comes first. Its subscription ends with it, so that nothing comes later.
-func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
+func (r *runner) next(stream string, queues []string, woken chan struct{}) (m *nats.Msg, ended bool) {
 	inbox := nats.NewInbox()
-	messages := make(chan *nats.Msg, 4*len(priorities))
+	messages := make(chan *nats.Msg, 4*len(queues))
 	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
 	if err != nil {
 		return nil, true // the connection was closed
 	}
+	waited := false // for all of them: then others may be on their way
 	defer func() {
+		if waited && m != nil {
+			r.done.Go(func() { giveBackFor(reconnectWait, sub, messages) })
+			return
+		}
 		_ = sub.Unsubscribe()
 		giveBackAll(messages)
 	}()
 	late := time.NewTimer(askLimit)
 	defer late.Stop()
-	for _, queue := range r.queues() {
-		r.wish(queue, inbox, `{"batch":1,"no_wait":true}`)
+	for _, queue := range queues {
+		r.wish(stream, queue, inbox, `{"batch":1,"no_wait":true}`)
 		late.Reset(askLimit)
 		select {
 		case <-r.stop:
@@ -67,9 +70,10 @@ func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 			}
 		}
 	}
-	for _, queue := range r.queues() {
-		r.wish(queue, inbox, `{"batch":1,"expires":`+strconv.FormatInt(pullFor.Nanoseconds(), 10)+`}`)
+	for _, queue := range queues {
+		r.wish(stream, queue, inbox, `{"batch":1,"expires":`+strconv.FormatInt(pullFor.Nanoseconds(), 10)+`}`)
 	}
+	waited = true
 	late.Reset(pullFor)
 	select {
 	case <-r.stop:
@@ -85,18 +89,45 @@ func (r *runner) nextWork(woken chan struct{}) (m *nats.Msg, ended bool) {
 	return nil, false
 }
 
-// queues are the consumers to ask, in the order of priorities.
-func (r *runner) queues() (consumers []string) {
-	for _, priority := range priorities {
-		for _, version := range r.n.versions() {
-			consumers = append(consumers, workConsumer(version, priority))
+// workQueues are the consumers of accepted jobs, in the order of priorities.
+func (r *runner) workQueues() (queues []string) {
+	s := r.n.store.Load()
+	if s == nil {
+		return nil
+	}
+	turn := r.turn.Add(1)
+	for _, priority := range offload.Priorities {
+		for _, version := range []string{anyVersion, s.version} {
+			for _, class := range s.jobClasses(version, turn) {
+				if name, _, _ := strings.Cut(class, "-"); name == priority {
+					queues = append(queues, consumer(version, class))
+				}
+			}
 		}
 	}
-	return consumers
+	return queues
 }
 
-func (r *runner) wish(queue, inbox, what string) {
-	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.jobs+"."+queue, inbox, []byte(what))
+func (r *runner) wish(stream, queue, inbox, what string) {
+	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+stream+"."+queue, inbox, []byte(what))
+}
+
+// giveBackFor returns what still comes to a subscription, and then ends it.
+func giveBackFor(d time.Duration, sub *nats.Subscription, messages chan *nats.Msg) {
+	end := time.NewTimer(d)
+	defer end.Stop()
+	for {
+		select {
+		case <-end.C:
+			_ = sub.Unsubscribe()
+			giveBackAll(messages)
+			return
+		case m := <-messages:
+			if m.Header.Get("Status") == "" {
+				_ = m.Nak()
+			}
+		}
+	}
 }
 
 // giveBackAll returns what came beside the one that is run.

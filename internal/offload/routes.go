@@ -1,11 +1,14 @@
-// Package offload is what --offload says: which requests are jobs, and whether their
-// clients wait.
+// Package offload is what --offload says: which requests are jobs, whether their clients
+// wait, and how many of them may run.
 package offload
 
 import (
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"girin/internal/pattern"
 )
@@ -22,12 +25,21 @@ const (
 
 var modes = map[string]Mode{"sync": Sync, "async": Async, "both": Both}
 
+// Priorities of jobs, the first ones first; Usual is that of those of which nothing is said.
+var Priorities = []string{"high", Usual, "low"}
+
+// Usual is the priority in between.
+const Usual = "mid"
+
 // Route is a kind of requests that are jobs.
 type Route struct {
-	Text    string
-	Mode    Mode
-	Retry   int // how often one is run again that has failed; -1: as the node says
-	pattern pattern.Set
+	Text     string
+	Mode     Mode
+	Retry    int           // how often one is run again that has failed; -1: as the node says
+	Limit    int           // how many of them run at once, on all nodes together; 0: as many as there is room for
+	Timeout  time.Duration // how long one may run; 0: only the server's own limit holds
+	Priority string        // one of Priorities
+	pattern  pattern.Set
 }
 
 // Routes are all of them; of those that match the first one counts.
@@ -37,7 +49,7 @@ type Routes []Route
 func Parse(texts []string) (all Routes, err error) {
 	for _, text := range texts {
 		parts := strings.Split(text, ",")
-		r := Route{Text: strings.TrimSpace(parts[0]), Retry: -1}
+		r := Route{Text: strings.TrimSpace(parts[0]), Retry: -1, Priority: Usual}
 		if r.pattern, err = pattern.Parse(parts[:1]); err != nil {
 			return nil, err
 		}
@@ -56,15 +68,48 @@ func (r *Route) set(part string) error {
 		r.Mode = mode
 		return nil
 	}
-	if text, ok := strings.CutPrefix(part, "retry="); ok {
-		n, err := strconv.ParseUint(text, 10, 8)
+	key, value, _ := strings.Cut(part, "=")
+	switch key {
+	case "retry":
+		n, err := strconv.ParseUint(value, 10, 8)
 		if err != nil {
-			return fmt.Errorf("retry=%s is not a number of times", text)
+			return fmt.Errorf("retry=%s is not a number of times", value)
 		}
 		r.Retry = int(n)
-		return nil
+	case "limit":
+		n, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("limit=%s is not how many may run at once: a number from 1 on", value)
+		}
+		r.Limit = int(n)
+	case "timeout":
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(seconds > 0 && seconds <= timeoutMost) {
+			return fmt.Errorf("timeout=%s is not a time in seconds", value)
+		}
+		r.Timeout = time.Duration(seconds * float64(time.Second))
+	case "priority":
+		if !slices.Contains(Priorities, value) {
+			return fmt.Errorf("priority=%s is none of high, mid, low", value)
+		}
+		r.Priority = value
+	default:
+		return fmt.Errorf("%q is none of sync, async, both, retry=N, limit=N, timeout=SECONDS, priority=high|mid|low", part)
 	}
-	return fmt.Errorf("%q is none of sync, async, both, retry=N", part)
+	return nil
+}
+
+const timeoutMost = 1e6
+
+// Class names those that wait in one line: of one priority, and if their route has a limit
+// those of that route alone.
+func (r *Route) Class() string {
+	if r.Limit == 0 {
+		return r.Priority
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(r.Text))
+	return fmt.Sprintf("%s-%016x", r.Priority, h.Sum64())
 }
 
 // Find returns the first route that matches a request; nil: none does.

@@ -30,7 +30,7 @@ func (s *server) frontConfig() front.Config {
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
 		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
-		Stream: streamed, Remote: s.isJob(), Sockets: socketOptions(c),
+		Stream: streamed, Remote: s.isJob(), Refuses: s.refusesJob(), Limit: s.limitOfJob(), Sockets: socketOptions(c),
 	}
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -51,9 +53,10 @@ func (s *server) openJobs() error {
 		slots = s.sizes.cores
 	}
 	url := strings.Join(c.OffloadConnect, ",")
+	auth, _ := jobs.ParseAuth(c.OffloadAuth) // which the configuration has checked
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
-		MaxJobs: c.OffloadJobs, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
+		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
 		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
@@ -78,9 +81,12 @@ func (s *server) jobsConnection(w *work) (options []nats.Option, err error) {
 		return nil, err
 	}
 	if len(c.OffloadConnect) > 0 {
-		return joining(c.OffloadTLSCA, others)
+		return joining(c, others)
 	}
 	w.engine = engine.Settings{MaxStore: storeMost, Listen: cmp.Or(c.OffloadListen, "127.0.0.1:0"), CertFile: c.OffloadTLSCert, KeyFile: c.OffloadTLSKey}
+	if w.engine.Cluster, err = clusterOf(c, others); err != nil {
+		return nil, err
+	}
 	if w.engine.Dir, err = s.jobsDir(); err != nil {
 		return nil, err
 	}
@@ -136,9 +142,18 @@ func shown(pair nkeys.KeyPair) (nats.Option, string, error) {
 }
 
 // joining is how another's engine is reached.
-func joining(ca string, key nkeys.KeyPair) (options []nats.Option, err error) {
-	if ca != "" {
-		options = append(options, nats.RootCAs(ca))
+func joining(c *config.Config, key nkeys.KeyPair) (options []nats.Option, err error) {
+	if c.OffloadTLSCA != "" {
+		options = append(options, nats.RootCAs(c.OffloadTLSCA))
+	}
+	if c.OffloadTLSCert != "" {
+		options = append(options, nats.ClientCert(c.OffloadTLSCert, c.OffloadTLSKey))
+	}
+	if c.OffloadCreds != "" {
+		if _, err := os.Stat(c.OffloadCreds); err != nil {
+			return nil, fmt.Errorf("offload_creds: %w", err)
+		}
+		options = append(options, nats.UserCredentials(c.OffloadCreds))
 	}
 	if key == nil {
 		return options, nil
@@ -207,7 +222,29 @@ func (s *server) isJob() func(method, path []byte) bool {
 	}
 	routes, own := s.work.routes, []byte(jobs.Prefix)
 	return func(method, path []byte) bool {
-		return routes.Find(method, path) != nil || len(path) >= len(own) && string(path[:len(own)]) == jobs.Prefix
+		return routes.Find(method, path) != nil || bytes.Contains(path, own) // it may be below a mount point
+	}
+}
+
+// refusesJob says by the head of a request why it cannot be an accepted job.
+func (s *server) refusesJob() func(method, path, prefer []byte, length int64) string {
+	if s.work == nil {
+		return nil
+	}
+	return s.work.node.Refuses
+}
+
+// limitOfJob says how long the route of a job lets it run.
+func (s *server) limitOfJob() func(method, path []byte) time.Duration {
+	if s.work == nil {
+		return nil
+	}
+	routes := s.work.routes
+	return func(method, path []byte) time.Duration {
+		if route := routes.Find(method, path); route != nil {
+			return route.Timeout
+		}
+		return 0
 	}
 }
 

@@ -97,6 +97,15 @@ const (
 	reserveShare = 4
 )
 
+// freeIn is how many bytes are free where a directory is.
+func freeIn(dir string) int64 {
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) != nil {
+		return usualMost
+	}
+	return int64(uint64(fs.Bavail) * uint64(fs.Bsize))
+}
+
 // roomIn reports whether the directory's disk takes so many bytes more.
 func roomIn(dir string, more int64) bool {
 	var fs unix.Statfs_t

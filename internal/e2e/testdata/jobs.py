@@ -11,6 +11,12 @@ def echo(*args):
     return args
 
 
+if os.environ.get("CRON"):
+    @task(cron=os.environ["CRON"], tz="Asia/Seoul", retries=1)
+    def tick():
+        note("tick")
+
+
 def note(*what):
     if os.environ.get("RUNS"):
         with open(os.environ["RUNS"], "a") as f:

@@ -16,6 +16,15 @@ type Settings struct {
 	CertFile string   `json:"certfile,omitempty"` // of TLS; "": cleartext
 	KeyFile  string   `json:"keyfile,omitempty"`
 	MaxStore int64    `json:"max_store"` // bytes on the disk
+	Cluster  *Cluster `json:"cluster,omitempty"`
+}
+
+// Cluster is what an engine is part of that keeps the queue with others.
+type Cluster struct {
+	Listen string   `json:"listen"` // HOST:PORT, for the others
+	Others []string `json:"others"`
+	Secret string   `json:"secret"`           // which all of them show
+	CAFile string   `json:"cafile,omitempty"` // whom the others' certificates are checked with; "": the system's
 }
 
 // Started is what the engine says when clients may connect.

@@ -145,6 +145,9 @@ func optionsOf(settings Settings) (*server.Options, error) {
 		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 		o.TLSTimeout = 10
 	}
+	if settings.Cluster != nil {
+		return o, join(o, settings)
+	}
 	return o, nil
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // Format is the version of messages between nodes. A node takes no job of another.
-const Format = 1
+const Format = 2
 
 // Message is a request on its way to whoever runs it. As bytes it is Format, then the
 // packet that a worker would get, with id 0: head, environ block, inline body.
@@ -68,7 +68,7 @@ type Kind uint8
 const (
 	Frame  Kind = 1 + iota // to the origin: a part of the answer
 	Fail                   // to the origin: there is no answer, or no more of it; N says why
-	Credit                 // to the runner: N more bytes of the answer may come
+	Credit                 // to the runner: N bytes of the answer more than its first window may come in all
 	Cancel                 // to the runner: nobody waits any more
 )
 

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -11,7 +12,9 @@ import (
 // Request is what a job's environ block says of the request.
 type Request struct {
 	Method string
-	Path   string // decoded
+	Path   string // decoded, below Mount
+	Raw    string // as its client sent it
+	Mount  string // where the application is mounted: SCRIPT_NAME
 	Query  string
 	fields map[string]string // by the environ's name, without HTTP_
 }
@@ -76,6 +79,10 @@ func ofEnviron(strs []string) (*Request, error) {
 			r.Method = value
 		case "PATH_INFO":
 			r.Path = value
+		case "RAW_URI":
+			r.Raw = rawPath(value)
+		case "SCRIPT_NAME":
+			r.Mount = value
 		case "QUERY_STRING":
 			r.Query = value
 		case "CONTENT_TYPE", "CONTENT_LENGTH":
@@ -89,11 +96,28 @@ func ofEnviron(strs []string) (*Request, error) {
 	return r, nil
 }
 
+// rawPath is the path of a request's target (RFC 9112 section 3.2).
+func rawPath(target string) string {
+	if _, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' {
+		if i := strings.IndexAny(rest, "/?"); i >= 0 {
+			target = rest[i:]
+		} else {
+			target = ""
+		}
+	}
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		target = target[:i]
+	}
+	return cmp.Or(target, "/")
+}
+
 // The strings of a scope's block, in the order that wire names, before the fields.
 const (
 	scopeMethod = 0
 	scopePath   = 3
+	scopeRaw    = 4
 	scopeQuery  = 5
+	scopeMount  = 6
 	scopeFields = 9
 )
 
@@ -101,7 +125,13 @@ func ofScope(strs []string) (*Request, error) {
 	if len(strs) < scopeFields || (len(strs)-scopeFields)%2 != 0 {
 		return nil, errBlock
 	}
-	r := &Request{Method: strs[scopeMethod], Path: strs[scopePath], Query: strs[scopeQuery], fields: map[string]string{}}
+	r := &Request{
+		Method: strs[scopeMethod], Path: strs[scopePath], Raw: strs[scopeRaw], Mount: strings.TrimSuffix(strs[scopeMount], "/"), Query: strs[scopeQuery],
+		fields: map[string]string{},
+	}
+	if rest, below := strings.CutPrefix(r.Path, r.Mount); below && strings.HasPrefix(rest, "/") {
+		r.Path = rest
+	}
 	for i := scopeFields; i < len(strs); i += 2 {
 		name := strings.ToUpper(strings.ReplaceAll(strs[i], "-", "_"))
 		if was, there := r.fields[name]; there {

@@ -1,8 +1,11 @@
 package job
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
+
+	"girin/internal/offload"
 )
 
 // Status is where an accepted job stands. It is in the store, and changed only by
@@ -69,6 +72,8 @@ type Record struct {
 	Large     bool            `json:"large,omitempty"` // the result is an object
 	Body      int64           `json:"body,omitempty"`  // bytes of the request's, if it is an object
 	Priority  string          `json:"priority,omitempty"`
+	Class     string          `json:"class,omitempty"`   // of its route; "": that of its priority
+	Mount     string          `json:"mount,omitempty"`   // of the application, where the job was made
 	After     time.Time       `json:"after,omitzero"`    // not before then
 	Timeout   time.Duration   `json:"timeout,omitempty"` // of an attempt, beside the server's own
 	Meta      json.RawMessage `json:"meta,omitempty"`    // what a task's maker wants to have back
@@ -157,6 +162,9 @@ func (r *Record) Apply(e Event, now time.Time) bool {
 	}
 	return true
 }
+
+// Line is the class of jobs that this one waits among.
+func (r *Record) Line() string { return cmp.Or(r.Class, r.Priority, offload.Usual) }
 
 // Wait is how long the next attempt is put off: Backoff, and four times as long each time.
 func (r *Record) Wait() time.Duration {

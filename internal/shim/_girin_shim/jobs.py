@@ -85,10 +85,12 @@ def fields(body: bytes) -> list[tuple[str, str]]:
 def tell_schedules(log: Callable[[int, str], None]) -> None:
     """Tells girin what is to run by itself, if the app has such tasks; does not wait for that."""
     tasks = sys.modules.get("girin.tasks")
-    wanted = tasks.schedules() if tasks is not None else []
-    if not wanted:
+    if tasks is None:
         return
+    wanted = tasks.schedules()  # none as well: there may have been some before
     if not os.environ.get(wire.JOBS):
+        if not wanted:
+            return
         names = ", ".join(one["task"] for one in wanted)
         log(WARNING, f"Nothing starts these tasks at their times, since jobs are not on: {names}")
         return

@@ -155,7 +155,7 @@ def test_a_request_that_is_a_job_is_told_that_it_is_cancelled(worker):
 
 
 def test_what_runs_by_itself_is_told_once_the_app_is_imported(worker, jobs):
-    assert jobs.wait("PUT", "/schedules") == {"schedules": [{"task": "wsgi_app:nightly", "cron": "0 0 5 * * *", "tz": "UTC"}]}
+    assert jobs.wait("PUT", "/schedules") == {"schedules": [{"task": "wsgi_app:nightly", "cron": "0 0 5 * * *", "tz": "UTC", "retries": 0, "backoff": 1.0}]}
 
 
 def test_a_worker_is_not_held_up_where_nobody_takes_jobs(start, tmp_path):

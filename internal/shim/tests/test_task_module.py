@@ -342,5 +342,7 @@ def test_schedules_have_six_fields():
     def nightly(hour=3):
         """Runs by itself."""
     nightly.__qualname__ = "nightly"
-    task(cron="30 5 * * MON-FRI", tz="Asia/Seoul")(nightly)
-    assert {"task": f"{__name__}:nightly", "cron": "0 30 5 * * MON-FRI", "tz": "Asia/Seoul"} in tasks.schedules()
+    task(cron="30 5 * * MON-FRI", tz="Asia/Seoul", retries=2, timeout="1m", priority="low")(nightly)
+    assert {
+        "task": f"{__name__}:nightly", "cron": "0 30 5 * * MON-FRI", "tz": "Asia/Seoul", "retries": 2, "backoff": 1.0, "timeout": 60.0, "priority": "low",
+    } in tasks.schedules()

@@ -36,7 +36,7 @@ _CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,-]+\Z")
 
 _log = logging.getLogger("girin.task")
 _handlers: dict[str, Handler] = {}  # by name
-_schedules: dict[str, dict[str, str]] = {}  # by the name of their task
+_schedules: dict[str, dict[str, Any]] = {}  # by the name of their task
 
 
 class Handler:
@@ -121,7 +121,7 @@ class Task:
                 if name is not None and name not in self._signature.parameters:
                     raise ValueError(f"{self!r}: unique names {name!r}, which is none of its arguments")
 
-    def _schedule(self, cron: str, tz: str) -> dict[str, str]:
+    def _schedule(self, cron: str, tz: str) -> dict[str, Any]:
         fields = cron.split()
         if len(fields) == 5:
             fields.insert(0, "0")
@@ -132,7 +132,15 @@ class Task:
             self._signature.bind()
         except TypeError as e:
             raise TypeError(f"{self!r}: what cron starts gets no arguments ({e})") from None
-        return {"task": self.name, "cron": " ".join(fields), "tz": tz}
+        return {"task": self.name, "cron": " ".join(fields), "tz": tz, **self._options()}
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"retries": self.retries, "backoff": self.backoff}
+        if self.timeout is not None:
+            options["timeout"] = self.timeout
+        if self.priority is not None:
+            options["priority"] = self.priority
+        return options
 
     def delay(self, *args, **kwargs) -> Job:
         """Hands it over with these arguments, to run as soon as there is room."""
@@ -153,11 +161,7 @@ class Task:
         }
         if not available():
             return run_inline(self.name, given, self.retries)
-        options: dict[str, Any] = {"retries": self.retries, "backoff": self.backoff}
-        if self.timeout is not None:
-            options["timeout"] = self.timeout
-        if self.priority is not None:
-            options["priority"] = self.priority
+        options = self._options()
         if self.unique is not None:
             bound.apply_defaults()
             options["unique"] = f"{self.name}:{self.unique.format(**bound.arguments)}"
@@ -224,7 +228,7 @@ def _check_zone(tz: str) -> None:
             raise ValueError(f"there is no time zone {tz!r} here ({e})") from None
 
 
-def schedules() -> list[dict[str, str]]:
+def schedules() -> list[dict[str, Any]]:
     """What is to run by itself, of all modules imported so far."""
     return list(_schedules.values())
 
