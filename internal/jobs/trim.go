@@ -31,15 +31,15 @@ func (n *Node) trim(ctx context.Context) {
 	if state := stream.CachedInfo().State; state.Msgs > uint64(n.recordsMost) {
 		ctx, cancel := context.WithTimeout(n.ctx, storeLimit)
 		defer cancel()
-		n.trimFrom(ctx, stream, state.FirstSeq, min(int(state.Msgs)-n.recordsMost, trimmedMost))
+		n.trimFrom(ctx, stream, state.FirstSeq, int(state.Msgs)-n.recordsMost)
 	}
 }
 
 func (n *Node) trimFrom(ctx context.Context, stream jetstream.Stream, at uint64, most int) {
 	only := jetstream.WithGetMsgSubject("$KV." + n.bucket("jobs") + ".>")
 	inOrder := true // all so far have ended
-	first := at
-	for range most {
+	first, gone := at, 0
+	for looked := 0; looked < trimmedMost && gone < most; looked++ {
 		m, err := stream.GetMsg(ctx, at, only)
 		if err != nil {
 			break
@@ -47,8 +47,9 @@ func (n *Node) trimFrom(ctx context.Context, stream jetstream.Stream, at uint64,
 		at = m.Sequence + 1
 		switch ended := hasEnded(m.Data); {
 		case ended && inOrder:
-			first = at
+			first, gone = at, gone+1
 		case ended:
+			gone++
 			_ = stream.Purge(ctx, jetstream.WithPurgeSubject(m.Subject))
 		default:
 			inOrder = false

@@ -47,7 +47,7 @@ def application(environ, start_response):
         return environ["wsgi.file_wrapper"](open(query.partition("&")[2], "rb"))
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Server", environ["SERVER_PORT"])])
     return [
-        f"master={os.getppid()}\nworker={os.getpid()}\njob={job.id if job else ''}\n"
+        f"master={os.getppid()}\nworker={os.getpid()}\njob={job.id if job else ''}\nattempt={job.attempt if job else ''}\n"
         f"socket={os.environ.get('GIRIN_JOBS', '')}\nlength={len(body)}\ndigest={hashlib.sha256(body).hexdigest()}\nscheme={environ['wsgi.url_scheme']}\n"
         f"host={environ.get('HTTP_HOST', '')}\nmethod={environ['REQUEST_METHOD']}\n".encode()
     ]
