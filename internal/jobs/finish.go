@@ -23,12 +23,12 @@ func (w *workload) finish(refused error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*limitFor(w.size))
 	defer cancel()
 	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
-	code, large := 0, false
+	code, large, small := 0, false, []byte(nil)
 	if e == job.Answered || e == job.Raised && w.cause == nil {
 		status, _ := wire.CutString(w.head)
 		code, _ = http1.StatusCode(status)
 		var err error
-		if large, err = w.s.keep(ctx, &w.rec, w.result(), w.size); err != nil {
+		if small, large, err = w.s.keep(ctx, &w.rec, w.result(), w.size); err != nil {
 			w.r.n.cfg.Log.Errorf("Job %s: its result cannot be stored: %v", w.rec.ID, err)
 			e, reason, code = job.Died, "its result could not be stored", 0
 		}
@@ -36,7 +36,7 @@ func (w *workload) finish(refused error) {
 	rec, changed, err := w.s.changeIf(ctx, w.rec.ID, e, w.counts, func(r *job.Record) {
 		r.Reason, r.Code = reason, code
 		if code != 0 {
-			r.Head, r.Fields, r.Size, r.Large = w.head, w.fields, w.size, large
+			r.Head, r.Fields, r.Size, r.Large, r.Small = w.head, w.fields, w.size, large, small
 		}
 	})
 	switch {

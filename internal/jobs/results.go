@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strconv"
 	"time"
@@ -15,30 +14,40 @@ import (
 // resultName is of one attempt's result: who comes too late overwrites nothing.
 func resultName(id job.ID, attempt int) string { return id.String() + "." + strconv.Itoa(attempt) }
 
-// keep stores a result's body, and tries again while the engine does not take it.
-func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size int64) (large bool, err error) {
+// smallMost is the largest result that is in its job's record: that saves a write to the
+// disk. Whoever lists jobs reads all records.
+const smallMost = 1 << 10
+
+// keep stores a result's body, and tries again while the engine does not take it. A small
+// one it returns, for the record.
+func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size int64) (small []byte, large bool, err error) {
+	if size <= inlineMost {
+		small = make([]byte, size)
+		if n, err := body.ReadAt(small, 0); n < len(small) {
+			return nil, false, err
+		}
+	}
+	if size <= smallMost {
+		return small, false, nil
+	}
 	for ; ; err = s.pause(ctx, err) {
 		if ctx.Err() != nil {
-			return false, err
+			return nil, false, err
 		}
-		if large, err = s.keepOnce(ctx, r, body, size); err == nil {
-			return large, nil
+		if err = s.keepOnce(ctx, r, body, small, size); err == nil {
+			return nil, size > inlineMost, nil
 		}
 	}
 }
 
-func (s *store) keepOnce(ctx context.Context, r *job.Record, body io.ReaderAt, size int64) (large bool, err error) {
+func (s *store) keepOnce(ctx context.Context, r *job.Record, body io.ReaderAt, whole []byte, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit+limitFor(size)-storeLimit)
 	defer cancel()
 	if size > inlineMost {
-		return true, putObject(ctx, s.large, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
+		return putObject(ctx, s.large, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
 	}
-	b := make([]byte, size)
-	if _, err := body.ReadAt(b, 0); err != nil && size > 0 && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	_, err = s.results.Put(ctx, resultName(r.ID, r.Attempt), b)
-	return false, err
+	_, err := s.results.Put(ctx, resultName(r.ID, r.Attempt), whole)
+	return err
 }
 
 func putObject(ctx context.Context, objects jetstream.ObjectStore, name string, body io.Reader) error {
@@ -61,6 +70,9 @@ func (o opened) Close() error {
 func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error) {
 	if r.Large {
 		return read(ctx, s.large, resultName(r.ID, r.Attempt), r.Size)
+	}
+	if r.Size == int64(len(r.Small)) {
+		return io.NopCloser(newBytes(r.Small)), nil
 	}
 	e, err := s.results.Get(ctx, resultName(r.ID, r.Attempt))
 	if err != nil {

@@ -70,6 +70,7 @@ type Record struct {
 	Head      []byte          `json:"head,omitempty"` // its block
 	Size      int64           `json:"size,omitempty"`
 	Large     bool            `json:"large,omitempty"` // the result is an object
+	Small     []byte          `json:"small,omitempty"` // or all of it is here
 	Body      int64           `json:"body,omitempty"`  // bytes of the request's, if it is an object
 	Priority  string          `json:"priority,omitempty"`
 	Class     string          `json:"class,omitempty"`   // of its route; "": that of its priority
@@ -152,7 +153,7 @@ func (r *Record) Apply(e Event, now time.Time) bool {
 	case e == Withdrawn && to == Running:
 		r.Cancel = true
 	case e == Retried:
-		r.Attempt, r.Cancel, r.Reason, r.Code, r.Ended = 0, false, "", 0, time.Time{}
+		r.Attempt, r.Cancel, r.Reason, r.Code, r.Small, r.Ended = 0, false, "", 0, nil, time.Time{}
 	}
 	if to == Queued {
 		r.Node, r.Host, r.Progress, r.Text = "", "", 0, ""
