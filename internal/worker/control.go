@@ -60,9 +60,13 @@ func (w *Worker) readLate(buf, oob []byte) (n, oobn, flags int, err error) {
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	failed := raw.Control(func(fd uintptr) {
+	try := func(fd uintptr) {
 		n, oobn, flags, _, err = unix.Recvmsg(int(fd), buf, oob, unix.MSG_DONTWAIT|closeOnExec)
-	})
+	}
+	failed := raw.Control(try)
+	if errors.Is(err, syscall.ECONNRESET) {
+		failed = raw.Control(try) // as in readControl
+	}
 	switch {
 	case failed != nil:
 		return 0, 0, 0, failed
