@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,33 @@ func TestRoutesAreShownWithWhatHoldsThemUp(t *testing.T) {
 		if name != "p95" && name != "route" && !strings.Contains(help.String(), " "+name+" ") {
 			t.Errorf("girin ctl --help does not say what %q is", name)
 		}
+	}
+}
+
+// The picture of the documentation has the tables as they are.
+func TestThePictureHasTheColumns(t *testing.T) {
+	picture, err := os.ReadFile("../../docs/pictures/status.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := 0
+	for line := range strings.Lines(formatStatus(aStatus(), time.Now())) {
+		if !strings.HasPrefix(line, "worker ") && !strings.HasPrefix(line, "route ") {
+			continue
+		}
+		headers++
+		found := false
+		for drawn := range strings.Lines(string(picture)) {
+			_, text, _ := strings.Cut(drawn, ">")
+			text, _, _ = strings.Cut(text, "<")
+			found = found || slices.Equal(fields(text), fields(line))
+		}
+		if !found {
+			t.Errorf("docs/pictures/status.svg lacks these columns (scripts/pictures draws it): %s", line)
+		}
+	}
+	if headers != 2 {
+		t.Errorf("%d tables were compared", headers)
 	}
 }
 
