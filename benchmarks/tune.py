@@ -68,14 +68,14 @@ def mean_seconds(result: dict) -> float:
 
 def judge(load: str, options: argparse.Namespace) -> bool | None:
     """Whether all choices are good enough; None if that cannot be told."""
-    slo = ("--slo", options.slo)
+    slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
     swept = tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)
     rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
     shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
     found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
     chosen = [name(f["answer"]["best"]["setting"]) for f in found]
     compared = list(dict.fromkeys([*shortlist, *chosen]))
-    last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo, *(word for n in compared for word in ("--only", n)))
+    last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo[:2], *(word for n in compared for word in ("--only", n)))
     held = {name(c["setting"]): c["rates"] for c in last["candidates"]}
     best = max(held, key=lambda n: rate(held[n]))
     thorough = THOROUGH * len(rates) * mean_seconds(last)
@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("--shortlist", type=int, default=3, help="how many of the sweep's best are measured again (default: %(default)s)")
     parser.add_argument("--blocks", type=int, default=4, help="of the last step (default: %(default)s)")
     parser.add_argument("--slo", default="p99<200ms,errors<0.1%")
+    parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
     options = parser.parse_args()
     print("| load | time | setting | holds, requests/s | of the best |\n|---|---|---|--:|--:|")

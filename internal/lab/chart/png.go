@@ -32,20 +32,22 @@ func (s *Scene) PNG(w io.Writer) error {
 	return dc.EncodePNG(w)
 }
 
-// fonts holds the two fonts and the faces made of them, which a drawing asks for again and
-// again.
+// fonts holds the fonts and the faces made of them, which a drawing asks for again and again.
 type fonts struct {
 	regular, bold *opentype.Font
+	folders       []string       // of the system's fonts
+	system        *opentype.Font // nil until some text lacks letters, or if there is none that has them
+	looked        bool           // for it
 	faces         map[faceKey]font.Face
 }
 
 type faceKey struct {
 	size float64
-	bold bool
+	font *opentype.Font
 }
 
 func loadFonts() (*fonts, error) {
-	f := &fonts{faces: map[faceKey]font.Face{}}
+	f := &fonts{faces: map[faceKey]font.Face{}, folders: fontFolders()}
 	var err error
 	if f.regular, err = opentype.Parse(goregular.TTF); err != nil {
 		return f, err
@@ -60,15 +62,30 @@ func (f *fonts) close() {
 	}
 }
 
-// face is the font at a size in pixels of the output: text is not scaled with the context.
-func (f *fonts) face(size float64, bold bool) (font.Face, error) {
-	key := faceKey{size, bold}
+// of finds the font for a text, and how the text is written in it.
+func (f *fonts) of(text string, bold bool) (*opentype.Font, string) {
+	own := f.regular
+	if bold {
+		own = f.bold
+	}
+	lacking := lacks(own, text)
+	if lacking == "" {
+		return own, text
+	}
+	if !f.looked {
+		f.looked, f.system = true, findFont(f.folders, lacking)
+	}
+	if f.system != nil && lacks(f.system, text) == "" {
+		return f.system, text
+	}
+	return own, inLatin(text, lacking)
+}
+
+// face is a font at a size in pixels of the output: text is not scaled with the context.
+func (f *fonts) face(size float64, which *opentype.Font) (font.Face, error) {
+	key := faceKey{size, which}
 	if face, ok := f.faces[key]; ok {
 		return face, nil
-	}
-	which := f.regular
-	if bold {
-		which = f.bold
 	}
 	face, err := opentype.NewFace(which, &opentype.FaceOptions{Size: size * pngScale, DPI: 72, Hinting: font.HintingFull})
 	if err != nil {
@@ -117,7 +134,8 @@ func (sh *shape) paint(dc *gg.Context, f *fonts) error {
 }
 
 func (sh *shape) paintText(dc *gg.Context, f *fonts) error {
-	face, err := f.face(sh.size, sh.bold)
+	which, text := f.of(sh.text, sh.bold)
+	face, err := f.face(sh.size, which)
 	if err != nil {
 		return err
 	}
@@ -129,6 +147,6 @@ func (sh *shape) paintText(dc *gg.Context, f *fonts) error {
 	dc.SetColor(lightColor(sh.fill))
 	x, y := sh.x*pngScale, sh.y*pngScale
 	dc.RotateAbout(gg.Radians(sh.turn), x, y)
-	dc.DrawStringAnchored(sh.text, x, y, align, 0)
+	dc.DrawStringAnchored(text, x, y, align, 0)
 	return nil
 }

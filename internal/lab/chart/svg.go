@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// fontFamily is the font of all text; PNG has Go's own font embedded instead.
+// fontFamily is the font of all text; letters.go says what PNG has instead.
 const fontFamily = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 
 // SVG is the scene as an element for a page that has the theme's CSS.
