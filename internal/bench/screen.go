@@ -102,7 +102,7 @@ func histogramLines(bins []Bin, width int) (lines []string) {
 	for _, b := range bins {
 		most = max(most, b.Count)
 	}
-	room := max(10, width-34)
+	room := max(1, width-34)
 	for _, b := range bins {
 		bar := strings.Repeat("█", int(b.Count*int64(room)/most))
 		if bar == "" && b.Count > 0 {
