@@ -73,6 +73,9 @@ def judge(load: str, options: argparse.Namespace) -> bool | None:
     rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
     shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
     found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
+    if not all(f.get("answer") for f in found):
+        print(f"| {load} | | girin tune found nothing that holds {options.slo} | | |", flush=True)
+        return False
     chosen = [name(f["answer"]["best"]["setting"]) for f in found]
     compared = list(dict.fromkeys([*shortlist, *chosen]))
     last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo[:2], *(word for n in compared for word in ("--only", n)))
@@ -83,7 +86,7 @@ def judge(load: str, options: argparse.Namespace) -> bool | None:
     verdicts = []
     for seed, f, setting in zip(options.seeds, found, chosen):
         share, took = rate(held[setting]) / rate(held[best]), f["took_ns"] / 1e9
-        high = next((a["high"] for a in last["answer"]["others"] if name(a["setting"]) == setting), 0.0)
+        high = next((a["high"] for a in last["answer"].get("others", ()) if name(a["setting"]) == setting), 0.0)
         verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if 1 + high >= ENOUGH else False))
         print(f"| seed {seed} | {took:.0f} s, {100 * took / thorough:.0f} % | {setting} | {rate(held[setting]):.1f} | {100 * share:.0f} % |", flush=True)
     if options.json:
