@@ -100,7 +100,7 @@ def main() -> int:
     parser.add_argument("--budget", default="75s", help="of girin tune (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shortlist", type=int, default=3, help="how many of the sweep's best are measured again (default: %(default)s)")
-    parser.add_argument("--blocks", type=int, default=4, help="of the last step (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=3, help="of the last step (default: %(default)s)")
     parser.add_argument("--slo", default="p99<200ms,errors<0.1%")
     parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
