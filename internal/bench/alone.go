@@ -68,7 +68,7 @@ func (c sloClause) broken(res *Result) (bad, done int64) {
 // blames says what a part does alone.
 func (c sloClause) blames(p Part) string {
 	median, p99 := p.Alone.quantileOfAll(0.5), p.Alone.quantileOfAll(0.99)
-	if c.metric == "errors" || median == beyondAll {
+	if bad, _ := c.broken(p.Alone); 2*p.Alone.Requests.Failed >= bad {
 		text := fmt.Sprintf("%d of %d requests of %s failed, though nothing else was asked", p.Alone.Requests.Failed, p.Alone.Requests.Done, p.Name)
 		for _, kind := range slices.Sorted(maps.Keys(p.Alone.ErrorExamples)) {
 			return text + " (" + p.Alone.ErrorExamples[kind] + ")" + c.beside(p)

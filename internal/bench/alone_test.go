@@ -28,6 +28,7 @@ func TestHopeless(t *testing.T) {
 		{"errors<1%", []Part{{"GET /flaky", 1, resultOf(1, repeat(99, 5)...)}}, ""},
 		{"errors<=0", []Part{{"GET /flaky", 1, resultOf(1, repeat(99, 5)...)}}, "1 of 100 requests of GET /flaky failed"},
 		{"p99<200ms", []Part{{"GET /gone", 1, resultOf(9)}}, "9 of 9 requests of GET /gone failed"},
+		{"p99<200ms", []Part{{"GET /flaky", 1, resultOf(50, repeat(50, 5)...)}}, "50 of 100 requests of GET /flaky failed"},
 		{"p99<200ms", []Part{{"GET /none", 1, nil}}, ""},
 		{"p10>1ms,rps>5,mean<1ms", []Part{{"GET /", 1, slow}}, ""},
 	} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"girin/internal/bench"
+	"girin/internal/lab"
 )
 
 // Checked is whether the settings of a file hold the SLO at a rate.
@@ -77,18 +78,20 @@ const enough = 3600
 
 // checkOnce asks one fresh server, for as long as certainty needs and the budget allows.
 func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.Verdict, error) {
-	server, err := s.start(ctx, nil, true)
-	if cause := context.Cause(ctx); cause != nil {
-		return "", cause
+	server, err := s.startChecked(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if run == 0 {
+		server, err = s.sift(ctx, server, func(ctx context.Context) (*lab.Server, error) { return s.startChecked(ctx, c) })
+	}
+	if server != nil {
+		defer server.Stop()
 	}
 	if err != nil {
-		return "", fmt.Errorf("with %s: %w", c.File, err)
+		return "", err
 	}
-	defer server.Stop()
 	if run == 0 {
-		if err := s.sift(ctx, server); err != nil {
-			return "", err
-		}
 		s.say(sayWorkload(s.work))
 	}
 	o := s.load(server, s.opts.Seed+run)
@@ -105,6 +108,18 @@ func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.
 		return bench.Fails, nil
 	}
 	return c.judge(res, s.slo), nil
+}
+
+// startChecked starts a server with the file's own settings.
+func (s *servers) startChecked(ctx context.Context, c *Checked) (*lab.Server, error) {
+	server, err := s.start(ctx, nil, true)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return nil, fmt.Errorf("with %s: %w", c.File, err)
+	}
+	return server, nil
 }
 
 func (c *Checked) judge(res *bench.Result, slo bench.SLOSpec) bench.Verdict {

@@ -158,8 +158,11 @@ func (s *servers) look(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
-	defer alone.Stop()
-	if err := s.sift(ctx, alone); err != nil {
+	alone, err = s.sift(ctx, alone, s.startAlone)
+	if alone != nil {
+		defer alone.Stop()
+	}
+	if err != nil {
 		return err
 	}
 	s.say(sayWorkload(s.work))

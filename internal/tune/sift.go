@@ -33,40 +33,49 @@ func (s *servers) givesUp() []string {
 	return []string{"--timeout", strconv.Itoa(int(s.checkTimeout().Seconds()))}
 }
 
-// sift asks each request once, and drops from the workload what does not succeed. What the first failures have in
-// common, the server's log says.
-func (s *servers) sift(ctx context.Context, server *lab.Server) error {
+// sift asks each request once, and drops from the workload what does not succeed. Behind one that hangs there is a
+// fresh server, which anew starts, since the other may have nobody left to answer; it returns the last one. What the
+// first failures have in common, the server's log says.
+func (s *servers) sift(ctx context.Context, server *lab.Server, anew func(context.Context) (*lab.Server, error)) (*lab.Server, error) {
 	began, limit := time.Now(), max(time.Duration(siftShare*float64(s.opts.Budget)), leastSift)
-	why := make([]string, len(s.work.Requests))
-	for i, t := range s.work.Targets(server.URL()) {
+	why, said := make([]string, len(s.work.Requests)), ""
+	for i, r := range s.work.Requests {
 		if time.Since(began) > limit {
 			why[i] = "no time was left to ask it once: a larger --budget has more"
 			continue
 		}
-		res, err := bench.Run(ctx, bench.Options{Targets: []bench.Target{t}, Requests: 1, Timeout: s.checkTimeout() + timeoutSlack})
+		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Requests: 1, Timeout: s.checkTimeout() + timeoutSlack})
 		if cause := context.Cause(ctx); cause != nil {
-			return cause
+			return server, cause
 		}
-		if why[i] = s.hangs(res); why[i] == "" {
-			why[i] = fault(res, err)
+		if why[i] = s.hangs(res); why[i] != "" {
+			said += server.Said()
+			server.Stop()
+			if server, err = anew(ctx); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		if why[i] == "" {
-			why[i] = redirects(res, s.work.Requests[i])
+		if why[i] = fault(res, err); why[i] == "" {
+			why[i] = redirects(res, r)
 		}
 	}
-	said := server.Said()
+	said += server.Said()
 	if err := s.work.Drop(why); err != nil {
 		if said != "" && !strings.Contains(said, "Ready after") {
 			err = fmt.Errorf("%w\nthe end of the server's log%s", err, said)
 		}
-		return err
+		return server, err
 	}
-	return nil
+	return server, nil
 }
 
-// hangs tells a request that the server has given up.
+// hangs tells a request that was given up.
 func (s *servers) hangs(res *bench.Result) string {
-	if res != nil && res.Statuses[504] > 0 && res.DurationS >= 0.9*s.checkTimeout().Seconds() {
+	switch {
+	case res == nil:
+		return ""
+	case res.Errors[bench.ErrTimeout.String()] > 0, res.Statuses[504] > 0 && res.DurationS >= 0.9*s.checkTimeout().Seconds():
 		return fmt.Sprintf("it is not answered within %v", s.checkTimeout())
 	}
 	return ""

@@ -15,7 +15,7 @@ def index():
 
 @app.get("/slow")
 def slow():
-    time.sleep(2)
+    time.sleep(1)
     return "waited\n"
 
 
