@@ -39,6 +39,7 @@ type server struct {
 	secure  bool
 	sockets bool // its application has WebSockets
 	slots   int64
+	clients int
 	killed  bool // its workers are killed by and by
 	done    chan struct{}
 

@@ -42,7 +42,9 @@ func TestSoak(t *testing.T) {
 	long := duration(t)
 	for class := range classes {
 		for _, secure := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) { soak(t, load{class: class, secure: secure, kills: true, long: long}) })
+			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) {
+				soak(t, load{class: class, secure: secure, clients: clientsMost, kills: true, long: long})
+			})
 		}
 	}
 }
@@ -50,14 +52,14 @@ func TestSoak(t *testing.T) {
 // TestSoakOfWorkersThatRetire is the same without a kill: workers take a few requests each
 // and go, and no request fails for it.
 func TestSoakOfWorkersThatRetire(t *testing.T) {
-	options := []string{"--max-requests", "10", "--max-requests-jitter", "10", "--graceful-timeout", "30"}
+	options := []string{"--max-requests", "40", "--max-requests-jitter", "20", "--graceful-timeout", "30"}
 	for class := range classes {
 		for _, secure := range []bool{false, true} {
 			if !secure && os.Getenv("SOAK") == "" {
 				continue // the short form: there is HTTP/1.1 under TLS, too
 			}
 			t.Run(fmt.Sprintf("%s/tls=%v", class, secure), func(t *testing.T) {
-				soak(t, load{class: class, secure: secure, options: options, long: duration(t) / 4})
+				soak(t, load{class: class, secure: secure, options: options, clients: 8, long: duration(t) / 4})
 			})
 		}
 	}
@@ -68,16 +70,17 @@ type load struct {
 	class   string
 	secure  bool
 	options []string // of the server's, beyond those of the class
+	clients int
 	kills   bool
 	long    time.Duration
 }
 
-const clients = 24
+const clientsMost = 24
 
 // soak loads one server.
 func soak(t *testing.T, l load) {
 	s := start(t, append(slices.Clone(classes[l.class]), l.options...), l.secure)
-	s.killed = l.kills
+	s.killed, s.clients = l.kills, l.clients
 	number := *seed
 	if number == 0 {
 		number = rand.Uint64()
@@ -144,7 +147,7 @@ func run(t *testing.T, s *server, number uint64, long time.Duration) *outcomes {
 	o := &outcomes{causes: map[string]int{}}
 	until := time.Now().Add(long)
 	var group sync.WaitGroup
-	for i := range clients {
+	for i := range s.clients {
 		group.Go(func() {
 			c := &client{server: s, outcomes: o, rand: rand.New(rand.NewPCG(number, uint64(i))), until: until}
 			for time.Now().Before(until) {
@@ -180,7 +183,7 @@ func disturb(s *server, o *outcomes, r *rand.Rand) {
 }
 
 // mostAtOnce is how many requests the clients can have under way: many2's are the most.
-const mostAtOnce = clients * 7
+const mostAtOnce = clientsMost * 7
 
 // threadsLeft is how many threads there may be after the load. Auto starts one for each
 // request that runs at once, and keeps it (TestThreadsAreStartedForWhatRunsAtOnce): a

@@ -11,9 +11,14 @@ BLOCK = 1 << 16
 FILE_SEED, FILE_SIZE = 63, 3 << 20
 
 
+ROW, BYTES = bytes(i * 7 & 255 for i in range(256)), bytes(range(256)) * 2
+
+
 @functools.lru_cache(maxsize=64)
 def block(seed):
-    return bytes((seed * 31 + i * 7 + (i >> 8) * 13) & 255 for i in range(BLOCK))
+    """Byte i is seed * 31 + i * 7 + (i >> 8) * 13, modulo 256."""
+    shifts = ((seed * 31 + row * 13) & 255 for row in range(BLOCK >> 8))
+    return b"".join(ROW.translate(BYTES[shift : shift + 256]) for shift in shifts)
 
 
 def pieces(seed, size):
