@@ -8,7 +8,8 @@ import "fmt"
 // what is given back, is in ending.go.
 //
 //	idle ─keep→ kept ─place→ placed ─head→ answering ─last→ idle
-//	             │   ←unplace─ │ └─whole→ idle (nearly all)
+//	  └─place─ ─ │ ─ ─ ─ ─ ─→  │ └─whole→ idle (nearly all)
+//	             │  ←unplace─  │
 //	             │cancel       │cancel      │cancel
 //	             ▼             ▼            ▼
 //	          recalled      withdrawn ───→ left       nobody waits; the answer is told
@@ -47,7 +48,7 @@ func (s state) String() string {
 }
 
 // waited reports whether somebody waits for the answer.
-func (s state) waited() bool { return s == kept || s == placed || s == running || s == answering }
+func (s state) waited() bool { return 1<<s&(1<<kept|1<<placed|1<<running|1<<answering) != 0 }
 
 // told reports whether the answer was told its end already.
 func (s state) told() bool { return s == overdue || s == lost }
@@ -103,7 +104,7 @@ var next = transitions()
 
 // rows lists what may happen in each state; what is not listed never does.
 var rows = [states]map[event]state{
-	idle: {keep: kept},
+	idle: {keep: kept, place: placed},
 	kept: {
 		place: placed, cancel: recalled, recall: recalled, expire: recalled, lose: naught, stop: idle,
 	},
@@ -182,11 +183,11 @@ func (c *Call) in(id uint64, s state) bool {
 	return word&idMask == id && stateOf(word) == s
 }
 
-// begin makes an idle call the request id, which is kept at first.
-func (c *Call) begin(id uint64) {
+// begin makes an idle call the request id, which is kept at first, or placed.
+func (c *Call) begin(id uint64, as state) {
 	for {
 		word := c.life.Load()
-		if c.life.CompareAndSwap(word, word&released|id|uint64(kept)<<stateShift) {
+		if c.life.CompareAndSwap(word, word&released|id|uint64(as)<<stateShift) {
 			return
 		}
 	}

@@ -104,7 +104,7 @@ func TestTheWordOfALife(t *testing.T) {
 		}
 		c.life.Store(word)
 		id := (word + serialOne) & idMask
-		c.begin(id)
+		c.begin(id, kept)
 		if c.id() != id || id&(1<<cellBits-1) != cell || stateOf(c.life.Load()) != kept {
 			r.Fatalf("the word %x begins as %x", word, c.life.Load())
 		}

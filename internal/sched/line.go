@@ -24,29 +24,63 @@ func newLine(q *Queue, lane Lane) *line {
 	return l
 }
 
+// takes places a call that begins, if none is held before it: nearly all are placed so.
+// False: it has not begun.
+func (l *line) takes(c *Call, id uint64, now int64) bool {
+	if l.held.Load() != 0 {
+		return false
+	}
+	l.mark(c, now)
+	c.begin(id, placed)
+	if !l.sends(c, id) {
+		l.hold(c, id)
+	}
+	return true
+}
+
 // place sends a kept call now, or holds it until those before it are sent. False:
 // nobody waits for it any more, and whoever has it in hands must discard it.
 func (l *line) place(c *Call, id uint64, now int64) bool {
-	if c.line.Load() != l {
-		c.line.Store(l)
-	}
+	l.mark(c, now)
 	if l.held.Load() == 0 {
-		c.sent.Store(now)
 		if !l.q.step(c, id, place).done {
 			return false
 		}
-		if l.lane.TrySend(c.packet) {
-			return true
-		}
-		switch s := l.q.step(c, id, unplace); {
-		case !s.done: // the server ends
-			return true
-		case s.to == idle: // it was given up in this very moment, and no worker has seen it
-			l.q.ended(c, s)
-			l.q.tellFailure(c, s, ErrCancelled)
+		if l.sends(c, id) {
 			return true
 		}
 	}
+	l.hold(c, id)
+	return true
+}
+
+// mark notes where and when a call is placed.
+func (l *line) mark(c *Call, now int64) {
+	if c.line.Load() != l {
+		c.line.Store(l)
+	}
+	c.sent.Store(now)
+}
+
+// sends sends a placed call if the lane has room. False: it has none, and the call is
+// kept again.
+func (l *line) sends(c *Call, id uint64) bool {
+	if l.lane.TrySend(c.packet) {
+		return true
+	}
+	switch s := l.q.step(c, id, unplace); {
+	case !s.done: // the server ends
+		return true
+	case s.to == idle: // it was given up in this very moment, and no worker has seen it
+		l.q.ended(c, s)
+		l.q.tellFailure(c, s, ErrCancelled)
+		return true
+	}
+	return false
+}
+
+// hold has the feeder send a kept call after those before it.
+func (l *line) hold(c *Call, id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = append(l.pending, c)
@@ -55,7 +89,6 @@ func (l *line) place(c *Call, id uint64, now int64) bool {
 	if !c.in(id, kept) {
 		l.q.keeper.wake() // it was recalled before it was to be found here
 	}
-	return true
 }
 
 // feeder moves held calls to the lane as workers make room, in their order.

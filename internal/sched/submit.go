@@ -49,7 +49,11 @@ func (q *Queue) Submit(c *Call) error {
 	c.submitted = q.cfg.Clock()
 	q.prepare(c, window)
 	q.waited.Add(1)
-	c.begin(id)
+	if a == nil && !c.Remote && q.main.takes(c, id, c.submitted) {
+		q.watch.arm()
+		return nil
+	}
+	c.begin(id, kept)
 	if c.Remote && !c.Upgrade && !c.Tunnel && q.remote != nil && q.placeRemote(c, id) {
 		return nil
 	}
