@@ -65,7 +65,7 @@ func start(t *testing.T, args []string, secure bool) *server {
 	s := &server{addr: freeAddress(t), metrics: freeAddress(t), secure: secure, slots: 16, dir: t.TempDir(), done: make(chan struct{})}
 	s.sockets = appFor(args) == "soakasgi"
 	args = append([]string{
-		"--chdir", dir, "-b", s.addr, "--metrics", s.metrics, "--graceful-timeout", "5", "--keep-alive", "2", "--timeout", "20", "--log-level", "info",
+		"--chdir", dir, "-b", s.addr, "--metrics", s.metrics, "--graceful-timeout", "30", "--keep-alive", "2", "--timeout", "20", "--log-level", "info",
 	}, args...)
 	if secure {
 		cert, key := certificate(t)

@@ -52,7 +52,7 @@ func TestSoak(t *testing.T) {
 // TestSoakOfWorkersThatRetire is the same without a kill: workers take a few requests each
 // and go, and no request fails for it.
 func TestSoakOfWorkersThatRetire(t *testing.T) {
-	options := []string{"--max-requests", "40", "--max-requests-jitter", "20", "--graceful-timeout", "30"}
+	options := []string{"--max-requests", "40", "--max-requests-jitter", "20"}
 	for class := range classes {
 		for _, secure := range []bool{false, true} {
 			if !secure && os.Getenv("SOAK") == "" {
