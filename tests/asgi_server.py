@@ -45,7 +45,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(*options, transport="clear", app="main:app", cwd=APPS, env=None, certificate=None):
+def serving(*options, transport="clear", app="main:app", cwd=APPS, env=None, certificate=None, answers=None):
     """One event loop, so that what the app has seen is in one process."""
     command = ["--log-level", "info", "-k", "asgi", *options]
     if transport != "clear":
@@ -53,7 +53,7 @@ def serving(*options, transport="clear", app="main:app", cwd=APPS, env=None, cer
     if transport == "h2":
         command += ["--http-protocols", "h2,h1"]
     server = dataclasses.replace(servers.girin_auto(*command), setting=f"asgi {transport}")
-    first = by_tls if transport != "clear" else servers.await_answer
+    first = answers or (by_tls if transport != "clear" else servers.await_answer)
     with servers.running(server, app, cwd, env, answers=first) as run:
         yield Served(run, transport)
 

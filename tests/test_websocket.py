@@ -1,4 +1,4 @@
-"""WebSockets of ASGI apps: a client that others wrote, in clear text and by TLS, on both loops."""
+"""WebSockets of ASGI apps: a client that others wrote, in clear text, by TLS and over HTTP/2 (by h2bridge), on both loops."""
 import contextlib
 import os
 import re
@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from asgi_server import LOOPS, make_certificate, serving
+from h2bridge import bridged
 from waiting import until
 
 
@@ -21,11 +22,12 @@ def certificate(tmp_path_factory):
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(scope="module", params=[(t, loop) for t in ("clear", "tls") for loop in LOOPS], ids="-".join)
+@pytest.fixture(scope="module", params=[(t, loop) for t in ("clear", "tls", "h2") for loop in LOOPS], ids="-".join)
 def served(request, certificate):
     transport, loop = request.param
     with serving("-w", "1", "--asgi-loop", loop, "--access-logfile", "-", transport=transport, app="sockets:app", certificate=certificate) as s:
-        yield s
+        with bridged(s.port) if transport == "h2" else contextlib.nullcontext() as s.bridge:
+            yield s
 
 
 def open_socket(served, path, **more):
@@ -37,7 +39,8 @@ def open_socket(served, path, **more):
         # an internal error of OpenSSL's where something comes meanwhile, as TLS 1.3's tickets do.
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     scheme = "wss" if context else "ws"
-    return connect(f"{scheme}://127.0.0.1:{served.port}{path}", ssl=context, max_size=None, **more)
+    port = served.bridge.port if served.transport == "h2" else served.port
+    return connect(f"{scheme}://127.0.0.1:{port}{path}", ssl=context, max_size=None, **more)
 
 
 def end_of(ws):
@@ -87,7 +90,7 @@ def test_codes_and_reasons(served):
     ws = open_socket(served, "/echo")
     ws.socket.shutdown(socket.SHUT_RDWR)  # without a close frame
     until(lambda: "(1006, '')" in served.text("/"), 5)
-    until(lambda: re.search(r'"GET /echo HTTP/1.1" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/1.1" 4002 0 ', served.log()), 5)
+    until(lambda: re.search(r'"GET /echo HTTP/[12].[01]" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/[12].[01]" 4002 0 ', served.log()), 5)
 
 
 def test_what_an_app_does_with_a_socket_that_is_closed(served):
@@ -161,7 +164,7 @@ def test_what_is_not_received_makes_the_client_wait(served):
 def test_a_client_that_does_not_read_makes_the_app_wait(served):
     with open_socket(served, "/flood", compression=None, max_queue=1) as ws:
         time.sleep(1)
-        assert served.text("/").count(", 63") == 0 or served.transport == "tls"
+        assert served.text("/").count(", 63") == 0 or served.transport != "clear"
         for _ in range(64):
             assert len(ws.recv(timeout=20)) == 1 << 20
         assert end_of(ws).code == 1000

@@ -17,6 +17,7 @@ import socketio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from asgi_server import Served, by_tls, make_certificate
+from h2bridge import bridged
 from test_websocket import end_of, open_socket
 from waiting import until
 
@@ -32,15 +33,19 @@ def certificate(tmp_path_factory):
 @contextlib.contextmanager
 def serving(kind, transport="clear", certificate=None, app="sockets:app", options=(), env=None):
     command = [*CLASSES[kind], "--log-level", "info", "--access-logfile", "-", *options]
-    if transport == "tls":
+    if transport != "clear":
         command += ["--certfile", str(certificate / "cert.pem"), "--keyfile", str(certificate / "key.pem")]
+    if transport == "h2":
+        command += ["--http-protocols", "h2,h1"]
     server = dataclasses.replace(servers.girin_auto(*command), setting=f"{kind} {transport}")
-    first = by_tls if transport == "tls" else servers.await_answer
+    first = by_tls if transport != "clear" else servers.await_answer
     with servers.running(server, app, APPS, env, answers=first) as run:
-        yield Served(run, transport)
+        served = Served(run, transport)
+        with bridged(run.port) if transport == "h2" else contextlib.nullcontext() as served.bridge:
+            yield served
 
 
-@pytest.fixture(scope="module", params=[(k, t) for k in CLASSES for t in ("clear", "tls")], ids="-".join)
+@pytest.fixture(scope="module", params=[(k, t) for k in CLASSES for t in ("clear", "tls", "h2")], ids="-".join)
 def served(request, certificate):
     kind, transport = request.param
     with serving(kind, transport, certificate) as s:
@@ -66,7 +71,7 @@ def test_codes(served):
     with open_socket(served, "/echo") as ws:
         ws.close(4002, "enough")
         assert ws.close_code == 4002
-    until(lambda: re.search(r'"GET /echo HTTP/1.1" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/1.1" 4001 ', served.log()), 5)
+    until(lambda: re.search(r'"GET /echo HTTP/[12].[01]" 101 0 .*\n(.*\n)*.*"GET /echo HTTP/[12].[01]" 4001 ', served.log()), 5)
 
 
 def test_an_app_that_answers_otherwise(served):
@@ -74,9 +79,9 @@ def test_an_app_that_answers_otherwise(served):
         open_socket(served, "/plain")
     assert e.value.response.status_code == 403 and bytes(e.value.response.body) == b"not here"
     with served.client() as client:
-        asking = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        asking = {"Connection": "Upgrade", "Upgrade": "websocket"} if served.transport != "h2" else {}
         for _ in range(3):  # on one connection
-            assert client.get("/plain", headers=asking).status_code == 403
+            assert client.get("/plain", headers=asking).status_code == (403 if asking else 400)
         assert client.get("/").text == "hello\n"
 
 
@@ -206,7 +211,7 @@ def leave_at_each_step(s) -> None:
 
 
 def test_the_websocket_of_gevent_websocket(certificate):
-    for transport in ("clear", "tls"):
+    for transport in ("clear", "tls", "h2"):
         with serving("gevent", transport, certificate, app="geventsockets:app") as s:
             for compression in (None, "deflate"):  # which it does not know
                 with open_socket(s, "/echo", compression=compression) as ws:

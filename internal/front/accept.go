@@ -152,7 +152,9 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	s.held.Add(-1)
+	if c.over == nil {
+		s.held.Add(-1)
+	}
 	s.left.Signal()
 	s.tellEmptyLocked()
 }

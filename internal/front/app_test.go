@@ -42,11 +42,13 @@ type appCall struct {
 	app     *app
 	id      uint64
 	environ map[string]string
-	pairs   int // how many the environ block had
+	scope   []byte // of ASGI, as it came
+	pairs   int    // how many the environ block had
 	body    []byte
 	fetched chan []byte
 	pipe    chan *os.File // a streamed body, if it has one
 	granted chan uint32   // credit, or wire.Cancelled
+	said    chan []byte   // messages of a WebSocket's client
 }
 
 const slots = 1000
@@ -89,9 +91,16 @@ func (a *app) Dump(uint64)            {}
 func (a *app) Flush()                 {}
 
 // Say tells of a WebSocket's end as of any other answer's.
-func (a *app) Say(f wire.Inbound, _ []byte) {
+func (a *app) Say(f wire.Inbound, data []byte) {
 	if f.Kind == wire.Gone {
 		a.Grant(f.ID, wire.Cancelled)
+		return
+	}
+	a.mu.Lock()
+	c := a.running[f.ID]
+	a.mu.Unlock()
+	if c != nil {
+		c.said <- bytes.Clone(data)
 	}
 }
 
@@ -139,12 +148,12 @@ func (a *app) begin(packet []byte) {
 	if head.Flags&wire.InArena != 0 {
 		rest = a.memory[head.At:][:head.Environ+head.Body]
 	}
-	c := &appCall{app: a, id: head.ID, fetched: make(chan []byte, 1), granted: make(chan uint32, 100)}
+	c := &appCall{app: a, id: head.ID, fetched: make(chan []byte, 1), granted: make(chan uint32, 100), said: make(chan []byte, 1000)}
 	if head.Flags&wire.Streamed != 0 {
 		c.pipe = make(chan *os.File, 1)
 	}
 	c.environ, c.pairs = decodeEnviron(head.Form, rest[:head.Environ])
-	c.body = bytes.Clone(rest[head.Environ:])
+	c.body, c.scope = bytes.Clone(rest[head.Environ:]), bytes.Clone(rest[:head.Environ])
 	a.mu.Lock()
 	a.running[c.id] = c
 	a.most = max(a.most, len(a.running))

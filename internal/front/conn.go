@@ -30,6 +30,7 @@ type conn struct {
 	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
 	socket  *webSocket              // guarded by mu: the WebSocket that it asks for or has become; nil: none
 	tunnel  *tunnel                 // guarded by mu: the same of a WSGI application
+	over    *streamConn             // the stream of HTTP/2 that carries it; nil: it has a socket of its own
 
 	mu      sync.Mutex
 	changed sync.Cond // reply.running or out.busy became false, or dead true

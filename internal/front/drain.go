@@ -97,6 +97,9 @@ func (c *conn) writeUnlocked(b []byte) (n int, err error) {
 	defer c.mu.Lock()
 	injectFault(faultInWriter, &c.exchange)
 	defer func() { c.out.pace.wrote.Add(int64(n)) }()
+	if c.over != nil {
+		return c.over.Write(b[:min(len(b), writeStep)])
+	}
 	if c.raw == nil {
 		return c.nc.Write(b[:min(len(b), pipeStep)])
 	}

@@ -60,7 +60,7 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 		case "sec-websocket-version":
 			version = string(f.Value)
 		case "sec-websocket-key":
-			if keys++; !ws.ValidKey(string(f.Value)) {
+			if keys++; c.over == nil && !ws.ValidKey(string(f.Value)) {
 				return nil, errSocketKey
 			}
 			s.accept = ws.Accept(string(f.Value))
@@ -71,7 +71,7 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 	switch {
 	case version != "13":
 		return nil, errSocketVersion
-	case keys != 1:
+	case keys != 1 && c.over == nil: // HTTP/2 has :protocol in its place
 		return nil, errSocketKey
 	}
 	if c.srv.cfg.Sockets.Deflate {
@@ -84,11 +84,16 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 // appendHandshake appends the head that accepts a handshake, without the
 // application's fields.
 func (s *webSocket) appendHandshake(b []byte) []byte {
-	b = http1.AppendStatusLine(b, 1, []byte("101 Switching Protocols"))
-	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	b = append(append(b, s.accept...), crlf...)
+	to := s.c.to
+	if s.c.over != nil {
+		b = to.appendStatus(b, 200, nil)
+	} else {
+		b = http1.AppendStatusLine(b, 1, []byte("101 Switching Protocols"))
+		b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+		b = append(append(b, s.accept...), crlf...)
+	}
 	if s.window > 0 {
-		b = append(b, "Sec-WebSocket-Extensions: "+s.deflate+"\r\n"...)
+		b = to.appendField(b, []byte("Sec-WebSocket-Extensions"), []byte(s.deflate), http1.KindOther)
 	}
 	return b
 }

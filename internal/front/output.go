@@ -96,8 +96,15 @@ func (c *conn) passLocked(parts ...[]byte) {
 		return
 	}
 	if c.raw == nil {
-		o.appendLocked(0, parts)
-		o.startLocked()
+		n := 0
+		if c.over != nil {
+			n = c.over.writeSome(parts)
+		}
+		if n < o.total {
+			o.appendLocked(n, parts)
+			o.startLocked()
+		}
+		o.vec = [3]syscall.Iovec{}
 		return
 	}
 	if err := c.raw.Write(o.write); err != nil {

@@ -87,21 +87,21 @@ func (s *webSocket) acceptLocked(f *wire.Frame, head []byte) {
 	defer scratches.Put(buf)
 	_, rest := wire.CutString(head)
 	r.status, r.noBody = 101, true
-	b, seen, fault := c.appendFields(c, s.appendHandshake(buf[:0]), f, rest)
+	b, seen, fault := c.appendFields(c.to, s.appendHandshake(buf[:0]), f, rest)
 	if fault != "" {
 		c.faultLocked(f, fault)
 		return
 	}
 	if !seen.server {
-		b = c.appendServer(b)
+		b = c.to.appendServer(b)
 	}
 	if !seen.date {
-		b = c.appendDate(b)
+		b = c.to.appendDate(b)
 	}
 	r.started, r.last, r.remain, r.upgraded = true, true, -1, true
 	s.state = socketOpen
 	c.stage.enter(stageSocket)
-	c.writeLocked(append(b, crlf...), nil, nil)
+	c.to.sendLocked(c.to.appendEnd(b, true), nil, false)
 	c.srv.cfg.Metrics.Answered(r.status, 0)
 	on := r.record.on
 	c.logAccess()

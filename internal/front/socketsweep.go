@@ -84,7 +84,7 @@ func (s *Server) judgePaused(c *conn, p *pulse, now int64) {
 // loseReset gives up a connection that was reset, unless whoever holds the lock may just
 // do so: then the next look is soon enough.
 func (c *conn) loseReset() {
-	reset := false
+	reset := c.over != nil && c.over.hasGone()
 	if c.raw != nil {
 		_ = c.raw.Control(func(fd uintptr) { reset = wasReset(fd) })
 	}
@@ -107,6 +107,9 @@ const pingMost = 64
 
 // acknowledged grows with what the client acknowledges.
 func (c *conn) acknowledged() (n int64) {
+	if c.over != nil {
+		return c.over.acknowledged()
+	}
 	if c.raw != nil {
 		_ = c.raw.Control(func(fd uintptr) { n = acknowledged(int(fd)) })
 	}
@@ -142,5 +145,8 @@ func (c *conn) ping() bool {
 		return false
 	}
 	c.writeLocked(ws.AppendFrame(make([]byte, 0, 16), ws.Ping, nil), nil, nil)
+	if c.over != nil {
+		c.over.mark()
+	}
 	return true
 }

@@ -34,6 +34,7 @@ type stream struct {
 	spilled   bool      // the answer ends with spill
 	filling   bool      // file or spill is being read
 	seen      seenStream
+	carries   *streamConn // the WebSocket that it has become; nil: none
 }
 
 // What a stream waits for.
@@ -74,15 +75,20 @@ func (st *stream) Head(ends, tooLarge bool) {
 		st.verdict = st.req.End(ends, st.limits())
 	}
 	st.isHead = string(st.req.Method) == "HEAD"
-	if st.verdict == nil {
-		if st.ownAnswer() {
-			return
-		}
+	connects := st.req.Protocol != nil
+	switch {
+	case st.verdict != nil:
+	case connects:
+		st.verdict = st.connect(ends)
+	case st.ownAnswer():
+		return
+	default:
 		st.verdict = st.take(ends)
 	}
 	switch {
 	case st.verdict != nil:
 		st.refuse(st.verdict)
+	case connects:
 	case ends:
 		st.body.whole = true
 		st.submit()
@@ -131,6 +137,8 @@ func (st *stream) awaitBody() {
 // Data takes bytes of the body.
 func (st *stream) Data(p []byte) int {
 	switch {
+	case st.carries != nil:
+		return st.carries.came(p)
 	case st.verdict != nil: // it was refused
 	case st.reserved:
 		st.verdict = st.req.Received(st.body.came.Add(int64(len(p))), false)
@@ -150,6 +158,10 @@ func (st *stream) Data(p []byte) int {
 
 // End goes on when the body is complete.
 func (st *stream) End() {
+	if st.carries != nil {
+		st.carries.ended()
+		return
+	}
 	if st.verdict == nil {
 		st.verdict = st.req.Received(st.body.came.Load(), true)
 	}
@@ -260,6 +272,8 @@ func (st *stream) refuseLocked(verdict *http1.Error) {
 // Gone ends what nobody waits for any more.
 func (st *stream) Gone() {
 	switch r := &st.reply; {
+	case st.carries != nil:
+		st.carries.lost()
 	case r.running: // its end will be told
 		st.h.owed[st] = struct{}{}
 		st.srv.cfg.Queue.Cancel(&st.call)
@@ -288,7 +302,7 @@ func (st *stream) Released() {
 	st.req.Reset()
 	st.verdict, st.trailers, st.headed = nil, http1.Trailers{}, false
 	st.reserved, st.room = false, nil
-	st.awaits, st.submitted, st.seen = awaitsHead, false, seenStream{}
+	st.awaits, st.submitted, st.seen, st.carries = awaitsHead, false, seenStream{}, nil
 	if h.gone {
 		st.letGo()
 		return

@@ -149,6 +149,10 @@ func (st *stream) Moved(n int) {
 	}
 	h.moved += int64(n)
 	st.seen.moved += int64(n)
+	if st.carries != nil {
+		st.carries.moved()
+		return
+	}
 	st.grantLocked()
 }
 

@@ -85,6 +85,9 @@ func (h *streams) stalled(now int64) int64 {
 
 // judge ends a stream whose time is over.
 func (h *streams) judge(st *stream, now, stalled int64) {
+	if st.carries != nil {
+		return // a conn like others: see sweepConns
+	}
 	seen, t := &st.seen, &h.c.srv.times
 	idle := st.awaits == awaitsAnswer && (st.frames.Allowed() || st.frames.Queued() == 0 && st.file == nil && st.spill == nil)
 	if as := st.awaits + 1; idle || as != seen.as || seen.moved != seen.took {

@@ -34,6 +34,10 @@ func (s *Server) sweepConns(now int64) (all []*streams) {
 		s.judgeReading(c, now)
 		s.judgeWriting(c, now)
 		switch c.stage.now() {
+		case stageBusy:
+			if c.over != nil && c.over.hasGone() {
+				c.loseReset() // nobody may read: see awaitAccept
+			}
 		case stageSocket:
 			s.judgeSocket(c, now)
 		case stageTunnel:

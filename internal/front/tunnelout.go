@@ -94,6 +94,9 @@ func (t *tunnel) cameLocked(b []byte) {
 	rest := b
 	if t.head != nil || !t.ws && t.c.reply.status == 0 {
 		rest = t.headCameLocked(b)
+		if t.c.over != nil {
+			b = rest
+		}
 	}
 	if t.ws {
 		t.trace.Follow(rest)
@@ -118,8 +121,14 @@ func (t *tunnel) headCameLocked(b []byte) (rest []byte) {
 		r.status = 502 // whatever it is, it is no answer of HTTP's
 	}
 	rest = t.head[max(end, 0):]
+	if c.over != nil {
+		c.sendTextHead(r.status, t.head[:max(end, 0)])
+	}
 	t.head = nil
 	if t.ws = r.status == 101; !t.ws {
+		if c.over != nil {
+			rest = bytes.TrimPrefix(rest, []byte("\r\n\r\n"))
+		}
 		return rest
 	}
 	r.upgraded = true

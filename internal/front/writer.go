@@ -159,9 +159,11 @@ func (x *exchange) ownLocked(status int, contentType string, body []byte) {
 	b := x.to.appendStatus(buf[:0], status, append(line, http1.StatusText(status)...))
 	b = x.to.appendServer(b)
 	b = x.to.appendDate(b)
-	if status == errSocketVersion.Status { // of HTTP/1.1 alone (RFC 9110 section 15.5.22)
-		b = x.to.appendField(b, []byte("Upgrade"), []byte("websocket"), http1.KindUpgrade)
-		b = x.to.appendField(b, []byte("Connection"), []byte("Upgrade"), http1.KindConnection)
+	if status == errSocketVersion.Status {
+		if !x.streamed { // RFC 9110 section 15.5.22
+			b = x.to.appendField(b, []byte("Upgrade"), []byte("websocket"), http1.KindUpgrade)
+			b = x.to.appendField(b, []byte("Connection"), []byte("Upgrade"), http1.KindConnection)
+		}
 		b = x.to.appendField(b, []byte("Sec-WebSocket-Version"), []byte("13"), http1.KindOther)
 	}
 	if status == 503 {

@@ -23,7 +23,7 @@ func (s *server) frontConfig() front.Config {
 		Queue: s.queue,
 		Limits: http1.Limits{
 			RequestLine: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
-			Underscores: underscores[c.HeaderMap],
+			Underscores: underscores[c.HeaderMap], Connect: true,
 		},
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft, SpoolResponse: c.SpoolResponse,

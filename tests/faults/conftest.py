@@ -115,6 +115,10 @@ class Measured:
     def gunicorn(self, text: str) -> None:
         self._row.gunicorn[self._variant] = text
 
+    def peer(self, name: str, text: str) -> None:
+        """What another server did, where gunicorn has no such thing."""
+        self._row.gunicorn[name] = text
+
 
 @pytest.fixture
 def measured(request):

@@ -32,8 +32,8 @@ injects a real fault into real processes and fails if the promise does not hold;
 the figures are those of that run, or of a later one of that test alone
 (`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
 same class, workers, threads and load, where the same fault can be put to it; it is
-measured, not judged. A dash means that it has no such promise or that the fault
-cannot be put to it.
+measured, not judged; beside what is ASGI's stand uvicorn and Granian. A dash means that
+it has no such promise or that the fault cannot be put to it.
 
 """
 HEAD = "| Promise | Fault, and how it is injected | girin | gunicorn | Test |\n|---|---|---|---|---|\n"
@@ -72,6 +72,8 @@ def renew(rows: list[Row], path: Path = PAGE) -> None:
         if line.search(page):
             page = line.sub(lambda _: str(row), page)
         else:
+            if f"## {row.chapter}\n" not in page:
+                page = f"{page.rstrip()}\n\n## {row.chapter}\n\n{HEAD.rstrip()}\n"
             start = page.index(f"## {row.chapter}\n")
             end = page.find("\n\n## ", start)
             end = len(page.rstrip()) if end < 0 else end

@@ -35,7 +35,8 @@ type Request interface {
 	// missing.
 	Head(ends, tooLarge bool)
 	// Data takes a part of the body, which is valid until it returns. It
-	// says how much was consumed; for the rest Stream.Consumed is called later.
+	// says how much was consumed; for the rest Stream.Consumed is called later, or
+	// Stream.Kept and Stream.Reopen.
 	Data(p []byte) (consumed int)
 	// End says that the body is complete.
 	End()

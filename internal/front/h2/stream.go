@@ -52,7 +52,16 @@ func (s *Stream) Queued() int { return len(s.queue) - s.sent }
 
 // Consumed lets the client send n bytes more, on the stream and the connection.
 func (s *Stream) Consumed(n int) {
-	s.c.consumed(n)
+	s.Kept(n)
+	s.Reopen(n)
+}
+
+// Kept is Consumed for the connection alone: n bytes of the stream are kept for who has
+// not asked for them yet. No other stream waits for that; Reopen follows.
+func (s *Stream) Kept(n int) { s.c.consumed(n) }
+
+// Reopen is Consumed for the stream alone.
+func (s *Stream) Reopen(n int) {
 	if more := s.recv.give(n); more > 0 && !s.remoteEnded && !s.closed {
 		_ = s.c.control.framer.WriteWindowUpdate(s.id, more)
 	}
@@ -120,6 +129,31 @@ func (s *Stream) writeNow(p []byte, end bool) (n int) {
 		n += k
 	}
 	return n
+}
+
+// WriteSome sends what can be sent now of p, behind which more follows. Of the rest
+// nothing is queued.
+func (s *Stream) WriteSome(p []byte) int {
+	if s.closed || s.ending || s.Queued() > 0 {
+		return 0
+	}
+	return s.writeNow(p, false)
+}
+
+// EndSending says that no more will be written, and leaves it to the client when it ends
+// its side: Finish follows. Nothing may be queued.
+func (s *Stream) EndSending() {
+	if !s.closed && !s.ending {
+		s.ending = true
+		s.c.out = appendHead(s.c.room(), 0, http2.FrameData, http2.FlagDataEndStream, s.id)
+	}
+}
+
+// Finish ends the stream after EndSending, whether or not the client has ended its side.
+func (s *Stream) Finish() {
+	if !s.closed {
+		s.ended()
+	}
 }
 
 // allowed is how many of n bytes may go into the next frame.
