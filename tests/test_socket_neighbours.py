@@ -22,7 +22,12 @@ def handshake(path, fields=KEY + VERSION, line="GET {} HTTP/1.1"):
 
 
 def masked(first: int, payload: bytes) -> bytes:
-    size = bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0xFF]) + len(payload).to_bytes(8, "big")
+    if len(payload) < 126:
+        size = bytes([0x80 | len(payload)])
+    elif len(payload) < 1 << 16:
+        size = bytes([0xFE]) + len(payload).to_bytes(2, "big")
+    else:
+        size = bytes([0xFF]) + len(payload).to_bytes(8, "big")
     return bytes([first]) + size + bytes(4) + payload
 
 
@@ -91,13 +96,21 @@ def uvicorn():
 
 
 @pytest.mark.parametrize("path", [
-    "raises_before", "raises_after", "returns_before", "returns_after", "closes_before", "sends_before", "accepts_twice", "sends_after",
-    "closes_twice", "closes_plainly", "closes?1000", "closes?1001&bye", "closes?1011", "closes?3000", "closes?4000", "closes?4999&%C3%A9",
-    "closes?4000&" + "r" * 123, "sends_an_unknown_event", "denies",
+    "raises_before", "returns_before", "closes_before", "sends_before", "sends_after", "closes_twice", "closes_plainly", "closes?1000", "closes?1001&bye", "closes?1011", "closes?3000", "closes?4000", "closes?4999&%C3%A9",
+    "closes?4000&" + "r" * 123, "denies",
 ])
 def test_a_client_sees_what_it_sees_of_uvicorn(girin, uvicorn, path):
     ours, theirs = (talk(s.port, f"/{path}").end() for s in (girin, uvicorn))
     assert ours == theirs
+
+
+@pytest.mark.parametrize(("path", "what"), [
+    ("raises_after", "closed with 1011"), ("accepts_twice", "closed with 1011"), ("sends_an_unknown_event", "closed with 1011"),
+    ("returns_after", "closed with 1000"),
+])
+def test_a_client_is_told_where_uvicorn_says_nothing(girin, uvicorn, path, what):
+    assert talk(uvicorn.port, f"/{path}").end() == "an end without a close frame"
+    assert talk(girin.port, f"/{path}").end() == what
 
 
 @pytest.mark.parametrize(("path", "what"), [
