@@ -120,9 +120,6 @@ var keyName, acceptName = []byte("sec-websocket-key"), []byte("sec-websocket-acc
 // sendTextHead sends the head that such a library has written. Without a status there is
 // none that could be sent.
 func (c *conn) sendTextHead(status int, head []byte) {
-	if status == 101 {
-		status = 200
-	}
 	b := c.to.appendStatus(nil, status, nil)
 	_, lines, _ := bytes.Cut(head, crlf)
 	for line := range bytes.SplitSeq(lines, crlf) {
@@ -143,6 +140,18 @@ type onStream struct {
 }
 
 var _ transport = onStream{}
+
+// appendStatus begins a head. 200 accepts a handshake, where HTTP/1.1 has 101: an answer
+// of another kind, as of an application that has no WebSocket there, must not have it.
+func (o onStream) appendStatus(b []byte, code int, status []byte) []byte {
+	switch {
+	case code == 101:
+		code = 200
+	case code/100 == 2:
+		code = 400
+	}
+	return o.headEncoder.appendStatus(b, code, status)
+}
 
 // sendLocked passes on a head and a part of the body, whose end is the stream's.
 func (o onStream) sendLocked(head, body []byte, _ bool) {

@@ -180,6 +180,15 @@ func TestDenialsOverHTTP2(t *testing.T) {
 	})
 }
 
+// An answer that accepts nothing does not look as if it did: 200 would.
+func TestAPageIsNoWebSocketOverHTTP2(t *testing.T) {
+	s := over{tls: true}.serveCarried(t, func(c *appCall) { c.answer("200 OK", "a page") })
+	st := over{tls: true}.carry(t, s).connect(false, version13, "13")
+	if got, body := st.status(), st.body(); got != "400" || body != "a page" {
+		t.Errorf("it is answered with %s and %q", got, body)
+	}
+}
+
 // However a client leaves, its application is told, and nothing is left of it.
 func TestLeavingOverHTTP2(t *testing.T) {
 	ways := map[string]func(*strand){
@@ -438,4 +447,25 @@ func TestPingsAndTheEndOverHTTP2(t *testing.T) {
 			t.Errorf("it ends with %v", err)
 		}
 	})
+}
+
+// What was read of a stream takes no memory, also where something is always unread.
+func TestWhatWasReadOfAStreamIsForgotten(t *testing.T) {
+	sc := &streamConn{}
+	sc.changed.L = &sc.mu
+	sent, seen, room := 0, 0, make([]byte, 5000)
+	for range 20_000 {
+		for sent-seen < 60_000 {
+			sc.keepLocked(filling(sent, 4000))
+			sent += 4000
+		}
+		n := sc.takeLocked(room[:4096])
+		if !bytes.Equal(room[:n], filling(seen, n)) {
+			t.Fatalf("%d bytes at %d are not those that came", n, seen)
+		}
+		seen += n
+	}
+	if n := cap(sc.input); n > 256<<10 {
+		t.Errorf("%d bytes are held for %d", n, sent-seen)
+	}
 }

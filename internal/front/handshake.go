@@ -86,7 +86,7 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 func (s *webSocket) appendHandshake(b []byte) []byte {
 	to := s.c.to
 	if s.c.over != nil {
-		b = to.appendStatus(b, 200, nil)
+		b = to.appendStatus(b, 101, nil)
 	} else {
 		b = http1.AppendStatusLine(b, 1, []byte("101 Switching Protocols"))
 		b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)

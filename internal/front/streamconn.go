@@ -64,6 +64,10 @@ func (sc *streamConn) keepLocked(p []byte) {
 	if sc.input == nil {
 		sc.input = smallInputs.Get().(*[smallInput]byte)[:0]
 	}
+	if sc.at > 0 && len(sc.input)+len(p) > cap(sc.input) { // or what was read would stay for as long as more comes
+		sc.input = sc.input[:copy(sc.input, sc.input[sc.at:])]
+		sc.at = 0
+	}
 	sc.input = append(sc.input, p...)
 	sc.changed.Broadcast()
 }
@@ -107,15 +111,19 @@ func (sc *streamConn) Read(p []byte) (n int, err error) {
 	case sc.readLate:
 		return 0, os.ErrDeadlineExceeded
 	case len(sc.input) > 0:
-		n = copy(p, sc.input[sc.at:])
-		if sc.at += n; sc.at == len(sc.input) {
-			sc.emptyLocked()
-		}
-		return n, nil
+		return sc.takeLocked(p), nil
 	case sc.gone:
 		return 0, net.ErrClosed
 	}
 	return 0, io.EOF
+}
+
+func (sc *streamConn) takeLocked(p []byte) int {
+	n := copy(p, sc.input[sc.at:])
+	if sc.at += n; sc.at == len(sc.input) {
+		sc.emptyLocked()
+	}
+	return n
 }
 
 // emptyLocked gives the buffer back.

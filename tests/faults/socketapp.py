@@ -43,6 +43,12 @@ async def home(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello"})
 
 
+async def tasks(scope, receive, send):
+    """How many this loop has."""
+    await begin(send)
+    await send({"type": "http.response.body", "body": str(len(asyncio.all_tasks())).encode()})
+
+
 async def events(scope, receive, send):
     await begin(send, **{"content-type": "text/event-stream"})
     while True:
@@ -75,4 +81,4 @@ async def down(scope, receive, send):
 
 
 SOCKETS = {"/echo": echo, "/flood": flood}
-PAGES = {"/": home, "/events": events, "/hold": hold, "/up": up, "/down": down}
+PAGES = {"/": home, "/tasks": tasks, "/events": events, "/hold": hold, "/up": up, "/down": down}

@@ -314,9 +314,10 @@ def test_sockets_that_come_and_go(asgi, measured, full):
         spell(count)
         rate = count / (time.monotonic() - began)
         after = held(run, metrics)
+        assert after["tasks"] <= before["tasks"], (before, after)
         assert after["descriptors"] <= before["descriptors"] + 3 and after["goroutines"] <= before["goroutines"] + 5, (before, after)
         assert after["memory"] <= before["memory"] + (24 << 20), (before, after)
-        measured.girin(f"{count:,} at {rate:,.0f}/s: 0 sockets, 0 tasks and 0 requests left; descriptors {before['descriptors']} to {after['descriptors']}, "
+        measured.girin(f"{count:,} at {rate:,.0f}/s: no socket, task or request is left; descriptors {before['descriptors']} to {after['descriptors']}, "
                        f"goroutines {before['goroutines']} to {after['goroutines']}, memory of master and worker {before['memory'] >> 20} to {after['memory'] >> 20} MiB")
 
 
@@ -325,10 +326,10 @@ def held(run, port) -> dict[str, int]:
     def figures():
         text = client.get(port, "/metrics").body.decode()
         return {name: int(float(re.search(rf"^{name} (\S+)", text, re.MULTILINE)[1])) for name in (
-            "girin_websockets", "girin_loop_tasks", "girin_requests_in_flight", "girin_connections", "go_goroutines", "girin_refused_transitions_total")}
+            "girin_websockets", "girin_requests_in_flight", "girin_connections", "go_goroutines", "girin_refused_transitions_total")}
 
-    idle = {"girin_websockets": 0, "girin_loop_tasks": 0, "girin_requests_in_flight": 0, "girin_connections": 0, "girin_refused_transitions_total": 0}
+    idle = {"girin_websockets": 0, "girin_requests_in_flight": 0, "girin_connections": 0, "girin_refused_transitions_total": 0}
     raw.until(lambda: idle.items() <= figures().items(), 60, "all have gone")
     time.sleep(1)
     pids = [run.process.pid, *run.children]
-    return {"descriptors": sum(map(procs.descriptors, pids)), "goroutines": figures()["go_goroutines"], "memory": sum(map(procs.resident, pids))}
+    return {"descriptors": sum(map(procs.descriptors, pids)), "tasks": int(raw.get(run.port, "/tasks").body), "goroutines": figures()["go_goroutines"], "memory": sum(map(procs.resident, pids))}
