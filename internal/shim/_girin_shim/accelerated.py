@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from itertools import chain
+from time import sleep
 
 from . import wire
 from ._girin import Loop
@@ -14,6 +15,7 @@ from ._girin import Slot as NativeSlot  # loaded by accelerator.new_runner
 from .exchange import Exchange
 from .files import FileWrapper
 from .heads import Head
+from .shortage import SHORT_WAIT
 from .threads import Threads, ThreadSlot
 
 
@@ -85,4 +87,10 @@ class AcceleratedThreads(Threads):
         return [AcceleratedSlot(self._worker, i, leadership, loop) for i in range(count)]
 
     def _lead(self, slot: AcceleratedSlot) -> bool:
-        return slot.lead()
+        while True:
+            try:
+                return slot.lead()
+            except MemoryError:
+                if self._worker.page[slot.cell] or not self._leadership.locked():
+                    raise
+                sleep(SHORT_WAIT)  # between two requests: nothing was read

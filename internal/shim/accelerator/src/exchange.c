@@ -25,6 +25,27 @@ emit_placed(Slot *slot, unsigned char *frame, const Head *head, uint32_t place, 
     return 0;
 }
 
+/* Puts a frame into the slot's batch, into the state page if there is room for its
+ * body; a large one is sent. One without head and body needs no memory. */
+static int
+put_frame(Slot *slot, unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count, size_t body)
+{
+    int64_t place = body >= LEAST_PLACED ? page_take(slot->loop, body) : -1;
+    if (place >= 0) {
+        return emit_placed(slot, frame, head, (uint32_t)place, blocks, count, body);
+    }
+    if (body > LARGE && count == 1) {
+        return send_large(&slot->loop->sender, slot->batch, frame, head, blocks[0]);
+    }
+    int status = batch_add(slot->batch, frame, head, blocks, count, body);
+    if (status < 0 && head == NULL && body == 0) {
+        PyErr_Clear();
+        send_alone(&slot->loop->sender, slot->batch, frame);
+        return 0;
+    }
+    return status;
+}
+
 /* Puts a frame into the slot's batch: the head unless the kind has none, and
  * blocks (bytes objects) whose sizes make up body. It goes to the state page if
  * there is room; else a large one is sent. */
@@ -49,15 +70,13 @@ exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, 
     frame[32] = (unsigned char)kind;
     frame[33] = (unsigned char)flags;
     put_u16(frame + 34, head != NULL ? (uint16_t)head->fields : 0);
+    int before = exchange->state;
     exchange->state = ENDED;
-    int64_t place = body >= LEAST_PLACED ? page_take(slot->loop, body) : -1;
-    if (place >= 0) {
-        return emit_placed(slot, frame, head, (uint32_t)place, blocks, count, body);
+    int status = put_frame(slot, frame, head, blocks, count, body);
+    if (status < 0) {
+        exchange->state = before;
     }
-    if (body > LARGE && count == 1) {
-        return send_large(&slot->loop->sender, slot->batch, frame, head, blocks[0]);
-    }
-    return batch_add(slot->batch, frame, head, blocks, count, body);
+    return status;
 }
 
 /* Returns (block, fields, length, bodiless) for heads.Head, or None; the
@@ -188,7 +207,14 @@ kit_drop(Slot *slot)
 int
 kit_fill(Slot *slot)
 {
-    return slot->kit.exchange != NULL ? 0 : kit_new(slot);
+    if (slot->kit.exchange != NULL) {
+        return 0;
+    }
+    int status = kit_new(slot);
+    if (status < 0) {
+        kit_drop(slot); /* half a kit is none */
+    }
+    return status;
 }
 
 /* Keeps the kit for the next request if nobody else can call it. */

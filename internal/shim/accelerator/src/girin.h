@@ -145,7 +145,7 @@ struct Loop {
     PyObject *worker, *lanes, *leadership, *forked, *bases;
     PyObject *bytes_io, *file_wrapper, *protocol_error;
     /* Owned interned strings. */
-    PyObject *name_first, *name_active, *name_watched, *name_close, *key_input, *key_hints, *key_method;
+    PyObject *name_first, *name_active, *name_watched, *name_close, *name_state, *key_input, *key_hints, *key_method;
     Key *keys;         /* owned: environ names seen before */
     int key_count;
     Py_buffer page, arena;        /* held while the loop lives */
@@ -177,6 +177,7 @@ void batch_give_back(Batch *batch, char *data, size_t capacity);
 
 /* send.c */
 void send_batch(Sender *sender, Batch *batch);
+void send_alone(Sender *sender, Batch *batch, unsigned char *frame);
 int send_large(Sender *sender, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
 
 /* page.c */

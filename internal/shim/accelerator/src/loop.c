@@ -15,7 +15,7 @@ intern_names(Loop *loop)
 {
     if (intern(&loop->name_first, "first") < 0 || intern(&loop->name_active, "active") < 0 ||
         intern(&loop->name_watched, "watched") < 0 ||
-        intern(&loop->name_close, "close") < 0 || intern(&loop->key_input, "wsgi.input") < 0 ||
+        intern(&loop->name_close, "close") < 0 || intern(&loop->name_state, "state") < 0 || intern(&loop->key_input, "wsgi.input") < 0 ||
         intern(&loop->key_hints, "wsgi.early_hints") < 0 || intern(&loop->key_method, "REQUEST_METHOD") < 0) {
         return -1;
     }
@@ -150,8 +150,7 @@ loop_dealloc(PyObject *self)
     PyObject *owned[] = {
         loop->worker,     loop->lanes,        loop->leadership,     loop->forked,     loop->bases,
         loop->bytes_io,   loop->file_wrapper, loop->protocol_error, loop->name_first, loop->name_active,
-        loop->name_watched,
-        loop->name_close, loop->key_input,    loop->key_hints,      loop->key_method,
+        loop->name_watched, loop->name_close, loop->name_state, loop->key_input,    loop->key_hints,      loop->key_method,
     };
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         Py_XDECREF(owned[i]);

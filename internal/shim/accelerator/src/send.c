@@ -96,6 +96,15 @@ send_batch(Sender *sender, Batch *batch)
     PyThread_release_lock(sender->writing);
 }
 
+/* Sends the batch and a frame without head and body, for which there is no memory. */
+void
+send_alone(Sender *sender, Batch *batch, unsigned char *frame)
+{
+    lock_writing(sender);
+    send_locked(sender, batch, (char *)frame, RESPONSE_HEAD);
+    PyThread_release_lock(sender->writing);
+}
+
 /* Sends the batch and a frame whose body, a bytes object, is large, without
  * copying it first. The frame's head enters the batch under the lock, so that no
  * other thread can send it without its body. The body is the app's, which may

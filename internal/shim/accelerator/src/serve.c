@@ -304,20 +304,35 @@ serve_in_python(Slot *slot, size_t size, uint64_t began)
     return done != NULL ? 0 : -1;
 }
 
-/* There was no memory for what comes before the app: the request fails. If there
- * is none for saying so either, the client is told at least. */
+/* Is the final frame out? -1: an exception is set. */
 static int
-out_of_memory(Slot *slot)
+is_answered(Slot *slot, uint64_t id)
 {
     Exchange *exchange = slot->kit.exchange;
-    if (failed(slot) == 0) {
+    if (exchange == NULL || exchange->id != id) { /* Python's alone, which then has not answered: Slot.serve */
         return 0;
     }
-    if (exchange->full != NULL || !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        return -1;
+    if (exchange->full == NULL) {
+        return exchange->state == ENDED;
     }
+    PyObject *state = PyObject_GetAttr(exchange->full, slot->loop->name_state);
+    long value = state != NULL ? PyLong_AsLong(state) : -1;
+    Py_XDECREF(state);
+    return PyErr_Occurred() ? -1 : value == ENDED;
+}
+
+/* There is no memory for what Python would do: who was not answered is told, which needs none. */
+static int
+fail_without_memory(Slot *slot, const Request *request, uint64_t began)
+{
     PyErr_Clear();
-    return exchange_emit(exchange, FAILED, FINAL, NULL, 0, 0);
+    int answered = is_answered(slot, request->id);
+    if (answered != 0) {
+        return answered < 0 ? -1 : 0;
+    }
+    Exchange bare = {.slot = slot};
+    begin(&bare, request, began);
+    return exchange_emit(&bare, FAILED, FINAL, NULL, 0, 0);
 }
 
 static int
@@ -326,13 +341,36 @@ run(Slot *slot, const Request *request)
     Exchange *exchange = slot->kit.exchange;
     PyObject *environ = environ_new(slot, request, &exchange->is_head);
     if (environ == NULL) {
-        return PyErr_ExceptionMatches(PyExc_MemoryError) ? out_of_memory(slot) : -1;
+        return PyErr_ExceptionMatches(PyExc_MemoryError) ? failed(slot) : -1; /* there was none for what comes before the app */
     }
     slot->environ = environ;
     int status = run_app(slot, environ);
     slot->environ = NULL;
     Py_DECREF(environ);
     return status;
+}
+
+static int
+serve_request(Slot *slot, Request *request, size_t size, uint64_t began)
+{
+    if (request->flags & (SPOOLED | STREAMED) || (request->form != JOINED && request->form != LENGTHS)) {
+        return serve_in_python(slot, size, began);
+    }
+    if (kit_fill(slot) < 0) {
+        return -1;
+    }
+    Exchange *exchange = slot->kit.exchange;
+    begin(exchange, request, began);
+    if (is_cancelled(slot->loop, request->id)) {
+        return exchange_emit(exchange, DROPPED, FINAL, NULL, 0, 0);
+    }
+    if (locate(slot->loop, slot->packet, size, request) < 0) {
+        return -1;
+    }
+    if (request->flags & MEASURE_CPU) {
+        exchange->cpu_began = (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    }
+    return run(slot, request);
 }
 
 /* Serves the packet of so many bytes that the slot holds. Its frame may still
@@ -342,24 +380,12 @@ serve(Slot *slot, size_t size, uint64_t began)
 {
     Request request;
     parse(slot->packet, &request);
-    if (request.flags & (SPOOLED | STREAMED) || (request.form != JOINED && request.form != LENGTHS)) {
-        return serve_in_python(slot, size, began);
+    int status = serve_request(slot, &request, size, began);
+    if (status < 0 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        status = fail_without_memory(slot, &request, began);
     }
-    if (kit_fill(slot) < 0) {
-        return -1;
+    if (slot->kit.exchange != NULL) {
+        kit_recycle(slot);
     }
-    Exchange *exchange = slot->kit.exchange;
-    begin(exchange, &request, began);
-    if (is_cancelled(slot->loop, request.id)) {
-        return exchange_emit(exchange, DROPPED, FINAL, NULL, 0, 0);
-    }
-    if (locate(slot->loop, slot->packet, size, &request) < 0) {
-        return -1;
-    }
-    if (request.flags & MEASURE_CPU) {
-        exchange->cpu_began = (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    }
-    int status = run(slot, &request);
-    kit_recycle(slot);
     return status;
 }
