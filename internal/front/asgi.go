@@ -44,17 +44,29 @@ func (x *exchange) writeScope(b *scopeBlock) *http1.Error {
 	addr, port := x.client()
 	b.add(addr)
 	b.add([]byte(port))
+	x.takesTrailers = false
 	for i := range req.Fields {
 		f := &req.Fields[i]
 		value := f.Value
-		if f.Kind == http1.KindHost {
+		switch f.Kind {
+		case http1.KindHost:
 			value = req.Host
+		case http1.KindTE:
+			x.takesTrailers = x.takesTrailers || takesTrailers(value)
 		}
 		b.addLower(f.Name)
 		b.add(value)
 	}
+	if x.peer.tls != nil {
+		b.add(tlsField)
+		b.add(x.peer.tls)
+	}
 	return nil
 }
+
+// tlsField names the last of the fields of a connection with TLS, which is none of the
+// client's: what the extension tls tells.
+var tlsField = []byte(":tls")
 
 // pathWith is the request's path below the mount point. A proxy may have taken
 // the mount point off: an ASGI application is told the whole path either way.

@@ -10,15 +10,16 @@ import (
 // for an application's response and the access log are its methods, so that no
 // version has rules of its own.
 type exchange struct {
-	srv      *Server
-	peer     peer
-	streamed bool // it is a stream of HTTP/2
-	req      http1.Request
-	isHead   bool // the request is HEAD
-	body     body
-	call     sched.Call
-	reply    reply
-	to       transport
+	srv           *Server
+	peer          peer
+	streamed      bool // it is a stream of HTTP/2
+	req           http1.Request
+	isHead        bool // the request is HEAD
+	body          body
+	call          sched.Call
+	reply         reply
+	takesTrailers bool // its client has asked for trailers, if there are any
+	to            transport
 }
 
 // peer is who is at the other end.
@@ -27,6 +28,7 @@ type peer struct {
 	trusted    bool // its word on the client's scheme and the mount point counts
 	unix       bool
 	facts      []fact      // what the environ tells of the connection
+	tls        []byte      // the same as an ASGI application's extension tls has it, in JSON
 	clock      *proxyClock // of a proxy that tells when requests began; nil: it has not yet
 }
 

@@ -108,7 +108,7 @@ func (x *exchange) appendFields(to headEncoder, b []byte, f *wire.Frame, rest []
 			seen.date = true
 		case kind == http1.KindServer:
 			seen.server = true
-		case http1.IsHopByHop(kind):
+		case http1.IsHopByHop(kind) && !(kind == http1.KindTrailer && x.srv.asgi.Load()):
 			x.srv.warned.once(x.srv, "hop "+string(name), "the application sets the hop-by-hop field "+string(name)+"; it is left out (PEP 3333)")
 			continue
 		}

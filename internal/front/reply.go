@@ -23,13 +23,14 @@ type response struct {
 
 	status   int
 	noBody   bool
-	upgraded bool  // it became a WebSocket; status is then the code that it ended with
-	chunked  bool  // of HTTP/1.1: its transport frames it
-	remain   int64 // body bytes still to come; -1: no length is declared
-	file     int64 // length of the file that is the body; 0: there is none
-	got      int64 // body bytes that came from the worker
-	granted  int64 // of those, how many the worker may send again
-	sent     int64 // body bytes that went to the client
+	upgraded bool   // it became a WebSocket; status is then the code that it ended with
+	chunked  bool   // of HTTP/1.1: its transport frames it
+	remain   int64  // body bytes still to come; -1: no length is declared
+	file     int64  // length of the file that is the body; 0: there is none
+	got      int64  // body bytes that came from the worker
+	granted  int64  // of those, how many the worker may send again
+	sent     int64  // body bytes that went to the client
+	trailers []byte // of HTTP/1.1: fields after the last chunk
 
 	noted []http1.Field // variables of the environ as the application left them, for a record
 }

@@ -97,7 +97,14 @@ func (st *stream) appendEnd(b []byte, _ bool) []byte { return b }
 func (st *stream) sendHeadLocked(head []byte, ends bool) {
 	le := binary.LittleEndian
 	st.frames.BeginHead(int(le.Uint16(head)))
-	for b := head[2:]; len(b) > 0; {
+	st.encodeFields(head[2:])
+	st.frames.EndHead(ends)
+}
+
+// encodeFields encodes what appendField has put one after the other.
+func (st *stream) encodeFields(b []byte) {
+	le := binary.LittleEndian
+	for len(b) > 0 {
 		n := int(le.Uint16(b))
 		name := b[2 : 2+n]
 		b = b[2+n:]
@@ -105,7 +112,13 @@ func (st *stream) sendHeadLocked(head []byte, ends bool) {
 		st.frames.Field(name, b[4:4+n])
 		b = b[4+n:]
 	}
-	st.frames.EndHead(ends)
+}
+
+// trailLocked keeps trailers for the stream's end.
+func (st *stream) trailLocked(fields []byte) {
+	if !st.goneLocked() {
+		st.frames.Trail(func() { st.encodeFields(fields) })
+	}
 }
 
 // sendLocked passes on a head and a part of the body.

@@ -1,6 +1,10 @@
 package front
 
-import "girin/internal/http1"
+import (
+	"slices"
+
+	"girin/internal/http1"
+)
 
 // textHead encodes heads as HTTP/1.1 has them.
 type textHead struct{ x *exchange }
@@ -62,11 +66,22 @@ func (c *conn) sendLocked(head, body []byte, last bool) {
 			head = http1.AppendChunkSize(head, len(body))
 			end = crlf
 		}
-		if last {
+		switch {
+		case last && len(c.reply.trailers) > 0:
+			end = slices.Concat(end, []byte("0\r\n"), c.reply.trailers, crlf)
+		case last:
 			end = lastChunks[len(end)]
 		}
 	}
 	c.writeLocked(head, body, end)
+}
+
+// trailLocked keeps trailers for the last chunk, if the client takes any (RFC 9110
+// section 6.5.1).
+func (c *conn) trailLocked(fields []byte) {
+	if c.takesTrailers {
+		c.reply.trailers = fields
+	}
 }
 
 // sendFileLocked passes on a head, and has the file written after it.

@@ -182,7 +182,11 @@ func (c *conn) handshake() bool {
 	}
 	c.stage.enter(stageNew)
 	state := c.tls.ConnectionState()
-	c.peer.facts = append(c.peer.facts, tlsFacts(&state)...)
+	if c.srv.asgi.Load() {
+		c.peer.tls = tlsExtension(&state, c.srv.cfg.TLS.config())
+	} else {
+		c.peer.facts = append(c.peer.facts, tlsFacts(&state)...)
+	}
 	return true
 }
 

@@ -3,6 +3,8 @@ package front
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"math/big"
 	"strings"
 	"time"
@@ -59,3 +61,31 @@ func serialNumber(n *big.Int) string {
 }
 
 func certificateTime(t time.Time) string { return t.UTC().Format("Jan _2 15:04:05 2006 GMT") }
+
+// tlsExtension is what an ASGI application is told of a connection's encryption, in JSON
+// (extension tls).
+func tlsExtension(state *tls.ConnectionState, config *tls.Config) []byte {
+	told := struct {
+		ServerCert  string   `json:"server_cert"`
+		ClientChain []string `json:"client_cert_chain"`
+		ClientName  *string  `json:"client_cert_name"`
+		ClientError *string  `json:"client_cert_error"`
+		Version     uint16   `json:"tls_version"`
+		CipherSuite uint16   `json:"cipher_suite"`
+	}{
+		ServerCert: pemOf(config.Certificates[0].Certificate[0]), ClientChain: []string{},
+		Version: state.Version, CipherSuite: state.CipherSuite,
+	}
+	if len(state.VerifiedChains) > 0 {
+		for _, cert := range state.PeerCertificates {
+			told.ClientChain = append(told.ClientChain, pemOf(cert.Raw))
+		}
+		told.ClientName = new(distinguishedName(state.PeerCertificates[0].RawSubject))
+	}
+	b, _ := json.Marshal(&told) // nothing of it can fail
+	return b
+}
+
+func pemOf(der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

@@ -16,6 +16,9 @@ type transport interface {
 	// both may be empty; the answer is whole with it if last is set. The
 	// room behind head is the transport's to use.
 	sendLocked(head, body []byte, last bool)
+	// trailLocked says which fields, encoded one after the other, follow the body
+	// that ends next. Where its end cannot have any they are left out.
+	trailLocked(fields []byte)
 	// sendFileLocked passes on a head and then a file's part, with which the
 	// answer is whole. It closes the file.
 	sendFileLocked(head []byte, body *fileBody)

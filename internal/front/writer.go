@@ -39,6 +39,10 @@ func (x *exchange) frameLocked(f *wire.Frame, head, body []byte) {
 			return
 		}
 		r.started = true
+	case wire.Block:
+		if final && len(head) > 0 {
+			x.trailersLocked(f, head)
+		}
 	}
 	x.bodyLocked(b, body, final)
 }

@@ -11,7 +11,7 @@
 //
 //	fd 3  control socket   SOCK_SEQPACKET, one message per packet, both ways
 //	fd 4  response socket  SOCK_STREAM: frames of answers to the master; to the worker
-//	                       what comes for the WebSockets that it has accepted
+//	                       WebSockets that it shall open, and what comes for them
 //	fd 5  state page       memfd of this worker, mapped by it and the master
 //	fd 6  arena            memfd of the master, mapped by all workers
 //	fd 7  shim             memfd with the shim's sources
@@ -58,7 +58,8 @@
 //	 0  u64  id
 //	 8  u64  began     when a thread began the request
 //	16  u32  service   microseconds from then to this frame
-//	20  u32  cpu       thread CPU microseconds, or 0xffffffff: not measured
+//	20  u32  cpu       thread CPU microseconds, or 0xffffffff: not measured; of a task of an
+//	                   event loop how long its steps held that, and the CPU of its threads
 //	24  u32  head      length of the head block
 //	28  u32  body      length of the body bytes
 //	32  u8   kind
@@ -66,7 +67,8 @@
 //	34  u16  fields    number of header fields in the head block
 //
 //	kind  1 Response  head block and body bytes: the first frame of an answer
-//	      2 Block     more body bytes
+//	      2 Block     more body bytes; one that is Final and has none may have a head block:
+//	                  its fields are the trailers, its status says nothing
 //	      3 Early     head block of an informational answer (status 103)
 //	      4 Dropped   the request was cancelled before it ran
 //	      5 Failed    the app failed: before the head the client gets a 500,
@@ -115,7 +117,11 @@
 //	17  u8   reserved
 //	18  u16  code
 //
-//	kind  3 Text      a whole message, UTF-8
+//	kind  1 Open      the bytes are a packet as on a lane: a request for a WebSocket that
+//	                  this worker shall take, also after it has stopped to read lanes. Only
+//	                  event loops get it. What it has not noted in its page when it ends is
+//	                  given to another
+//	      3 Text      a whole message, UTF-8
 //	      4 Binary    a whole message
 //	      5 Gone      the client has left or the server closes: code is that of the
 //	                  close frame (1005: it had none; 1006: there was none), the bytes
@@ -200,8 +206,8 @@
 // # State page
 //
 // Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; of an
-// event loop 3: how long it was held up at most of late, in ns; 4: its tasks. 5 to 7:
-// reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
+// event loop 3: how long it was held up at most of late, in ns; 4: its tasks; 5: since
+// when a step of a request has held it, 0: none does. 6 and 7: reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
 // it began. A thread writes the time first and the id after it, and zeroes the
 // id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.

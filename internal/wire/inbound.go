@@ -3,7 +3,7 @@ package wire
 import "encoding/binary"
 
 // Inbound is the head of a frame that the master sends on the response socket: what
-// came for a WebSocket that a worker has accepted.
+// came for a WebSocket that a worker has accepted, or one that it shall open.
 type Inbound struct {
 	ID     uint64
 	Length uint32 // of the bytes that follow
@@ -16,6 +16,7 @@ type InboundKind uint8
 
 // The kinds of inbound frames.
 const (
+	Open       InboundKind = 1
 	TextCame   InboundKind = 3
 	BinaryCame InboundKind = 4
 	Gone       InboundKind = 5

@@ -198,6 +198,9 @@ func ParseFrame(b []byte) (f Frame, err error) {
 	return f, nil
 }
 
+// trails reports whether the frame is the end of an answer with trailers.
+func (f *Frame) trails() bool { return f.Kind == Block && f.Flags == Final && f.Body == 0 && f.Head > 0 }
+
 // formed reports whether the frame has the flags and parts of its kind, and no
 // others. What may follow what is for the scheduler to say, which knows the request.
 func (f *Frame) formed() bool {
@@ -206,7 +209,7 @@ func (f *Frame) formed() bool {
 	case Response:
 		return f.Flags&^(Final|Whole|InPage) == 0 && f.Flags&(Final|Whole) != Whole && f.Head > 0
 	case Block:
-		return f.Flags&^(Final|InPage) == 0 && bare
+		return f.Flags&^(Final|InPage) == 0 && bare || f.trails()
 	case Early:
 		return f.Flags == 0 && f.Body == 0
 	case Fetch:
@@ -315,6 +318,7 @@ const (
 	PageMagic     = 0x6e69726967 // "girin"
 	PageLag       = 3            // of an event loop
 	PageTasks     = 4
+	PageStep      = 5
 	PageFirstSlot = 8
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory

@@ -77,10 +77,12 @@ func (c *Conn) pump() {
 // there is one.
 func (c *Conn) data(s *Stream, p []byte, end bool) {
 	var flags http2.Flags
-	if end {
+	if end && s.trailer == nil {
 		flags = http2.FlagDataEndStream
 	}
-	c.out = append(appendHead(c.room(), len(p), http2.FrameData, flags, s.id), p...)
+	if len(p) > 0 || flags != 0 {
+		c.out = append(appendHead(c.room(), len(p), http2.FrameData, flags, s.id), p...)
+	}
 	c.window -= int64(len(p))
 	s.window -= int64(len(p))
 	if len(p) >= dribble || s.window > 0 && c.window > 0 {
@@ -100,6 +102,9 @@ func (c *Conn) data(s *Stream, p []byte, end bool) {
 		s.req.Moved(len(p))
 	}
 	if end {
+		if s.trailer != nil {
+			s.trail()
+		}
 		s.ended()
 	}
 }

@@ -19,11 +19,12 @@ type Stream struct {
 	listed        bool // in ready
 	before, after *Stream
 
-	remoteEnded bool // the request is complete
-	ending      bool // the answer ends with the queue
-	closed      bool // for the protocol: both have ended, or it was reset
-	reading     bool // Serve is in a method of req
-	done        bool // its owner has said so
+	remoteEnded bool   // the request is complete
+	ending      bool   // the answer ends with the queue
+	trailer     func() // calls Field for each trailer that follows the answer; nil: none does
+	closed      bool   // for the protocol: both have ended, or it was reset
+	reading     bool   // Serve is in a method of req
+	done        bool   // its owner has said so
 }
 
 // open makes s a new stream. Its queue's memory stays.
@@ -95,6 +96,19 @@ func (s *Stream) EndHead(end bool) {
 	if end {
 		s.ended()
 	}
+}
+
+// Trail says that trailers follow the answer: fields calls Field for each of them.
+func (s *Stream) Trail(fields func()) { s.trailer = fields }
+
+// trail sends the trailers, which end the answer (RFC 9113 section 8.1).
+func (s *Stream) trail() {
+	c := s.c
+	c.out = c.room()
+	c.headAt = len(c.out)
+	c.out = c.encoder.begin(append(c.out, make([]byte, frameHead)...))
+	s.trailer()
+	c.endHead(s.id, true)
 }
 
 // Write adds to the answer's body; end: it is complete. What cannot be sent now

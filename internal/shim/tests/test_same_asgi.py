@@ -72,6 +72,21 @@ APPS = {
     "more_body_none": "await start(); await send({'type': BODY, 'body': b'x', 'more_body': None})",
     "more_body_zero": "await start(); await send({'type': BODY, 'body': b'x', 'more_body': 0})",
     "early_hint": "await send({'type': 'http.response.early_hint', 'links': [b'</a>; rel=preload']}); await start(); await body(b'x')",
+    "trailers": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x', True); await body(b'y'); await trail([(b'a', b'b')], True); await trail([(b'c', b'd')])",
+    "trailers_after_a_whole_body": "await send({'type': START, 'status': 200, 'headers': [(b'content-length', b'1')], 'trailers': True}); await body(b'x'); await trail([(b'a', b'b')])",
+    "trailers_not_announced": "await send({'type': START, 'status': 200, 'trailers': False}); await body(b'x', True); await trail([(b'a', b'b')])",
+    "trailers_too_early": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x', True); await trail([])",
+    "trailers_too_late": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x'); await trail([]); await trail([])",
+    "trailers_before_the_head": "await trail([(b'a', b'b')])",
+    "trailers_are_forgotten": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x')",
+    "trailers_are_wrong": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x'); await trail([(b'a b', b'c')])",
+    "a_body_after_the_last": "await send({'type': START, 'status': 200, 'trailers': True}); await body(b'x'); await body(b'y')",
+    "text_as_a_header": "await start([('a', b'b')]); await body(b'x')",
+    "number_as_a_header": "await start([(b'a', 5)]); await body(b'x')",
+    "bytearray_as_a_header": "await start([(bytearray(b'a'), bytearray(b'b'))]); await body(bytearray(b'x'))",
+    "text_as_a_body": "await start(); await body('x')",
+    "number_as_a_body": "await start(); await body(5)",
+    "none_as_a_body": "await start(); await body(None)",
     "echo": "m = await receive(); await start([(b'x', repr(m).encode())]); await body(m['body'])",
     "receives_twice_at_the_end": "await receive(); await start(); await body(b'x'); m = await receive(); assert m == {'type': 'http.disconnect'}",
     "receives_late": "await start(); await body(b'x'); assert (await receive())['type'] == 'http.request'; assert (await receive())['type'] == 'http.disconnect'",
@@ -116,6 +131,7 @@ CODE += "".join(
     f"async def {name}(scope, receive, send):\n"
     "    def start(headers=()):\n        return send({'type': START, 'status': 200, 'headers': list(headers) if isinstance(headers, list) else headers})\n"
     "    def body(data, more=False):\n        return send({'type': BODY, 'body': data, 'more_body': more})\n"
+    "    def trail(headers, more=False):\n        return send({'type': 'http.response.trailers', 'headers': headers, 'more_trailers': more})\n"
     f"    {body}\n"
     for name, body in APPS.items()
 )
@@ -258,6 +274,8 @@ FIELDS = [
     [(b"cookie", b""), (b"host", "\xe9".encode("latin-1"))],
     [(b"x-%d" % i, b"%d" % i) for i in range(60)],
     [(b"long", b"x" * 2000)],
+    [(b"host", b"a"), (b":tls", b'{"tls_version": 772, "client_cert_chain": []}')],
+    [(b":tls", b'{"tls_version": 771, "client_cert_chain": ["a", "b"]}')],
 ]
 
 

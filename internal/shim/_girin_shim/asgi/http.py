@@ -37,6 +37,8 @@ class Exchange:
 
     state = NOTHING
     head: Head | None = None
+    trails = False  # trailers follow the body
+    trailers: list[tuple[str, str]] | None = None  # those so far, once the body is complete
     sent = 0  # body bytes of the answer
     granted = 0  # bytes of credit
     file = -1  # the descriptor that the body comes from, once fetched
@@ -46,6 +48,10 @@ class Exchange:
     gone = False  # the client has left
     name = b""  # method and target, for the log
     task: asyncio.Task | None = None
+    measured = False  # is it to be told how long the loop was held?
+    held = 0  # ns that the steps so far have held the loop
+    stepping = 0  # ns: when the present step began; 0: none runs
+    thread_time: list[int] | None = None  # ns of CPU that its threads have used
 
     def __init__(self, runner, slot: int, id: int, window: int, head_only: bool) -> None:
         self.runner = runner
@@ -87,6 +93,8 @@ class Exchange:
             await self._send_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start":
             self._start(message)
+        elif kind == "http.response.trailers":
+            self._trail(message)
         elif kind == "http.response.early_hint":
             self._early_hint(message)
         elif kind == "http.response.pathsend":
@@ -104,19 +112,17 @@ class Exchange:
         status = message["status"]
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise HeadError(f"the status must be an integer from 200 on: {status!r}")
-        fields = []
-        for name, value in message.get("headers", ()):
-            if bytes(name).lower() != b"transfer-encoding":  # the server's business (specification of HTTP)
-                fields.append((bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")))
+        fields = [field for field in _texts(message.get("headers", ())) if field[0].lower() != "transfer-encoding"]  # that is the server's business
         self.head = self.runner.heads.encode(REASONS.get(status) or f"{status} ", fields)
+        self.trails = bool(message.get("trailers"))
         self.runner.keep_head(self)
 
     async def _send_body(self, body, more: bool) -> None:
         head = self._need_head()
-        body = self._fitting(head, bytes(body))
+        body = self._fitting(head, _bytes("a body", body))
         if self.head_only or head.bodiless:
             self._finish_without_body(head)
-        elif self.state == NOTHING and not more and len(body) <= self.window:
+        elif self.state == NOTHING and not more and not self.trails and len(body) <= self.window:
             self._answer(head, body)
         else:
             await self._send_pieces(head, body, more)
@@ -124,7 +130,7 @@ class Exchange:
     def _need_head(self) -> Head:
         if self.head is None:
             raise RuntimeError("a body was sent before http.response.start")
-        if self.state == ENDED and not self.head_only and not self.head.bodiless:
+        if (self.state == ENDED or self.trailers is not None) and not self.head_only and not self.head.bodiless:
             raise RuntimeError("a body was sent after the answer was complete")
         return self.head
 
@@ -169,8 +175,22 @@ class Exchange:
         if head.length is not None and self.sent < head.length:
             self._short(head, self.sent)
         self._begin(head)
-        self._emit(wire.BLOCK, wire.FINAL, None, b"")
-        self._ended()
+        if self.trails:
+            self.trailers = []
+        else:
+            self._emit(wire.BLOCK, wire.FINAL, None, b"")
+            self._ended()
+
+    def _trail(self, message: dict) -> None:
+        """The extension http.response.trailers: the master gives them to who takes any."""
+        if self.head is not None and (self.head_only or self.head.bodiless):
+            return
+        if self.trailers is None or self.state == ENDED:
+            raise RuntimeError("trailers are sent once the body is complete, where http.response.start announced them")
+        self.trailers += _texts(message.get("headers", ()))
+        if not message.get("more_trailers", False):
+            self._emit(wire.BLOCK, wire.FINAL, self.runner.heads.encode(REASONS[200], self.trailers), b"")
+            self._ended()
 
     def _begin(self, head: Head) -> None:
         """Sends the head, if it is not out yet."""
@@ -204,7 +224,7 @@ class Exchange:
             if self.head_only or head.bodiless:
                 self._finish_without_body(head)
                 return
-            if self.state == NOTHING and not part.more and part.length > 0 and head.length in (None, part.length) and self.runner.send_file(self, head, part):
+            if self.state == NOTHING and not part.more and not self.trails and part.length > 0 and head.length in (None, part.length) and self.runner.send_file(self, head, part):
                 self._ended()
                 return
             while part.length > 0 and not self.gone:
@@ -289,6 +309,11 @@ class Exchange:
             self._wake()  # a task that the app has left behind may wait for more of it
         if self.state == ENDED:
             return
+        if error is None and not self.gone and self.trailers is not None:
+            self.runner.log(40, f"{self.runner.target(self)}: the app returned without the trailers that it had announced")
+            self._emit(wire.BLOCK, wire.FINAL, None, b"")
+            self._ended()
+            return
         if error is None and not self.gone:
             told = "without an answer" if self.head is None else "before its answer was complete"
             self.runner.log(40, f"{self.runner.target(self)}: the app returned {told}")
@@ -330,11 +355,34 @@ class Exchange:
                 future.set_result(None)
 
     def _emit(self, kind: int, flags: int, head: Head | None, body: bytes) -> None:
-        service = min((monotonic_ns() - self.began) // 1000, wire.MAX_MICROSECONDS)
+        now = monotonic_ns()
+        service = min((now - self.began) // 1000, wire.MAX_MICROSECONDS)
+        cpu = self._held_until(now) if self.measured and kind == wire.RESPONSE else wire.NOT_MEASURED
         block = head.block if head is not None else b""
         fields = head.fields if head is not None else 0
-        frame = wire.FRAME.pack(self.id, self.began, service, wire.NOT_MEASURED, len(block), len(body), kind, flags, fields)
+        frame = wire.FRAME.pack(self.id, self.began, service, cpu, len(block), len(body), kind, flags, fields)
         self.runner.put(frame, block, body)
+
+
+    def _held_until(self, now: int) -> int:
+        """Microseconds of the loop and of CPU in threads."""
+        held = self.held + (now - self.stepping if self.stepping else 0) + (self.thread_time[0] if self.thread_time else 0)
+        return min(held // 1000, wire.MAX_MICROSECONDS)
+
+
+def _texts(headers) -> list[tuple[str, str]]:
+    """Fields, which are bytes, as Heads takes them."""
+    return [(_text(name), _text(value).strip(" \t")) for name, value in headers]
+
+
+def _text(data) -> str:
+    return _bytes("a header's name or value", data).decode("latin-1")
+
+
+def _bytes(what: str, data) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{what} must be bytes, not {type(data).__name__}: {data!r:.200}")
+    return bytes(data)
 
 
 def describe(error: BaseException) -> str:

@@ -3,13 +3,17 @@
 The block of a request in ASGI's form is, NUL between each: method, HTTP version,
 scheme, decoded path, raw path, query, root path, client's address, client's
 port, then a name and a value for each field, as they came, names in lower case.
-An address that is not known is empty.
+An address that is not known is empty. Of a connection with TLS the last field is no
+client's: :tls, whose value is the extension tls in JSON.
 """
 from __future__ import annotations
+
+import json
 
 from .. import wire
 
 FIXED = 9
+TLS = b":tls"
 
 
 class Scopes:
@@ -38,6 +42,7 @@ class Scopes:
             "state": state,
         } for server in servers]
         self.state = state
+        self._tls: tuple[bytes, dict] = (b"", {})  # the last one, and what it was made from
         self._asgi_socket = {"version": "3.0", "spec_version": "2.5"}
 
     def make(self, parts: list[bytes], base: int, websocket: bool) -> dict:
@@ -56,14 +61,24 @@ class Scopes:
         scope["raw_path"] = raw_path
         scope["query_string"] = query
         scope["root_path"] = root_path.decode("utf-8", "replace")
-        scope["headers"] = list(zip(fields, fields))
+        headers = scope["headers"] = list(zip(fields, fields))
         scope["client"] = (client.decode("ascii"), int(port)) if client else None
         scope["extensions"] = HTTP_EXTENSIONS.copy()
         scope["method"] = method.decode("ascii")
         scope["state"] = self.state.copy()
+        tls = self.tls_of(headers.pop()[1]) if headers and headers[-1][0] == TLS else None
         if websocket:
             self._make_socket(scope, scheme)
+        if tls is not None:
+            scope["extensions"]["tls"] = tls
         return scope
+
+    def tls_of(self, text: bytes) -> dict:
+        """The extension tls. Most requests of a worker have the same."""
+        if self._tls[0] != text:
+            self._tls = (text, json.loads(text))
+        known = self._tls[1]
+        return {**known, "client_cert_chain": [*known["client_cert_chain"]]}
 
     def _make_socket(self, scope: dict, scheme: bytes) -> None:
         scope["type"] = "websocket"
@@ -75,7 +90,8 @@ class Scopes:
 
 
 _SOCKET_SCHEMES = {b"http": "ws", b"https": "wss"}
-HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {}}
+HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {},
+                                    "http.response.trailers": {}}
 _SOCKET_EXTENSIONS: dict[str, dict] = {"websocket.http.response": {}}
 
 

@@ -157,6 +157,36 @@ headers_of(Intake *intake, Strings *strings)
     return headers;
 }
 
+/* Takes what the master tells of TLS out of the fields, of which it is the last, and sets
+ * it as an extension; 0: a failure. */
+static int
+set_tls(Intake *intake, PyObject *headers, PyObject *extensions)
+{
+    static const char name[] = ":tls";
+    Py_ssize_t last = LIST_SIZE(headers) - 1;
+    PyObject *pair = last >= 0 ? LIST_ITEM(headers, last) : NULL;
+    if (pair == NULL || !equal(TUPLE_ITEM(pair, 0), &(Text){name, sizeof name - 1})) {
+        return 1;
+    }
+    PyObject *tls = PyObject_CallMethod((PyObject *)intake, "tls_of", "O", TUPLE_ITEM(pair, 1));
+    int good = tls != NULL && PyDict_SetItemString(extensions, "tls", tls) == 0 &&
+               PyList_SetSlice(headers, last, last + 1, NULL) == 0;
+    Py_XDECREF(tls);
+    return good;
+}
+
+static int
+set_headers(Intake *intake, PyObject *scope, Strings *strings)
+{
+    PyObject *headers = headers_of(intake, strings), *extensions = PyDict_Copy(intake->extensions);
+    int good = headers != NULL && extensions != NULL && set_tls(intake, headers, extensions) &&
+               PyDict_SetItem(scope, intake->key_headers, headers) == 0 &&
+               PyDict_SetItem(scope, intake->key_extensions, extensions) == 0;
+    Py_XDECREF(headers);
+    Py_XDECREF(extensions);
+    return good;
+}
+
 static int
 is_plain(Intake *intake, const Request *request, Strings *strings, Text *fixed)
 {
@@ -181,9 +211,8 @@ fill(Intake *intake, Call *call, Strings *strings, const Text *fixed)
            call->raw_path != NULL && PyDict_SetItem(scope, intake->key_raw_path, call->raw_path) == 0 &&
            set(scope, intake->key_query, made(&intake->query, &fixed[QUERY], as_bytes)) &&
            set(scope, intake->key_root, made(&intake->root, &fixed[ROOT], as_path)) &&
-           set(scope, intake->key_headers, headers_of(intake, strings)) &&
+           set_headers(intake, scope, strings) &&
            set(scope, intake->key_client, client_of(intake, &fixed[CLIENT], &fixed[PORT])) &&
-           set(scope, intake->key_extensions, PyDict_Copy(intake->extensions)) &&
            call->method != NULL && PyDict_SetItem(scope, intake->key_method, call->method) == 0 &&
            set(scope, intake->key_state, PyDict_Copy(intake->shared_state));
 }
