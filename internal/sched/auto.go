@@ -68,8 +68,8 @@ type auto struct {
 	cfg     Auto
 	compute *line
 	kick    chan struct{}
-	off     atomic.Bool // it decides no more (see Fix)
-	roles   roles       // of the manager's goroutine
+	loops   atomic.Int32 // so many event loops to begin with; 0: the workers are none
+	roles   roles        // of the manager's goroutine
 
 	mu      sync.Mutex
 	slots   int      // guarded by mu: computing requests that may run, each in a process
@@ -85,7 +85,7 @@ type auto struct {
 }
 
 func newAuto(q *Queue, cfg Auto) *auto {
-	return &auto{q: q, cfg: cfg, compute: newLine(q, cfg.Compute), kick: make(chan struct{}, 1), roles: newRoles(cfg.Workers), lanes: map[Worker]uint32{}}
+	return &auto{q: q, cfg: cfg, compute: newLine(q, cfg.Compute), kick: make(chan struct{}, 1), roles: newRoles(), lanes: map[Worker]uint32{}}
 }
 
 // place puts a call where its route belongs.
@@ -105,12 +105,6 @@ func (a *auto) place(c *Call, id uint64, now int64) {
 func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	r := c.Route
 	a.mu.Lock()
-	if a.off.Load() {
-		c.kind = light
-		a.mu.Unlock()
-		a.send(a.q.main, c, id, now)
-		return
-	}
 	c.computes = false
 	if r.limiter.asked == 0 {
 		r.limiter.asked, r.limiter.untried = now, 1
@@ -143,8 +137,11 @@ func (a *auto) kept(c *Call, id uint64) {
 
 // roomLocked reports whether there is a thread for a waiting call. The limiter has no
 // say in what may hold one for days, as sockets do: it measures routes by requests that
-// end.
+// end. Event loops have room for all once something is known.
 func (a *auto) roomLocked(c *Call) bool {
+	if l := &c.Route.limiter; a.hasLoops() {
+		return a.waiting < a.room && (c.mayTunnel() || l.known() || !l.full())
+	}
 	return (c.mayTunnel() || !c.Route.limiter.full()) && a.waiting < min(a.room, a.cfg.Threads)
 }
 
@@ -174,12 +171,6 @@ func (a *auto) takeLocked(c *Call) {
 // the cores.
 func (a *auto) placeComputing(c *Call, id uint64, now int64) {
 	a.mu.Lock()
-	if a.off.Load() {
-		c.kind = light
-		a.mu.Unlock()
-		a.send(a.q.main, c, id, now)
-		return
-	}
 	c.computes = true
 	if len(a.queue) == 0 && a.slotLocked(c) {
 		a.computeLocked(c)

@@ -80,6 +80,7 @@ type Call struct {
 	spool     Spool  // Spool, of the request in flight; guarded by Queue.mu once nobody waits
 	cause     error  // guarded by Queue.mu: why nobody waits for it
 	gone      Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
+	counted   Worker // guarded by Queue.mu: among whose sockets it counts; nil: nobody's
 
 	// Of the goroutine that reads the owner.
 	accepted bool  // its head was an Accept
@@ -115,8 +116,10 @@ func (c *Call) Worker() Worker {
 }
 
 // classify decides what auto places the call as.
-func (c *Call) classify() {
-	if c.kind = c.Route.kind(); c.Tunnel {
+func (c *Call) classify(loops bool) {
+	if loops && !c.Tunnel {
+		c.classifyForLoops()
+	} else if c.kind = c.Route.kind(); c.Tunnel {
 		c.kind = waiting
 	}
 }

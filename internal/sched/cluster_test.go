@@ -44,13 +44,15 @@ type clusterSize struct {
 	Waiting              int // Auto.Threads
 	Boot                 time.Duration
 	Waits                int
-	Memory               int // MiB; 0: nothing is known of it
+	Memory               int  // MiB; 0: nothing is known of it
+	Loops                bool // the workers are event loops
 }
 
 // phase is a part of what a request does.
 type phase struct {
 	Compute time.Duration
 	Sleep   time.Duration
+	Block   time.Duration // waits, and holds its event loop
 	Pool    *pool         // held during Hold
 	Hold    time.Duration // in the pool
 }
@@ -79,7 +81,8 @@ type autoJob struct {
 	taker  atomic.Pointer[autoWorker]
 	kind   kind // as it was placed
 	ended  chan struct{}
-	failed bool // its answer is a 500
+	waits  chan struct{} // closed when it first waits without holding its loop
+	failed bool          // its answer is a 500
 }
 
 // Frame and Fail end the job.
@@ -113,6 +116,9 @@ func newCluster(size clusterSize) *cluster {
 			MemoryLeft: s.memoryLeft, Resize: s.resize, Decided: s.decided,
 		},
 	})
+	if size.Loops {
+		s.queue.Loops(size.Workers)
+	}
 	s.queue.Start()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,7 +284,7 @@ func (s *cluster) reload() {
 
 // ask submits a request on a call of its own.
 func (s *cluster) ask(route string, phases ...phase) (*Call, *autoJob) {
-	j := &autoJob{route: route, phases: phases, asked: time.Now(), ended: make(chan struct{}), steady: len(phases) == 1}
+	j := &autoJob{route: route, phases: phases, asked: time.Now(), ended: make(chan struct{}), waits: make(chan struct{}), steady: len(phases) == 1}
 	c := &Call{Form: wire.Joined, Answer: j, Route: s.queue.Route([]byte("GET"), []byte(route))}
 	c.Request = make([]byte, wire.RequestHead, wire.MaxPacket)
 	s.mu.Lock()
@@ -374,6 +380,7 @@ type autoWorker struct {
 	dead     chan struct{} // closed: do nothing more
 	stopped  atomic.Bool
 	killed   atomic.Bool
+	stepping atomic.Int64
 	shared   atomic.Bool // it reads both lanes, or runs something from when it did
 	requests sync.WaitGroup
 	hasGIL   bool // of the leader: it has waited for the GIL
@@ -394,6 +401,7 @@ const workerMemory = 40 // MiB
 
 func (w *autoWorker) Background(bool)    {}
 func (w *autoWorker) Memory() int64      { return workerMemory << 20 }
+func (w *autoWorker) Stepping() int64    { return w.stepping.Load() }
 func (w *autoWorker) CPU() time.Duration { return w.cluster.machine.used(w.process) }
 func (w *autoWorker) Runnable() bool     { return w.cluster.machine.runnable(w.process) }
 
@@ -406,7 +414,7 @@ func (w *autoWorker) Select(lanes uint32) {
 func (w *autoWorker) Promote() {
 	w.inlineMu.Lock()
 	defer w.inlineMu.Unlock()
-	if w.inline != nil {
+	if w.inline != nil && !w.cluster.cluster.Loops {
 		close(w.inline)
 		w.inline = nil
 	}
@@ -441,7 +449,7 @@ func (w *autoWorker) lead() {
 		}
 		r, j := w.cluster.job(packet)
 		promoted, done := make(chan struct{}), make(chan struct{})
-		inline := r.Flags&wire.Slow == 0
+		inline := r.Flags&wire.Slow == 0 || w.cluster.cluster.Loops
 		if inline {
 			w.inlineMu.Lock()
 			w.inline = promoted
@@ -455,6 +463,7 @@ func (w *autoWorker) lead() {
 			select {
 			case <-done:
 			case <-promoted:
+			case <-j.waits:
 			case <-w.dead:
 			}
 			w.inlineMu.Lock()
@@ -559,7 +568,19 @@ func (w *autoWorker) serve(r *wire.Request, j *autoJob) (f *wire.Frame, lives bo
 			ok = w.compute(p.Compute, j)
 		case p.Pool != nil:
 			ok = w.hold(p, j)
+		case p.Block > 0:
+			w.stepping.Store(clock())
+			noticed := min(p.Block, 40*time.Millisecond)
+			if ok = w.pause(noticed); ok && noticed < p.Block { // as a worker notices what goes on
+				s.queue.Held(s.queue.Route([]byte("GET"), []byte(j.route)), noticed)
+				ok = w.pause(p.Block - noticed)
+			}
+			w.stepping.Store(0)
+			cpu += p.Block
 		default:
+			if s.cluster.Loops && p.Sleep > 0 {
+				close(j.waits)
+			}
 			ok = w.pause(p.Sleep)
 		}
 		if !ok {
@@ -646,3 +667,6 @@ func (s *cluster) dropped(id uint64) bool {
 	defer s.queue.mu.Unlock()
 	return s.arena.flags[id&(wire.FlagTable-1)] != 0
 }
+
+// Loop is the worker's event loop, if it has one.
+func (w *autoWorker) Loop() (lag time.Duration, tasks int) { return 0, 0 }

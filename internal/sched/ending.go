@@ -133,6 +133,9 @@ func (q *Queue) ended(c *Call, s change) {
 			q.mu.Unlock()
 		}
 	}
+	if c.upgraded.Load() {
+		q.uncount(c)
+	}
 	if q.auto != nil {
 		q.auto.ended(c)
 	}

@@ -147,6 +147,9 @@ func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []by
 		c.unacknowledged.Add(int64(len(body)))
 	}
 	s := q.step(c, f.ID, e)
+	if f.Kind == wire.Accept {
+		q.accepted(c, f.ID, w)
+	}
 	switch {
 	case !s.done:
 		return nil

@@ -77,7 +77,7 @@ func (l *limiter) now() int {
 }
 
 // widen lets more run although nothing is known.
-func (l *limiter) widen(to int) { l.untried = min(max(l.untried, to), limitFirst) }
+func (l *limiter) widen(to int) { l.untried = max(l.untried, to) }
 
 // take counts a request that begins.
 func (l *limiter) take() {

@@ -90,7 +90,7 @@ func (q *Queue) Home(id uint64) {
 	if c == nil || q.closed.Load() || q.takenBack(c, id) {
 		return
 	}
-	q.place(c, id, q.deciding())
+	q.place(c, id)
 	q.watch.arm()
 }
 

@@ -25,7 +25,7 @@ type roles struct {
 	of       map[AutoWorker]*role
 	want     int   // workers that should compute
 	wanted   int64 // when they were last needed
-	target   int   // workers that were asked for
+	target   int   // workers that were asked for; 0: none was yet
 	resizes  pace
 	waited   int64 // when requests that wait last ran, or nobody read what came
 	needed   int64 // when all workers were last of use
@@ -45,7 +45,7 @@ type role struct {
 	waits    int           // looks in a row in which it had little CPU
 }
 
-func newRoles(workers int) roles { return roles{of: map[AutoWorker]*role{}, target: workers} }
+func newRoles() roles { return roles{of: map[AutoWorker]*role{}} }
 
 // manager gives workers their roles, and asks for more or fewer.
 func (a *auto) manager() {
@@ -70,8 +70,11 @@ func (a *auto) manager() {
 func (a *auto) look() bool {
 	now := a.q.cfg.Clock()
 	workers := a.workers()
-	if len(workers) == 0 || a.off.Load() {
+	if len(workers) == 0 {
 		return false
+	}
+	if a.roles.target == 0 {
+		a.roles.target = a.fewest()
 	}
 	if now-a.roles.lastLook >= int64(lookBusy) {
 		a.measure(workers, now)
@@ -124,8 +127,11 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 			continue
 		}
 		computing++
-		used += r.share
-		if r.share >= waitsBelow || w.Runnable() {
+		held := isHeld(w)
+		if used += r.share; held {
+			used += max(1-r.share, 0) // whatever it does, its process can do no more
+		}
+		if held || r.share >= waitsBelow || w.Runnable() {
 			r.waits = 0
 		} else if r.waits++; a.yield(w, r.waits, now) {
 			r.waits = 0
@@ -219,11 +225,25 @@ func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
 			return false
 		}
 	}
-	best := a.leastBusy(workers, false)
+	best := a.heldOne(workers)
+	if best == nil {
+		best = a.leastBusy(workers, false)
+	}
 	r := a.roles.of[best]
 	r.computes, r.waits = true, 0
 	a.decided("worker %d begins to compute: at once wanted: %d", best.PID(), a.roles.want)
 	return true
+}
+
+// heldOne is a worker of the main lane whose event loop is held, by a request that was not
+// known to do that; nil: none is. Those that are not had better go on reading.
+func (a *auto) heldOne(workers []AutoWorker) AutoWorker {
+	for _, w := range workers {
+		if !a.roles.of[w].computes && isHeld(w) {
+			return w
+		}
+	}
+	return nil
 }
 
 // dismiss gives the least busy computing worker back to everything else.

@@ -127,15 +127,17 @@ type Queue struct {
 	dated    atomic.Bool               // there are calls with a Since
 	main     *line                     // what fixed classes read
 	lines    []*line                   // all of them
+	pushed   *line                     // stands for what was given to a loop of the master's choice
 	remote   *line                     // stands for Config.Remote; nil: there is none
 	auto     *auto                     // nil for fixed classes
 
 	mu      sync.Mutex
-	free    []uint16 // guarded by mu: cells without a call
-	serials []uint64 // guarded by mu: where the next call of a cell counts on from
-	fresh   int      // guarded by mu: cells from here on were never used
-	readers []Worker // guarded by mu: those that read the lane; copied on change
-	alive   []Worker // guarded by mu: those and the ones that drain
+	free    []uint16       // guarded by mu: cells without a call
+	serials []uint64       // guarded by mu: where the next call of a cell counts on from
+	fresh   int            // guarded by mu: cells from here on were never used
+	readers []Worker       // guarded by mu: those that read the lane; copied on change
+	alive   []Worker       // guarded by mu: those and the ones that drain
+	sockets map[Worker]int // guarded by mu: how many WebSockets each has, or was given
 	done    sync.WaitGroup
 }
 
@@ -148,6 +150,7 @@ func New(cfg Config) *Queue {
 	}
 	q.known.Store(new([]*Worker))
 	q.main = newLine(q, cfg.Lane)
+	q.pushed, q.sockets = newLine(q, nil), map[Worker]int{}
 	q.lines = []*line{q.main}
 	if cfg.Auto != nil {
 		q.auto = newAuto(q, *cfg.Auto)

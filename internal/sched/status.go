@@ -39,11 +39,6 @@ type WorkerStatus struct {
 	Tasks int           `json:"tasks"` // of its event loop
 }
 
-// looper is a worker that has an event loop.
-type looper interface {
-	Loop() (lag time.Duration, tasks int)
-}
-
 // Why a worker reads no lane.
 const (
 	Draining   = "none, it drains"
@@ -106,7 +101,7 @@ func (q *Queue) Status() Status {
 		one.Sockets = socketsOf[w]
 		s.Workers = append(s.Workers, one)
 	}
-	a := q.deciding()
+	a := q.auto
 	s.Routes = q.routes.status(a, keptOf)
 	if a != nil {
 		a.status(&s)
@@ -146,7 +141,7 @@ func (q *Queue) runningOf(w Worker, now int64) (list []Running) {
 }
 
 func (q *Queue) laneOf(w Worker) string {
-	a := q.deciding()
+	a := q.auto
 	switch {
 	case a == nil && q.alone.standsBy(w):
 		return StandingBy

@@ -34,9 +34,8 @@ func (q *Queue) Submit(c *Call) error {
 	if c.Route.wantsCPU() {
 		c.flags |= wire.MeasureCPU
 	}
-	a := q.deciding()
-	if a != nil {
-		c.classify()
+	if q.auto != nil {
+		c.classify(q.auto.hasLoops())
 	}
 	id := (c.life.Load() + serialOne) & idMask
 	window := q.cfg.Window
@@ -57,7 +56,7 @@ func (q *Queue) Submit(c *Call) error {
 	if c.Remote && !c.Upgrade && !c.Tunnel && q.remote != nil && q.placeRemote(c, id) {
 		return nil
 	}
-	q.place(c, id, a)
+	q.place(c, id)
 	q.watch.arm()
 	return nil
 }
@@ -103,10 +102,11 @@ func set(at *atomic.Int64, to int64) {
 }
 
 // place puts a call where it belongs.
-func (q *Queue) place(c *Call, id uint64, a *auto) {
+func (q *Queue) place(c *Call, id uint64) {
 	switch {
-	case a != nil:
-		a.place(c, id, c.submitted)
+	case q.push(c, id):
+	case q.auto != nil:
+		q.auto.place(c, id, c.submitted)
 	case !q.main.place(c, id, c.submitted):
 		q.discard(c, id)
 	}

@@ -166,7 +166,7 @@ func (q *Queue) suspects(died int64) (found map[uint64]*Call, again bool) {
 	q.each(func(c *Call, id uint64) {
 		s, l, sent := stateOf(c.life.Load()), c.line.Load(), c.sent.Load()
 		unseen := s == placed || s == withdrawn || s == overdue && c.owner.Load() == nil
-		if !unseen || sent > died || running[id] || l == q.remote || l.holds(c) {
+		if !unseen || sent > died || running[id] || l == q.remote || l == q.pushed || l.holds(c) {
 			return
 		}
 		again = true

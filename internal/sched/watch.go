@@ -67,7 +67,7 @@ const quietLooks = 2
 // look promotes where a busy leader keeps something waiting, and reports
 // whether it must look again.
 func (q *Queue) look() bool {
-	a := q.deciding()
+	a := q.auto
 	unread := q.main.lane.Unread() > 0 || a != nil && a.unread()
 	now := uint64(q.cfg.Clock())
 	q.mu.Lock()

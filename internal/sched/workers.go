@@ -68,6 +68,7 @@ func (q *Queue) Left(w Worker) {
 	q.mu.Lock()
 	q.setAliveLocked(without(q.alive, w))
 	q.mu.Unlock()
+	q.placeAnew(w)
 	for i := range w.Slots() {
 		id, _ := w.Slot(i)
 		c := q.find(id)

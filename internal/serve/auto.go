@@ -39,7 +39,7 @@ func sizesOf(c *config.Config) sizes {
 
 // isAuto reports whether the scheduler decides what runs where, and on how many
 // workers.
-func (s *server) isAuto() bool { return s.cfg.WorkerClass == "auto" && !s.spoken.asgi() }
+func (s *server) isAuto() bool { return s.cfg.WorkerClass == "auto" }
 
 // scale changes how many workers there are by n, if that is not the scheduler's to
 // decide.

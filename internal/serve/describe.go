@@ -16,20 +16,12 @@ func (s *server) announce(w *worker.Worker) {
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	leaveStart()
 	s.log.Infof("%s", s.describePython(w))
-	if s.isAuto() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {
+	if s.isAuto() && !s.spoken.asgi() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
-	if most := s.mostWorkers(); most > 1 {
+	if most := s.sizes.most; most > 1 {
 		s.log.Infof("Up to %d processes run the application, each with its own memory: what requests share there (sessions, counters, sqlite's :memory:) needs -w 1", most)
 	}
-}
-
-// mostWorkers is how many processes may run the application.
-func (s *server) mostWorkers() int {
-	if s.cfg.WorkerClass == "auto" && s.spoken.asgi() {
-		return s.sizes.loops()
-	}
-	return s.sizes.most
 }
 
 // describe says in a line what runs.

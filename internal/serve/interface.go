@@ -53,7 +53,6 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 // an event loop, that runs many requests at once and takes more when it has time.
 func (s *server) serveASGI() (workers int) {
 	s.front.SpeakASGI()
-	s.queue.Fix()
 	class := s.cfg.WorkerClass
 	if class == "asgi" {
 		return 0
@@ -61,6 +60,7 @@ func (s *server) serveASGI() (workers int) {
 	workers = s.cfg.Workers
 	if class == "auto" {
 		workers = s.sizes.loops()
+		s.queue.Loops(workers)
 	}
 	s.log.Infof("The application speaks ASGI: the class is asgi, not %s: %s, each with up to %s at once",
 		class, count(workers, "event loop"), count(s.cfg.WorkerConnections, "request"))
@@ -83,5 +83,5 @@ func (s *server) mountOf(f worker.Facts) string {
 	return f.ScriptName
 }
 
-// loops is how many event loops auto runs: one for each core.
+// loops is how many event loops auto begins with: one for each core.
 func (p sizes) loops() int { return min(p.cores, p.most) }

@@ -47,18 +47,21 @@ func (r *Receiver) Stacks(w *worker.Worker, text string) { r.Out.Line(stacksLeve
 
 const (
 	warningLevel = 30 // Python's WARNING
+	heldFor      = 100 * time.Millisecond
 	heldEvery    = time.Minute
 	heldMost     = 1000 // routes that are remembered
 )
 
-// Held logs which route has held its worker's event loop up, and where it stood: of a
-// route once a minute.
+// Held notes which route has held its worker's event loop up; for long, it logs that and
+// where it stood: of a route once a minute.
 func (r *Receiver) Held(w *worker.Worker, held time.Duration, what, stack string) {
 	name := "Something that is no request"
 	if method, path, ok := strings.Cut(what, " "); ok {
-		name = r.Queue.Route([]byte(method), []byte(path)).Name()
+		route := r.Queue.Route([]byte(method), []byte(path))
+		r.Queue.Held(route, held)
+		name = route.Name()
 	}
-	if r.mayTell(name, time.Now()) {
+	if held >= heldFor && r.mayTell(name, time.Now()) {
 		r.Out.Line(warningLevel, w.PID(), fmt.Sprintf("%s held the loop for %.2f s\n%s", name, held.Seconds(), strings.TrimRight(stack, "\n")))
 	}
 }

@@ -56,6 +56,13 @@ func (p *page) loop() (lag time.Duration, tasks int) {
 	return lag, tasks
 }
 
+// stepping is since when a step of a request has held the worker's event loop; 0: none does.
+func (p *page) stepping() int64 {
+	since := int64(atomic.LoadUint64(&p.cells[wire.PageStep]))
+	runtime.KeepAlive(p)
+	return since
+}
+
 // body returns n bytes from the i-th unit on; not ok: they reach out of the
 // page.
 func (p *page) body(i uint32, n int) (_ []byte, ok bool) {

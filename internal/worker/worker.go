@@ -371,6 +371,10 @@ func (w *Worker) Slot(i int) (id, began uint64) { return w.page.slot(i) }
 // tasks it has; zero where it has none.
 func (w *Worker) Loop() (lag time.Duration, tasks int) { return w.page.loop() }
 
+// Stepping is since when a request has held the worker's event loop, in ns of
+// CLOCK_MONOTONIC; 0: none does.
+func (w *Worker) Stepping() int64 { return w.page.stepping() }
+
 // Busy is how many of the slots are taken.
 func (w *Worker) Busy() int {
 	n := 0

@@ -53,7 +53,7 @@ CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which takes jobs
 
 PAGE_MAGIC = 0x6E69726967  # "girin"
-PAGE_LAG, PAGE_TASKS = 3, 4  # cells of a loop: the longest it was held up of late, in ns; its tasks
+PAGE_LAG, PAGE_TASKS, PAGE_STEP = 3, 4, 5  # cells of a loop: the longest it was held up of late, in ns; its tasks; since when a step holds it
 PAGE_FIRST_SLOT = 8
 
 

@@ -13,6 +13,7 @@ from .._girin import Inbound, Outbox  # loaded by accelerator
 from .._girin import Intake as NativeIntake
 from .._girin import Socket as NativeSocket
 from ..heads import Head
+from . import threadtime
 from .http import NOTHING, REASONS, Exchange
 from .intake import Intake
 from .loop import Loop
@@ -62,13 +63,16 @@ class AcceleratedIntake(NativeIntake, Intake):
 
     def serve(self, app, scopes: Scopes) -> None:
         Intake.serve(self, app, scopes)
-        self.bind_app(app, scopes.templates, scopes.state, HTTP_EXTENSIONS)
+        self.bind_app(app, scopes.templates, scopes.state, HTTP_EXTENSIONS, threadtime.used.set if self._threads_measured else None)
 
     # What the C code calls.
 
     def begin_packet(self, packet: bytes) -> None:
         """A request that the C code leaves alone from its start."""
         self.begin(packet, wire.REQUEST.unpack_from(packet))
+
+    def tls_of(self, text: bytes) -> dict:
+        return self._scopes.tls_of(text)
 
     def take_in_python(self) -> None:
         """No lane can be read: why?"""
@@ -77,7 +81,7 @@ class AcceleratedIntake(NativeIntake, Intake):
     def go_last(self) -> None:
         self._runner.go_last()
 
-    def adopt(self, slot, id, began, window, is_head, method, raw_path, task, body, head, state, sent, received, runs) -> Exchange:
+    def adopt(self, slot, id, began, window, is_head, method, raw_path, task, body, head, state, sent, received, runs, measured, held, stepping, usage, thread_time) -> Exchange:
         """Returns the exchange that goes on where the C code stopped; head is what Head takes, or empty."""
         exchange = Exchange(self._runner, slot, id, window, bool(is_head))
         exchange.began = began
@@ -87,6 +91,8 @@ class AcceleratedIntake(NativeIntake, Intake):
         exchange.complete = bool(received)
         exchange.state = state
         exchange.sent = sent
+        exchange.measured, exchange.held, exchange.stepping = bool(measured), held, stepping
+        exchange.usage, exchange.thread_time = usage, thread_time
         if head:
             block, fields, length, bodiless = head
             exchange.head = Head(block, fields, None if length < 0 else length, bool(bodiless))

@@ -21,6 +21,7 @@ from time import monotonic_ns
 from .. import wire
 from ..heads import EARLY_STATUS, Head, HeadError
 from .files import Part
+from .steps import cost
 
 NOTHING, STARTED, ENDED = 0, 1, 2
 
@@ -51,6 +52,7 @@ class Exchange:
     measured = False  # is it to be told how long the loop was held?
     held = 0  # ns that the steps so far have held the loop
     stepping = 0  # ns: when the present step began; 0: none runs
+    usage = (0, 0)  # see steps, from then
     thread_time: list[int] | None = None  # ns of CPU that its threads have used
 
     def __init__(self, runner, slot: int, id: int, window: int, head_only: bool) -> None:
@@ -366,7 +368,7 @@ class Exchange:
 
     def _held_until(self, now: int) -> int:
         """Microseconds of the loop and of CPU in threads."""
-        held = self.held + (now - self.stepping if self.stepping else 0) + (self.thread_time[0] if self.thread_time else 0)
+        held = self.held + (cost(self.stepping, self.usage, now) if self.stepping else 0) + (self.thread_time[0] if self.thread_time else 0)
         return min(held // 1000, wire.MAX_MICROSECONDS)
 
 

@@ -1,4 +1,4 @@
-"""What the master sends on the response socket: what comes for sockets that are open.
+"""What the master sends on the response socket: sockets that this loop shall open, and what comes for those that are.
 
 A head of 20 bytes: id, length, reserved, kind, reserved, code; then length bytes.
 """
@@ -9,7 +9,7 @@ import socket
 from struct import Struct
 
 HEAD = Struct("<QIIBBH")
-TEXT, BINARY, GONE = 3, 4, 5
+OPEN, TEXT, BINARY, GONE = 1, 3, 4, 5
 
 _READ = 256 << 10
 

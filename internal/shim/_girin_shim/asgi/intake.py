@@ -6,10 +6,12 @@ import os
 from time import monotonic_ns
 
 from .. import wire
+from . import threadtime
 from .eager import Starter
 from .http import Exchange, describe
 from .scope import Scopes, from_environ, joined, with_lengths
 from .socket import Socket
+from .steps import Steps
 
 if os.environ.get(wire.JOBS):
     from .job import job_of
@@ -41,11 +43,13 @@ class Intake:
         self._turns = 0
         self._app = None
         self._scopes: Scopes | None = None
+        self._threads_measured = False
 
     def serve(self, app, scopes: Scopes) -> None:
         """What is read from now on is for this app."""
         self._app = app
         self._scopes = scopes
+        self._threads_measured = threadtime.watch(self._runner.loop)
 
     def read(self) -> None:
         """Something can be read."""
@@ -87,6 +91,15 @@ class Intake:
         self.begin(packet, head)
         return bool(quick)
 
+    def take_open(self, packet: bytes) -> None:
+        """Begins what this loop was given; there is room."""
+        worker = self._worker
+        if worker.forked:
+            worker.leave_child()
+        if worker.lifetime:
+            worker.count()
+        self.begin(packet, wire.REQUEST.unpack_from(packet))
+
     def begin(self, packet: bytes, head: tuple) -> None:
         """Runs the first step of a request that was read, or was placed here."""
         _, flags, base, _, window, id, _, _, _ = head
@@ -102,6 +115,7 @@ class Intake:
         else:
             exchange = Exchange(runner, slot, id, window, parts[0] == b"HEAD")
             exchange.body = body
+            exchange.measured = bool(flags & wire.MEASURE_CPU)
             exchange.fetches, exchange.by_pipe = bool(flags & (wire.SPOOLED | wire.STREAMED)), bool(flags & wire.STREAMED)
         exchange.name = parts[0] + b" " + parts[4]
         runner.began(exchange)
@@ -113,7 +127,8 @@ class Intake:
         app = self._app
         if JOB_ID in environ:
             app = job_of(app, runner, environ, exchange, scope)
-        self._start(self._run(app, exchange, scope))
+        task = self._run(app, exchange, scope)
+        self._start(task if websocket else Steps(task, exchange, self._worker.page))
 
     def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes, dict[str, str]]:
         """The strings of its scope, its body, and its environ if it was packed as for WSGI."""
@@ -139,6 +154,9 @@ class Intake:
     async def _run(self, app, exchange, scope: dict) -> None:
         """One request's task. Nothing that the app does ends the loop."""
         exchange.task = asyncio.current_task()
+        if exchange.measured and self._threads_measured:
+            exchange.thread_time = [0]
+            threadtime.used.set(exchange.thread_time)
         error: BaseException | None = None
         try:
             await app(scope, exchange.receive, exchange.send)

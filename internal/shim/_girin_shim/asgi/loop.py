@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 
 from .. import detect, wire
 from ..heads import Heads
 from .http import Exchange
-from .inbound import Inbound
+from .inbound import OPEN, Inbound
 from .intake import Intake
 from .lifespan import Lifespan
 from .outbox import Outbox
@@ -61,6 +62,8 @@ class Loop:
         self._ends = 0.0  # while draining: when the time to end in is over, by the loop's clock
         self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
         self._lifespan: Lifespan | None = None
+        self._inbound: Inbound | None = None
+        self._opens: deque[bytes] = deque()  # packets that were given to this loop and have no place yet
 
     def _new_loop(self, name: str) -> tuple[asyncio.AbstractEventLoop, LaneSelector | None]:
         if name in ("auto", "uvloop"):
@@ -150,6 +153,8 @@ class Loop:
         if self.draining:
             return
         self.draining = True
+        if self._inbound is not None:
+            self._inbound.read()  # what was given to this loop before
         limit = self._worker.time_to_end
         limit -= min(limit / 4, TO_END)
         self._ends = self.loop.time() + limit
@@ -167,11 +172,13 @@ class Loop:
 
     def watch(self) -> None:
         """Watches the lanes that are to be read, if there is room for what comes."""
+        if self._opens and self.free:
+            self.loop.call_soon(self._take_opens)  # no task can be started within another one
         lanes = self._worker.lanes
         wanted = lanes.active if self.free else ()
         if wanted != self._watched:
             self._register(wanted)
-        if lanes.stopped and not self.exchanges and not self._idle.done():
+        if lanes.stopped and not self.exchanges and not self._opens and not self._idle.done():
             self._idle.set_result(None)
 
     def _register(self, wanted: tuple[int, ...]) -> None:
@@ -268,6 +275,13 @@ class Loop:
         exchange = self.exchanges.get(id)
         if isinstance(exchange, Socket):
             exchange.incoming(kind, code, data)
+        elif kind == OPEN:
+            self._opens.append(data)
+            self._take_opens()
+
+    def _take_opens(self) -> None:
+        while self._opens and self.free:
+            self._intake.take_open(self._opens.popleft())
 
     # What exchanges ask for.
 

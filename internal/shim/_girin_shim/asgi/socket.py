@@ -30,6 +30,7 @@ class Socket:
     aware = False  # the app has been told so
     name = b""
     task: asyncio.Task | None = None
+    measured = False
 
     def __init__(self, runner, slot: int, id: int, window: int) -> None:
         self.runner = runner

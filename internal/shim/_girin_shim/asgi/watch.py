@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from _thread import get_ident, start_new_thread
+from _thread import get_ident, get_native_id, start_new_thread
 from time import monotonic_ns, sleep  # taken before anything is patched
 
 from .. import wire
 from ..stacks import app_stack
 
-LOOK = 0.05  # s between two looks
-HELD = 100_000_000  # ns without a sign of life that are told
+LOOK = 0.02  # s between two looks
+HELD = 20_000_000  # ns without a sign of life that are told: what is logged the master decides
 AT_LATEST = 1_000_000_000  # ns after which that is told though it goes on
 WINDOW = 10_000_000_000  # ns for which the longest is remembered, in the state page
 COUNT_EVERY = 1_000_000_000  # ns between two counts of the tasks
@@ -27,7 +27,7 @@ class Watch:
         self._runner = runner
         self._loop = runner.loop
         self._worker = worker
-        self._thread = get_ident()  # the loop's
+        self._thread, self._native = get_ident(), get_native_id()  # the loop's
         self._answered = 0  # when the last sign of life was given
         self._counted = 0
         self._window = 0  # when the present one began
@@ -49,7 +49,7 @@ class Watch:
                 return  # the loop is closed: the worker ends
 
     def _look(self) -> None:
-        asked, seen, told = monotonic_ns(), None, False
+        asked, seen, told, delayed = monotonic_ns(), None, False, 0
         self._loop.call_soon_threadsafe(self._answer)
         while self._answered < asked:
             sleep(LOOK)
@@ -57,7 +57,7 @@ class Watch:
             if self._answered >= asked:
                 break
             if seen is None:
-                seen = self._seen()
+                seen, delayed = self._seen(), self._delayed()
             if lag >= HELD:
                 self._note(lag)
             if lag >= AT_LATEST and not told:
@@ -65,7 +65,7 @@ class Watch:
                 self._tell(lag, seen)
         lag = self._answered - asked
         self._note(lag)
-        if seen is not None and lag >= HELD and not told:
+        if seen is not None and lag - (self._delayed() - delayed) >= HELD and not told:
             self._tell(lag, seen)
 
     def _answer(self) -> None:
@@ -82,6 +82,14 @@ class Watch:
             self._longest = [self._longest[1], 0]
         self._longest[1] = max(self._longest[1], lag)
         self._worker.page[wire.PAGE_LAG] = max(self._longest)
+
+    def _delayed(self) -> int:
+        """ns that the loop's thread has waited for a core so far: nobody's fault who runs there. 0: not known."""
+        try:
+            with open(f"/proc/self/task/{self._native}/schedstat", "rb") as file:
+                return int(file.read().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
 
     def _seen(self) -> tuple[str, str] | None:
         """The request that the loop's thread runs a part of, and where that stands."""

@@ -18,10 +18,12 @@ call_adopt(Call *call)
     }
     PyObject *body = call->body != NULL && !call->received ? Py_NewRef(call->body) : PyBytes_FromStringAndSize(NULL, 0);
     PyObject *full = PyObject_CallMethod(
-        (PyObject *)call->intake, "adopt", "iKKIiOOONNiniO", call->slot, (unsigned long long)call->id,
+        (PyObject *)call->intake, "adopt", "iKKIiOOONNiniOiKK(Kl)O", call->slot, (unsigned long long)call->id,
         (unsigned long long)call->began, call->window, call->is_head, call->method, call->raw_path,
         call->task != NULL ? call->task : Py_None, body, block, call->state, (Py_ssize_t)call->sent, call->received,
-        call->over ? Py_False : Py_True);
+        call->over ? Py_False : Py_True, call->measured, (unsigned long long)call->held,
+        (unsigned long long)call->stepping, (unsigned long long)call->usage.cpu, call->usage.waits,
+        call->thread_time != NULL ? call->thread_time : Py_None);
     if (full != NULL && call->full == NULL) {
         call->full = full;
         Py_CLEAR(call->body); /* it is the exchange's, and may be large */
@@ -157,7 +159,8 @@ take_start(Call *call, PyObject *message)
     }
     PyObject *status = PyDict_GetItemWithError(message, intake->key_status);
     PyObject *headers = status != NULL ? PyDict_GetItemWithError(message, intake->key_headers) : NULL;
-    if (status == NULL || PyErr_Occurred() || !encode(call, status, headers)) {
+    int trails = status != NULL && PyDict_GetItemWithError(message, intake->key_trailers) != NULL;
+    if (status == NULL || trails || PyErr_Occurred() || !encode(call, status, headers)) {
         head_reset(&call->head);
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -167,15 +170,29 @@ take_start(Call *call, PyObject *message)
     return 1;
 }
 
+/* How many microseconds the request has held the loop, and its threads have computed. */
+static uint32_t
+held_until(const Call *call, uint64_t now)
+{
+    if (!call->measured) {
+        return NOT_MEASURED;
+    }
+    uint64_t held = call->held + (call->stepping != 0 ? call_step_cost(call, now) : 0);
+    if (call->thread_time != NULL) {
+        held += PyLong_AsUnsignedLongLong(PyList_GetItem(call->thread_time, 0));
+    }
+    return held / 1000 < MAX_MICROSECONDS ? (uint32_t)(held / 1000) : MAX_MICROSECONDS;
+}
+
 static int
 emit(Call *call, PyObject *body)
 {
-    uint64_t service = (clock_ns(CLOCK_MONOTONIC) - call->began) / 1000;
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), service = (now - call->began) / 1000;
     unsigned char frame[RESPONSE_HEAD];
     put_u64(frame, call->id);
     put_u64(frame + 8, call->began);
     put_u32(frame + 16, service < MAX_MICROSECONDS ? (uint32_t)service : MAX_MICROSECONDS);
-    put_u32(frame + 20, NOT_MEASURED);
+    put_u32(frame + 20, held_until(call, now));
     put_u32(frame + 24, (uint32_t)call->head.size);
     put_u32(frame + 28, (uint32_t)BYTES_SIZE(body));
     frame[32] = RESPONSE;

@@ -42,22 +42,31 @@ typedef struct {
     /* Owned parts of the shim's Worker and Loop. */
     PyObject *worker, *lanes, *forked, *free, *exchanges, *start, *app, *statuses,
         *coroutine_type;
+    PyObject *set_thread_time; /* owned: sets the place for it in the context; None: nobody measures */
     /* Owned, of Scopes. */
     PyObject *templates, *shared_state, *extensions;
     PyObject *none; /* owned: a Done without a value */
     /* Owned interned strings. */
     PyObject *key_version, *key_scheme, *key_path, *key_raw_path, *key_query, *key_root, *key_headers, *key_client;
     PyObject *key_extensions, *key_method, *key_state, *key_type, *key_status, *key_body, *key_more;
-    PyObject *type_start, *type_body, *type_request, *name_active, *name_stopped;
+    PyObject *key_trailers, *type_start, *type_body, *type_request, *name_active, *name_stopped, *name_held, *name_stepping, *name_usage;
     Latest version, scheme, path, raw_path, query, root, client, method;
     PyObject *pairs[PAIRS]; /* owned: tuples of two bytes objects, or NULL */
     Py_buffer page, arena;
     uint64_t *cells; /* of the state page's first slot */
+    uint64_t *step;  /* in the state page: since when a step holds the loop */
+    int starting;    /* a task is made whose first step runs at once */
     Py_ssize_t slots;
     int counts; /* packets are counted */
     int takes_turns, turns;
     unsigned char packet[MAX_PACKET];
 } Intake;
+
+/* Of a thread: its CPU time in ns, and how often it gave its core up by itself. */
+typedef struct {
+    uint64_t cpu;
+    long waits;
+} Usage;
 
 typedef struct {
     PyObject_HEAD
@@ -72,7 +81,13 @@ typedef struct {
     uint32_t window;
     int slot;
     int is_head, received, state, over;
-    int stepping; /* the app's own step runs: what it puts off will be seen at its end */
+    int measured; /* it is to be told how long the loop was held */
+    uint64_t held; /* ns that the steps so far have held the loop */
+    /* ns: when the present step of the app's own began, or 0: none runs. What a step
+     * puts off will be seen at its end. */
+    uint64_t stepping;
+    Usage usage; /* then, if it is measured */
+    PyObject *thread_time; /* owned: a list of the ns that its threads have used, or NULL */
     size_t sent;
     Head head;
 } Call;
@@ -125,6 +140,11 @@ PyObject *intake_read(PyObject *self, PyObject *ignored);
 
 /* call.c */
 Call *call_new(Intake *intake);
+
+/* held.c */
+int call_begin_step(Call *call);
+int call_end_step(Call *call);
+uint64_t call_step_cost(const Call *call, uint64_t now);
 
 /* step.c */
 PyObject *call_step(Call *call, PyObject *value, int *failed);

@@ -64,8 +64,7 @@ call_throw(PyObject *self, PyObject *args)
         Py_CLEAR(call->scope);
     } else {
         PyObject *method = PyObject_GetAttrString(call->coroutine, "throw");
-        call->stepping = 1;
-        waited = method != NULL ? PyObject_CallObject(method, args) : NULL;
+        waited = method != NULL && call_begin_step(call) == 0 ? PyObject_CallObject(method, args) : NULL;
         Py_XDECREF(method);
         if (waited == NULL && PyErr_ExceptionMatches(PyExc_StopIteration)) {
             PyErr_Clear();
@@ -177,7 +176,7 @@ call_dealloc(PyObject *self)
     Call *call = (Call *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject *owned[] = {(PyObject *)call->intake, call->full, call->scope, call->coroutine,
-                         call->task, call->body, call->method, call->raw_path};
+                         call->task, call->body, call->method, call->raw_path, call->thread_time};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         Py_XDECREF(owned[i]);
     }

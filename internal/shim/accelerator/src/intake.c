@@ -28,6 +28,10 @@ intern_names(Intake *intake)
         {&intake->type_request, "http.request"},
         {&intake->name_active, "active"},
         {&intake->name_stopped, "stopped"},
+        {&intake->name_held, "held"},
+        {&intake->key_trailers, "trailers"},
+        {&intake->name_stepping, "stepping"},
+        {&intake->name_usage, "usage"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (*names[i].name == NULL && (*names[i].name = PyUnicode_InternFromString(names[i].text)) == NULL) {
@@ -65,6 +69,7 @@ intake_bind(PyObject *self, PyObject *args)
     }
     intake->slots = cells / 2;
     intake->cells = (uint64_t *)intake->page.buf + PAGE_FIRST_SLOT;
+    intake->step = (uint64_t *)intake->page.buf + PAGE_STEP;
     intake->state = state;
     intake->counts = counts;
     intake->takes_turns = takes_turns;
@@ -80,14 +85,14 @@ intake_bind(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* bind_app(app, templates, state, extensions): what is read from now on is for this app. */
+/* bind_app(app, templates, state, extensions, set_thread_time): what is read from now on is for this app. */
 static PyObject *
 intake_bind_app(PyObject *self, PyObject *args)
 {
     Intake *intake = (Intake *)self;
-    PyObject *app, *templates, *shared_state, *extensions;
-    if (!PyArg_ParseTuple(args, "OO!O!O!", &app, &PyList_Type, &templates, &PyDict_Type, &shared_state, &PyDict_Type,
-                          &extensions)) {
+    PyObject *app, *templates, *shared_state, *extensions, *set_thread_time;
+    if (!PyArg_ParseTuple(args, "OO!O!O!O", &app, &PyList_Type, &templates, &PyDict_Type, &shared_state, &PyDict_Type,
+                          &extensions, &set_thread_time)) {
         return NULL;
     }
     if (intake->outbox == NULL || intake->app != NULL) {
@@ -97,6 +102,7 @@ intake_bind_app(PyObject *self, PyObject *args)
     intake->templates = Py_NewRef(templates);
     intake->shared_state = Py_NewRef(shared_state);
     intake->extensions = Py_NewRef(extensions);
+    intake->set_thread_time = Py_NewRef(set_thread_time);
     intake->app = Py_NewRef(app);
     Py_RETURN_NONE;
 }
@@ -122,7 +128,8 @@ intake_dealloc(PyObject *self)
         intake->key_type,           intake->key_status,   intake->key_body,    intake->key_more,     intake->type_start,
         intake->type_body,          intake->type_request, intake->name_active, intake->name_stopped, intake->version.value,
         intake->scheme.value,       intake->path.value,   intake->raw_path.value, intake->query.value, intake->root.value,
-        intake->client.value,       intake->method.value,
+        intake->client.value,       intake->method.value, intake->name_held,   intake->name_stepping, intake->set_thread_time,
+        intake->key_trailers,       intake->name_usage,
     };
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         Py_XDECREF(owned[i]);

@@ -56,7 +56,9 @@ start(Intake *intake, Call *call)
     if (failed) {
         return -1;
     }
+    intake->starting = 1;
     PyObject *done = PyObject_CallFunctionObjArgs(intake->start, (PyObject *)call, NULL);
+    intake->starting = 0;
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
 }
@@ -72,6 +74,7 @@ begin(Intake *intake, const Request *request)
     call->id = request->id;
     call->began = clock_ns(CLOCK_MONOTONIC);
     call->window = request->window;
+    call->measured = (request->flags & MEASURE_CPU) != 0;
     int status = 1;
     if (request->body_size > 0) {
         call->body = PyBytes_FromStringAndSize(request->body, (Py_ssize_t)request->body_size);

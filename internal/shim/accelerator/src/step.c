@@ -1,6 +1,20 @@
 /* The steps of a request's application, from its first to its end. */
 #include "asgi.h"
 
+/* The threads that the app uses from now on are measured. */
+static int
+measure_threads(Call *call)
+{
+    Intake *intake = call->intake;
+    if (!call->measured || intake->set_thread_time == Py_None) {
+        return 0;
+    }
+    call->thread_time = Py_BuildValue("[i]", 0);
+    PyObject *token = call->thread_time != NULL ? PyObject_CallFunctionObjArgs(intake->set_thread_time, call->thread_time, NULL) : NULL;
+    Py_XDECREF(token);
+    return token != NULL ? 0 : -1;
+}
+
 /* Calls the app, within its task; what is awaited then is call->coroutine. */
 static int
 begin(Call *call)
@@ -10,7 +24,7 @@ begin(Call *call)
     PyObject *receive = PyCFunction_NewEx(&call_receive_def, (PyObject *)call, NULL);
     PyObject *send = PyCFunction_NewEx(&call_send_def, (PyObject *)call, NULL);
     PyObject *args[4] = {NULL, scope, receive, send};
-    if (receive != NULL && send != NULL) {
+    if (receive != NULL && send != NULL && measure_threads(call) == 0) {
         call->coroutine = PyObject_Vectorcall(call->intake->app, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     Py_XDECREF(receive);
@@ -98,14 +112,15 @@ waits(Call *call)
 PyObject *
 call_stepped(Call *call, PyObject *waited, int *failed)
 {
-    call->stepping = 0;
     *failed = 0;
     if (waited == NULL) {
+        call->stepping = 0;
         *failed = call_end(call);
-    } else if (waits(call) < 0) {
+    } else if (call_end_step(call) < 0 || waits(call) < 0) {
         *failed = -1;
         Py_CLEAR(waited);
     }
+    __atomic_store_n(call->intake->step, 0, __ATOMIC_RELAXED);
     return waited;
 }
 
@@ -120,8 +135,7 @@ call_step(Call *call, PyObject *value, int *failed)
         return NULL;
     }
     Py_INCREF((PyObject *)call);
-    call->stepping = 1;
-    if (call->coroutine != NULL || begin(call) == 0) {
+    if (call_begin_step(call) == 0 && (call->coroutine != NULL || begin(call) == 0)) {
         PyObject *coroutine = Py_NewRef(call->coroutine);
         if (PyIter_Send(coroutine, value, &waited) == PYGEN_RETURN) {
             Py_CLEAR(waited);

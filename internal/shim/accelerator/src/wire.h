@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_PACKET = 4096, REQUEST_HEAD = 32, RESPONSE_HEAD = 36, FRAME_PLACE = 4, PAGE_FIRST_SLOT = 8, FLAG_MASK = 0xffff };
+enum { MAX_PACKET = 4096, REQUEST_HEAD = 32, RESPONSE_HEAD = 36, FRAME_PLACE = 4, PAGE_STEP = 5, PAGE_FIRST_SLOT = 8, FLAG_MASK = 0xffff };
 enum { PAGE_UNIT = 16 << 10 };
 enum { MAX_FIELDS = 0xffff, MAX_HEAD_BLOCK = 32 << 20 };
 enum { JOINED = 1, LENGTHS = 2, ASGI_JOINED = 3 };

@@ -1,0 +1,136 @@
+package sched
+
+import (
+	"cmp"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// heldLong is for how long a loop may be held by a step and still be given a WebSocket.
+const heldLong = 5 * time.Millisecond
+
+// push gives a WebSocket's opening request to the loop that shall have it, and reports
+// whether there is one. Other requests are taken by who has time for them; but a socket
+// stays for days, and of several loops the kernel would often wake the same one.
+func (q *Queue) push(c *Call, id uint64) bool {
+	if !c.Upgrade || !c.Task() {
+		return false
+	}
+	q.mu.Lock()
+	w := q.lightestLocked()
+	if w == nil {
+		q.mu.Unlock()
+		return false
+	}
+	q.countLocked(c, w)
+	q.mu.Unlock()
+	c.line.Store(q.pushed)
+	c.owner.Store(q.pointer(w)) // if it dies, what it has not begun is placed anew
+	c.sent.Store(c.submitted)
+	if !q.step(c, id, place).done {
+		q.discard(c, id)
+		return true
+	}
+	w.Say(wire.Inbound{ID: id, Kind: wire.Open}, c.packet)
+	w.Flush()
+	return true
+}
+
+// lightestLocked is the loop that has room and bears least; nil: none has room.
+func (q *Queue) lightestLocked() (best Worker) {
+	var least burden
+	now := q.cfg.Clock()
+	for _, w := range q.readers {
+		l, ok := w.(looper)
+		if !ok || q.sockets[w] >= w.Slots() || q.auto != nil && q.auto.reads(w)&mainLane == 0 {
+			continue
+		}
+		since, this := l.Stepping(), burden{sockets: q.sockets[w]}
+		this.held = since != 0 && now-since > int64(heldLong)
+		this.lag, _ = l.Loop()
+		if best == nil || this.compare(least) < 0 {
+			best, least = w, this
+		}
+	}
+	return best
+}
+
+// burden is what a loop bears already.
+type burden struct {
+	held    bool // a step goes on for long
+	sockets int
+	lag     time.Duration // of late
+}
+
+func (l burden) compare(o burden) int {
+	if l.held != o.held {
+		if l.held {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(l.sockets, o.sockets), cmp.Compare(l.lag, o.lag))
+}
+
+// countLocked counts a call among the sockets of a worker, until it ends.
+func (q *Queue) countLocked(c *Call, w Worker) {
+	if c.counted == nil {
+		c.counted = w
+		q.sockets[w]++
+	}
+}
+
+// accepted counts a socket that came by the lane.
+func (q *Queue) accepted(c *Call, id uint64, w Worker) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c.id() == id {
+		q.countLocked(c, w)
+	}
+}
+
+// uncount is for a socket that ends, or that its worker will not have.
+func (q *Queue) uncount(c *Call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := c.counted
+	if w == nil {
+		return
+	}
+	c.counted = nil
+	if q.sockets[w]--; q.sockets[w] <= 0 {
+		delete(q.sockets, w)
+	}
+}
+
+// placeAnew gives what a dead loop was given, and has not begun, to whoever reads the
+// lane: a loop notes what it begins before the application sees any of it.
+func (q *Queue) placeAnew(w Worker) {
+	begun := map[uint64]bool{}
+	for i := range w.Slots() {
+		id, _ := w.Slot(i)
+		begun[id] = true
+	}
+	q.each(func(c *Call, id uint64) {
+		if o := c.owner.Load(); o == nil || *o != w || begun[id] || c.line.Load() != q.pushed {
+			return
+		}
+		if state := stateOf(c.life.Load()); state != placed && state != withdrawn && state != overdue {
+			return
+		}
+		switch s := c.step(id, unplace); { // it may have begun in this very moment
+		case !s.done:
+		case s.to == idle:
+			q.ended(c, s)
+			q.tellFailure(c, s, ErrCancelled)
+		default:
+			q.uncount(c)
+			c.owner.Store(nil)
+			if !q.main.place(c, id, q.cfg.Clock()) {
+				q.discard(c, id)
+			}
+			q.watch.arm()
+		}
+	})
+}

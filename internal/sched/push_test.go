@@ -1,0 +1,190 @@
+package sched
+
+import (
+	"testing"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// fakeLoop is a fakeWorker with an event loop.
+type fakeLoop struct {
+	*fakeWorker
+	lag      time.Duration
+	stepping int64
+}
+
+func (l *fakeLoop) Loop() (lag time.Duration, tasks int) { return l.lag, 0 }
+func (l *fakeLoop) Stepping() int64                      { return l.stepping }
+
+// opened are the ids of the sockets that the loop was told to open.
+func (l *fakeLoop) opened() (ids []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.said {
+		if s.f.Kind == wire.Open {
+			ids = append(ids, s.f.ID)
+		}
+	}
+	return ids
+}
+
+// loopBench is a queue with so many loops.
+func loopBench(t *testing.T, slots ...int) (*bench, []*fakeLoop) {
+	b := newBench(t, 16, nil)
+	var loops []*fakeLoop
+	for i, n := range slots {
+		loops = append(loops, &fakeLoop{fakeWorker: newFakeWorker(i+1, n)})
+		b.Attach(loops[i])
+	}
+	return b, loops
+}
+
+// socket submits a request for a WebSocket.
+func (b *bench) socket() (*Call, *fakeAnswer) {
+	b.t.Helper()
+	c, a := b.call("/ws")
+	c.Form, c.Upgrade = wire.ASGIJoined, true
+	b.submit(c)
+	return c, a
+}
+
+func (b *bench) accept(l *fakeLoop, id uint64) {
+	b.t.Helper()
+	l.set(0, id)
+	b.Frame(l, &wire.Frame{ID: id, Kind: wire.Accept, CPU: wire.NotMeasured}, []byte("101 Switching Protocols"), nil)
+}
+
+func (b *bench) closeSocket(l *fakeLoop, id uint64) {
+	b.t.Helper()
+	b.Frame(l, &wire.Frame{ID: id, Kind: wire.Close, Flags: wire.Final, Body: 2}, nil, []byte{0xe8, 3})
+	l.set(0, 0)
+}
+
+func TestSocketsAreSpreadOverTheLoops(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8, 8)
+		for range 9 {
+			b.socket()
+		}
+		for i, l := range loops {
+			if n := len(l.opened()); n != 3 {
+				t.Errorf("loop %d has %d of 9 sockets", i, n)
+			}
+		}
+		if n := b.lane.Unread(); n != 0 {
+			t.Errorf("%d bytes lie in the lane", n)
+		}
+	})(t)
+}
+
+func TestAnEndedSocketNoLongerCounts(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8)
+		first, a := b.socket()
+		if len(loops[0].opened()) != 1 {
+			t.Fatal("the first loop did not get the first socket")
+		}
+		b.accept(loops[0], first.id())
+		b.closeSocket(loops[0], first.id())
+		checkEnd(t, a, nil)
+		b.socket()
+		b.socket()
+		if n, m := len(loops[0].opened()), len(loops[1].opened()); n != 2 || m != 1 {
+			t.Errorf("the loops were given %d and %d", n, m)
+		}
+	})(t)
+}
+
+func TestSocketsGoPastALoopThatIsHeld(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8)
+		loops[0].stepping = clock() - int64(time.Second)
+		for range 3 {
+			b.socket()
+		}
+		if n := len(loops[0].opened()); n != 0 {
+			t.Errorf("a loop that is held was given %d of 3", n)
+		}
+		loops[0].stepping, loops[1].stepping = 0, clock() // a step that has just begun says nothing
+		b.socket()
+		if n := len(loops[0].opened()); n != 1 {
+			t.Errorf("the loop with fewest sockets was given %d", n)
+		}
+	})(t)
+}
+
+func TestOfEqualLoopsTheOneWithLessLagHasTheNextSocket(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8)
+		loops[0].lag = 50 * time.Millisecond
+		b.socket()
+		if len(loops[1].opened()) != 1 {
+			t.Error("the loop that was late has it")
+		}
+	})(t)
+}
+
+func TestSocketsBeyondAllPlacesWaitInTheLane(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 1, 1)
+		for range 3 {
+			b.socket()
+		}
+		if n, m := len(loops[0].opened()), len(loops[1].opened()); n != 1 || m != 1 {
+			t.Errorf("the loops were given %d and %d", n, m)
+		}
+		id := b.read().ID
+		loops[0].set(0, 0)
+		b.accept(loops[0], id) // and counts there
+		if b.sockets[loops[0]] != 2 {
+			t.Errorf("%d sockets are counted, want 2", b.sockets[loops[0]])
+		}
+	})(t)
+}
+
+// A loop that dies takes only what it had begun with it.
+func TestWhatADeadLoopHadNotBegunIsPlacedAnew(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8)
+		begun, itsAnswer := b.socket()
+		waits, answer := b.socket()
+		left, itsEnd := b.socket()
+		b.Cancel(left)
+		loops[0].set(0, begun.id())
+		b.Died(loops[0])
+		checkEnd(t, itsAnswer, ErrWorkerDied)
+		checkEnd(t, itsEnd, ErrCancelled)
+		checkRuns(t, answer)
+		other := &fakeLoop{fakeWorker: newFakeWorker(2, 8)}
+		b.Attach(other)
+		id := b.read().ID
+		if id != waits.id() {
+			t.Fatalf("%d was placed anew, want %d", id, waits.id())
+		}
+		b.accept(other, id)
+		b.closeSocket(other, id)
+		checkEnd(t, answer, nil)
+		if len(b.sockets) != 0 {
+			t.Errorf("sockets are counted that have ended: %v", b.sockets)
+		}
+	})(t)
+}
+
+// Who leaves before its loop has looked never reaches the application.
+func TestASocketWhoseClientLeavesBeforeItBegins(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8)
+		c, a := b.socket()
+		id := c.id()
+		b.Cancel(c)
+		if b.arena.flags[c.cell] == 0 {
+			t.Error("the flag does not say so")
+		}
+		b.Frame(loops[0], &wire.Frame{ID: id, Kind: wire.Dropped, Flags: wire.Final}, nil, nil)
+		checkEnd(t, a, ErrCancelled)
+		if len(b.sockets) != 0 {
+			t.Error("it still counts")
+		}
+	})(t)
+}

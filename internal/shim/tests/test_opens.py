@@ -1,0 +1,65 @@
+"""WebSockets that the master gives to one loop, on the response socket."""
+from __future__ import annotations
+
+import master
+import pytest
+from test_same_asgi import UPGRADE, packet
+from test_same_sockets import ACCEPT, CLOSE, CODE, GONE, TEXT, TEXT_CAME, inbound
+
+OPEN = 1
+PLACES = 2
+
+
+@pytest.fixture(params=[(name, loop) for name in master.implementations("asgi") for loop in ("asyncio", "uvloop")])
+def worker(request):
+    name, loop = request.param
+    one = master.Worker("wsgi_app:app", CODE, cls="asgi", implementation=name, asgi_loop=loop, connections=PLACES, graceful_timeout=8)
+    yield one
+    one.close()
+
+
+def give(worker, *ids: int) -> None:
+    worker.responses.sendall(b"".join(inbound(OPEN, id, packet("/echo", flags=UPGRADE, id=id)) for id in ids))
+
+
+def kinds(worker, id: int, last: int) -> None:
+    while worker.frame(id).kind != last:
+        pass
+
+
+def test_it_is_opened_and_speaks(worker):
+    give(worker, 1)
+    kinds(worker, 1, ACCEPT)
+    worker.responses.sendall(inbound(TEXT_CAME, 1, b"hello"))
+    kinds(worker, 1, TEXT)
+    worker.responses.sendall(inbound(GONE, 1, b"", 1000))
+    kinds(worker, 1, CLOSE)
+    master.until(lambda: not worker.running())
+
+
+def test_those_beyond_its_places_wait(worker):
+    give(worker, 1, 2, 3, 4)
+    for id in (1, 2):
+        kinds(worker, id, ACCEPT)
+    assert sorted(worker.running()) == [1, 2]
+    for ended, follows in ((1, 3), (2, 4)):
+        worker.responses.sendall(inbound(GONE, ended, b"", 1000))
+        kinds(worker, ended, CLOSE)
+        kinds(worker, follows, ACCEPT)
+
+
+def test_one_whose_client_has_left_is_dropped(worker):
+    worker.arena.cancel(5)
+    give(worker, 5)
+    assert worker.frame(5).kind == master.DROPPED
+    assert not worker.running()
+
+
+def test_what_was_given_before_the_drain_is_opened(worker):
+    """And told to come again soon after."""
+    give(worker, 1)
+    worker.tell(master.DRAIN, 8000)
+    kinds(worker, 1, ACCEPT)
+    kinds(worker, 1, CLOSE)
+    worker.message(master.IDLE)
+    assert worker.wait() == 0
