@@ -199,7 +199,9 @@ func ParseFrame(b []byte) (f Frame, err error) {
 }
 
 // trails reports whether the frame is the end of an answer with trailers.
-func (f *Frame) trails() bool { return f.Kind == Block && f.Flags == Final && f.Body == 0 && f.Head > 0 }
+func (f *Frame) trails() bool {
+	return f.Kind == Block && f.Flags == Final && f.Body == 0 && f.Head > 0
+}
 
 // formed reports whether the frame has the flags and parts of its kind, and no
 // others. What may follow what is for the scheduler to say, which knows the request.

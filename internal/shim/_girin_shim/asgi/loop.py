@@ -89,6 +89,9 @@ class Loop:
 
     # The worker's life.
 
+    def init_process(self) -> None:
+        """See Runner."""
+
     def startup(self, app) -> None:
         """Runs the app's startup; raises LifespanFailed if it must not serve."""
         app = detect.version3(app)
