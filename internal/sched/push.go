@@ -14,7 +14,7 @@ const heldLong = 5 * time.Millisecond
 // whether there is one. Other requests are taken by who has time for them; but a socket
 // stays for days, and of several loops the kernel would often wake the same one.
 func (q *Queue) push(c *Call, id uint64) bool {
-	if !c.Upgrade || !c.Task() {
+	if !c.isPushed() {
 		return false
 	}
 	q.mu.Lock()
@@ -36,6 +36,9 @@ func (q *Queue) push(c *Call, id uint64) bool {
 	w.Flush()
 	return true
 }
+
+// isPushed reports whether the call is for a loop of the master's choice, if one has room.
+func (c *Call) isPushed() bool { return c.Upgrade && c.Task() }
 
 // lightestLocked is the loop that has room and bears least; nil: none has room.
 func (q *Queue) lightestLocked() (best Worker) {
