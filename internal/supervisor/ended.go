@@ -131,10 +131,10 @@ func (s *Supervisor) bootErrorOf(m *member) *BootError {
 	case errors.As(m.w.ReadyErr(), &broken):
 		return &BootError{Code: broken.Code, Text: broken.Text}
 	case m.slow.Load():
-		return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: it was not ready within %v", s.cfg.Boot)}
+		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v", s.cfg.Boot)}
 	}
 	killed := m.w.Process().Signalled() == syscall.SIGKILL
-	return &BootError{Code: 3, Text: fmt.Sprintf("the worker failed to boot: its process %s", s.howItEnded(m.w)), killed: killed}
+	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", s.howItEnded(m.w)), killed: killed}
 }
 
 // failed handles a worker that never became ready.
