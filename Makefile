@@ -10,7 +10,7 @@ SHELL := bash
 .NOTPARALLEL:
 export PORT PYTHON
 
-.PHONY: help run build test test-go test-python check faults soak sockets bench lab asan leaks fuzz wheels release release-test docs cross deb-packages clean
+.PHONY: help run build test test-go test-python check faults chaos soak sockets bench lab asan leaks fuzz wheels release release-test docs cross deb-packages clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -53,6 +53,9 @@ lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (A
 
 faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (25 minutes, root; CHAOS= seconds; ARGS='-k TEST' renews its line)
 	FAULTS=full $(TESTENV) python -m pytest -v tests/faults $(ARGS)
+
+chaos: build $(VENV)/.test ## let workers, servers and the engine of jobs die and freeze at random, and check what must be true of jobs (CHAOS=10m, CHAOS_SEED=)
+	$(TESTENV) CHAOS=$(or $(CHAOS),10m) go test -count=1 -timeout 3h -v -run 'TestJobsInChaos|TestTheModel' ./internal/e2e
 
 # Both halves check the answers' bytes and what is held afterwards; the second
 # looks for data races too.

@@ -101,6 +101,10 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
+// acceptLimit is how long a client is let hope that its job is stored: engines of which too
+// few are there do not say so themselves. A large body takes longer.
+const acceptLimit = 4 * time.Second
+
 // enqueue stores the job that a request asks for, or finds the one that the request's
 // Idempotency-Key has made before.
 func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
@@ -112,7 +116,7 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
 		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Created: time.Now().UTC(),
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), limitFor(a.call.Length))
+	ctx, cancel := context.WithTimeout(r.Context(), acceptLimit+limitFor(a.call.Length)-storeLimit)
 	defer cancel()
 	if key := a.request.Field("Idempotency-Key"); key != "" {
 		was, err := n.known(ctx, s, a, rec, key)

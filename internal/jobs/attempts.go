@@ -93,15 +93,25 @@ func (o *origin) takeIf(is func(*placed) bool) (out []*placed) {
 // slowFor is how long nothing is placed after the engine has not answered.
 const slowFor = time.Second
 
-// lookAtQueued runs here what the engine has not acknowledged.
+// deliverLimit is within what a job must have come to a slot of this node that asks for one.
+const deliverLimit = 2 * answerLimit
+
+// lookAtQueued runs here what the engine has not acknowledged, or has and does not pass on,
+// as one of a cluster without a majority.
 func (o *origin) lookAtQueued() {
 	now := o.n.cfg.Clock()
-	late := o.takeIf(func(p *placed) bool { return !p.known && p.runner == "" && now-p.since > int64(answerLimit) })
+	stuck := o.n.runner.idle(now) > int64(deliverLimit)
+	late := o.takeIf(func(p *placed) bool {
+		if p.runner != "" {
+			return false
+		}
+		return !p.known && now-p.since > int64(answerLimit) || stuck && now-p.since > int64(deliverLimit) && !o.n.limited(p.class)
+	})
 	if len(late) == 0 {
 		return
 	}
 	o.slow.Store(now + int64(slowFor))
-	o.n.cfg.Log.Warningf("The engine of the jobs has not answered for %v: %d requests run here", answerLimit, len(late))
+	o.n.cfg.Log.Warningf("The engine of the jobs does not answer in time: %d requests run here", len(late))
 	for _, p := range late {
 		o.home(p)
 	}

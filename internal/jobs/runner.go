@@ -21,7 +21,8 @@ type runner struct {
 	stop    chan struct{} // closed by drain
 	once    sync.Once     // closes stop
 	expects atomic.Pointer[chan struct{}]
-	turn    atomic.Uint32 // see classes.ofPriority
+	turn    atomic.Uint32  // see classes.ofPriority
+	asks    []atomic.Int64 // by slot of waiting clients: since when it asks for a job, ns; 0: it runs one
 	done    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -30,7 +31,7 @@ type runner struct {
 }
 
 func newRunner(n *Node) *runner {
-	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}, works: map[job.ID]*workload{}}
+	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}, works: map[job.ID]*workload{}, asks: make([]atomic.Int64, n.cfg.Slots)}
 	expects := make(chan struct{})
 	r.expects.Store(&expects)
 	return r
@@ -38,7 +39,7 @@ func newRunner(n *Node) *runner {
 
 func (r *runner) start() {
 	for i := range r.n.cfg.Slots {
-		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", r.slot)
+		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", func() { r.slot(&r.asks[i]) })
 		r.launch("slot "+strconv.Itoa(i)+" of the accepted jobs", r.workSlot)
 	}
 	if r.n.cfg.Slots > 0 {
@@ -97,7 +98,7 @@ func (r *runner) all() (all []*run) {
 const pullFor = 20 * time.Second
 
 // slot asks for a message, runs it, and asks again.
-func (r *runner) slot() {
+func (r *runner) slot(asks *atomic.Int64) {
 	inbox := nats.NewInbox() // none of those that replies to requests come to
 	messages := make(chan *nats.Msg, 4)
 	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
@@ -108,6 +109,7 @@ func (r *runner) slot() {
 	late := time.NewTimer(time.Hour)
 	defer late.Stop()
 	for {
+		asks.Store(0)
 		woken := *r.expects.Load()
 		queues := r.syncQueues()
 		if len(queues) > 1 {
@@ -123,6 +125,7 @@ func (r *runner) slot() {
 		}
 		if len(queues) > 0 {
 			_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.sync+"."+queues[0], inbox, pullOne)
+			asks.Store(r.n.cfg.Clock())
 		}
 		late.Reset(pullFor + time.Second)
 		select {
@@ -132,6 +135,7 @@ func (r *runner) slot() {
 		case <-woken:
 		case <-late.C:
 		case m := <-messages:
+			asks.Store(0)
 			if m.Header.Get("Status") != "" { // the wish has expired, or the stream has gone
 				r.pause(m)
 				continue
@@ -139,6 +143,16 @@ func (r *runner) slot() {
 			r.run(m)
 		}
 	}
+}
+
+// idle is for how long a slot has asked in vain, ns.
+func (r *runner) idle(now int64) (longest int64) {
+	for i := range r.asks {
+		if since := r.asks[i].Load(); since != 0 {
+			longest = max(longest, now-since)
+		}
+	}
+	return longest
 }
 
 // syncQueues are the consumers of jobs whose clients wait; none while there is no engine.

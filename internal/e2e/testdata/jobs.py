@@ -31,6 +31,8 @@ def application(environ, start_response):
     if path == "wait":
         name, _, seconds = query.partition("&")
         time.sleep(float(seconds))
+    if path == "die":
+        os._exit(9)
     if path == "until":  # a file is there
         name, _, file = query.partition("&")
         while not os.path.exists(file):
