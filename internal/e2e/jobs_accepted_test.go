@@ -45,6 +45,9 @@ func (j *jobServers) ended(t *testing.T, job accepted, fields ...string) (now ac
 	t.Helper()
 	eventually(t, "job "+job.ID+" has ended", func() bool {
 		a := <-j.front.ask("GET", job.URL, nil, append(fields, "Prefer", "wait=10")...)
+		if a.status == 503 { // the engine is about to come back
+			return false
+		}
 		if err := json.Unmarshal([]byte(a.body), &now); err != nil || a.status != 200 && a.status != 303 {
 			t.Fatalf("%+v, %v", a, err)
 		}
