@@ -65,7 +65,7 @@ soak: build $(VENV)/.test ## mixed clients, kills and reloads on every class and
 	go build -race -o bin/girin-race ./cmd/girin
 	$(TESTENV) GIRIN=$(abspath bin/girin-race) SOAK=$(SOAK) go test -count=1 -timeout 1h -v ./internal/e2e/soak $(ARGS)
 
-sockets: build $(VENV)/.test ## put all of Autobahn's 517 cases to both loops, by TLS and over HTTP/2 (30 minutes)
+sockets: build $(VENV)/.test ## put all of Autobahn's 517 cases to both loops, and over HTTP/2 (25 minutes)
 	$(TESTENV) GIRIN_WEBSOCKET_CASES=all python -m pytest -s tests/test_websocket_conformance.py $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME

@@ -220,24 +220,6 @@ class Bridge:
             up.flush()
 
 
-class TLSBridge(Bridge):
-    """The same for clients that know no TLS: each connection is one of HTTP/1.1 by TLS."""
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up = await asyncio.open_connection("127.0.0.1", self.server_port, ssl=_trusting())
-        try:
-            await asyncio.gather(_copy(reader, up[1]), _copy(up[0], writer))
-        finally:
-            up[1].close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
 def _trusting() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -245,6 +227,6 @@ def _trusting() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def bridged(server_port: int, transport: str = "h2") -> Iterator[Bridge]:
-    with (Bridge if transport == "h2" else TLSBridge)(server_port) as bridge:
+def bridged(server_port: int) -> Iterator[Bridge]:
+    with Bridge(server_port) as bridge:
         yield bridge

@@ -1,5 +1,5 @@
-"""Autobahn's cases by kosoku, against an echo: in clear text, by TLS and over HTTP/2 (by h2bridge, as kosoku
-knows neither). Those of 9, 12 and 13 take minutes: `make sockets` runs all of them; here is one of each size."""
+"""Autobahn's cases by kosoku, against an echo: in clear text and over HTTP/2 (by h2bridge, as kosoku
+does not know it). Those of 9, 12 and 13 take minutes: `make sockets` runs all of them; here is one of each size."""
 import asyncio
 import contextlib
 import os
@@ -15,12 +15,12 @@ QUICK = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.1.*", "9.2.*", "10.
 WHOLE = os.environ.get("GIRIN_WEBSOCKET_CASES") == "all"
 
 
-@pytest.mark.parametrize(("transport", "loop"), [*(("clear", loop) for loop in LOOPS), ("tls", "uvloop"), ("h2", "uvloop")])
+@pytest.mark.parametrize(("transport", "loop"), [*(("clear", loop) for loop in LOOPS), ("h2", "uvloop")])
 def test_cases(transport, loop, tmp_path):
     certificate = None if transport == "clear" else make_certificate(tmp_path)
     with contextlib.ExitStack() as stack:
         served = stack.enter_context(serving("-w", "1", "--asgi-loop", loop, transport=transport, app="sockets:echo_all", certificate=certificate))
-        port = served.port if transport == "clear" else stack.enter_context(bridged(served.port, transport)).port
+        port = served.port if transport == "clear" else stack.enter_context(bridged(served.port)).port
         try:
             results = asyncio.run(run_fuzzingclient(f"ws://127.0.0.1:{port}", cases=None if WHOLE else QUICK, concurrency=2))
         except FailureError as e:
