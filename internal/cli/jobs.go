@@ -21,8 +21,10 @@ import (
 const jobsUsage = `Shows the accepted jobs of a running server, and what can be done with one.
 
 usage: girin jobs [list]           all that are known, the latest first
-       girin jobs dead             those that have ended badly
+       girin jobs dead             those that have ended badly, with the last lines that they have said
        girin jobs show ID          all that is known of one
+       girin jobs -f               each change of any job, as it comes
+       girin jobs doctor           looks at all that jobs need, and says what to do
        girin jobs result ID        what the application has answered
        girin jobs cancel ID        it is not begun, or hears of it
        girin jobs retry ID         one that has ended badly waits again
@@ -50,13 +52,19 @@ type asker struct {
 func runJobs(env *program.Env, args []string) int {
 	f := newCtlFlags("girin jobs")
 	asJSON := f.set.Bool("json", false, "print it as JSON")
+	follow := f.set.BoolP("follow", "f", false, "print each change as it comes, until it is interrupted")
 	err := f.set.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
 		io.WriteString(env.Stdout, jobsUsage+f.set.FlagUsages())
 		return 0
 	}
 	words := f.set.Args()
-	if len(words) == 0 {
+	switch {
+	case *follow && len(words) == 0:
+		words = []string{"follow"}
+	case *follow && err == nil:
+		err = fmt.Errorf("unexpected argument %q: -f is about all jobs", words[0])
+	case len(words) == 0:
 		words = []string{"list"}
 	}
 	if err == nil {
@@ -80,11 +88,11 @@ func runJobs(env *program.Env, args []string) int {
 func checkJobWords(words []string) error {
 	wanted := 2
 	switch words[0] {
-	case "list", "dead":
+	case "list", "dead", "doctor", "follow":
 		wanted = 1
 	case "show", "result", "cancel", "retry", "purge":
 	default:
-		return fmt.Errorf("there is no %q, only: list, dead, show, result, cancel, retry, purge", words[0])
+		return fmt.Errorf("there is no %q, only: list, dead, show, result, cancel, retry, purge, doctor", words[0])
 	}
 	switch {
 	case len(words) < wanted:
@@ -100,11 +108,15 @@ func (a asker) do(words []string, asJSON bool) error {
 	case what == "list":
 		return a.list("", asJSON)
 	case what == "dead":
-		return a.list("?status="+badEnds, asJSON)
+		return a.list("?log=1&status="+badEnds, asJSON)
+	case what == "doctor":
+		return a.doctor(asJSON)
+	case what == "follow":
+		return a.follow(asJSON)
 	case what == "show":
-		return a.copyTo(a.env.Stdout, "/jobs/"+words[1], true)
+		return a.show(words[1], asJSON)
 	case what == "result":
-		return a.copyTo(a.env.Stdout, "/jobs/"+words[1]+"/result", false)
+		return a.copyTo(a.env.Stdout, "/jobs/"+words[1]+"/result")
 	case what == "purge" && words[1] == "dead":
 		return a.purgeDead()
 	default:
@@ -121,12 +133,20 @@ func (a asker) ask(method, what string) (*http.Response, error) {
 		return nil, err
 	}
 	res.Body = closing{res.Body, cancel}
-	// Only a handler that knows no such path says so with this field.
-	if res.StatusCode == http.StatusNotFound && res.Header.Get("X-Content-Type-Options") != "" {
+	if err := checkJobsThere(res); err != nil {
 		res.Body.Close()
-		return nil, errors.New("this server has no jobs: it was started without --offload and --tasks")
+		return nil, err
 	}
 	return res, nil
+}
+
+// checkJobsThere is an error for the answer of a server without jobs: only a handler that
+// knows no such path says so with this field.
+func checkJobsThere(res *http.Response) error {
+	if res.StatusCode == http.StatusNotFound && res.Header.Get("X-Content-Type-Options") != "" {
+		return errors.New("this server has no jobs: it was started without --offload and --tasks")
+	}
+	return nil
 }
 
 // closing ends a request's context with its body.
@@ -168,7 +188,7 @@ func (a asker) list(query string, asJSON bool) error {
 	if asJSON {
 		return indented(a.env.Stdout, all)
 	}
-	io.WriteString(a.env.Stdout, formatJobs(all, time.Now()))
+	io.WriteString(a.env.Stdout, formatJobs(all, time.Now())+formatWords(all))
 	return nil
 }
 
@@ -206,21 +226,55 @@ func formatJobs(all []jobs.Status, now time.Time) string {
 	return b.String()
 }
 
-// copyTo passes an answer on.
-func (a asker) copyTo(w io.Writer, what string, pretty bool) error {
+// formatWords shows what jobs have said, where that is known.
+func formatWords(all []jobs.Status) string {
+	var b strings.Builder
+	for _, j := range all {
+		if j.Log == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s said:\n", j.ID)
+		for line := range strings.Lines(j.Log) {
+			fmt.Fprintf(&b, "  | %s\n", printable(strings.TrimRight(line, "\n")))
+		}
+	}
+	return b.String()
+}
+
+// show prints all that is known of a job: its status as JSON, and then what it has said as
+// lines, unless it is to be JSON alone.
+func (a asker) show(id string, asJSON bool) error {
+	res, err := a.ask(http.MethodGet, "/jobs/"+id)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return refused(res)
+	}
+	var j jobs.Status
+	if err := json.NewDecoder(res.Body).Decode(&j); err != nil {
+		return err
+	}
+	said := formatWords([]jobs.Status{j})
+	if !asJSON {
+		j.Log = ""
+	}
+	if err := indented(a.env.Stdout, j); err != nil || asJSON {
+		return err
+	}
+	_, err = io.WriteString(a.env.Stdout, said)
+	return err
+}
+
+// copyTo passes a result on.
+func (a asker) copyTo(w io.Writer, what string) error {
 	res, err := a.ask(http.MethodGet, what)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	if pretty && res.StatusCode == http.StatusOK {
-		var v any
-		if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
-			return err
-		}
-		return indented(w, v)
-	}
-	if pretty || res.StatusCode == http.StatusConflict && res.Header.Get("Retry-After") != "" {
+	if res.StatusCode == http.StatusConflict && res.Header.Get("Retry-After") != "" {
 		return refused(res)
 	}
 	_, err = io.Copy(w, res.Body)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/pflag"
 
+	"girin/internal/jobs/webhook"
 	"girin/internal/program"
 )
 
@@ -19,6 +20,8 @@ usage: girin offload status           how a running server's jobs are
        girin offload peers            which servers share them
        girin offload keygen [FILE]    make the key that they show each other (--offload-key);
                                       without a file it is printed
+       girin offload webhook-key [FILE]  make the secret that callbacks are signed with
+                                      (--offload-callback-key)
 
 `
 
@@ -40,8 +43,8 @@ func runOffload(env *program.Env, args []string) int {
 		return program.Usage
 	}
 	a := asker{env: env}
-	if words[0] == "keygen" {
-		err = keygen(env, strings.Join(words[1:], ""))
+	if makesKey := keys[words[0]]; makesKey != nil {
+		err = writeKey(env, makesKey, strings.Join(words[1:], ""))
 	} else if a.path, err = f.path(env); err == nil {
 		err = a.offloadStatus(words[0] == "peers", *asJSON)
 	}
@@ -56,11 +59,11 @@ func checkOffloadWords(words []string) error {
 	most := 1
 	switch {
 	case len(words) == 0:
-		return errors.New("say what to do: girin offload status, peers or keygen")
-	case words[0] == "keygen":
+		return errors.New("say what to do: girin offload status, peers, keygen or webhook-key")
+	case keys[words[0]] != nil:
 		most = 2
 	case words[0] != "status" && words[0] != "peers":
-		return fmt.Errorf("there is no %q, only: status, peers, keygen", words[0])
+		return fmt.Errorf("there is no %q, only: status, peers, keygen, webhook-key", words[0])
 	}
 	if len(words) > most {
 		return fmt.Errorf("unexpected argument %q", words[most])
@@ -68,13 +71,22 @@ func checkOffloadWords(words []string) error {
 	return nil
 }
 
-// keygen makes a key, in a file that only its owner can read.
-func keygen(env *program.Env, path string) error {
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return err
-	}
-	seed, err := pair.Seed()
+// keys are made by the words that ask for them.
+var keys = map[string]func() (string, error){
+	"keygen": func() (string, error) {
+		pair, err := nkeys.CreateUser()
+		if err != nil {
+			return "", err
+		}
+		seed, err := pair.Seed()
+		return string(seed), err
+	},
+	"webhook-key": func() (string, error) { return webhook.NewSecret(), nil },
+}
+
+// writeKey makes a key, in a file that only its owner can read.
+func writeKey(env *program.Env, makesKey func() (string, error), path string) error {
+	seed, err := makesKey()
 	if err != nil {
 		return err
 	}

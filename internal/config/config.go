@@ -132,7 +132,13 @@ type Config struct {
 	OffloadKeep     time.Duration
 	OffloadMove     time.Duration // 0: never
 	Tasks           bool
-	NoBind          bool
+
+	OffloadCallback        []string
+	OffloadCallbackKey     string
+	OffloadCallbackPrivate bool
+	JobsPage               bool
+	JobsPageHosts          []string
+	NoBind                 bool
 
 	// Memory.
 	MaxWorkerMemory int64 // bytes; 0: no limit

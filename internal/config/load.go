@@ -291,7 +291,7 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 	}
 	l.fillClass(cfg, resolved)
 	l.fillSwitches(cfg, resolved)
-	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS, l.checkJobs} {
+	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS, l.checkJobs, l.checkJobPage} {
 		if err := step(cfg, resolved); err != nil {
 			return nil, err
 		}
@@ -338,7 +338,7 @@ func (l *loader) fillPaths(cfg *Config, resolved map[string]setting) error {
 	if info, err := os.Stat(cfg.Chdir); err != nil || !info.IsDir() {
 		return resolved["chdir"].error(fmt.Errorf("%s is not a directory", quote(cfg.Chdir)))
 	}
-	for _, p := range []*string{&cfg.PidFile, &cfg.AccessLog, &cfg.ErrorLog, &cfg.CertFile, &cfg.KeyFile, &cfg.CACerts, &cfg.TmpUploadDir, &cfg.OffloadKey, &cfg.OffloadTLSCert, &cfg.OffloadTLSKey, &cfg.OffloadTLSCA, &cfg.OffloadCreds, &cfg.OffloadDir} {
+	for _, p := range []*string{&cfg.PidFile, &cfg.AccessLog, &cfg.ErrorLog, &cfg.CertFile, &cfg.KeyFile, &cfg.CACerts, &cfg.TmpUploadDir, &cfg.OffloadKey, &cfg.OffloadCallbackKey, &cfg.OffloadTLSCert, &cfg.OffloadTLSKey, &cfg.OffloadTLSCA, &cfg.OffloadCreds, &cfg.OffloadDir} {
 		if *p != "" && *p != "-" {
 			*p = absolute(cfg.Chdir, *p)
 		}

@@ -117,7 +117,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"}, HeaderMap: "drop", ProxyProtocol: "off", SendFile: true, Accelerator: true, GCFreeze: true,
 		AccessLogFormat: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, ErrorLog: "-", LogLevel: "info", SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 		HTTPProtocols: []string{"h1"}, HTTP2Clear: "off", HTTP2MaxStreams: 100, HTTP2Window: 65535, HTTP2MaxFrame: 16384, HTTP2MaxHeaderList: 65536,
-		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger, Sidecars: []string{}, Offload: []string{}, OffloadConnect: []string{}, OffloadSlots: -1, OffloadJobs: 10000, OffloadAuth: "authorization", OffloadCluster: []string{}, OffloadKeep: time.Hour, OffloadMove: time.Minute,
+		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger, Sidecars: []string{}, Offload: []string{}, OffloadConnect: []string{}, OffloadCallback: []string{}, JobsPageHosts: []string{}, OffloadSlots: -1, OffloadJobs: 10000, OffloadAuth: "authorization", OffloadCluster: []string{}, OffloadKeep: time.Hour, OffloadMove: time.Minute,
 		ASGILoop: "auto", Lifespan: "auto", DisconnectGrace: 3, ASGISpec: "2.3",
 		MaxMessage: 16 << 20, PingInterval: 20 * time.Second, PingTimeout: 20 * time.Second, WSMaxQueue: 64 << 10, WSDrain: 2 * time.Second, WSDeflate: true,
 	}

@@ -54,7 +54,7 @@ func Options() []Option {
 	for _, part := range [][]Option{
 		socketOptions(), workerOptions(), applicationOptions(), loggingOptions(), developmentOptions(),
 		limitOptions(), proxyOptions(), tlsOptions(), processOptions(), hookOptions(),
-		jobOptions(), syslogOptions(), asgiOptions(), http2Options(), parserOptions(), dirtyOptions(), helpOptions(),
+		jobOptions(), section("Jobs", jobPageOptions()), syslogOptions(), asgiOptions(), http2Options(), parserOptions(), dirtyOptions(), helpOptions(),
 	} {
 		all = append(all, part...)
 	}

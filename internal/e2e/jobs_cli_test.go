@@ -63,7 +63,7 @@ func TestJobsAreShownAndHandled(t *testing.T) {
 		t.Errorf("status:\n%s", out)
 	}
 	scraped := getFrom(t, "tcp", metrics, "/metrics")
-	for _, line := range []string{"girin_offload_connected 1", `girin_jobs_total{status="failed"} 1`, "girin_offload_peers 1", `girin_offload_queue_jobs{class="waiting"} 0`} {
+	for _, line := range []string{"girin_offload_connected 1", `girin_jobs_total{status="lost"} 1`, "girin_offload_peers 1", `girin_offload_queue_jobs{class="waiting"} 0`} {
 		if !strings.Contains(scraped, line+"\n") {
 			t.Errorf("it is not told that %s", line)
 		}

@@ -33,6 +33,12 @@ type jobServers struct {
 // startJobs starts a server with jobs. Its own slots are as many as are said.
 func startJobs(t *testing.T, slots int, args ...string) *jobServers {
 	t.Helper()
+	return startJobsOf(t, "jobs", slots, args...)
+}
+
+// startJobsOf does so for another application of testdata.
+func startJobsOf(t *testing.T, app string, slots int, args ...string) *jobServers {
+	t.Helper()
 	dir := t.TempDir()
 	j := &jobServers{dir: dir, scheme: "nats://", runs: filepath.Join(dir, "runs"), queue: freePort(t)}
 	key := filepath.Join(dir, "key")
@@ -43,7 +49,7 @@ func startJobs(t *testing.T, slots int, args ...string) *jobServers {
 	all := append([]string{"--offload", "/job/*", "--offload-dir", filepath.Join(dir, "store"), "--offload-listen", j.queue,
 		"--offload-slots", strconv.Itoa(slots)}, args...)
 	j.args, j.env = append(all, j.common...), []string{"RUNS=" + j.runs, "GIRIN_RUNTIME_DIR=" + j.control()}
-	j.front = startApp(t, "jobs", options{args: j.args, env: j.env})
+	j.front = startApp(t, app, options{args: j.args, env: j.env})
 	j.front.wait(t, "Jobs: connected")
 	return j
 }

@@ -111,10 +111,14 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 	if err := n.full(max(a.call.Length, int64(len(a.message.Body)))); err != nil {
 		return nil, err
 	}
+	callback, err := n.callback(a.request)
+	if err != nil {
+		return nil, err
+	}
 	s, route := n.store.Load(), n.route(a.request)
 	rec := &job.Record{
 		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
-		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Created: time.Now().UTC(),
+		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Callback: callback, Created: time.Now().UTC(),
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), acceptLimit+limitFor(a.call.Length)-storeLimit)
 	defer cancel()

@@ -29,7 +29,8 @@ type beats struct {
 
 type heard struct {
 	beat
-	at int64 // ns
+	at  int64         // ns
+	off time.Duration // that its clock was ahead of this one
 }
 
 // beat is one heartbeat.
@@ -41,6 +42,7 @@ type beat struct {
 	Version string              `json:"version"`
 	Slots   int                 `json:"slots"`
 	Busy    int                 `json:"busy"`
+	Now     time.Time           `json:"now,omitzero"`
 	Bye     bool                `json:"bye,omitempty"`
 	Runs    map[string][]string `json:"runs,omitempty"` // by origin
 }
@@ -85,7 +87,7 @@ func (b *beats) send(bye bool) {
 	runs := b.n.runner.forOthers()
 	text, err := json.Marshal(beat{
 		Node: b.n.name, Host: host(), PID: os.Getpid(), Format: job.Format, Version: b.n.Version(), Slots: b.n.cfg.Slots,
-		Busy: b.n.Busy(), Bye: bye, Runs: runs,
+		Busy: b.n.Busy(), Now: time.Now(), Bye: bye, Runs: runs,
 	})
 	if err != nil {
 		b.n.cfg.Log.Errorf("jobs: %v", err)
@@ -120,7 +122,7 @@ func (b *beats) hear(m *nats.Msg) {
 	if heardBeat.Bye {
 		delete(b.last, heardBeat.Node)
 	} else {
-		b.last[heardBeat.Node] = heard{heardBeat, b.n.cfg.Clock()}
+		b.last[heardBeat.Node] = heard{heardBeat, b.n.cfg.Clock(), ahead(heardBeat.Now)}
 	}
 	b.mu.Unlock()
 	if heardBeat.Bye {
@@ -134,6 +136,14 @@ func (b *beats) hear(m *nats.Msg) {
 			b.n.cfg.Log.Infof("Jobs: it serves version %s of the application, and this node %s: neither runs the other's", heardBeat.Version, b.n.Version())
 		}
 	}
+}
+
+// ahead is how far a clock is before this one that shows now; as far as the way is short.
+func ahead(now time.Time) time.Duration {
+	if now.IsZero() {
+		return 0
+	}
+	return time.Until(now)
 }
 
 // all counts silence anew: nobody could be heard until now.
@@ -228,17 +238,20 @@ type Peer struct {
 	PID     int           `json:"pid"`
 	Version string        `json:"version"`
 	Slots   int           `json:"slots"`
-	Busy    int           `json:"busy"`
+	Busy    int           `json:"busy"`  // jobs of clients that wait
+	Works   int           `json:"works"` // accepted jobs
 	Heard   time.Duration `json:"heard"` // ago
+	Off     time.Duration `json:"off"`   // that its clock is ahead of this one's
+	Format  int           `json:"format"`
 }
 
 // Peers are the nodes that are there, this one first.
 func (n *Node) Peers() []Peer {
-	all := []Peer{{Node: n.name, Host: host(), PID: os.Getpid(), Version: n.Version(), Slots: n.cfg.Slots, Busy: n.Busy()}}
+	all := []Peer{{Node: n.name, Host: host(), PID: os.Getpid(), Version: n.Version(), Slots: n.cfg.Slots, Busy: n.Busy(), Works: n.runner.working(), Format: job.Format}}
 	n.beats.mu.Lock()
 	defer n.beats.mu.Unlock()
 	for _, h := range n.beats.last {
-		all = append(all, Peer{h.Node, h.Host, h.PID, h.Version, h.Slots, h.Busy, time.Duration(n.cfg.Clock() - h.at)})
+		all = append(all, Peer{h.Node, h.Host, h.PID, h.Version, h.Slots, h.Busy, len(h.Runs[ofNobody]), time.Duration(n.cfg.Clock() - h.at), h.off, h.Format})
 	}
 	slices.SortFunc(all[1:], func(a, b Peer) int {
 		if a.Host+a.Node < b.Host+b.Node {

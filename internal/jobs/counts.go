@@ -17,6 +17,26 @@ type counts struct {
 	done      atomic.Int64 // accepted jobs that were answered here
 	cancelled atomic.Int64
 	failed    atomic.Int64 // those that ended in any other way
+	lost      atomic.Int64 // of these
+	dead      atomic.Int64 // of these
+
+	redelivered atomic.Int64                // accepted jobs that were begun here after an attempt that failed
+	attempts    [job.LetGo + 1]atomic.Int64 // of accepted jobs, by how they ended
+
+	hooksTold, hooksFailed, hooksGivenUp atomic.Int64 // attempts to tell how a job has ended
+}
+
+// attempts are how attempts of accepted jobs have ended, by name.
+var attempts = map[job.Event]string{
+	job.Answered: "answered", job.Raised: "raised", job.Died: "died", job.Refused: "refused", job.LetGo: "cancelled",
+}
+
+func (c *counts) attemptsByName() map[string]int64 {
+	all := map[string]int64{}
+	for e, name := range attempts {
+		all[name] = c.attempts[e].Load()
+	}
+	return all
 }
 
 func (c *counts) ended(s job.Status) {
@@ -25,6 +45,12 @@ func (c *counts) ended(s job.Status) {
 		c.done.Add(1)
 	case job.Cancelled:
 		c.cancelled.Add(1)
+	case job.Lost:
+		c.failed.Add(1)
+		c.lost.Add(1)
+	case job.Dead:
+		c.failed.Add(1)
+		c.dead.Add(1)
 	default:
 		c.failed.Add(1)
 	}

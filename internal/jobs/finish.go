@@ -20,6 +20,7 @@ import (
 // is why it was not begun.
 func (w *workload) finish(refused error) {
 	e, reason := w.outcome(refused)
+	w.r.n.counts.attempts[e].Add(1)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*limitFor(w.size))
 	defer cancel()
 	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
@@ -33,8 +34,9 @@ func (w *workload) finish(refused error) {
 			e, reason, code = job.Died, "its result could not be stored", 0
 		}
 	}
+	words := w.lastWords(e)
 	rec, changed, err := w.s.changeIf(ctx, w.rec.ID, e, w.counts, func(r *job.Record) {
-		r.Reason, r.Code = reason, code
+		r.Reason, r.Code, r.Log = reason, code, words
 		if code != 0 {
 			r.Head, r.Fields, r.Size, r.Large, r.Small = w.head, w.fields, w.size, large, small
 		}
@@ -105,7 +107,7 @@ func (w *workload) outcome(refused error) (e job.Event, reason string) {
 	case errors.Is(w.cause, sched.ErrUnread):
 		return job.Refused, "its server ended before it was begun"
 	case w.cause != nil:
-		return job.Died, w.cause.Error()
+		return job.Died, w.howDied()
 	case len(status) > 0 && status[0] == '5':
 		return w.answered(), w.failure(string(status))
 	}

@@ -19,12 +19,15 @@ func (n *Node) Inside() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /tasks", n.addTask)
 	mux.HandleFunc("GET /jobs", n.listJobs)
-	mux.HandleFunc("GET /jobs/{id}", n.found(n.tellStatus))
+	mux.HandleFunc("GET /jobs/events", n.followJobs)
+	mux.HandleFunc("GET /board", n.showBoard)
+	mux.HandleFunc("GET /doctor", n.examine)
+	mux.HandleFunc("GET /jobs/{id}", n.knownJob(n.tellStatus))
 	mux.HandleFunc("GET /jobs/{id}/result", n.found(n.showResult))
-	mux.HandleFunc("DELETE /jobs/{id}", n.found(n.remove))
-	mux.HandleFunc("POST /jobs/{id}/retry", n.found(n.retry))
-	mux.HandleFunc("POST /jobs/{id}/purge", n.found(n.forgetJob))
-	mux.HandleFunc("PUT /jobs/{id}/progress", n.found(n.noteProgress))
+	mux.HandleFunc("DELETE /jobs/{id}", n.knownJob(n.remove))
+	mux.HandleFunc("POST /jobs/{id}/retry", n.knownJob(n.retry))
+	mux.HandleFunc("POST /jobs/{id}/purge", n.knownJob(n.forgetJob))
+	mux.HandleFunc("PUT /jobs/{id}/progress", n.knownJob(n.noteProgress))
 	mux.HandleFunc("PUT /schedules", n.setSchedules)
 	mux.HandleFunc("GET /schedules", n.listSchedules)
 	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, n.Overview()) })
@@ -48,7 +51,9 @@ func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Recor
 			}
 		}
 	}
-	writeJSON(w, http.StatusOK, n.status(r.Context(), rec))
+	told := n.status(r.Context(), rec)
+	told.Log = rec.Log
+	writeJSON(w, http.StatusOK, told)
 }
 
 // listedMost is how many jobs are listed.
@@ -57,15 +62,14 @@ const listedMost = 1000
 func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) {
 	s := n.store.Load()
 	if s == nil || !n.up.Load() {
-		n.refuse(w, &problem{http.StatusServiceUnavailable, "the engine of the jobs does not answer"})
+		n.refuse(w, errNoEngine)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
 	wanted := strings.FieldsFunc(r.URL.Query().Get("status"), func(c rune) bool { return c == ',' })
 	all, err := s.list(ctx, listedMost, func(rec *job.Record) bool {
-		old := rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor
-		return !old && (len(wanted) == 0 || slices.Contains(wanted, string(rec.Status)))
+		return !n.isOld(rec) && (len(wanted) == 0 || slices.Contains(wanted, string(rec.Status)))
 	})
 	if err != nil {
 		n.refuse(w, err)
@@ -73,7 +77,11 @@ func (n *Node) listJobs(w http.ResponseWriter, r *http.Request) {
 	}
 	jobs := []Status{}
 	for i := range all {
-		jobs = append(jobs, statusOf(&all[i].Record))
+		one := statusOf(&all[i].Record)
+		if r.URL.Query().Has("log") {
+			one.Log = all[i].Log
+		}
+		jobs = append(jobs, one)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"jobs": jobs})
 }

@@ -17,12 +17,14 @@ type names struct {
 	jobs  string // the stream of accepted ones
 	timer string // the stream of schedules
 	alive string // the subject of heartbeats
+	hooks string // the stream of callbacks
 }
 
 func namesOf(app string) names {
 	n := names{app: job.Token(app)}
 	n.sync = "GIRIN_" + n.app + "_SYNC"
 	n.jobs = "GIRIN_" + n.app + "_JOBS"
+	n.hooks = "GIRIN_" + n.app + "_HOOKS"
 	n.timer = "GIRIN_" + n.app + "_TIMER"
 	n.alive = "girin." + n.app + ".alive"
 	return n

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"girin/internal/guard"
 	"girin/internal/jobs/job"
+	"girin/internal/jobs/webhook"
 	"girin/internal/offload"
 	"girin/internal/sched"
 )
@@ -43,6 +45,8 @@ type Config struct {
 
 	Connect []nats.Option // how the engine is reached
 	URL     string
+	Own     bool            // the engine is this server's
+	Hooks   *webhook.Sender // tells others of jobs' ends; nil: nobody
 
 	Room     func(more int64) bool      // there is room on the disk for so many bytes more
 	Bases    func() []map[string]string // the environs that requests of a listener share
@@ -65,9 +69,13 @@ type Node struct {
 	chores      *chores
 	outbox      *outbox
 	counts      counts
-	fill        fill
-	version     atomic.Pointer[string]
-	bases       atomic.Pointer[[][][2]string] // see base
+	says        says
+
+	oldestAt atomic.Int64 // when the first of them was accepted, Unix ns; 0: there is none
+	watchers atomic.Int64 // who are told events
+	fill     fill
+	version  atomic.Pointer[string]
+	bases    atomic.Pointer[[][][2]string] // see base
 
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -136,6 +144,11 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.launch("what jobs have to say", n.outbox.run)
 	n.launch("the count of the jobs", n.count)
 	n.launch("the janitor of the jobs", n.janitor)
+	for i := range hookers {
+		if n.cfg.Hooks != nil {
+			n.launch("teller "+strconv.Itoa(i)+" of the ends of jobs", n.tellHooks)
+		}
+	}
 	n.runner.start()
 	return nil
 }

@@ -1,5 +1,7 @@
 package jobs
 
+import "time"
+
 // Overview is what is told of the jobs as a whole.
 type Overview struct {
 	Connected bool   `json:"connected"`
@@ -17,6 +19,16 @@ type Overview struct {
 	Done      int64  `json:"done"`
 	Failed    int64  `json:"failed"`
 	Cancelled int64  `json:"cancelled"`
+	Lost      int64  `json:"lost"` // of those that failed
+	Dead      int64  `json:"dead"` // of those that failed
+
+	Stored      int64            `json:"stored"`      // bytes of accepted jobs and results
+	Oldest      time.Duration    `json:"oldest"`      // for how long that one has been accepted which has not ended
+	Redelivered int64            `json:"redelivered"` // accepted jobs that were begun here again
+	Attempts    map[string]int64 `json:"attempts"`    // of accepted jobs, by how they ended here
+	Told        int64            `json:"told"`        // callbacks that were taken,
+	Untold      int64            `json:"untold"`      // attempts that were not,
+	GivenUp     int64            `json:"given_up"`    // and callbacks that nobody tries any more
 }
 
 // Overview tells how the jobs are.
@@ -26,6 +38,11 @@ func (n *Node) Overview() Overview {
 		Connected: n.up.Load(), App: n.cfg.App, Version: n.Version(), Peers: n.Peers(), Waiting: n.origin.waiting(), Queued: int(n.fill.jobs.Load()), Running: n.Busy(),
 		Placed: c.placed.Load(), Local: c.local.Load(), Again: c.again.Load(), Pulled: c.pulled.Load(),
 		Accepted: c.accepted.Load(), Done: c.done.Load(), Failed: c.failed.Load(), Cancelled: c.cancelled.Load(),
+		Lost: c.lost.Load(), Dead: c.dead.Load(), Stored: n.fill.bytes.Load(), Redelivered: c.redelivered.Load(), Attempts: c.attemptsByName(),
+		Told: c.hooksTold.Load(), Untold: c.hooksFailed.Load(), GivenUp: c.hooksGivenUp.Load(),
+	}
+	if at := n.oldestAt.Load(); at != 0 {
+		o.Oldest = max(time.Since(time.Unix(0, at)), 0)
 	}
 	return o
 }

@@ -79,6 +79,9 @@ func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*j
 		if note != nil {
 			note(&r.Record)
 		}
+		if err = s.announce(ctx, &r); err != nil {
+			continue
+		}
 		if text, err = json.Marshal(&r.Record); err != nil {
 			return r, false, err
 		}
@@ -122,6 +125,9 @@ func (s *store) note(ctx context.Context, id job.ID, note func(*job.Record)) err
 
 // put changes a record. Again: another was quicker.
 func (s *store) put(ctx context.Context, r *stored) (again bool, err error) {
+	if err := s.announce(ctx, r); err != nil {
+		return false, err
+	}
 	text, err := json.Marshal(&r.Record)
 	if err != nil {
 		return false, err

@@ -322,6 +322,13 @@ func (r *runner) unregister(run *run) {
 	}
 }
 
+// working is how many accepted jobs run here.
+func (r *runner) working() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.works)
+}
+
 // Busy is how many jobs of clients that wait run here.
 func (n *Node) Busy() int {
 	n.runner.mu.Lock()

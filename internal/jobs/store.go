@@ -45,6 +45,9 @@ func (n *Node) openStore(ctx context.Context) (s *store, err error) {
 	if s.stream, err = n.openStream(ctx, n.names.jobsStream(n.cfg.MaxJobs)); err != nil {
 		return nil, err
 	}
+	if _, err = n.openStream(ctx, n.names.hooksStream()); err != nil {
+		return nil, err
+	}
 	resultLife := n.cfg.Keep + time.Minute
 	for _, bucket := range []struct {
 		kv   *jetstream.KeyValue

@@ -21,6 +21,7 @@ type Status struct {
 	Text     string    `json:"text,omitempty"`
 	Node     string    `json:"node,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+	Log      string    `json:"log,omitempty"` // inside: the last lines of an attempt that has failed
 	Created  time.Time `json:"created"`
 	Began    time.Time `json:"began,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`

@@ -77,6 +77,9 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	}
 	r.n.counts.pulled.Add(1)
+	if rec.Attempt > 1 {
+		r.n.counts.redelivered.Add(1)
+	}
 	w := &workload{r: r, s: s, rec: rec.Record, data: m.Data, ended: make(chan struct{})}
 	w.m.Store(m)
 	r.mu.Lock()
@@ -133,6 +136,8 @@ type workload struct {
 	call  sched.Call
 	ended chan struct{}
 	late  bool // it ran longer than its own timeout
+	said  *said
+	deaf  func() // ends said
 
 	mu       sync.Mutex
 	cause    error
@@ -157,6 +162,9 @@ func (w *workload) run(m *job.Message) {
 		w.await()
 	}
 	w.finish(err)
+	if w.deaf != nil {
+		w.deaf()
+	}
 	stop()
 }
 
@@ -182,8 +190,11 @@ func (w *workload) begin(m *job.Message) error {
 	}
 	if !q.Register(&w.call) {
 		err = sched.ErrQueueFull
-	} else if err = q.Submit(&w.call); err != nil {
-		q.Release(&w.call)
+	} else {
+		w.said, w.deaf = w.r.n.says.listen(&w.call)
+		if err = q.Submit(&w.call); err != nil {
+			q.Release(&w.call)
+		}
 	}
 	if err != nil && w.call.Spool != nil {
 		w.call.Spool.Close()

@@ -177,6 +177,9 @@ func (c *Call) id() uint64 {
 	return 0
 }
 
+// NextID is how the next Submit will name a call that is registered.
+func (c *Call) NextID() uint64 { return (c.life.Load() + serialOne) & idMask }
+
 // in reports whether the request id is in the state.
 func (c *Call) in(id uint64, s state) bool {
 	word := c.life.Load()

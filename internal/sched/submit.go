@@ -37,7 +37,7 @@ func (q *Queue) Submit(c *Call) error {
 	if q.auto != nil {
 		c.classify(q.auto.hasLoops())
 	}
-	id := (c.life.Load() + serialOne) & idMask
+	id := c.NextID()
 	window := q.cfg.Window
 	if c.Window != 0 {
 		window = c.Window

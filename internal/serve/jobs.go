@@ -52,11 +52,15 @@ func (s *server) openJobs() error {
 	if slots < 0 {
 		slots = s.sizes.cores
 	}
+	hooks, err := openHooks(c)
+	if err != nil {
+		return err
+	}
 	url := strings.Join(c.OffloadConnect, ",")
 	auth, _ := jobs.ParseAuth(c.OffloadAuth) // which the configuration has checked
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
-		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"),
+		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"), Own: url == "", Hooks: hooks,
 		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
@@ -294,6 +298,16 @@ func (s *server) jobsReloaded(c *config.Config) func() {
 	}
 	version := s.appVersion(c)
 	return func() { s.work.node.SetVersion(version) }
+}
+
+// workerPerished tells the jobs that a worker ran how it has ended.
+func (s *server) workerPerished(ran []sched.Running, how string) {
+	if s.work == nil {
+		return
+	}
+	for _, r := range ran {
+		s.work.node.Perished(r.ID, how)
+	}
 }
 
 // jobsInside is what the administrator may do with jobs; nil: there are none.

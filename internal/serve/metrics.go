@@ -8,7 +8,6 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/front"
-	"girin/internal/jobs"
 	"girin/internal/metrics"
 	"girin/internal/metrics/scrape"
 	"girin/internal/program"
@@ -43,11 +42,12 @@ func (s *server) serveMetrics() (stop func(), err error) {
 	if s.scrapes == nil {
 		return func() {}, nil
 	}
+	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))
+	scrapes := scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges, Routes: s.queue.Sums})
 	web := &http.Server{
-		Handler:     scrape.Handler(scrape.Config{Version: program.Version(), Server: s.metrics, Gauges: s.gauges, Routes: s.queue.Sums}),
+		Handler:     s.withJobsPage(scrapes),
 		ReadTimeout: scrapeLimit, WriteTimeout: scrapeLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
-	s.log.Infof("Metrics at: %s/metrics", urlOf(s.scrapes, false))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -69,7 +69,7 @@ func (s *server) gauges() scrape.Gauges {
 		g.Sidecars = append(g.Sidecars, scrape.Sidecar{Name: one.Name, Up: one.PID != 0, Starts: one.Starts})
 	}
 	if s.work != nil {
-		g.Jobs = jobsGauges(s.work.node.Overview())
+		g.Jobs = jobsGauges(s.work.node)
 	}
 	for _, w := range status.Workers {
 		g.Workers++
@@ -97,12 +97,5 @@ func (s *server) countEnd(w *worker.Worker) {
 		s.metrics.Ended(metrics.Failed)
 	default:
 		s.metrics.Ended(metrics.Finished)
-	}
-}
-
-func jobsGauges(o jobs.Overview) *scrape.Jobs {
-	return &scrape.Jobs{
-		Connected: o.Connected, Waiting: o.Waiting, Running: o.Running, Slots: o.Peers[0].Slots, Peers: len(o.Peers) - 1, Queued: o.Queued,
-		Placed: o.Placed, Local: o.Local, Again: o.Again, Begun: o.Pulled, Accepted: o.Accepted, Done: o.Done, Failed: o.Failed, Ended: o.Cancelled,
 	}
 }

@@ -23,12 +23,22 @@ func (s *server) supervisorConfig() supervisor.Config {
 	c := s.cfg
 	launch, template := s.launch(c)
 	return supervisor.Config{
-		Queue: s.queue, Receiver: &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}},
+		Queue: s.queue, Receiver: s.receiver(),
 		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
 		StopGrace: s.left, Silence: silenceLimit(c.Timeout),
 		Recycle: recycle(c),
 		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Serving: s.workerServes, Ended: s.workerEnded, Scaled: s.workersScaled,
+		Perished: s.workerPerished,
 	}
+}
+
+// receiver passes on what workers say, and of jobs to those who keep it.
+func (s *server) receiver() *supervisor.Receiver {
+	r := &supervisor.Receiver{Queue: s.queue, Out: workerLog{s.log}}
+	if s.work != nil {
+		r.Said = s.work.node.Said
+	}
+	return r
 }
 
 func recycle(c *config.Config) supervisor.Recycle {

@@ -27,7 +27,10 @@ func (s *Supervisor) ended(m *member) {
 			break
 		}
 	}
-	ran := s.cfg.Queue.Running(m.w)
+	ran, how := s.cfg.Queue.Running(m.w), s.howItEnded(m.w)
+	if len(ran) > 0 && s.cfg.Perished != nil {
+		s.cfg.Perished(ran, how)
+	}
 	if m.w.Left() {
 		s.cfg.Queue.Left(m.w)
 	} else {
@@ -41,19 +44,19 @@ func (s *Supervisor) ended(m *member) {
 		s.cfg.Log.Infof("Worker exiting (pid: %d)", m.w.PID())
 	case was == serving && m.known:
 	case was == serving:
-		s.tellEnd(m.w, ran)
+		s.tellEnd(m.w, ran, how)
 		s.crashed(time.Since(m.since))
 	default:
-		s.failed(m.gen, s.bootErrorOf(m))
+		s.failed(m.gen, s.bootErrorOf(m, how))
 	}
 }
 
 // tellEnd says how a worker has ended that should have gone on. One that was told to
 // end by a signal for it alone is no error, as under gunicorn.
-func (s *Supervisor) tellEnd(w *worker.Worker, ran []sched.Running) {
+func (s *Supervisor) tellEnd(w *worker.Worker, ran []sched.Running, how string) {
 	switch {
 	case !endedAsTold(w.Process()):
-		s.cfg.Log.Errorf("Worker (pid:%d) %s%s", w.PID(), s.howItEnded(w), withIt(ran))
+		s.cfg.Log.Errorf("Worker (pid:%d) %s%s", w.PID(), how, withIt(ran))
 	case slices.ContainsFunc(ran, func(r sched.Running) bool { return r.Route != "" }):
 		s.cfg.Log.Warningf("Worker exiting (pid: %d)%s", w.PID(), withIt(ran))
 	default:
@@ -123,7 +126,7 @@ func (s *Supervisor) howItEnded(w *worker.Worker) string {
 	return "was ended by signal 9 (killed). Perhaps out of memory?"
 }
 
-func (s *Supervisor) bootErrorOf(m *member) *BootError {
+func (s *Supervisor) bootErrorOf(m *member, how string) *BootError {
 	var broken *worker.Broken
 	switch {
 	case m.refused != nil:
@@ -134,7 +137,7 @@ func (s *Supervisor) bootErrorOf(m *member) *BootError {
 		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v", s.cfg.Boot)}
 	}
 	killed := m.w.Process().Signalled() == syscall.SIGKILL
-	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", s.howItEnded(m.w)), killed: killed}
+	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", how), killed: killed}
 }
 
 // failed handles a worker that never became ready.

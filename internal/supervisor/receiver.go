@@ -21,6 +21,7 @@ type WorkerLog interface {
 type Receiver struct {
 	Queue *sched.Queue
 	Out   WorkerLog
+	Said  func(call uint64, text string) // is told what jobs say; nil: nobody asks
 
 	mu   sync.Mutex
 	told map[string]time.Time // guarded by mu: when a route was last said to hold its loop
@@ -37,7 +38,14 @@ func (r *Receiver) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.F
 }
 
 // Log passes a line on.
-func (r *Receiver) Log(w *worker.Worker, level int, text string) { r.Out.Line(level, w.PID(), text) }
+func (r *Receiver) Log(w *worker.Worker, level int, call uint64, text string) {
+	if call != 0 && r.Said != nil {
+		r.Said(call, text)
+	}
+	if level != wire.Copy {
+		r.Out.Line(level, w.PID(), text)
+	}
+}
 
 // stacksLevel is Python's CRITICAL.
 const stacksLevel = 50

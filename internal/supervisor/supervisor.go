@@ -58,10 +58,13 @@ type Config struct {
 	// Serving is told of each worker before it gets requests: it says how many workers
 	// there should be from now on (0: as many as there should be), or why this one must
 	// not serve. Ended is told of each whose process has ended, Scaled how many there
-	// should be from now on. Nil: nobody asks.
+	// should be from now on. Perished is told how a worker has ended, before the requests
+	// fail that it ran. Nil: nobody asks.
 	Serving func(w *worker.Worker) (workers int, err error)
 	Ended   func(w *worker.Worker)
 	Scaled  func(now, before int)
+
+	Perished func(ran []sched.Running, how string)
 	// Failed is told why the application cannot be loaded, and nil when it
 	// can again. If it returns true at the start, the server waits for a
 	// reload instead of ending.

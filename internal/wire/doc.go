@@ -167,7 +167,9 @@
 //	65 Ready    payload: facts as JSON; the app is imported
 //	66 Broken   payload: JSON {code, text}; the app cannot be served
 //	67 Log      n: Python's logging level, or 0: the app wrote this to
-//	            wsgi.errors; payload: text, UTF-8
+//	            wsgi.errors, or 1: it wrote this to standard error, and it is
+//	            only for those who ask about the job id; payload: text, UTF-8.
+//	            id: the request that it is about, if that is a job; else 0
 //	68 Pong     n as in Ping
 //	69 File     payload: u64 offset, u64 length, a response head of 36 bytes
 //	            (kind Response, Final) and its head block; one descriptor, of a

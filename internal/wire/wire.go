@@ -285,6 +285,9 @@ const (
 	FlagEnd       = 2
 )
 
+// Copy as the n of a Log says: a job wrote the text to standard error, where it is already.
+const Copy = 1
+
 // Spent as the n of a Retire says: the worker reads no more packets.
 const Spent = 1
 

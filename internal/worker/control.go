@@ -95,7 +95,7 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 		}
 		w.settle(Facts{}, broken)
 	case wire.Log:
-		w.cfg.Receiver.Log(w, int(c.N), string(payload))
+		w.cfg.Receiver.Log(w, int(c.N), c.ID, string(payload))
 	case wire.Stacks:
 		w.dumps.Store(0)
 		w.cfg.Receiver.Stacks(w, string(payload))

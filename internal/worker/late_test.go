@@ -41,7 +41,7 @@ type logged struct {
 	lines []string
 }
 
-func (l *logged) Log(_ *Worker, _ int, text string) { l.lines = append(l.lines, text) }
+func (l *logged) Log(_ *Worker, _ int, _ uint64, text string) { l.lines = append(l.lines, text) }
 
 func TestWhatWasSaidInTimeIsHeardLate(t *testing.T) {
 	ours, theirs, err := socketPair(controlSocket)

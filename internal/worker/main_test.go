@@ -280,7 +280,7 @@ func (r *rig) File(w *worker.Worker, f *wire.Frame, head []byte, body *os.File, 
 	return nil
 }
 
-func (r *rig) Log(w *worker.Worker, level int, text string) {
+func (r *rig) Log(w *worker.Worker, level int, _ uint64, text string) {
 	r.heard <- heard{w: w, level: level, text: text}
 }
 func (r *rig) Held(w *worker.Worker, held time.Duration, what, stack string) {

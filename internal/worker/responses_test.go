@@ -32,7 +32,7 @@ func (f *frames) Frame(_ *Worker, frame *wire.Frame, head, body []byte) error {
 }
 
 func (f *frames) File(*Worker, *wire.Frame, []byte, *os.File, int64, int64) error { return nil }
-func (f *frames) Log(*Worker, int, string)                                        {}
+func (f *frames) Log(*Worker, int, uint64, string)                                {}
 func (f *frames) Held(*Worker, time.Duration, string, string)                     {}
 func (f *frames) Stacks(*Worker, string)                                          {}
 

@@ -109,7 +109,9 @@ type Receiver interface {
 	Frame(w *Worker, f *wire.Frame, head, body []byte) error
 	// File gets an answer whose body is a file; nil: there was no descriptor for it.
 	File(w *Worker, f *wire.Frame, head []byte, body *os.File, offset, length int64) error
-	Log(w *Worker, level int, text string)
+	// Log gets a line of the log. call is the request that it is about, if that is a job; 0:
+	// none. With the level wire.Copy it is only what the job wrote to standard error.
+	Log(w *Worker, level int, call uint64, text string)
 	Stacks(w *Worker, text string)
 	// Held is told of a request, "METHOD /path" or "", that held its worker's event loop
 	// up, and where it stood.

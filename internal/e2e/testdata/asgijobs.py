@@ -1,4 +1,5 @@
-"""An ASGI application whose answers say what it got."""
+"""An ASGI application whose answers say what it got, with the tasks of jobs.py."""
+import jobs  # noqa: F401
 
 
 async def app(scope, receive, send):

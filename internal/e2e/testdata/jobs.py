@@ -1,6 +1,8 @@
 """An application whose runs are counted outside of Girin: each is a line in $RUNS."""
 import hashlib
 import os
+import signal
+import sys
 import time
 
 from girin import task
@@ -15,6 +17,12 @@ if os.environ.get("CRON"):
     @task(cron=os.environ["CRON"], tz="Asia/Seoul", retries=1)
     def tick():
         note("tick")
+
+
+@task()
+def boom(why):
+    print("said before it raised", file=sys.stderr)
+    raise ValueError(why)
 
 
 def note(*what):
@@ -33,6 +41,9 @@ def application(environ, start_response):
         time.sleep(float(seconds))
     if path == "die":
         os._exit(9)
+    if path == "slain":
+        print("last words of", query, file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGKILL)
     if path == "until":  # a file is there
         name, _, file = query.partition("&")
         while not os.path.exists(file):

@@ -65,6 +65,7 @@ type Record struct {
 	Node      string          `json:"node,omitempty"`
 	Host      string          `json:"host,omitempty"`
 	Reason    string          `json:"reason,omitempty"`
+	Log       string          `json:"log,omitempty"`  // the last lines of the last attempt, if that has failed
 	Code      int             `json:"code,omitempty"` // of the answer
 	Fields    int             `json:"fields,omitempty"`
 	Head      []byte          `json:"head,omitempty"` // its block
@@ -73,11 +74,13 @@ type Record struct {
 	Small     []byte          `json:"small,omitempty"` // or all of it is here
 	Body      int64           `json:"body,omitempty"`  // bytes of the request's, if it is an object
 	Priority  string          `json:"priority,omitempty"`
-	Class     string          `json:"class,omitempty"`   // of its route; "": that of its priority
-	Mount     string          `json:"mount,omitempty"`   // of the application, where the job was made
-	After     time.Time       `json:"after,omitzero"`    // not before then
-	Timeout   time.Duration   `json:"timeout,omitempty"` // of an attempt, beside the server's own
-	Meta      json.RawMessage `json:"meta,omitempty"`    // what a task's maker wants to have back
+	Class     string          `json:"class,omitempty"`    // of its route; "": that of its priority
+	Mount     string          `json:"mount,omitempty"`    // of the application, where the job was made
+	After     time.Time       `json:"after,omitzero"`     // not before then
+	Timeout   time.Duration   `json:"timeout,omitempty"`  // of an attempt, beside the server's own
+	Meta      json.RawMessage `json:"meta,omitempty"`     // what a task's maker wants to have back
+	Callback  string          `json:"callback,omitempty"` // where its end is told
+	Hook      uint64          `json:"hook,omitempty"`     // the change of which revision its end is, if that is to be told
 	Progress  float64         `json:"progress,omitempty"`
 	Text      string          `json:"text,omitempty"`
 	Created   time.Time       `json:"created"`

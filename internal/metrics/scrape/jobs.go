@@ -1,10 +1,16 @@
 package scrape
 
+import "time"
+
 // Jobs are what a server knows of jobs (--offload).
 type Jobs struct {
-	Connected                                                  bool // the engine answers
-	Waiting, Running, Slots, Peers, Queued                     int
-	Placed, Local, Again, Begun, Accepted, Done, Failed, Ended int64 // Ended: those that were cancelled
+	Connected                                           bool // the engine answers
+	Waiting, Running, Works, Slots, Peers, Idle, Queued int
+	Stored                                              int64         // bytes of the queue
+	Oldest                                              time.Duration // of the job that has waited or run for the longest
+
+	Placed, Local, Again, Begun, Redelivered, Accepted int64
+	Attempts, Ended, Callbacks                         map[string]int64 // by what became of them
 }
 
 // jobs emits what there is of jobs.
@@ -19,13 +25,25 @@ func (e emitter) jobs(j *Jobs) {
 	e.gauge("girin_offload_queue_jobs", queues, j.Queued, "class", "accepted")
 	e.gauge("girin_offload_slots", "Jobs of each kind that this server runs at once.", j.Slots)
 	e.gauge("girin_offload_slots_busy", "Jobs of waiting clients that run here.", j.Running)
+	e.gauge("girin_offload_slots_working", "Accepted jobs that run here.", j.Works)
 	e.gauge("girin_offload_peers", "Other servers that share the queue.", j.Peers)
+	e.gauge("girin_offload_idle_peers", "Of those with the same version of the application, the ones that have a free slot.", j.Idle)
+	e.gauge("girin_offload_store_bytes", "What the messages of accepted jobs that have not ended take in the store.", int(j.Stored))
+	e.gauge("girin_offload_queue_oldest_seconds", "For how long the accepted job has waited or run that came first.", int(j.Oldest.Seconds()))
 	e.counter("girin_offload_placed_total", "Requests that were sent to the queue.", j.Placed)
 	e.counter("girin_offload_run_local_total", "Requests that are jobs and ran here, since the engine did not answer.", j.Local)
 	e.counter("girin_offload_again_total", "Attempts after the first one.", j.Again)
 	e.counter("girin_offload_pulled_total", "Jobs that were begun here.", j.Begun)
 	e.counter("girin_jobs_accepted_total", "Requests that this server has answered with 202.", j.Accepted)
-	for status, n := range map[string]int64{"done": j.Done, "cancelled": j.Ended, "failed": j.Failed} {
-		e.counter("girin_jobs_total", "Accepted jobs that have ended here; failed: failed, lost or dead.", n, "status", status)
+	e.counter("girin_offload_redelivered_total", "Accepted jobs that were begun here after an attempt that failed.", j.Redelivered)
+	e.counter("girin_offload_dead_total", "Accepted jobs that were tried here as often as they may be.", j.Ended["dead"])
+	for result, n := range j.Attempts {
+		e.counter("girin_offload_attempts_total", "Attempts of accepted jobs that have ended here, by how.", n, "result", result)
+	}
+	for status, n := range j.Ended {
+		e.counter("girin_jobs_total", "Accepted jobs that have ended here, by how.", n, "status", status)
+	}
+	for result, n := range j.Callbacks {
+		e.counter("girin_jobs_callbacks_total", "Attempts to tell how a job has ended: told, failed; and callbacks that nobody tries any more.", n, "result", result)
 	}
 }

@@ -84,8 +84,9 @@ func TestTheDocumentListsTheMetrics(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(girin_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = true
 	}
+	one := map[string]int64{"one": 1}
 	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges {
-		return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: new(scrape.Jobs)}
+		return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: &scrape.Jobs{Attempts: one, Ended: one, Callbacks: one}}
 	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))

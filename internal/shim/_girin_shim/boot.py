@@ -37,6 +37,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         settings = Settings(hello)
         if settings.jobs:
             os.environ[wire.JOBS] = settings.jobs  # here, since the process may have been forked from one that was there before
+            _late("joblog").tell(control)
         worker = Worker(control, settings)
         _rename(settings.proc_name)
         worker.runner, tag, reason = accelerator.new_runner(worker)

@@ -25,6 +25,10 @@ _MAX_FDS = 64  # that a template gets with one message
 _MAX_LOG = 64 << 10  # bytes of one log message
 
 
+def no_request() -> int:
+    return 0
+
+
 class Control:
     """Sends messages from any thread; each is one packet and thus whole."""
 
@@ -32,6 +36,7 @@ class Control:
         self._socket = SocketType(fileno=fd)
         self._socket.setblocking(True)
         self._expects_end = False
+        self.about = no_request  # which request a line of the log is about
 
     # Sending.
 
@@ -61,7 +66,7 @@ class Control:
             half = _MAX_LOG // 2
             cut = f"\n... {len(data) - 2 * half} bytes left out ...\n".encode()
             data = data[:half] + cut + data[-half:]
-        return self.send(wire.LOG, level, payload=data)
+        return self.send(wire.LOG, level, self.about(), data)
 
     def idle(self) -> None:
         """Says that nothing runs and nothing will; the master may close now."""

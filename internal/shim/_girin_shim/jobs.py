@@ -15,7 +15,7 @@ from _thread import get_ident  # not threading's, which gevent replaces
 from collections.abc import Callable
 from http import HTTPStatus
 
-from . import wire
+from . import joblog, wire
 from .errors import ERROR, WARNING
 
 JOB, TASK, ID, ATTEMPT = "girin.job", "girin.task", "girin.job.id", "girin.job.attempt"
@@ -33,8 +33,11 @@ class JobApp:
     def __call__(self, environ: dict, start_response):
         id = environ.pop(ID, None)
         if id is None:
+            joblog.request.set(0)
             return self._app(environ, start_response)
-        running = new_running(id, environ.pop(ATTEMPT, "1"), self._left(start_response))
+        request, left = self._request(start_response)
+        joblog.request.set(request)  # until the thread's next one: its answer is to be produced yet
+        running = new_running(id, environ.pop(ATTEMPT, "1"), left)
         name = environ.pop(TASK, None)
         if name is None:
             environ[JOB] = running
@@ -47,18 +50,18 @@ class JobApp:
         start_response(status_line(status), fields(body))
         return [body]
 
-    def _left(self, start_response) -> Callable[[], bool]:
-        """Tells whether the request that runs now is cancelled, or has ended."""
+    def _request(self, start_response) -> tuple[int, Callable[[], bool]]:
+        """The id of the request that runs now, and what tells whether it is cancelled, or has ended."""
         worker = self._worker
         flags = worker.flags
         exchange = start_response.__self__
         id = getattr(exchange, "id", None)
         if id is not None:
-            return lambda: flags[id & wire.FLAG_MASK] != 0 or exchange.state == ENDED
+            return id, lambda: flags[id & wire.FLAG_MASK] != 0 or exchange.state == ENDED
         ident = get_ident()  # the exchange is one of the accelerator's
         cell = next(slot.cell for slot in worker.slots() if slot.ident == ident)
         id, page = worker.page[cell], worker.page
-        return lambda: page[cell] != id or flags[id & wire.FLAG_MASK] != 0
+        return id, lambda: page[cell] != id or flags[id & wire.FLAG_MASK] != 0
 
 
 ENDED = 2  # of an exchange's states

@@ -33,6 +33,7 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
         settings = Settings(hello)
         if settings.jobs:
             os.environ[wire.JOBS] = settings.jobs  # here, since the process may have been forked from one that was there before
+            boot._late("joblog").replace_stderr()
         boot.patch(settings.worker_class)
         loader.offer()
         if heritage.server is None:

@@ -48,6 +48,7 @@ HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 
 READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED, HELD = 65, 66, 67, 68, 69, 70, 71, 72, 73, 74
 FLAG_END = 2  # in the flag table: what still runs should be ended
 SPENT = 1  # the n of a Retire: no more packets are read
+COPY = 1  # the n of a Log: what a job wrote to standard error
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
 JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which takes jobs

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import jobs
+from .. import joblog, jobs
 from ..errors import ERROR
 from .http import ENDED
 
@@ -17,8 +17,18 @@ def job_of(app, loop, environ: dict[str, str], exchange, scope: dict) -> Callabl
     name = environ.get(jobs.TASK)
     if name is None:
         scope[jobs.JOB] = running
-        return app
-    return _TaskApp(loop, name, running)
+    else:
+        app = _TaskApp(loop, name, running)
+    return _told(app, exchange.id)
+
+
+def _told(app, id: int) -> Callable:
+    """app, whose context says which request it serves."""
+    async def serve(scope: dict, receive: Callable, send: Callable) -> None:
+        joblog.request.set(id)
+        await app(scope, receive, send)
+
+    return serve
 
 
 class _TaskApp:

@@ -1,0 +1,47 @@
+"""Hears of the ends of jobs, and believes only what is signed.
+
+    pip install standardwebhooks
+    SECRET_FILE=webhook.key python receiver.py 8001
+
+girin, on the same machine:
+
+    girin offload webhook-key webhook.key
+    girin compute_option:app --offload '/compute,both' \\
+          --offload-callback 127.0.0.1:8001 --offload-callback-private --offload-callback-key webhook.key
+    curl -H 'Prefer: respond-async' -H 'Girin-Callback: http://127.0.0.1:8001/' localhost:8000/compute
+"""
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+with open(os.environ["SECRET_FILE"]) as f:
+    webhook = Webhook(f.read().strip())
+seen = set()  # a real receiver keeps these for a day, where all its processes find them
+
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            told = webhook.verify(body, dict(self.headers.items()))  # also refuses what is older than five minutes
+        except WebhookVerificationError as e:
+            self.answer(401, f"refused: {e}")
+            return
+        if self.headers["webhook-id"] not in seen:  # it may come twice
+            seen.add(self.headers["webhook-id"])
+            print(told["type"], told["data"]["id"], told["data"].get("code"), flush=True)
+        self.answer(204, "")
+
+    def answer(self, status, text):
+        self.send_response(status, text or None)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever()

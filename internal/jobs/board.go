@@ -1,0 +1,183 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/jobs/job"
+	"girin/internal/offload"
+)
+
+// Board is what all accepted jobs are at one moment, as a page shows it.
+type Board struct {
+	Overview
+	Now    time.Time      `json:"now"`
+	Counts map[string]int `json:"counts"` // by status, of all that are known
+	Jobs   struct {
+		Running []Item `json:"running"` // the longest first
+		Waiting []Item `json:"waiting"` // as they will be begun
+		Bad     []Item `json:"bad"`     // that ended badly, the latest first
+		Ended   []Item `json:"ended"`   // in another way, the latest first
+	} `json:"jobs"`
+}
+
+// Item is one job of a Board.
+type Item struct {
+	Status
+	Version  string    `json:"version,omitempty"`
+	Priority string    `json:"priority,omitempty"`
+	After    time.Time `json:"after,omitzero"`     // not before then
+	Cancel   bool      `json:"cancel,omitempty"`   // it was told to end
+	Again    bool      `json:"again,omitempty"`    // it can be run again
+	Unserved bool      `json:"unserved,omitempty"` // no server has its version
+}
+
+const (
+	boardMost  = 100 // jobs of a kind on a board
+	boardEnded = 25
+	boardEvery = 500 * time.Millisecond // at most
+	boardStill = 2 * time.Second        // at least
+)
+
+// showBoard tells the board, and again whenever it has changed.
+func (n *Node) showBoard(w http.ResponseWriter, r *http.Request) {
+	e, stop, ok := n.watch(w)
+	if !ok {
+		return
+	}
+	defer stop()
+	for r.Context().Err() == nil && n.ctx.Err() == nil {
+		var err error
+		if s := n.store.Load(); s != nil && n.up.Load() {
+			err = n.follows(r.Context(), s, e)
+		} else {
+			err = e.send("board", n.board(nil))
+		}
+		if err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+		case <-n.ctx.Done():
+		case <-time.After(boardEvery):
+		}
+	}
+}
+
+// follows tells boards of a store until that is another's or away; an error: nobody takes them.
+func (n *Node) follows(ctx context.Context, s *store, e *events) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := s.records.WatchAll(ctx)
+	if err != nil {
+		return e.send("board", n.board(nil))
+	}
+	defer func() { _ = w.Stop() }()
+	known := map[job.ID]*job.Record{}
+	whole, changed := false, false // all was read that was there; something has come since
+	var last time.Time
+	look := time.NewTicker(boardEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.ctx.Done():
+			return nil
+		case u, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return nil
+			case u == nil:
+				whole = true
+			default:
+				n.takeRecord(known, u)
+			}
+			if changed = true; u != nil || !whole {
+				continue
+			}
+		case <-look.C:
+			if n.store.Load() != s || !n.up.Load() {
+				return nil
+			}
+			if !whole || !changed && time.Since(last) < boardStill {
+				continue
+			}
+		}
+		changed, last = false, time.Now()
+		if err := e.send("board", n.board(known)); err != nil {
+			return err
+		}
+	}
+}
+
+// takeRecord keeps of a record what a board shows.
+func (n *Node) takeRecord(known map[job.ID]*job.Record, u jetstream.KeyValueEntry) {
+	id, ok := job.ParseID(u.Key())
+	if !ok {
+		return
+	}
+	var r stored
+	if u.Operation() != jetstream.KeyValuePut || r.read(id, u) != nil {
+		delete(known, id)
+		return
+	}
+	r.Head, r.Meta, r.Principal, r.Log = nil, nil, nil, ""
+	known[id] = &r.Record
+}
+
+// board puts together what is known.
+func (n *Node) board(known map[job.ID]*job.Record) *Board {
+	b := &Board{Overview: n.Overview(), Now: time.Now().UTC(), Counts: map[string]int{}}
+	kinds := map[*[]Item][]*job.Record{&b.Jobs.Running: nil, &b.Jobs.Waiting: nil, &b.Jobs.Bad: nil, &b.Jobs.Ended: nil}
+	for _, r := range known {
+		if n.isOld(r) {
+			continue
+		}
+		b.Counts[string(r.Status)]++
+		kind := &b.Jobs.Bad
+		switch r.Status {
+		case job.Queued:
+			kind = &b.Jobs.Waiting
+		case job.Running:
+			kind = &b.Jobs.Running
+		case job.Done, job.Cancelled:
+			kind = &b.Jobs.Ended
+		}
+		kinds[kind] = append(kinds[kind], r)
+	}
+	served := n.beats.versions()
+	for kind, list := range kinds {
+		most := boardMost
+		if kind == &b.Jobs.Ended {
+			most = boardEnded
+		}
+		slices.SortFunc(list, before)
+		*kind = make([]Item, 0, min(len(list), most))
+		for _, r := range list[:min(len(list), most)] {
+			*kind = append(*kind, Item{
+				Status: statusOf(r), Version: r.Version, Priority: r.Priority, After: r.After, Cancel: r.Cancel && r.Status == job.Running,
+				Again: r.Status.Ended() && r.Status != job.Done && r.Status != job.Cancelled, Unserved: r.Status == job.Queued && !served[job.Token(r.Version)],
+			})
+		}
+	}
+	return b
+}
+
+// before sorts jobs of one kind: those that wait as they will be begun, those that run by
+// their beginning, and those that have ended the latest first.
+func before(a, b *job.Record) int {
+	if a.Status.Ended() {
+		return b.Ended.Compare(a.Ended)
+	}
+	if a.Status == job.Running {
+		return a.Began.Compare(b.Began)
+	}
+	rank := func(r *job.Record) int { return slices.Index(offload.Priorities, cmp.Or(r.Priority, offload.Usual)) }
+	return cmp.Or(a.After.Compare(b.After), cmp.Compare(rank(a), rank(b)), a.Created.Compare(b.Created))
+}
