@@ -25,11 +25,11 @@ import (
 const callbackField = "Girin-Callback"
 
 const (
-	hookers     = 4              // messages that a server sends at once
-	hookGiveUp  = 24 * time.Hour // after the job's end
-	hookLongest = time.Hour      // between two attempts
-	hookWait    = time.Minute    // for a server that has taken one
-	hookUnsure  = 10             // times that it is looked whether an end was stored
+	hookers     = 4                // messages that a server sends at once
+	hookGiveUp  = 24 * time.Hour   // after the job's end
+	hookLongest = time.Hour        // between two attempts
+	hookWait    = 20 * time.Second // for a server that has taken one
+	hookUnsure  = 10               // times that it is looked whether an end was stored
 )
 
 // hook says that the end of a job is to be told, which was stored as the change of a revision.
@@ -135,7 +135,7 @@ func (n *Node) tellHook(s *store, m jetstream.Msg) {
 		_ = m.Ack() // nobody understands it
 		return
 	}
-	ctx, cancel := context.WithTimeout(n.ctx, hookWait/2)
+	ctx, cancel := context.WithTimeout(n.ctx, hookWait*4/5)
 	defer cancel()
 	r, err := s.get(ctx, id)
 	switch {

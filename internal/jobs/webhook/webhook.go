@@ -40,7 +40,7 @@ type Sender struct {
 }
 
 const (
-	sendLimit   = 20 * time.Second // for one attempt
+	sendLimit   = 15 * time.Second // for one attempt
 	dialLimit   = 5 * time.Second
 	answerMost  = 64 << 10 // bytes of an answer that are read
 	headMost    = 64 << 10
