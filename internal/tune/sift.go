@@ -20,7 +20,7 @@ const (
 	leastAsk     = 5 * time.Second
 	timeoutSlack = 2 * time.Second // the server gives a request up before its client does, and says so
 	siftShare    = 0.25            // of the budget, for all of them
-	leastSift    = 10 * time.Second
+	leastSift    = time.Minute
 )
 
 // checkTimeout is how long one request may take before anything is measured.
