@@ -104,7 +104,7 @@ class EventLoop(Runner):
         worker.page[slot.cell + 1] = began
         worker.page[slot.cell] = head[5]
         if worker.lifetime:
-            worker.count()
+            worker.count(head[5])
         if not head[1] & wire.QUICK:
             slot.flush()
         slot.serve(packet, head, began)

@@ -234,7 +234,7 @@ class Greenlets(Runner):
         worker.page[slot.cell + 1] = monotonic_ns()
         worker.page[slot.cell] = head[5]
         if worker.lifetime:
-            worker.count()
+            worker.count(head[5])
         if head[1] & wire.QUICK:
             self.pending.append(True)
         slot.greenlet = self._gevent.spawn(self._serve, slot, packet, head)

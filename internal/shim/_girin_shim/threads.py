@@ -208,7 +208,7 @@ class Threads(Runner):
             page[cell + 1] = began
             page[cell] = head[5]
             if worker.lifetime:
-                worker.count()
+                worker.count(head[5])
             flags = head[1]
             if flags & _SLOW:
                 if out:

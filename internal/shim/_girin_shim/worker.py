@@ -76,8 +76,10 @@ class Worker:
         describe = getattr(self.runner, "describe", None)
         return describe(id) if describe is not None else ""
 
-    def count(self) -> None:
+    def count(self, id: int) -> None:
         """A packet was read, and noted where that is possible; called by who reads, only where there is a lifetime."""
+        if self.flags[id & wire.FLAG_MASK]:
+            return  # nobody waits for it: clients that leave would use up one worker after the other
         self.lifetime -= 1
         if not self.lifetime:
             self.spend()

@@ -81,9 +81,9 @@ class Intake:
         if packet is None:
             self._runner.watch()
             return False
-        if worker.lifetime:
-            worker.count()
         head = wire.REQUEST.unpack_from(packet)
+        if worker.lifetime:
+            worker.count(head[5])
         quick = head[1] & wire.QUICK
         if not quick:
             self._outbox.flush()  # what is finished does not wait for it
@@ -96,9 +96,10 @@ class Intake:
         worker = self._worker
         if worker.forked:
             worker.leave_child()
+        head = wire.REQUEST.unpack_from(packet)
         if worker.lifetime:
-            worker.count()
-        self.begin(packet, wire.REQUEST.unpack_from(packet))
+            worker.count(head[5])
+        self.begin(packet, head)
 
     def begin(self, packet: bytes, head: tuple) -> None:
         """Runs the first step of a request that was read, or was placed here."""

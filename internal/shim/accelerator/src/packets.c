@@ -143,6 +143,15 @@ serve_packet(Intake *intake, size_t size)
     return done != NULL ? 0 : -1;
 }
 
+static int
+count_packet(Intake *intake, Py_ssize_t size)
+{
+    uint64_t id = size >= REQUEST_HEAD ? get_u64(intake->packet + 8) : 0;
+    PyObject *done = PyObject_CallMethod(intake->worker, "count", "K", (unsigned long long)id);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
 /* Reads a packet and runs its first step; 0: enough for this turn. */
 static int
 take(Intake *intake)
@@ -157,7 +166,7 @@ take(Intake *intake)
     if (size <= 0) {
         return size == 0 ? 0 : PyErr_Occurred() ? -1 : call_python((PyObject *)intake, "take_in_python");
     }
-    if (intake->counts && call_python(intake->worker, "count") < 0) {
+    if (intake->counts && count_packet(intake, size) < 0) {
         return -1;
     }
     int quick = size >= REQUEST_HEAD && intake->packet[1] & QUICK;

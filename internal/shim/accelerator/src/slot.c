@@ -74,11 +74,12 @@ serve_leading(Slot *slot, size_t size, uint64_t began, uint64_t *oldest)
     return leads;
 }
 
-/* A packet was read: it may have been the last that this worker takes. */
+/* A packet was read: it may have been the last that this worker takes. What nobody waits
+ * for does not count: clients that leave would use up one worker after the other. */
 static int
-count_packet(Loop *loop)
+count_packet(Loop *loop, uint64_t id)
 {
-    if (loop->lifetime == 0 || --loop->lifetime > 0) {
+    if (loop->lifetime == 0 || is_cancelled(loop, id) || --loop->lifetime > 0) {
         return 0;
     }
     PyObject *done = PyObject_CallMethod(loop->worker, "spend", NULL);
@@ -101,9 +102,9 @@ lead(Slot *slot)
             PyErr_Format(slot->loop->protocol_error, "a request packet of %zd bytes", size);
             return -1;
         }
-        uint64_t began = clock_ns(CLOCK_MONOTONIC);
-        enter_page(slot, get_u64(slot->packet + 8), began);
-        if (count_packet(slot->loop) < 0) {
+        uint64_t began = clock_ns(CLOCK_MONOTONIC), id = get_u64(slot->packet + 8);
+        enter_page(slot, id, began);
+        if (count_packet(slot->loop, id) < 0) {
             return -1;
         }
         if (slot->packet[1] & SLOW) {
