@@ -89,7 +89,7 @@ func (q *Queue) look() bool {
 			}
 			busy++
 			newest = max(newest, began)
-			again = q.lookAtQuick(w, id, now-began) || again
+			again = q.lookAtQuick(w, id, now-min(began, now)) || again // it may have begun since
 		}
 		if busy > 0 {
 			running++
@@ -98,7 +98,7 @@ func (q *Queue) look() bool {
 			best, fewest = w, load
 		}
 	}
-	if unread && best != nil && now-newest > uint64(tick) {
+	if unread && best != nil && now > newest+uint64(tick) {
 		best.Promote()
 	}
 	q.lookAlone(readers, running, unread)

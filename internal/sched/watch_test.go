@@ -226,3 +226,27 @@ func TestTheWatcherLooksAgainBeforeItRests(t *testing.T) {
 		b.Frame(w, answer(id, time.Second), nil, nil)
 	})
 }
+
+// A request may begin after the look has read the clock: it is new, not very old.
+func TestWhatBeginsDuringALookIsNotOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newFakeWorker(1, 2)
+		b.Attach(w)
+		c, _ := b.call("/x")
+		b.submit(c)
+		b.Frame(w, answer(b.read().ID, 100*time.Microsecond), nil, nil)
+		b.prepare(c, "/x")
+		b.submit(c)
+		id := b.read().ID
+		other, _ := b.call("/y")
+		b.submit(other) // lies unread
+		w.mu.Lock()
+		w.slots[0] = [2]uint64{id, uint64(clock() + int64(5*tick))}
+		w.mu.Unlock()
+		time.Sleep(4 * tick)
+		if n := len(w.promotions()); n != 0 {
+			t.Errorf("promoted %d times", n)
+		}
+	})
+}
