@@ -86,10 +86,11 @@ func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
 	seen := load{rate: float64(served-a.first) / took.Seconds(), busy: float64(a.busy) / float64(a.looks)}
 	suits := a.looks == aloneLooks && took < aloneWithin && seen.suits(a.on.Load())
 	a.since, a.first, a.looks, a.busy = now, served, 0, 0
+	graves := q.deaths.watching.Load() // what lies there waits until all have read on
 	switch on := a.on.Load(); {
-	case on && !suits:
+	case on && (!suits || graves):
 		q.readTogether(readers)
-	case !on && suits && len(readers) > 1 && now >= a.after && !q.deaths.watching.Load(): // what lies in graves waits until all have read on
+	case !on && suits && len(readers) > 1 && now >= a.after && !graves:
 		q.readAlone(readers)
 	}
 }

@@ -102,6 +102,10 @@ func TestTheOthersReadAgain(t *testing.T) {
 		}, 2 * time.Millisecond},
 		"when requests take longer": {func(p *pair) { p.serve(300*time.Millisecond, 47*time.Microsecond, 40*time.Microsecond) }, 0},
 		"when there are few":        {func(p *pair) { p.serve(300*time.Millisecond, 1013*time.Microsecond, 5*time.Microsecond) }, 0},
+		"when something lies in a grave": {func(p *pair) {
+			p.deaths.watching.Store(true)
+			p.serve(300*time.Millisecond, 47*time.Microsecond, 5*time.Microsecond)
+		}, 0},
 		"when there was none for long": {func(p *pair) {
 			time.Sleep(time.Second)
 			p.prepare(p.call, "/")
