@@ -24,15 +24,17 @@ func (q *Queue) push(c *Call, id uint64) bool {
 		return false
 	}
 	q.countLocked(c, w)
-	q.mu.Unlock()
 	c.line.Store(q.pushed)
 	c.owner.Store(q.pointer(w)) // if it dies, what it has not begun is placed anew
 	c.sent.Store(c.submitted)
-	if !q.step(c, id, place).done {
+	// Under the lock: w reads, so that whoever is told of its death finds the call placed.
+	s, packet := q.step(c, id, place), c.packet
+	q.mu.Unlock()
+	if !s.done {
 		q.discard(c, id)
 		return true
 	}
-	w.Say(wire.Inbound{ID: id, Kind: wire.Open}, c.packet)
+	w.Say(wire.Inbound{ID: id, Kind: wire.Open}, packet)
 	w.Flush()
 	return true
 }
@@ -46,7 +48,7 @@ func (q *Queue) lightestLocked() (best Worker) {
 	now := q.cfg.Clock()
 	for _, w := range q.readers {
 		l, ok := w.(looper)
-		if !ok || q.sockets[w] >= w.Slots() || q.auto != nil && q.auto.reads(w)&mainLane == 0 {
+		if !ok || q.sockets[w] >= w.Slots() || !hasPlace(w) || q.auto != nil && q.auto.reads(w)&mainLane == 0 {
 			continue
 		}
 		since, this := l.Stepping(), burden{sockets: q.sockets[w]}
@@ -57,6 +59,17 @@ func (q *Queue) lightestLocked() (best Worker) {
 		}
 	}
 	return best
+}
+
+// hasPlace reports whether a slot is free: requests that are no sockets take them too. A
+// loop takes its first slots first, so that nearly always the last one tells.
+func hasPlace(w Worker) bool {
+	for i := w.Slots() - 1; i >= 0; i-- {
+		if id, _ := w.Slot(i); id == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // burden is what a loop bears already.

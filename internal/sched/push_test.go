@@ -143,6 +143,27 @@ func TestSocketsBeyondAllPlacesWaitInTheLane(t *testing.T) {
 	})(t)
 }
 
+// Requests that are no sockets take a loop's places too: one that waits for a place there
+// may wait for long, while another loop has some.
+func TestSocketsGoPastALoopThatIsFull(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 2, 2)
+		loops[0].set(0, 901)
+		loops[0].set(1, 902)
+		b.socket()
+		b.socket()
+		if n, m := len(loops[0].opened()), len(loops[1].opened()); n != 0 || m != 2 {
+			t.Errorf("the full loop was given %d, the other one %d", n, m)
+		}
+		loops[1].set(0, 903)
+		loops[1].set(1, 904)
+		b.socket()
+		if b.lane.Unread() == 0 {
+			t.Error("no loop has a place, and the next socket is not in the lane")
+		}
+	})(t)
+}
+
 // A loop that dies takes only what it had begun with it.
 func TestWhatADeadLoopHadNotBegunIsPlacedAnew(t *testing.T) {
 	inBubble(func(t *testing.T) {
