@@ -113,10 +113,10 @@ func (a *Answer) say(r *Result) {
 	case n == 1:
 		s += "; no other setting was tried"
 	case top == a.Best:
-		s += fmt.Sprintf(", the most of %d settings%s", n, a.autoBeside())
+		s += fmt.Sprintf(", the most of %s%s", r.choice(n), a.autoBeside())
 	default:
 		beside := a.Beside(a.Best.Setting)
-		s += fmt.Sprintf(", %s the best of %d settings, %s; %s", below(beside.Change), n, quoted(top.Setting), beside.certainty())
+		s += fmt.Sprintf(", %s the best of %s, %s; %s", below(beside.Change), r.choice(n), quoted(top.Setting), beside.certainty())
 		if saved := top.MemoryMiB() - a.Best.MemoryMiB(); saved >= 1 {
 			s += fmt.Sprintf("; %.0f MiB less", saved)
 		}
@@ -135,10 +135,18 @@ func (a *Answer) say(r *Result) {
 	a.Sentence = s + "."
 }
 
-// top is the setting of the highest rate.
+// choice names the settings, of n that were tried, that one could be taken from.
+func (r *Result) choice(n int) string {
+	if r.Alone != "" {
+		return "the settings without threads"
+	}
+	return fmt.Sprintf("%d settings", n)
+}
+
+// top is the setting of the highest rate among those that may be taken.
 func (a *Answer) top(r *Result) *Candidate {
 	for _, c := range r.Candidates {
-		if c.Stage == a.Best.Stage && a.Beside(c.Setting) == nil && c.Rate() > 0 {
+		if c.Stage == a.Best.Stage && a.Beside(c.Setting) == nil && c.Rate() > 0 && (r.Alone == "" || !threaded(c.Setting)) {
 			return c
 		}
 	}

@@ -111,6 +111,13 @@ func TestThreadsThatHurt(t *testing.T) {
 	if a := choose(list[:2], "GET /: it fails"); a != nil {
 		t.Errorf("%v", a.Best.Setting)
 	}
+	whole := resultOf(list...)
+	whole.Alone = "GET /: it fails"
+	whole.Answer = choose(list, whole.Alone)
+	whole.Answer.finish(whole, 0)
+	if want := "`-w 5` holds 100 requests/s within p99<200ms,errors<0.1%, the most of the settings without threads; auto held 412"; !strings.HasPrefix(whole.Answer.Sentence, want) {
+		t.Errorf("%s", whole.Answer.Sentence)
+	}
 	ok := &bench.Result{Requests: bench.Requests{Done: 100, OK: 100}, Statuses: map[int]int64{200: 100}}
 	failing := &bench.Result{Requests: bench.Requests{Done: 100, OK: 90, Failed: 10}, Statuses: map[int]int64{200: 90, 500: 10}}
 	differing := &bench.Result{Requests: ok.Requests, Statuses: ok.Statuses, Content: bench.Content{BodiesDiffer: true}}
@@ -241,12 +248,12 @@ func TestWrapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "a \"b\".py")
-	source := "import os\nhere = os.path.basename(__file__)\nworkers = 7\nthreads = 3\nbind = ':80'\ndaemon = True\ntimeout = 9\naccesslog = 'x.log'\ndef on_starting(server): pass\n"
+	source := "import os\nhere = os.path.basename(__file__)\nworkers = 7\nthreads = 3\nbind = ':80'\ndaemon = True\ntimeout = 9\naccesslog = 'x.log'\nproxy_protocol = True\nsidecar = ['beat: celery beat']\noffload_connect = 'nats://queue'\ndef on_starting(server): pass\n"
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const tell = "\nprint(*[globals().get(n) for n in ('here', 'workers', 'threads', 'bind', 'daemon', 'timeout', 'accesslog')], callable(on_starting))"
-	for judged, want := range map[bool]string{false: "None None None None 9 /dev/null True", true: "7 3 None None 9 /dev/null True"} {
+	const tell = "\nprint(*[globals().get(n) for n in ('here', 'workers', 'threads', 'bind', 'daemon', 'proxy_protocol', 'sidecar', 'offload_connect', 'timeout', 'accesslog')], callable(on_starting))"
+	for judged, want := range map[bool]string{false: "None None None None None None None 9 /dev/null True", true: "7 3 None None None None None 9 /dev/null True"} {
 		out, err := exec.Command(python, "-c", wrapped(file, judged)+tell).CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != "a \"b\".py "+want {
 			t.Errorf("judged %v: %v: %q, want %q", judged, err, got, want)
