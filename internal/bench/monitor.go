@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -79,7 +80,7 @@ func (m *monitor) watch(ctx context.Context, done <-chan struct{}) {
 
 // reasonOf words the cause of an early end.
 func reasonOf(cause error) string {
-	if cause == context.Canceled {
+	if errors.Is(cause, context.Canceled) { // by a signal, too
 		return "interrupted"
 	}
 	return cause.Error()

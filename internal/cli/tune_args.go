@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,6 +43,9 @@ func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, er
 	}
 	file, err := f.configFile()
 	if err != nil {
+		return o, err
+	}
+	if err := f.sparesOthers(); err != nil {
 		return o, err
 	}
 	named, found, err := f.application(args, dir, status, file)
@@ -84,8 +89,8 @@ func (f *tuneFlags) checkFlags(args []string) error {
 		return fmt.Errorf("one application is enough, and it is %q, not %q", args[0], args[1])
 	case sources > 1:
 		return errors.New("--urls, --access-log, --har and --pid exclude each other: a load comes from one of them")
-	case f.rate < 0:
-		return fmt.Errorf("--rate: %g is not above zero", f.rate)
+	case !(f.rate >= 0) || math.IsInf(f.rate, 0):
+		return fmt.Errorf("--rate: %g is not a number above zero", f.rate)
 	case f.blocks < 0 || f.blocks > 0 && !f.exhaustive:
 		return errors.New("--blocks is a number above zero, and goes with --exhaustive")
 	case f.check != "" && f.rate == 0:
@@ -152,6 +157,24 @@ func (f *tuneFlags) configFile() (string, error) {
 	return path, nil
 }
 
+// sparesOthers refuses a folder whose configuration file is somebody's own: the one that is written would take its place.
+func (f *tuneFlags) sparesOthers() error {
+	if f.output == "" || f.check != "" {
+		return nil
+	}
+	path := filepath.Join(f.output, "gunicorn.conf.py")
+	file, err := os.Open(path)
+	if err != nil {
+		return nil // there is none, or folder will say what is wrong
+	}
+	defer file.Close()
+	begins := make([]byte, len(tune.FileBegins))
+	if n, _ := io.ReadFull(file, begins); string(begins[:n]) != tune.FileBegins {
+		return fmt.Errorf("--output: %s is not of girin tune, and would be overwritten; another folder is needed", path)
+	}
+	return nil
+}
+
 // folder makes the folder for the report, and is where it is.
 func (f *tuneFlags) folder() (string, error) {
 	if f.output != "" {
@@ -172,13 +195,13 @@ func (f *tuneFlags) folder() (string, error) {
 }
 
 // load makes the load as soon as the application is known.
-func (f *tuneFlags) load(env *program.Env, status *control.Status) func(*workload.Application) (*workload.Workload, error) {
-	return func(app *workload.Application) (*workload.Workload, error) {
+func (f *tuneFlags) load(env *program.Env, status *control.Status) func(context.Context, *workload.Application) (*workload.Workload, error) {
+	return func(ctx context.Context, app *workload.Application) (*workload.Workload, error) {
 		switch {
 		case f.urls != "":
 			return workload.FromURLs(f.urls, env.Stdin, f.allMethods)
 		case f.accessLog != "":
-			return workload.FromAccessLog(f.accessLog, f.allMethods)
+			return workload.FromAccessLog(ctx, f.accessLog, f.allMethods)
 		case f.har != "":
 			return workload.FromHAR(f.har, f.allMethods)
 		case status != nil:

@@ -91,9 +91,20 @@ func (s *Server) waitReady(ctx context.Context, r Readiness) error {
 	}
 }
 
+// mostSaid is how much of a log is read: an application may log each request of a load.
+const mostSaid = 64 << 10
+
 // Said is the end of the server's log, for errors.
 func (s *Server) Said() string {
-	text, err := os.ReadFile(s.log.Name())
+	file, err := os.Open(s.log.Name())
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > mostSaid {
+		_, _ = file.Seek(-mostSaid, io.SeekEnd)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, mostSaid)) // it may still be written to
 	if err != nil || len(text) == 0 {
 		return ""
 	}

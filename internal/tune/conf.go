@@ -5,12 +5,18 @@ import (
 	"strings"
 )
 
-// kept are settings of the user's file that a server under test must not have: it would listen
-// elsewhere, leave the terminal, write over files of the server that is deployed, or reload.
+// keptOut are settings of the user's file that a server under test must not have: it would listen
+// elsewhere or to other than plain HTTP, leave the terminal, write over files of the server that is
+// deployed, run its sidecars a second time, reload, or end late.
 var keptOut = []string{
 	"bind", "daemon", "pidfile", "user", "group", "certfile", "keyfile", "ca_certs", "reload", "wsgi_app", "errorlog",
-	"statsd_host", "syslog", "syslog_addr", "metrics", "chdir", "python",
+	"statsd_host", "syslog", "syslog_addr", "metrics", "chdir", "python", "no_bind", "protocol", "proxy_protocol", "sidecar",
+	"shutdown_delay", "tasks", "jobs_page", "jobs_page_host",
 }
+
+// keptOutPrefix begins the names of settings that would send a test's requests to the machines that are deployed, and
+// take their jobs.
+const keptOutPrefix = "offload"
 
 // tunedKeys are what the search decides.
 var tunedKeys = []string{"workers", "worker_class", "threads", "preload_app"}
@@ -32,17 +38,20 @@ func wrapped(file string, judged bool) string {
 	return fmt.Sprintf(`__file__ = %[1]s
 with open(__file__, "rb") as _source:
     exec(compile(_source.read(), __file__, "exec"))
-for _name in %[2]s:
+for _name in %[2]s + tuple(_name for _name in globals() if _name.startswith(%[3]s)):
     globals().pop(_name, None)
 if globals().get("accesslog"):  # it costs what it costs, and lines of a test belong in no log
     accesslog = "/dev/null"
-`, pythonString(file), pythonTuple(dropped)) + ready
+`, pythonString(file), pythonTuple(dropped), pythonString(keptOutPrefix)) + ready
 }
+
+// FileBegins is how each File begins.
+const FileBegins = "# Written by girin tune "
 
 // File is a gunicorn.conf.py that gunicorn and girin both read, with the settings found best.
 func (a *Answer) File(r *Result) string {
 	var b strings.Builder
-	comment(&b, fmt.Sprintf("Written by girin tune on %s for %s, on %d cores.", r.Started.Format("2006-01-02"), r.App, r.Cores))
+	comment(&b, fmt.Sprintf(FileBegins[2:]+"on %s for %s, on %d cores.", r.Started.Format("2006-01-02"), r.App, r.Cores))
 	comment(&b, a.Sentence)
 	for _, line := range r.Remarks() {
 		comment(&b, line)

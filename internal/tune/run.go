@@ -31,7 +31,7 @@ type Options struct {
 	Only       []Setting // to choose from, beside auto; empty: all that there are
 	Version    string
 	// Load makes the load once the application is known.
-	Load func(*workload.Application) (*workload.Workload, error)
+	Load func(context.Context, *workload.Application) (*workload.Workload, error)
 	// Say is told of each step, from one goroutine.
 	Say func(line string)
 

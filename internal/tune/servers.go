@@ -211,6 +211,6 @@ func (s *servers) prepare(ctx context.Context) (*workload.Application, error) {
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	s.opts.App, s.opts.asgi, s.imported = app.Spec, app.ASGI, app.Took
-	s.work, err = s.opts.Load(app)
+	s.work, err = s.opts.Load(ctx, app)
 	return app, err
 }

@@ -10,7 +10,7 @@ import (
 	"girin/internal/tune"
 )
 
-// Write writes the files of a result into dir, which it makes, and returns their paths.
+// Write writes the files of a result into dir, which it makes, and returns their paths. Each is there whole or not at all.
 func Write(dir string, r *tune.Result) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 	}
 	for _, c := range contents {
 		path := filepath.Join(dir, c.name)
-		if err := os.WriteFile(path, c.text, 0o666); err != nil {
+		if err := replace(path, c.text); err != nil {
 			return files, err
 		}
 		files = append(files, path)
@@ -40,4 +40,17 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 type file struct {
 	name string
 	text []byte
+}
+
+// replace writes a file beside its place, and then moves it there.
+func replace(path string, text []byte) error {
+	draft := path + ".new"
+	err := os.WriteFile(draft, text, 0o666)
+	if err == nil {
+		err = os.Rename(draft, path)
+	}
+	if err != nil {
+		os.Remove(draft)
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,13 +25,14 @@ type Entry struct {
 const (
 	longestLine  = 64 << 10
 	mostRoutes   = 20_000
-	mostExamples = 1_000 // paths of one route that are told apart
+	mostExamples = 1_000   // paths of one route that are told apart
+	mostPaths    = 200_000 // of all routes; each has one at least
 	mostMinutes  = 60 * 24 * 62
 )
 
 // FromAccessLog reads an access log in the combined format, which nginx and gunicorn write unless
-// they are told otherwise, or of JSON objects, a line each. It may be compressed (.gz).
-func FromAccessLog(path string, allMethods bool) (*Workload, error) {
+// they are told otherwise, or of JSON objects, a line each. It may be compressed (.gz), and of any length.
+func FromAccessLog(ctx context.Context, path string, allMethods bool) (*Workload, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func FromAccessLog(path string, allMethods bool) (*Workload, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	w, err := readLog(in, path)
+	w, err := readLog(ctx, in, path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -55,6 +57,7 @@ func FromAccessLog(path string, allMethods bool) (*Workload, error) {
 // tally counts what a log has.
 type tally struct {
 	routes   map[string]*routeTally
+	paths    int // that are told apart
 	log      Log
 	failures int64
 	minutes  map[int64]int64
@@ -68,10 +71,13 @@ type routeTally struct {
 	examples  map[string]int64
 }
 
-func readLog(in io.Reader, source string) (*Workload, error) {
+func readLog(ctx context.Context, in io.Reader, source string) (*Workload, error) {
 	t := &tally{routes: map[string]*routeTally{}, minutes: map[int64]int64{}, days: map[int]map[string]bool{}}
 	lines := bufio.NewReaderSize(in, longestLine)
 	for {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
 		line, err := lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // too long for a request that could be made
 			t.log.Others++
@@ -110,15 +116,20 @@ func (t *tally) add(line string) {
 		if len(t.routes) >= mostRoutes {
 			return
 		}
-		r = &routeTally{method: e.Method, examples: map[string]int64{}}
+		r = &routeTally{method: strings.Clone(e.Method), examples: map[string]int64{}}
 		t.routes[name] = r
 	}
 	r.count++
 	if e.Status >= 300 {
 		r.redirects++
 	}
-	if _, known := r.examples[e.Path]; known || len(r.examples) < mostExamples {
+	_, known := r.examples[e.Path]
+	switch {
+	case known:
 		r.examples[e.Path]++
+	case len(r.examples) == 0, len(r.examples) < mostExamples && t.paths < mostPaths:
+		r.examples[strings.Clone(e.Path)] = 1 // not the whole line
+		t.paths++
 	}
 }
 

@@ -3,6 +3,7 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"slices"
@@ -25,11 +26,22 @@ type har struct {
 	}
 }
 
+// largestHAR is how large a file may be, since it is held in memory: most of one is contents of answers.
+const largestHAR = 512 << 20
+
 // FromHAR reads a HAR file: the requests to the site that most of them go to, with their headers.
 func FromHAR(path string, allMethods bool) (*Workload, error) {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, largestHAR+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > largestHAR {
+		return nil, fmt.Errorf("%s has more than %d MiB: a shorter session, or one saved without contents, is enough", path, largestHAR>>20)
 	}
 	w, err := parseHAR(text, path)
 	if err != nil {

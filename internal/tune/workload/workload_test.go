@@ -2,6 +2,7 @@ package workload
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func TestFromAccessLog(t *testing.T) {
 	_, _ = z.Write([]byte(text))
 	_ = z.Close()
 	for _, path := range []string{write(t, "access.log", text), write(t, "access.log.gz", zipped.String())} {
-		w, err := FromAccessLog(path, false)
+		w, err := FromAccessLog(t.Context(), path, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +99,10 @@ func TestFromAccessLog(t *testing.T) {
 			t.Errorf("left out: %+v", w.Left)
 		}
 	}
-	if _, err := FromAccessLog(write(t, "x", "a\nb\n"), false); err == nil || !strings.Contains(err.Error(), "none of its 2 lines") {
+	if _, err := FromAccessLog(t.Context(), write(t, "x", "a\nb\n"), false); err == nil || !strings.Contains(err.Error(), "none of its 2 lines") {
 		t.Errorf("no log: %v", err)
 	}
-	if _, err := FromAccessLog(write(t, "x", logOf(3, "29/Nov/2026:13:00:01", "POST /a", 200)), false); !errors.Is(err, ErrEmpty) {
+	if _, err := FromAccessLog(t.Context(), write(t, "x", logOf(3, "29/Nov/2026:13:00:01", "POST /a", 200)), false); !errors.Is(err, ErrEmpty) {
 		t.Errorf("POST only: %v", err)
 	}
 }
@@ -115,7 +116,7 @@ func TestFromALongLog(t *testing.T) {
 			b.WriteString(logOf(1+90*(9-id)/(1+route), "29/Nov/2026:13:00:01", fmt.Sprintf("GET /route-%c%c/%d", 'a'+route%26, 'a'+route/26, id), 200))
 		}
 	}
-	w, err := FromAccessLog(write(t, "x", b.String()), false)
+	w, err := FromAccessLog(t.Context(), write(t, "x", b.String()), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +130,31 @@ func TestFromALongLog(t *testing.T) {
 	}
 	if !strings.Contains(fmt.Sprint(w.Left), "rarer requests") {
 		t.Errorf("left out: %+v", w.Left)
+	}
+}
+
+// However many routes and paths a log has, what is kept of them has bounds, and each route keeps one; it can be stopped.
+func TestFromAnEndlessLog(t *testing.T) {
+	counted := &tally{routes: map[string]*routeTally{}, minutes: map[int64]int64{}, days: map[int]map[string]bool{}, paths: mostPaths - 10}
+	for route := range 100 {
+		for query := range 30 {
+			counted.add(logOf(1, "29/Nov/2026:13:00:01", fmt.Sprintf("GET /route-%c%c?q=%d", 'a'+route%26, 'a'+route/26, query), 200))
+		}
+	}
+	kept := 0
+	for name, r := range counted.routes {
+		kept += len(r.examples)
+		if list := r.requests(); len(list) == 0 || r.count != 30 {
+			t.Errorf("%s: %d requests, count %d", name, len(list), r.count)
+		}
+	}
+	if len(counted.routes) != 100 || kept > 110 {
+		t.Errorf("%d routes, %d paths", len(counted.routes), kept)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := FromAccessLog(ctx, write(t, "x", logOf(3, "29/Nov/2026:13:00:01", "GET /a", 200)), false); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
 	}
 }
 
@@ -204,7 +230,7 @@ func TestRiskyPaths(t *testing.T) {
 		{"request": {"method": "GET", "url": "https://a.example/posts/3/delete"}, "response": {"status": 200}},
 		{"request": {"method": "GET", "url": "https://a.example/blocked"}, "response": {"status": 0}}]}}`
 	for name, read := range map[string]func(all bool) (*Workload, error){
-		"log": func(all bool) (*Workload, error) { return FromAccessLog(write(t, "x", log), all) },
+		"log": func(all bool) (*Workload, error) { return FromAccessLog(t.Context(), write(t, "x", log), all) },
 		"har": func(all bool) (*Workload, error) { return FromHAR(write(t, "x", har), all) },
 	} {
 		for all, want := range map[bool]int{false: 1, true: 2} {
@@ -221,7 +247,7 @@ func TestRiskyPaths(t *testing.T) {
 // What redirects in the log belongs to the load; what does not, and redirects when it is asked, needs a login.
 func TestRedirectsInALog(t *testing.T) {
 	text := logOf(3, "29/Nov/2026:13:00:01", "GET /old", 301) + logOf(4, "29/Nov/2026:13:00:01", "GET /account", 200) + logOf(1, "29/Nov/2026:13:00:01", "GET /account", 302)
-	w, err := FromAccessLog(write(t, "x", text), false)
+	w, err := FromAccessLog(t.Context(), write(t, "x", text), false)
 	if err != nil {
 		t.Fatal(err)
 	}
