@@ -128,15 +128,10 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	if err != nil {
 		return err
 	}
-	var revision uint64
-	made := make(chan error, 1)
-	go func() {
-		var err error
-		revision, err = s.records.Create(ctx, r.ID.String(), text)
-		made <- err
-	}()
-	err = s.publish(ctx, r, message)
-	if err = errors.Join(err, <-made); err != nil && revision != 0 {
+	stored := make(chan error, 1)
+	go func() { stored <- s.publish(ctx, r, message) }() // later rather than sooner than the record: see orphan
+	revision, err := s.records.Create(ctx, r.ID.String(), text)
+	if err = errors.Join(err, <-stored); err != nil && revision != 0 {
 		s.takeBack(r, revision)
 	}
 	return asProblem(err)

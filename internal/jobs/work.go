@@ -117,13 +117,27 @@ func (r *runner) isLeft(was *job.Record, m *nats.Msg) bool {
 }
 
 // orphan leaves a message that has no record: its client was told that it was not stored,
-// unless the record is about to come.
+// unless the record is about to come. That is looked for soon, since both are stored at the
+// same time, and for as long as storing may take.
 func (r *runner) orphan(m *nats.Msg) {
-	if meta, err := m.Metadata(); err == nil && meta.NumDelivered > 3 {
+	meta, err := m.Metadata()
+	if err != nil {
+		_ = m.NakWithDelay(time.Second)
+		return
+	}
+	if meta.NumDelivered > orphanMost {
 		_ = m.Ack()
 		return
 	}
-	_ = m.NakWithDelay(time.Second)
+	_ = m.NakWithDelay(orphanWait(meta.NumDelivered))
+}
+
+// orphanMost is how often a record is looked for: in all for longer than aboutToBe.
+const orphanMost = 20
+
+// orphanWait is how long after it was looked for so often it is looked for again.
+func orphanWait(looked uint64) time.Duration {
+	return min(10*time.Millisecond<<min(max(looked, 1)-1, 10), time.Second)
 }
 
 // workload is one accepted job that this node runs.
