@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import master
 import pytest
+from test_same_asgi import HEAD, packet
 
 # Allocations after the app's own; the answers of two requests take fewer. Some builds of Python have no _testcapi.
 MOST = 130 if find_spec("_testcapi") else 0
@@ -72,3 +73,60 @@ def test_each_request_is_answered(kind, count):
         assert worker.drain() == 0
     finally:
         worker.close()
+
+
+LOOP_APP = """
+import asyncio, resource, sys
+
+async def app(scope, receive, send):
+    if scope["path"] == "/limit":
+        with open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + (32 << 20),) * 2)
+    if scope["path"] == "/waits":
+        shim = sys.modules["_girin_shim.asgi.accelerated"].AcceleratedIntake
+        usual, shim.current_task = shim.current_task, staticmethod(short)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            shim.current_task = usual
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"good"})
+
+def short():
+    raise MemoryError
+"""
+
+
+@pytest.fixture(params=master.implementations("asgi"))
+def loop(request):
+    worker = master.Worker("wsgi_app:app", LOOP_APP, cls="asgi", implementation=request.param, arena=128 << 20, asgi_loop="asyncio", lifespan="off")
+    yield worker
+    worker.close()
+
+
+def asked(worker, path: str, in_arena: int = 0):
+    worker.next_id += 1
+    whole = packet(path, id=worker.next_id, flags=master.IN_ARENA if in_arena else 0)
+    if in_arena:
+        form, flags, base, _, window, id, block, _, _ = HEAD.unpack_from(whole)
+        at = master.FLAG_TABLE + 64
+        worker.arena.map[at : at + block] = whole[HEAD.size :]
+        whole = HEAD.pack(form, flags, base, 0, window, id, block, in_arena, at)
+    worker.lane.put(whole)
+    return worker.answer(worker.next_id)
+
+
+def test_a_loop_without_memory_for_one_request_serves_the_others(loop):
+    assert asked(loop, "/limit").body == b"good"
+    assert asked(loop, "/large", 100 << 20).failed
+    assert "no memory for a request" in loop.log()[1]
+    assert asked(loop, "/small").body == b"good"
+
+
+def test_a_request_that_cannot_wait_fails(loop):
+    if not loop.ready["accelerator"]:
+        pytest.skip("of the accelerator's own")
+    assert asked(loop, "/waits").failed
+    assert "MemoryError" in loop.log()[1]
+    assert asked(loop, "/small").body == b"good"

@@ -18,7 +18,7 @@ import traceback
 from http import HTTPStatus
 from time import monotonic_ns
 
-from .. import wire
+from .. import errors, wire
 from ..heads import EARLY_STATUS, Head, HeadError
 from .files import Part
 from .steps import cost
@@ -388,4 +388,7 @@ def _bytes(what: str, data) -> bytes:
 
 
 def describe(error: BaseException) -> str:
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+    except BaseException:  # an exception that cannot be shown, or no memory
+        return errors.describe(error)

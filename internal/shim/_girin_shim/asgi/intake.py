@@ -6,6 +6,7 @@ import os
 from time import monotonic_ns
 
 from .. import wire
+from ..shortage import patiently
 from . import threadtime
 from .eager import Starter
 from .http import Exchange, describe
@@ -106,7 +107,11 @@ class Intake:
         _, flags, base, _, window, id, _, _, _ = head
         runner = self._runner
         slot = runner.take_slot(id)
-        parts, body, environ = self._unpack(packet, head)
+        try:
+            parts, body, environ = self._unpack(packet, head)
+        except MemoryError:  # a large one, perhaps: the others go on
+            self._fail_without_memory(Exchange(runner, slot, id, window, False))
+            return
         if flags & wire.UPGRADE and flags & wire.STREAMED:
             flags &= ~(wire.UPGRADE | wire.STREAMED)  # it came when nobody knew the app yet: it cannot become a WebSocket any more
         websocket = bool(flags & wire.UPGRADE)
@@ -130,6 +135,18 @@ class Intake:
             app = job_of(app, runner, environ, exchange, scope)
         task = self._run(app, exchange, scope)
         self._start(task if websocket else Steps(task, exchange, self._worker.page))
+
+    def _fail_without_memory(self, exchange: Exchange) -> None:
+        self._runner.began(exchange)
+        exchange.fail()
+        self._runner.ended(exchange)
+        try:
+            self.tell_shortage()
+        except MemoryError:
+            pass  # not even for a line; the client is told
+
+    def tell_shortage(self) -> None:
+        self._runner.log(40, "There was no memory for a request: it failed before the app")
 
     def _unpack(self, packet: bytes, head: tuple) -> tuple[list[bytes], bytes, dict[str, str]]:
         """The strings of its scope, its body, and its environ if it was packed as for WSGI."""
@@ -163,11 +180,17 @@ class Intake:
             await app(scope, exchange.receive, exchange.send)
         except BaseException as e:
             error = e
-        self._over(exchange, error)
+        try:
+            self._over(exchange, error)
+        except BaseException as e:
+            self._worker.fatal(e)
 
     def _over(self, exchange, error: BaseException | None) -> None:
         """The app has returned, or raised error."""
         if error is not None and not exchange.excuses(error):
-            self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(error)}")
-        exchange.app_ended(error)
+            try:
+                self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(error)}")
+            except MemoryError:
+                pass  # not even for a line; the client is told
+        patiently(exchange.app_ended, error)
         self._runner.ended(exchange)

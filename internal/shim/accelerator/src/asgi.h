@@ -120,6 +120,7 @@ extern PyType_Spec outbox_spec, intake_spec, call_spec, done_spec, socket_spec, 
 PyObject *done_new(State *state, PyObject *value, Call *call);
 
 /* outbox.c */
+void outbox_fail(Outbox *outbox, uint64_t id);
 int outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const char *body, size_t size);
 void outbox_send(Outbox *outbox);
 

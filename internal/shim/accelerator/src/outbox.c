@@ -40,6 +40,22 @@ outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const c
     return 0;
 }
 
+/* Says that a request has failed, which needs no memory. */
+void
+outbox_fail(Outbox *outbox, uint64_t id)
+{
+    unsigned char frame[RESPONSE_HEAD] = {0};
+    put_u64(frame, id);
+    put_u64(frame + 8, clock_ns(CLOCK_MONOTONIC));
+    put_u32(frame + 20, NOT_MEASURED);
+    frame[32] = FAILED;
+    frame[33] = FINAL;
+    if (outbox_put(outbox, frame, NULL, "", 0) < 0) {
+        PyErr_Clear();
+        send_alone(&outbox->sender, outbox->batch, frame);
+    }
+}
+
 static PyObject *
 outbox_py_put(PyObject *self, PyObject *frame)
 {

@@ -63,13 +63,13 @@ start(Intake *intake, Call *call)
     return done != NULL ? 0 : -1;
 }
 
-/* Begins a request here; 0: Python must see to it. */
-static int
-begin(Intake *intake, const Request *request)
+/* Returns what is to be started; NULL without an exception: Python must see to it. */
+static Call *
+prepare(Intake *intake, const Request *request)
 {
     Call *call = call_new(intake);
     if (call == NULL) {
-        return -1;
+        return NULL;
     }
     call->id = request->id;
     call->began = clock_ns(CLOCK_MONOTONIC);
@@ -83,9 +83,36 @@ begin(Intake *intake, const Request *request)
     if (status > 0) {
         status = scope_new(intake, request, call);
     }
-    if (status > 0) {
-        status = start(intake, call) < 0 ? -1 : 1;
+    if (status <= 0) {
+        Py_DECREF((PyObject *)call);
+        return NULL;
     }
+    return call;
+}
+
+/* There is no memory for this request, a large one perhaps: the others go on. */
+static int
+fail_without_memory(Intake *intake, uint64_t id)
+{
+    PyErr_Clear();
+    outbox_fail(intake->outbox, id);
+    if (call_python((PyObject *)intake, "tell_shortage") < 0) {
+        PyErr_Clear(); /* not even for a line; the client is told */
+    }
+    return 1;
+}
+
+/* Begins a request here; 0: Python must see to it. */
+static int
+begin(Intake *intake, const Request *request)
+{
+    Call *call = prepare(intake, request);
+    if (call == NULL) {
+        return !PyErr_Occurred()                              ? 0
+               : PyErr_ExceptionMatches(PyExc_MemoryError) ? fail_without_memory(intake, request->id)
+                                                              : -1;
+    }
+    int status = start(intake, call) < 0 ? -1 : 1;
     Py_DECREF((PyObject *)call);
     return status;
 }

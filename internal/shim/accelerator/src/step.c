@@ -1,6 +1,8 @@
 /* The steps of a request's application, from its first to its end. */
 #include "asgi.h"
 
+enum { TRIES = 500, SHORT_WAIT = 1000000 }; /* ns, as in shortage.py */
+
 /* The threads that the app uses from now on are measured. */
 static int
 measure_threads(Call *call)
@@ -63,6 +65,21 @@ leave(Call *call)
     return look;
 }
 
+/* As call_adopt, again and again while there is no memory for it: patiently in shortage.py. */
+static PyObject *
+adopt_patiently(Call *call)
+{
+    PyObject *full = call_adopt(call);
+    for (int i = 0; i < TRIES && full == NULL && PyErr_ExceptionMatches(PyExc_MemoryError); i++) {
+        PyErr_Clear();
+        Py_BEGIN_ALLOW_THREADS
+        nanosleep(&(struct timespec){.tv_nsec = SHORT_WAIT}, NULL);
+        Py_END_ALLOW_THREADS
+        full = call_adopt(call);
+    }
+    return full;
+}
+
 /* The app has returned, or raised what is being raised. */
 int
 call_end(Call *call)
@@ -74,7 +91,7 @@ call_end(Call *call)
         call->over = 1;
         status = leave(call);
     } else {
-        PyObject *full = call_adopt(call);
+        PyObject *full = adopt_patiently(call);
         call->over = 1;
         PyObject *done = full == NULL ? NULL
                                       : PyObject_CallMethod((PyObject *)call->intake, "over", "OO", full,
@@ -93,7 +110,7 @@ call_end(Call *call)
     return status;
 }
 
-/* The app waits for something: from now on its task may have to be cancelled. */
+/* The app waits for something: from now on its task may have to be cancelled. -1: it cannot wait. */
 static int
 waits(Call *call)
 {
@@ -117,8 +134,8 @@ call_stepped(Call *call, PyObject *waited, int *failed)
         call->stepping = 0;
         *failed = call_end(call);
     } else if (call_end_step(call) < 0 || waits(call) < 0) {
-        *failed = -1;
         Py_CLEAR(waited);
+        *failed = call_end(call); /* as if the app had raised it */
     }
     __atomic_store_n(call->intake->step, 0, __ATOMIC_RELAXED);
     return waited;
