@@ -40,9 +40,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
             _late("joblog").tell(control)
         worker = Worker(control, settings)
         _rename(settings.proc_name)
-        worker.runner, tag, reason = accelerator.new_runner(worker)
-        if worker.runner is None:
-            worker.runner = _runner_class(settings.worker_class)(worker)
+        worker.runner, tag, reason = descriptors.hide_opened(lambda: _new_runner(worker))
         worker.hooks = _hooks(worker, heritage)
         descriptors.hide(worker.descriptors())
     except Exception as e:
@@ -83,7 +81,10 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts["accelerator"], facts["no_accelerator"] = tag, reason
     descriptors.show()
     control.send_json(wire.READY, facts)
-    worker.runner.run()
+    try:
+        worker.runner.run()
+    except Exception as e:  # nothing that the app left behind may keep up what serves no more
+        worker.fatal(e)
     if worker.forked:  # an event loop that went on in a child of the app's
         worker.leave_child()
     worker.hooks.worker_exit()
@@ -130,6 +131,12 @@ def load_class(worker_class: str) -> None:
             import gevent.socket  # noqa: F401
         except ImportError:
             pass  # the worker says what is missing
+
+
+def _new_runner(worker: Worker) -> tuple:
+    """The runner, the accelerator's tag, and why there is none."""
+    runner, tag, reason = accelerator.new_runner(worker)
+    return runner or _runner_class(worker.settings.worker_class)(worker), tag, reason
 
 
 def _runner_class(name: str):

@@ -22,7 +22,10 @@ class Closed(Exception):
 def hide(numbers: Iterable[int]) -> None:
     """Takes these as the shim's own, besides those before, until show is called."""
     _own.update(numbers)
-    os.close, os.closerange = close, closerange
+    if os.close is _close:  # else it is ours, or the user's, who has put something before it
+        os.close = close
+    if os.closerange is _closerange:
+        os.closerange = closerange
 
 
 def hide_opened(step: Callable):
@@ -45,7 +48,10 @@ def show() -> None:
     """None is the shim's own any more: this is a child of the user's, or requests are about to
     come, for which os.close is Python's own again."""
     _own.clear()
-    os.close, os.closerange = _close, _closerange
+    if os.close is close:
+        os.close = _close
+    if os.closerange is closerange:
+        os.closerange = _closerange
 
 
 def check() -> None:
@@ -56,7 +62,7 @@ def check() -> None:
 
 def closed() -> str:
     """Says which of the shim's own were closed nevertheless; "": none."""
-    gone = sorted(number for number in _own if not _is_open(number))
+    gone = [number for number in sorted(_own) if not _is_open(number)]
     if not gone:
         return ""
     return f"Descriptors that the server needs were closed ({', '.join(map(str, gone))}): leave open what the process has not opened itself."

@@ -10,7 +10,7 @@ import os
 from threading import get_ident
 from time import monotonic_ns
 
-from . import descriptors, wire
+from . import wire
 from .runner import Runner
 from .slot import Slot
 
@@ -27,7 +27,7 @@ class EventLoop(Runner):
         self._slot.ident = get_ident()
         self._slot.held.append(True)  # _readable looks at the batch again
         self.slots = [self._slot]
-        self._loop = descriptors.hide_opened(asyncio.new_event_loop)
+        self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._ended = self._loop.create_future()
         self._watched: tuple[int, ...] = ()

@@ -22,6 +22,7 @@ class Stderr(io.TextIOWrapper):
     """Standard error as it was before, over the same buffer."""
 
     tell_master: Callable[[int, str], None] | None = None
+    kept = None  # its end would close the buffer, which sys.__stderr__ has too
 
     def write(self, text: str) -> int:
         count = super().write(text)
@@ -34,8 +35,8 @@ class Stderr(io.TextIOWrapper):
 def replace_stderr() -> None:
     """To be called before the app is imported, whose handlers keep what they find."""
     was = sys.stderr
-    if type(was) is io.TextIOWrapper:  # which sys.__stderr__ keeps open
-        sys.stderr = Stderr(was.buffer, was.encoding, was.errors, line_buffering=was.line_buffering, write_through=was.write_through)
+    if type(was) is io.TextIOWrapper:
+        sys.stderr = Stderr.kept = Stderr(was.buffer, was.encoding, was.errors, line_buffering=was.line_buffering, write_through=was.write_through)
 
 
 def tell(control) -> None:

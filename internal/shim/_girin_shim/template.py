@@ -27,6 +27,7 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
     signals.ignore(signals.TELL + signals.END)
     control = Control(control_fd)
     descriptors.hide([*forking.RESERVED, control_fd])
+    os.register_at_fork(after_in_child=descriptors.show)
     hello = control.hello()
     began = monotonic_ns()
     try:

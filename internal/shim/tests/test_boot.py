@@ -8,6 +8,7 @@ from pathlib import Path
 
 import master
 import pytest
+from test_same_asgi import packet as asgi_packet
 
 APPS = """
     def application(environ, start_response):
@@ -297,3 +298,59 @@ def test_a_module_that_gevent_lacks_is_explained(start, tmp_path):
     answer = json.loads(worker.message(master.BROKEN)[3])
     assert answer["code"] == 3
     assert "gevent is not installed in" in answer["text"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_app_for_a_loop_that_closes_all_while_it_is_imported(start, loop, implementation):
+    worker = start(
+        """
+        import os
+        os.closerange(3, 4096)
+        async def app(scope, receive, send):
+            if os.close.__module__ != "posix": raise ValueError(os.close.__module__)
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"good"})
+        """,
+        cls="asgi",
+        asgi_loop=loop,
+        lifespan="off",
+    )
+    worker.lane.put(asgi_packet("/"))
+    assert worker.answer(1).body == b"good"
+
+
+def test_what_the_app_has_put_before_os_close_stays(start, cls):
+    worker = start(
+        """
+        import os
+        closed, usual = [], os.close
+        def close(fd):
+            closed.append(fd)
+            usual(fd)
+        os.close = close
+        def app(environ, start_response):
+            fd = os.dup(2)
+            os.close(fd)
+            start_response("200 OK", [])
+            return [str(closed == [fd]).encode()]
+        """,
+        cls=cls,
+    )
+    assert worker.get().body == b"True"
+
+
+def test_standard_error_of_jobs_may_be_set_back(start):
+    worker = start(
+        """
+        import gc, sys
+        sys.stderr = sys.__stderr__
+        gc.collect()
+        def app(environ, start_response):
+            print("still open", file=sys.stderr, flush=True)
+            start_response("200 OK", [])
+            return [b"good"]
+        """,
+        jobs="/nowhere",
+    )
+    assert worker.get().body == b"good"
+    assert "still open" in worker.stderr()
