@@ -4,7 +4,9 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+from collections import deque
 from itertools import islice
+from time import monotonic_ns
 
 from . import descriptors, signals, wire
 from .errors import CRITICAL, ERROR, ErrorStream, LogStream, describe, flush_streams, raised_by_handler
@@ -13,6 +15,8 @@ from .heads import Heads
 from .lanes import Lanes
 from .page import Arena, state_page
 from .response import ResponseSocket
+
+OFTEN, SOON = 10, 1_000_000_000  # times within so many ns are too often to survive
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
 
@@ -28,6 +32,7 @@ class Worker:
         self.hooks = None
         self.heads = Heads()
         self.exchanges: dict = {}  # by id: those that may wait for the control thread
+        self._survived: deque[int] = deque(maxlen=OFTEN)  # ns: when something was
         self.forked: list[int] = []  # not empty in a child that the app forked
         self.time_to_end: float = settings.graceful_timeout  # s, once it drains
         self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
@@ -103,9 +108,15 @@ class Worker:
 
     def survive(self, error: BaseException) -> None:
         """Goes on after what a signal's handler of the app's raised in the main thread, outside of a
-        request; raises anything else again. One that wants the process to end is obeyed when its requests have."""
+        request; raises anything else again. One that wants the process to end is obeyed when its requests have.
+        What comes again and again is no handler's: an event loop cannot wait any more."""
         if not raised_by_handler(error):
             raise error
+        if not issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+            now = monotonic_ns()
+            self._survived.append(now)
+            if len(self._survived) == OFTEN and now - self._survived[0] < SOON:
+                self.fatal(error, "since its loop cannot wait any more. Did the app close descriptors that it has not opened itself?")
         self.note_handler(error)
 
     def note_handler(self, error: BaseException) -> None:
@@ -113,13 +124,13 @@ class Worker:
         if issubclass(type(error), (SystemExit, KeyboardInterrupt)):
             self.retire()
 
-    def fatal(self, error: BaseException) -> None:
+    def fatal(self, error: BaseException, why: str = "on a fault of its own:") -> None:
         """Ends the process at once: its state cannot be trusted."""
         if self.forked:
             self.leave_child()
         try:
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            text = descriptors.closed() or f"Worker {os.getpid()} ends on a fault of its own:\n{text.rstrip()}"
+            text = descriptors.closed() or f"Worker {os.getpid()} ends {why}\n{text.rstrip()}"
             if not self.control.log(CRITICAL, text):
                 os.write(2, f"girin: {text}\n".encode("utf-8", "backslashreplace"))
         finally:

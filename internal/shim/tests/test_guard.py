@@ -192,3 +192,45 @@ def test_a_lifetime_is_exact(start, cls):
     worker.message(master.IDLE)
     assert worker.wait() == 0
     assert not worker.frames and worker.lane.waiting() > 0
+
+
+@pytest.mark.parametrize("kind", ["gaiohttp", "gevent", "asgi"])
+def test_a_loop_that_cannot_wait_any_more_ends_its_worker(kind):
+    """Its descriptors are closed: each time it fails at once."""
+    code = """
+        import glob, os, threading
+        def close():
+            for path in glob.glob("/proc/self/fd/*"):
+                try:
+                    if "eventpoll" in os.readlink(path): os.close(int(path.rpartition("/")[2]))
+                except OSError: pass
+        threading.Thread(target=threading.Event().wait).start()  # holds the interpreter's end up
+        """
+    if kind == "asgi":
+        code += """
+        async def app(scope, receive, send):
+            assert scope["type"] == "http"
+            close()
+        """
+    else:
+        code += """
+        def app(environ, start_response):
+            close()
+            start_response("200 OK", [])
+            return [b"good"]
+        """
+    worker = master.Worker("wsgi_app:app", code, cls=kind, asgi_loop="asyncio")
+    try:
+        if kind == "asgi":
+            from test_same_asgi import packet
+            worker.lane.put(packet("/"))
+        else:
+            worker.send()
+            worker.send()  # gevent's loop is a new one once it has run
+        assert worker.wait() == 70
+        texts = []
+        while not texts or not texts[-1].startswith("Worker "):
+            texts.append(worker.log()[1])
+        assert len(texts) < 20 and ("cannot wait any more" in texts[-1] or kind == "asgi"), texts
+    finally:
+        worker.close()
