@@ -15,6 +15,11 @@ type watcher struct {
 	armed atomic.Bool
 	kick  chan struct{}
 	stop  chan struct{}
+
+	// Of the goroutine.
+	newest uint64 // when what ran at the last look began, the latest of it
+	served uint32 // answers until then
+	asleep int    // looks in a row at which something was unread, and nothing had begun or was answered
 }
 
 func (w *watcher) init() {
@@ -104,8 +109,27 @@ func (q *Queue) look() bool {
 	q.lookAlone(readers, running, unread)
 	if a != nil {
 		a.feedWaiting()
+	} else {
+		q.rouse(readers, newest, unread)
 	}
 	return again
+}
+
+// asleepLooks is after how many looks readers are roused that seem to sleep. Where all are
+// busy for long they are so again after twice as many, and so on.
+const asleepLooks = 8
+
+// rouse has all look into the lane who read it, if nobody does: the kernel wakes one of them
+// for a packet, and if that one is told to read no more in this very moment, it leaves the
+// packet there. The others would sleep until the next one comes.
+func (q *Queue) rouse(readers []Worker, newest uint64, unread bool) {
+	w, served := &q.watch, q.waits.next.Load()
+	if w.asleep++; !unread || newest != w.newest || served != w.served {
+		w.asleep, w.newest, w.served = 0, newest, served
+	}
+	if w.asleep >= asleepLooks && w.asleep&(w.asleep-1) == 0 {
+		q.readTogether(readers)
+	}
 }
 
 // lookAtQuick promotes where a request that was known to be quick is not:

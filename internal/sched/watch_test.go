@@ -250,3 +250,26 @@ func TestWhatBeginsDuringALookIsNotOld(t *testing.T) {
 		}
 	})
 }
+
+// Who was woken for a packet may be told to drain in this moment, and leave it there.
+func TestReadersThatSleepBesideAPacketAreRoused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		w := newSelected(1)
+		b.Attach(w)
+		w.Select(0) // to see that it is told
+		c, _ := b.call("/")
+		b.submit(c)
+		time.Sleep(10 * tick)
+		synctest.Wait()
+		if !w.reads() {
+			t.Error("a packet lies unread, nothing runs, and nobody is roused")
+		}
+		w.Select(0)
+		b.read()
+		time.Sleep(time.Second)
+		if w.reads() {
+			t.Error("it is roused though nothing lies unread")
+		}
+	})
+}

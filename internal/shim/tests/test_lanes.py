@@ -88,6 +88,36 @@ def test_many_wakes_do_not_block(lane):
         made.select(1)
 
 
+def test_who_was_not_woken_notices_a_packet_when_told_to_read_again(monkeypatch):
+    """The kernel wakes one for a packet, and that one may be told to stop before it reads."""
+    read_end, write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    both = []
+    for _ in range(2):
+        monkeypatch.setattr(wire, "LANE_FD", os.dup(read_end))
+        both.append(lanes.Lanes(1))
+        both[-1].select(1)
+    first, second = both
+    first._drain_wake()
+    first._poller.watch(first.active)
+    got = []
+    waiting = threading.Thread(target=lambda: got.append(second.wait()))
+    waking = threading.Thread(target=first._poller.wait)
+    waking.start()
+    time.sleep(0.05)
+    waiting.start()
+    time.sleep(0.05)
+    os.write(write_end, b"left")
+    waking.join()
+    first.stop()
+    second.select(1)
+    waiting.join(5)
+    assert got == [b"left"]
+    for one in both:
+        one.close()
+    os.close(read_end)
+    os.close(write_end)
+
+
 def test_a_lane_whose_writer_has_gone_is_left(lane):
     made, write_end = lane
     os.close(write_end)

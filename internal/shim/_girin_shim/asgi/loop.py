@@ -132,7 +132,7 @@ class Loop:
 
     def select(self, mask: int) -> None:
         self._worker.lanes.select(mask)
-        self._enter(self.watch)
+        self._enter(self._watch_anew)
 
     def credit(self, id: int, n: int) -> None:
         self._enter(self._credit, id, n)
@@ -183,6 +183,11 @@ class Loop:
             self._register(wanted)
         if lanes.stopped and not self.exchanges and not self._opens and not self._idle.done():
             self._idle.set_result(None)
+
+    def _watch_anew(self) -> None:
+        """Also notices what lies in the lanes and another loop was woken for."""
+        self._register(())
+        self.watch()
 
     def _register(self, wanted: tuple[int, ...]) -> None:
         for fd in self._watched:
