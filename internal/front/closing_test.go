@@ -56,17 +56,29 @@ func TestAListenerThatClosesResetsNobody(t *testing.T) {
 				}
 				s := newHealth(t, l)
 				var all sync.WaitGroup
+				var closing atomic.Bool
+				busy := make(chan struct{}) // closed when each could be answered twice
 				begun := served.Load()
 				for range clients {
 					all.Go(func() {
-						for askHealth(t, network, l.Addr().String()) {
-							served.Add(1)
+						for !t.Failed() {
+							last := closing.Load()
+							if askHealth(t, network, l.Addr().String()) {
+								if served.Add(1) == begun+2*clients {
+									close(busy)
+								}
+							} else if last {
+								return
+							} // else the machine was busy: it asks again, or there might be nobody left to
 						}
 					})
 				}
-				for served.Load() < begun+2*clients {
-					time.Sleep(100 * time.Microsecond)
+				select {
+				case <-busy:
+				case <-time.After(20 * time.Second):
+					t.Error("too few were served")
 				}
+				closing.Store(true)
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				if err := s.Shutdown(ctx); err != nil {
 					t.Error(err)
