@@ -749,3 +749,24 @@ func waitFor(t *testing.T, holds func() bool) {
 		}
 	}
 }
+
+// Where ASGI is spoken hop-by-hop fields are left out and nothing is said of it: libraries
+// set them, and nothing forbids it.
+func TestHopByHopFieldsOfASGIAreLeftOut(t *testing.T) {
+	s := serveApp(t, func(c *appCall) { c.answer("200 OK", "x", "Connection", "keep-alive", "A", "b") })
+	s.SpeakASGI()
+	c := transports["clear"].connect(t, s)
+	c.send(simpleGet)
+	var head []string
+	for line := c.readLine(); line != ""; line = c.readLine() {
+		head = append(head, line)
+	}
+	if got := strings.Join(head, "\n"); strings.Contains(got, "keep-alive") || !strings.Contains(got, "A: b") {
+		t.Errorf("the head is\n%s", got)
+	}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	if got := s.log.text.String(); strings.Contains(got, "hop-by-hop") {
+		t.Errorf("the log has\n%s", got)
+	}
+}
