@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,8 +78,10 @@ func tlsExtension(state *tls.ConnectionState, config *tls.Config) []byte {
 		Version: state.Version, CipherSuite: state.CipherSuite,
 	}
 	if len(state.VerifiedChains) > 0 {
-		for _, cert := range state.PeerCertificates {
-			told.ClientChain = append(told.ClientChain, pemOf(cert.Raw))
+		for _, cert := range state.VerifiedChains[0] { // what else it sent proves nothing, and may be long
+			if slices.ContainsFunc(state.PeerCertificates, cert.Equal) {
+				told.ClientChain = append(told.ClientChain, pemOf(cert.Raw))
+			}
 		}
 		told.ClientName = new(distinguishedName(state.PeerCertificates[0].RawSubject))
 	}
