@@ -149,6 +149,7 @@ func (o onStream) appendStatus(b []byte, code int, status []byte) []byte {
 		code = 200
 	case code/100 == 2:
 		code = 400
+		o.reply.status, o.reply.noBody = code, false
 	}
 	return o.headEncoder.appendStatus(b, code, status)
 }

@@ -174,6 +174,10 @@ func TestDenialsOverHTTP2(t *testing.T) {
 			if n != 4+200_000 || st.fields["x-why"] != "many" || st.fields["transfer-encoding"] != "" || st.fields["upgrade"] != "" {
 				t.Errorf("%d bytes, fields %v", n, st.fields)
 			}
+			st.await("no more to be wanted", func() bool { return st.reset != nil })
+			if *st.reset != http2.ErrCodeNo {
+				t.Errorf("it ends with %v", *st.reset)
+			}
 		}
 		waitFor(t, func() bool { return s.Conns() == 1 })
 		s.wantNothingHeld(t)
@@ -182,11 +186,13 @@ func TestDenialsOverHTTP2(t *testing.T) {
 
 // An answer that accepts nothing does not look as if it did: 200 would.
 func TestAPageIsNoWebSocketOverHTTP2(t *testing.T) {
-	s := over{tls: true}.serveCarried(t, func(c *appCall) { c.answer("200 OK", "a page") })
+	log, logged := openLines(t)
+	s := over{tls: true}.serveCarried(t, func(c *appCall) { c.answer("200 OK", "a page") }, logged)
 	st := over{tls: true}.carry(t, s).connect(false, version13, "13")
 	if got, body := st.status(), st.body(); got != "400" || body != "a page" {
 		t.Errorf("it is answered with %s and %q", got, body)
 	}
+	log.want(t, `127.0.0.1 "GET /chat HTTP/2.0" 400 6`)
 }
 
 // However a client leaves, its application is told, and nothing is left of it.
@@ -233,6 +239,15 @@ func TestLeavingOverHTTP2(t *testing.T) {
 					case <-told:
 					case <-time.After(20 * time.Second):
 						t.Fatal("the application was not told")
+					}
+					switch {
+					case way == "by ending its side" && !accepts:
+						if st.body(); st.reset == nil { // without a head nothing may end
+							t.Error("the stream ends, and is not reset")
+						}
+					case accepts && (way == "by a close frame" || way == "by what is no WebSocket"):
+						_ = st.body()
+						_ = st.CloseWrite() // or it is waited for
 					}
 					waitFor(t, func() bool { return s.Conns() <= 1 && s.Held().Messages == 0 })
 					s.wantNothingHeld(t)
@@ -398,6 +413,29 @@ func TestAnApplicationThatReceivesNothingOverHTTP2(t *testing.T) {
 	})
 }
 
+// Where messages take much memory, a connection's window opens only for what was read;
+// but for all of it, however little each of its sockets sends.
+func TestAWindowThatIsWithheldOpensAgain(t *testing.T) {
+	s := over{}.serveCarried(t, acceptAll)
+	s.messages.Add(messagesMost/2 + 1)
+	defer s.messages.Add(-messagesMost/2 - 1)
+	c := over{}.carry(t, s)
+	for range 30 { // together more than the window, and each less than a step
+		st := c.open()
+		defer time.AfterFunc(20*time.Second, func() { _ = st.SetDeadline(longAgo) }).Stop()
+		client, err := openSocket(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.WriteMessage(websocket.BinaryMessage, make([]byte, 15_000)); err != nil {
+			t.Fatal(err)
+		}
+		if _, m, err := client.ReadMessage(); err != nil || len(m) != 15_000 {
+			t.Fatalf("%d bytes, %v", len(m), err)
+		}
+	}
+}
+
 // Pings are the front's here too; the server's end closes with 1012.
 func TestPingsAndTheEndOverHTTP2(t *testing.T) {
 	carryEach(t, func(t *testing.T, o over) {
@@ -456,7 +494,7 @@ func TestWhatWasReadOfAStreamIsForgotten(t *testing.T) {
 	sent, seen, room := 0, 0, make([]byte, 5000)
 	for range 20_000 {
 		for sent-seen < 60_000 {
-			sc.keepLocked(filling(sent, 4000))
+			sc.keepLocked(filling(sent, 4000), false)
 			sent += 4000
 		}
 		n := sc.takeLocked(room[:4096])

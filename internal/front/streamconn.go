@@ -23,8 +23,10 @@ type streamConn struct {
 
 	closed   bool // guarded by h.c.mu: st may be another request's
 	withheld int  // guarded by h.c.mu: bytes for which the connection's window is not open again
+	headed   bool // guarded by h.c.mu: an answer's head was sent, without which nothing may end
 
 	ending atomic.Bool  // END_STREAM is to be sent
+	cut    atomic.Bool  // it is not, as its answer is not whole
 	marked atomic.Int64 // what the client has acknowledged when it has a ping, see mark
 
 	mu        sync.Mutex
@@ -32,6 +34,7 @@ type streamConn struct {
 	input     []byte // guarded by mu: what came; input[at:] is unread
 	at        int    // guarded by mu
 	unopened  int    // guarded by mu: bytes that were read, and the client may not send again yet
+	withholds bool   // guarded by mu: withheld is not 0
 	eof       bool   // guarded by mu: END_STREAM came
 	gone      bool   // guarded by mu: it was reset, or its connection has ended
 	owes      bool   // guarded by mu: the stream has queued something
@@ -49,18 +52,20 @@ func (sc *streamConn) came(p []byte) (consumed int) {
 	if sc.closed {
 		return len(p)
 	}
-	sc.keepLocked(p)
-	if c.srv.messages.Add(int64(len(p))) > messagesMost/2 {
+	withhold := c.srv.messages.Add(int64(len(p))) > messagesMost/2
+	if withhold {
 		sc.withheld += len(p) // it waits with all of its connection
 	} else {
 		sc.st.frames.Kept(len(p))
 	}
+	sc.keepLocked(p, withhold)
 	return 0
 }
 
-func (sc *streamConn) keepLocked(p []byte) {
+func (sc *streamConn) keepLocked(p []byte, withheld bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.withholds = sc.withholds || withheld
 	if sc.input == nil {
 		sc.input = smallInputs.Get().(*[smallInput]byte)[:0]
 	}
@@ -135,14 +140,15 @@ func (sc *streamConn) emptyLocked() {
 }
 
 // reopen lets the client send again what was read, in steps: the lock is not for each
-// small message.
+// small message. Where the connection's window is withheld there are none: many sockets
+// would each wait for the rest of a step, and none of their clients could send it.
 func (sc *streamConn) reopen(n int) {
 	srv := sc.h.c.srv
 	srv.messages.Add(-int64(n))
 	sc.mu.Lock()
 	sc.unopened += n
 	n = sc.unopened
-	if n < srv.cfg.HTTP2.Window/4 {
+	if n < srv.cfg.HTTP2.Window/4 && !sc.withholds {
 		sc.mu.Unlock()
 		return
 	}
@@ -153,15 +159,21 @@ func (sc *streamConn) reopen(n int) {
 	if sc.closed {
 		return
 	}
-	sc.openLocked()
+	sc.openLocked(n)
 	sc.st.frames.Reopen(n)
 	sc.h.conn.Flush()
 }
 
-// openLocked opens the connection's window again for what was withheld.
-func (sc *streamConn) openLocked() {
-	sc.st.frames.Kept(sc.withheld)
-	sc.withheld = 0
+// openLocked opens the connection's window again for n bytes of what was withheld.
+func (sc *streamConn) openLocked(n int) {
+	n = min(n, sc.withheld)
+	sc.st.frames.Kept(n)
+	if sc.withheld -= n; sc.withheld > 0 {
+		return
+	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.withholds = false
 }
 
 // Close ends the stream: as its client expects after both sides have said all, else by a
@@ -173,12 +185,12 @@ func (sc *streamConn) Close() error {
 	if sc.closed {
 		return nil
 	}
-	sc.openLocked()
+	sc.openLocked(sc.withheld)
 	sc.closed = true
 	unread, eof := sc.drop()
 	c.srv.messages.Add(-int64(unread))
 	frames := &sc.st.frames
-	if sc.ending.Load() || eof && frames.Queued() == 0 {
+	if sc.headed && !sc.cut.Load() && (sc.ending.Load() || eof && frames.Queued() == 0) {
 		frames.EndSending()
 		frames.Finish()
 	} else {

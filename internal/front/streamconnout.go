@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/binary"
 	"net"
 	"os"
 )
@@ -78,6 +79,7 @@ func (sc *streamConn) sendHead(head []byte) {
 	sc.h.c.mu.Lock()
 	defer sc.h.c.mu.Unlock()
 	if !sc.closed {
+		sc.headed = sc.headed || binary.LittleEndian.Uint16(head) >= 200
 		sc.st.sendHeadLocked(head, false)
 		sc.h.conn.Flush()
 	}
@@ -103,7 +105,7 @@ func (sc *streamConn) CloseWrite() error {
 }
 
 func (sc *streamConn) endSendingLocked() {
-	if !sc.closed {
+	if !sc.closed && sc.headed {
 		sc.st.frames.EndSending()
 		sc.h.conn.Flush()
 	}

@@ -155,6 +155,10 @@ func (c *conn) hangUpLocked() {
 	case c.reply.whole && c.tls == nil && c.raw != nil && c.in.pendingBytes() == 0:
 		c.closeSoon()
 		c.dieLocked()
+	case c.over != nil && !c.reply.upgraded: // a stream ends whatever its client still sends
+		c.over.ending.Store(true)
+		c.closeSoon()
+		c.dieLocked()
 	default:
 		c.endWritingLocked()
 		c.stage.enter(stageLinger)

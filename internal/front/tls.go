@@ -218,5 +218,8 @@ func (c *conn) cut() {
 	if tcp, ok := c.nc.(interface{ SetLinger(int) error }); ok && !c.reply.chunked && c.reply.remain < 0 {
 		_ = tcp.SetLinger(0)
 	}
+	if c.over != nil {
+		c.over.cut.Store(true)
+	}
 	c.closeSoon()
 }
