@@ -91,7 +91,8 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	s := n.store.Load()
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
-	if rec.Status == job.Done || !rec.Status.Ended() {
+	left := rec.Status == job.Queued && !s.hasMessage(ctx, rec) // by who died while it did this
+	if rec.Status == job.Done || !rec.Status.Ended() && !left {
 		plain(w, http.StatusConflict, "only what has ended badly is run again")
 		return
 	}
@@ -101,7 +102,7 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		return
 	}
 	later, changed, err := s.change(ctx, rec.ID, job.Retried, nil)
-	if err == nil && changed {
+	if err == nil && (changed || left) {
 		err = s.publish(ctx, &later.Record, kept)
 	}
 	if err != nil {

@@ -207,6 +207,7 @@ func (n *Node) timer() {
 // one also if this node dies before it has said so.
 func (n *Node) due(m *nats.Msg) {
 	var c Schedule
+	var r stored
 	meta, err := m.Metadata()
 	if err != nil {
 		n.cfg.Log.Errorf("jobs: %v", err)
@@ -220,9 +221,12 @@ func (n *Node) due(m *nats.Msg) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", m.Subject, meta.Sequence.Stream, meta.Timestamp.UnixNano()))
 	ctx, cancel := context.WithTimeout(n.ctx, storeLimit)
 	defer cancel()
-	id := job.ID(sum[:16])
-	if _, err = n.store.Load().get(ctx, id); errors.Is(err, errNoJob) {
+	id, s := job.ID(sum[:16]), n.store.Load()
+	switch r, err = s.get(ctx, id); {
+	case errors.Is(err, errNoJob):
 		_, err = n.storeTask(ctx, &c.Task, id)
+	case err == nil && r.Status == job.Queued && !s.hasMessage(ctx, &r.Record): // whoever made it died in between
+		err = s.publish(ctx, &r.Record, n.taskMessage(&c.Task))
 	}
 	if err != nil {
 		n.cfg.Log.Warningf("jobs: %s is due and cannot be begun yet: %v", c.Task.Task, err)

@@ -1,0 +1,78 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"girin/internal/jobs/job"
+)
+
+// A node that dies after it has made the record of what is due, and before the message, has
+// made no job: the next one that is told makes it whole.
+func TestWhatIsDueIsMadeWhole(t *testing.T) {
+	n, s := storeOf(t)
+	n.cfg.Bases = func() []map[string]string { return nil }
+	n.up.Store(true)
+	ctx := context.Background()
+	if err := n.openTimer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(Schedule{Task: Task{Task: "app:nightly"}, Cron: "0 0 5 * * *"})
+	if _, err := n.js.PublishMsg(ctx, &nats.Msg{Subject: n.names.dueSubject("x"), Data: text}); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := n.runner.next(n.names.timer, []string{"due"}, make(chan struct{}))
+	if m == nil {
+		t.Fatal("nothing is due")
+	}
+	n.due(m)
+	all, err := s.list(ctx, 10, func(*job.Record) bool { return true })
+	if err != nil || len(all) != 1 || !s.hasMessage(ctx, &all[0].Record) {
+		t.Fatalf("%v: %d jobs", err, len(all))
+	}
+	if err := s.stream.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n.due(m)
+	if !s.hasMessage(ctx, &all[0].Record) {
+		t.Error("the job waits for ever")
+	}
+	if info, err := s.stream.Info(ctx); err != nil || info.State.Msgs != 1 {
+		t.Errorf("%v: not one message", err)
+	}
+}
+
+// The same is true of what is to run once more.
+func TestWhatIsToRunAgainIsMadeWhole(t *testing.T) {
+	n, s := storeOf(t)
+	n.up.Store(true)
+	ctx := context.Background()
+	rec := &job.Record{ID: job.NewID(), Status: job.Dead, Version: "1", Created: time.Now(), Ended: time.Now()}
+	if err := s.accept(ctx, rec, []byte("message")); err != nil {
+		t.Fatal(err)
+	}
+	s.keepMessage(ctx, rec, []byte("message"))
+	retry := func() int {
+		w := httptest.NewRecorder()
+		n.Inside().ServeHTTP(w, httptest.NewRequest("POST", "/jobs/"+rec.ID.String()+"/retry", nil))
+		return w.Code
+	}
+	if status := retry(); status != http.StatusAccepted {
+		t.Fatal(status)
+	}
+	if status := retry(); status != http.StatusConflict {
+		t.Errorf("it waits already: %d", status)
+	}
+	if err := s.stream.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if status := retry(); status != http.StatusAccepted || !s.hasMessage(ctx, rec) {
+		t.Errorf("%d: the job waits for ever", status)
+	}
+}
