@@ -122,8 +122,13 @@ func (s *store) syncClasses(turn uint32) (all []string) {
 	return all
 }
 
+// acceptMost is within what both a job's record and its message must have been stored: see orphan.
+const acceptMost = storeLimit
+
 // accept stores a job. When it returns nil the job is on the disk.
 func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, acceptMost)
+	defer cancel()
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
