@@ -70,7 +70,7 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request) {
 	}
 	if wants.wait > 0 {
 		if ended, ok := n.awaitEnd(r.Context(), rec.ID, wants.wait); ok {
-			n.writeResult(w, r, &ended.Record)
+			n.writeResult(w, unconditional(r), &ended.Record)
 			return
 		}
 	}
@@ -80,6 +80,14 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request) {
 		h.Set("Preference-Applied", "respond-async")
 	}
 	n.writeStatus(w, r, http.StatusAccepted, rec)
+}
+
+// unconditional is a request without what its head asks of a result: that was for the
+// application, which has answered as it likes.
+func unconditional(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Header = http.Header{}
+	return r
 }
 
 func (n *Node) refuse(w http.ResponseWriter, err error) {
@@ -115,6 +123,13 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	large, size := len(a.message.Body) > inlineMost || a.call.Spooled, a.message.Size()
+	if large {
+		size -= len(a.message.Body)
+	}
+	if size > messageMost {
+		return nil, &problem{http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large for a job"}
+	}
 	s, route := n.store.Load(), n.route(a.request)
 	rec := &job.Record{
 		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
@@ -128,7 +143,7 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 			return was, err
 		}
 	}
-	if len(a.message.Body) > inlineMost || a.call.Spooled {
+	if large {
 		body, err := a.body(n)
 		if err != nil {
 			return nil, err
@@ -139,9 +154,6 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 			return nil, err
 		}
 		rec.Body, a.message.Body = a.call.Length, nil
-	}
-	if a.message.Size() > messageMost {
-		return nil, &problem{http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large for a job"}
 	}
 	if err := s.accept(ctx, rec, a.message.Append(nil)); err != nil {
 		return nil, err
@@ -186,16 +198,25 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 		rec.ID = id
 		return nil, nil
 	}
-	if err == nil && r.Status == job.Queued && !s.hasMessage(ctx, &r.Record) {
-		m := *a.message
-		if r.Body > 0 {
-			m.Body = nil
-		}
-		if _, err = s.put(ctx, &r); err == nil { // who made the record does not take it back then
-			err = asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
-		}
+	young := time.Since(r.Created) < aboutToBe
+	if err != nil || r.Status != job.Queued || !young && s.hasMessage(ctx, &r.Record) {
+		return &r.Record, err
 	}
-	return &r.Record, err
+	switch again, err := s.put(ctx, &r); { // who made the record does not take it back then
+	case again: // it was begun, or was taken back already
+		r, err = s.get(ctx, id)
+		return &r.Record, err
+	case err != nil:
+		return nil, err
+	}
+	if s.hasMessage(ctx, &r.Record) {
+		return &r.Record, nil
+	}
+	m := *a.message
+	if r.Body > 0 {
+		m.Body = nil
+	}
+	return &r.Record, asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
 }
 
 // digest is of the request's body.
