@@ -203,6 +203,7 @@ func (c *Child) passLines(r io.Reader) {
 	for lines.Scan() {
 		c.cfg.Log.Warningf("Engine of the jobs: %s", lines.Text())
 	}
+	_, _ = io.Copy(io.Discard, r) // after a line that is too long: the engine would wait for ever
 }
 
 // pipe is both ends of a pipe; each may be closed more than once.
