@@ -21,7 +21,7 @@ from django.conf import settings  # noqa: E402
 if not settings.configured:
     settings.configure(USE_TZ=True, DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
                        INSTALLED_APPS=["django_tasks"], TASKS={"default": {"BACKEND": "girin.django.Tasks", "QUEUES": []},
-                                                               "eager": {"BACKEND": "girin.django.Tasks", "OPTIONS": {"retries": 1, "timeout": "5m"}}})
+                                                               "eager": {"BACKEND": "girin.django.Tasks", "QUEUES": [], "OPTIONS": {"retries": 1, "timeout": "5m"}}})
     import django
 
     sys.path.append(str(master.SHIM))
@@ -30,6 +30,9 @@ if not settings.configured:
 from django_tasks import TaskResultStatus, default_task_backend, task, task_backends  # noqa: E402
 from django_tasks.exceptions import InvalidTaskError, TaskResultDoesNotExist, TaskResultMismatch  # noqa: E402
 from django_tasks.signals import task_enqueued, task_finished, task_started  # noqa: E402
+
+from django.test import override_settings  # noqa: E402
+from girin.jobs import Job, JobsError  # noqa: E402
 
 
 @task
@@ -51,6 +54,17 @@ def fail(text):
 @task(takes_context=True)
 def attempt(context):
     return [context.attempt, context.task_result.id]
+
+
+@task(takes_context=True)
+def which(context):
+    task = context.task_result.task
+    return [context.task_result.backend, task.priority, task.queue_name, task.run_after and task.run_after.isoformat()]
+
+
+@task
+def numbered():
+    return {1: "one"}
 
 
 @task
@@ -169,6 +183,51 @@ def test_what_is_no_task_of_this_backend_is_not_found(girin):
     with pytest.raises(TaskResultDoesNotExist):
         default_task_backend.get_result(result.id)
     assert task_backends["eager"].get_result(result.id).id == result.id
+
+
+def test_an_id_that_is_the_path_of_something_else_is_not_asked_for(girin):
+    for id in ("events", "", "..", "J1/result", "J1?wait=9"):
+        with pytest.raises(TaskResultDoesNotExist):
+            default_task_backend.get_result(id)
+    assert girin.asked == []
+
+
+def test_the_task_that_runs_is_the_one_that_was_enqueued(girin):
+    plain = which.enqueue()
+    later = datetime.now(timezone.utc)
+    other = which.using(priority=7, queue_name="mail", backend="eager", run_after=later).enqueue()  # the last one that is known here
+    for result, want in ((plain, ["default", 0, "default", None]), (other, ["eager", 7, "mail", later.isoformat()])):
+        girin.run(result.id)
+        result.refresh()
+        assert result.return_value == want
+
+
+def test_keys_of_a_result_become_text_as_in_any_json(girin):
+    result = numbered.enqueue()
+    girin.run(result.id)
+    result.refresh()
+    assert result.return_value == {"1": "one"}
+
+
+def test_a_value_that_is_not_kept_any_longer_is_no_none(girin):
+    result = double.enqueue(2)
+    girin.run(result.id)
+    girin.results[result.id] = (410, b"the job has ended, and its result is not kept any longer\n")
+    with pytest.raises(TaskResultDoesNotExist):
+        result.refresh()
+    with pytest.raises(JobsError, match="not kept"):
+        Job(result.id).get()
+    girin.results[result.id] = (503, b"the engine does not answer\n")
+    for ask in (result.refresh, Job(result.id).get):
+        with pytest.raises(JobsError, match="503"):
+            ask()
+
+
+def test_run_after_may_be_aware_where_the_project_is_not(girin):
+    with override_settings(USE_TZ=False):
+        for run_after, least in ((datetime.now(timezone.utc) + timedelta(hours=1), 3590), (datetime.now() + timedelta(hours=2), 7190)):
+            id = double.using(run_after=run_after).enqueue(1).id
+            assert least < girin.jobs[id]["body"]["delay"] <= least + 10
 
 
 def test_it_is_enqueued_from_a_coroutine(girin):

@@ -209,9 +209,16 @@ def test_cancel_tells_whether_it_came_in_time(girin):
 
 
 def test_status_and_url_are_asked_for(girin):
-    girin.answers["GET", "/jobs/a%2Fb"] = 200, {"status": "running", "url": "/.girin/jobs/x"}
-    job = Job("a/b")
-    assert (job.status, job.url, job) == ("running", "/.girin/jobs/x", Job("a/b"))
+    girin.answers["GET", "/jobs/J7"] = 200, {"status": "running", "url": "/.girin/jobs/x"}
+    job = Job("J7")
+    assert (job.status, job.url, job) == ("running", "/.girin/jobs/x", Job("J7"))
+
+
+@pytest.mark.parametrize("id", ["a/b", "..", "", "events", "J7?wait=9"])
+def test_what_is_no_id_is_not_asked_for(girin, id):
+    with pytest.raises(JobsError, match="there is no job") as e:
+        Job(id).get()
+    assert e.value.status == 404 and girin.asked == []
 
 
 def test_progress_is_passed_on_now_and_then(girin):

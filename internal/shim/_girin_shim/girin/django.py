@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -68,15 +69,17 @@ class Tasks(_Immediate):
     def validate_task(self, task) -> None:
         """Makes the task known to the workers as well: each imports the module that defines it."""
         super().validate_task(task)
-        tasks.register(tasks.name_of(task.func), tasks.Handler(_Runner(self, task), False))
+        tasks.register(tasks.name_of(task.func), tasks.Handler(_Runner(task), False))
 
     def enqueue(self, task, args, kwargs):
         if not jobs.available():
             return super().enqueue(task, args, kwargs)
         self.validate_task(task)
         result = self._result(task, "", Status.READY, timezone.now(), args, kwargs)
-        given = {"args": result.args, "kwargs": result.kwargs, "enqueued_at": result.enqueued_at.isoformat()}
-        options = {**self._options, "meta": self._meta(result)}
+        meta = self._meta(result)
+        using = {key: meta[key] for key in ("backend", "priority", "queue_name", "run_after")}
+        given = {"args": result.args, "kwargs": result.kwargs, "enqueued_at": result.enqueued_at.isoformat(), "using": using}
+        options = {**self._options, "meta": meta}
         if task.priority:
             options["priority"] = "high" if task.priority > 0 else "low"
         if task.run_after is not None:
@@ -132,6 +135,10 @@ class Tasks(_Immediate):
 
     def _add_end(self, job: jobs.Job, known: dict[str, Any], result) -> None:
         status, body = jobs.ask("GET", job._path + "/result")
+        if result.status == Status.SUCCESSFUL and status in (404, 410):
+            raise _exceptions.TaskResultDoesNotExist(job.id)  # it is known how it ended, and its value no more
+        if result.status == Status.SUCCESSFUL:
+            jobs.checked((status, body))
         try:
             said = json.loads(body)
         except ValueError:
@@ -147,23 +154,26 @@ class Tasks(_Immediate):
 class _Runner:
     """Runs the attempts of a task in a worker."""
 
-    def __init__(self, backend: Tasks, task) -> None:
-        self._backend = backend
+    def __init__(self, task) -> None:
         self._task = task
 
-    def __call__(self, args: list, kwargs: dict, enqueued_at: str):
+    def __call__(self, args: list, kwargs: dict, enqueued_at: str, using: dict[str, Any] | None = None):
         task, job = self._task, jobs.current_job()
-        result = self._backend._result(task, job.id, Status.RUNNING, _moment(enqueued_at), args, kwargs)
+        if using is not None:  # the one that was enqueued, not the last one that this process has seen
+            run_after = using["run_after"]
+            task = replace(task, **{**using, "run_after": parse_datetime(run_after) if run_after else None})
+        backend = task.get_backend()
+        result = backend._result(task, job.id, Status.RUNNING, _moment(enqueued_at), args, kwargs)
         now = timezone.now()
         for name in ("started_at", "last_attempted_at"):
             object.__setattr__(result, name, now)
-        result.worker_ids.extend([self._backend.worker_id] * job.attempt)
-        sender = type(self._backend)
+        result.worker_ids.extend([backend.worker_id] * job.attempt)
+        sender = type(backend)
         close_old_connections()
         try:
             _signals.task_started.send(sender, task_result=result)
             context = [_base.TaskContext(task_result=result)] if task.takes_context else []
-            value = _utils.normalize_json(task.call(*context, *args, **kwargs))
+            value = json.loads(json.dumps(_utils.normalize_json(task.call(*context, *args, **kwargs))))  # JSON's keys are text
         except BaseException as e:
             _end(result, Status.FAILED)
             result.errors.append(_base.TaskError(exception_class_path=f"{type(e).__module__}.{type(e).__qualname__}", traceback=_traceback(e)))
@@ -205,4 +215,4 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _now(like: datetime) -> datetime:
-    return timezone.now() if timezone.is_aware(like) else datetime.now()
+    return datetime.now(like.tzinfo)

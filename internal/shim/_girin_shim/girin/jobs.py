@@ -9,6 +9,7 @@ import contextvars
 import http.client
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ ENDED = frozenset(("done", "failed", "lost", "expired", "cancelled", "dead"))
 LONGEST_WAIT = 25.0  # s, of one question
 PATIENCE = 30.0  # s, for an answer beyond the wait
 PROGRESS_EVERY = 0.25  # s
+_ID = re.compile(r"[0-9A-Za-z]+\Z")
 
 
 class JobsError(RuntimeError):
@@ -105,7 +107,9 @@ class Job:
 
     @property
     def _path(self) -> str:
-        return "/jobs/" + quote(self.id, safe="")
+        if not _ID.match(self.id) or self.id == "events":  # which is the path of something else
+            raise JobsError(f"there is no job {self.id!r}", 404)
+        return "/jobs/" + self.id
 
     def info(self, wait: float = 0) -> dict[str, Any]:
         """All that girin knows of it; waits so many seconds for its end."""
@@ -149,6 +153,8 @@ class Job:
         if ended in ("cancelled", "lost", "expired"):
             raise JobFailed(f"job {self.id} is {ended}{_because(known)}", ended)
         status, body = ask("GET", self._path + "/result")
+        if ended == "done" and status != (known.get("code") or status):  # it is kept no longer, or cannot be read now
+            checked((status, body))
         try:
             result = json.loads(body) if body else None
         except ValueError:
