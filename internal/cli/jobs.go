@@ -163,7 +163,7 @@ func (c closing) Close() error {
 // refused is what a server says that does not do it.
 func refused(res *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-	return errors.New(printable(strings.TrimSpace(string(text))))
+	return errors.New(harmless(strings.TrimSpace(string(text))))
 }
 
 func (a asker) jobs(query string) (list []jobs.Status, err error) {
@@ -235,7 +235,7 @@ func formatWords(all []jobs.Status) string {
 		}
 		fmt.Fprintf(&b, "\n%s said:\n", j.ID)
 		for line := range strings.Lines(j.Log) {
-			fmt.Fprintf(&b, "  | %s\n", printable(strings.TrimRight(line, "\n")))
+			fmt.Fprintf(&b, "  | %s\n", harmless(strings.TrimRight(line, "\n")))
 		}
 	}
 	return b.String()

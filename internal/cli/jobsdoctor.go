@@ -44,9 +44,9 @@ func (a asker) doctor(asJSON bool) error {
 func formatFindings(all []jobs.Finding) string {
 	var b strings.Builder
 	for _, f := range all {
-		fmt.Fprintf(&b, "%-5s %s\n", f.Level, printable(f.What))
+		fmt.Fprintf(&b, "%-5s %s\n", f.Level, harmless(f.What))
 		if f.Do != "" {
-			fmt.Fprintf(&b, "      -> %s\n", printable(f.Do))
+			fmt.Fprintf(&b, "      -> %s\n", harmless(f.Do))
 		}
 	}
 	return b.String()

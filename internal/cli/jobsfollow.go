@@ -103,5 +103,5 @@ func formatChange(j jobs.Status, now time.Time) string {
 	if j.Reason != "" {
 		line += ": " + j.Reason
 	}
-	return printable(line)
+	return harmless(line)
 }

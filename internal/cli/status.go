@@ -150,6 +150,7 @@ func visible(s control.Status) control.Status {
 // shownName is how many characters of a name are shown.
 const shownName = 120
 
+// printable is a name as it can be shown: not too long, and nothing to a terminal.
 func printable(text string) string {
 	n := 0
 	return strings.Map(func(r rune) rune {
@@ -159,7 +160,15 @@ func printable(text string) string {
 			return '…'
 		case n > shownName:
 			return -1
-		case !unicode.IsPrint(r):
+		}
+		return r
+	}, harmless(text))
+}
+
+// harmless is a whole line as it can be shown.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r

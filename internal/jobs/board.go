@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -127,18 +128,31 @@ func (n *Node) takeRecord(known map[job.ID]*job.Record, u jetstream.KeyValueEntr
 		delete(known, id)
 		return
 	}
-	r.Head, r.Meta, r.Principal, r.Log = nil, nil, nil, ""
+	r.Head, r.Small, r.Meta, r.Principal, r.Log, r.Callback = nil, nil, nil, nil, "", ""
 	known[id] = &r.Record
+}
+
+// forgetOld forgets the jobs that are not shown any more, and those that the store has
+// trimmed, which nobody is told of: a page may be open for weeks.
+func (n *Node) forgetOld(known map[job.ID]*job.Record) {
+	maps.DeleteFunc(known, func(_ job.ID, r *job.Record) bool { return n.isOld(r) })
+	over := len(known) - n.recordsMost - trimmedMost
+	if over <= 0 {
+		return
+	}
+	ended := slices.DeleteFunc(slices.Collect(maps.Values(known)), func(r *job.Record) bool { return !r.Status.Ended() })
+	slices.SortFunc(ended, func(a, b *job.Record) int { return a.Ended.Compare(b.Ended) })
+	for _, r := range ended[:min(over+trimmedMost, len(ended))] {
+		delete(known, r.ID)
+	}
 }
 
 // board puts together what is known.
 func (n *Node) board(known map[job.ID]*job.Record) *Board {
 	b := &Board{Overview: n.Overview(), Now: time.Now().UTC(), Counts: map[string]int{}}
 	kinds := map[*[]Item][]*job.Record{&b.Jobs.Running: nil, &b.Jobs.Waiting: nil, &b.Jobs.Bad: nil, &b.Jobs.Ended: nil}
+	n.forgetOld(known)
 	for _, r := range known {
-		if n.isOld(r) {
-			continue
-		}
 		b.Counts[string(r.Status)]++
 		kind := &b.Jobs.Bad
 		switch r.Status {

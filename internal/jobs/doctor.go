@@ -71,7 +71,7 @@ func (n *Node) examineEngine() []Finding {
 		}
 		do := "the server starts its engine again by itself: its log says why it ends; a full or read-only --offload-dir is the usual reason"
 		if n.cfg.URL != "" && !n.cfg.Own {
-			do = "see that " + n.cfg.URL + " can be reached from here, and that --offload-key and --offload-tls-ca are those of that server"
+			do = "see that " + withoutPasswords(n.cfg.URL) + " can be reached from here, and that --offload-key and --offload-tls-ca are those of that server"
 		}
 		return []Finding{found(FoundBad, do, "the engine does not answer (%s): clients that wait are served here, and no job is accepted", why)}
 	}
@@ -84,6 +84,21 @@ func (n *Node) examineEngine() []Finding {
 		f.Level, f.Do = FoundOdd, "each job pays this several times: bring the servers nearer to each other, or give the engine more of a core"
 	}
 	return []Finding{f}
+}
+
+// withoutPasswords are the addresses of an engine, as anybody may see them.
+func withoutPasswords(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, text := range all {
+		if at := strings.LastIndexByte(text, '@'); at >= 0 {
+			scheme, _, found := strings.Cut(text, "://")
+			all[i] = text[at+1:]
+			if found {
+				all[i] = scheme + "://" + all[i]
+			}
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 func (n *Node) examineRoom() []Finding {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,7 +30,7 @@ const (
 	hookGiveUp  = 24 * time.Hour   // after the job's end
 	hookLongest = time.Hour        // between two attempts
 	hookWait    = 20 * time.Second // for a server that has taken one
-	hookUnsure  = 10               // times that it is looked whether an end was stored
+	hookUnsure  = 30               // times, a second each, that it is looked whether an end was stored: longer than that may take
 )
 
 // hook says that the end of a job is to be told, which was stored as the change of a revision.
@@ -41,7 +42,7 @@ type hook struct {
 func (n *names) hooksStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: n.hooks, Subjects: []string{"girin." + n.app + ".hooks.>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.FileStorage, MaxAge: keepLongest, Discard: jetstream.DiscardOld,
+		Storage: jetstream.FileStorage, MaxAge: keepLongest, MaxMsgs: recordsMost, Discard: jetstream.DiscardOld,
 	}
 }
 
@@ -159,14 +160,20 @@ func (n *Node) tellHook(s *store, m jetstream.Msg) {
 		_ = m.Nak()
 	case f.Final || time.Since(r.Ended) > hookGiveUp:
 		n.counts.hooksGivenUp.Add(1)
-		n.cfg.Log.Errorf("Job %s: %s is not told how it has ended: %v", r.ID, r.Callback, f)
+		n.cfg.Log.Errorf("Job %s: %s is not told how it has ended: %v", r.ID, placeOf(r.Callback), f)
 		_ = m.Ack()
 	default:
 		wait := hookPause(meta.NumDelivered, f.After)
 		n.counts.hooksFailed.Add(1)
-		n.cfg.Log.Warningf("Job %s: %s could not be told how it has ended (%v): again in %v", r.ID, r.Callback, f, wait.Round(time.Second/10))
+		n.cfg.Log.Warningf("Job %s: %s could not be told how it has ended (%v): again in %v", r.ID, placeOf(r.Callback), f, wait.Round(time.Second/10))
 		_ = m.NakWithDelay(wait)
 	}
+}
+
+// placeOf is a URL as a log may have it: what it asks for may be a secret of its client's.
+func placeOf(url string) string {
+	place, _, _ := strings.Cut(url, "?")
+	return place
 }
 
 // hookPause is how long the next attempt is put off: twice as long each time, and not at

@@ -101,10 +101,10 @@ func (w *workload) lastWords(e job.Event) string {
 		time.Sleep(saidLate)
 	}
 	w.said.mu.Lock()
-	text := w.said.text
+	text := bytes.Clone(w.said.text) // its thread may go on
 	w.said.mu.Unlock()
 	if trace := w.traceback(); trace != "" && !bytes.Contains(text, []byte(trace)) {
-		text = append(bytes.Clone(text), trace...)
+		text = append(text, trace...)
 	}
 	return lastLines(string(text))
 }

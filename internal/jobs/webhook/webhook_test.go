@@ -89,7 +89,7 @@ func TestOnlyPublicAddressesAreAsked(t *testing.T) {
 		"8.8.8.8": true, "1.1.1.1": true, "2606:4700:4700::1111": true, "172.15.0.1": true, "172.32.0.1": true, "100.63.0.1": true,
 		"127.0.0.1": false, "127.9.9.9": false, "10.1.2.3": false, "172.16.0.1": false, "172.31.255.255": false, "192.168.1.1": false, "169.254.169.254": false,
 		"100.64.0.1": false, "0.0.0.0": false, "0.1.2.3": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false, "::1": false, "::": false,
-		"::ffff:127.0.0.1": false, "::ffff:8.8.8.8": true, "::127.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "fe80::1": false, "fe80::1%eth0": false,
+		"::ffff:127.0.0.1": false, "::ffff:8.8.8.8": true, "::127.0.0.1": false, "64:ff9b::7f00:1": false, "64:ff9b:1::a9fe:a9fe": false, "::ffff:0:127.0.0.1": false, "2002:7f00:1::": false, "fe80::1": false, "fe80::1%eth0": false,
 		"fd00::1": false, "ff02::1": false, "2001::1": false, "2001:db8::1": false, "fec0::1": false,
 	} {
 		if got := public(netip.MustParseAddr(text)); got != want {
