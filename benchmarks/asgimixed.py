@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -64,8 +65,10 @@ def measure(server: Server, case: str, seconds: int) -> Figures:
         loads = [start(run.url, stream, seconds) for stream in (light, *others)]
         said, *rest = map(result, loads)
     quantiles = {p["p"]: p["ms"] for p in said["latency"]["percentiles"]}
-    late = sum(b["count"] for b in said["histogram"] if b["from_ms"] >= LATE) + said["requests"]["failed"]
-    return Figures(said["latency"]["median_ms"], quantiles[99], 100 * late / max(said["requests"]["done"], 1), tuple(r["rate"]["ok"] for r in rest))
+    done, failed = said["requests"]["done"], said["requests"]["failed"]
+    late = sum(b["count"] for b in said["histogram"] if b["from_ms"] >= LATE) + failed
+    p99 = quantiles[99] if 100 * failed < done else math.inf  # the percentiles are of successes
+    return Figures(said["latency"]["median_ms"], p99, 100 * late / max(done, 1), tuple(r["rate"]["ok"] for r in rest))
 
 
 def median(rounds: list[Figures]) -> Figures:

@@ -47,6 +47,8 @@ http {{
 
 
 def main() -> None:
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     folder, port, *gunicorn = sys.argv[1:]
     socket = f"{folder}/{port}.sock"
     keeps = "sync" not in gunicorn  # gunicorn's sync workers end each connection

@@ -223,6 +223,9 @@ def parse_arguments() -> argparse.Namespace:
     for case in options.cases:
         if case not in CASES:
             parser.error(f"--cases: there is no {case!r}; there are {', '.join(CASES)}")
+        base = CASES[case].half_of
+        if base and base not in options.cases[: options.cases.index(case)]:
+            parser.error(f"--cases: {case!r} needs {base!r} before it")
     return options
 
 

@@ -103,7 +103,7 @@ class Claim:
     def verdict(self, ours: Figures | None, theirs: Figures | None) -> tuple[bool, str]:
         bound = "at least" if self.figure == "rate" else "at most"
         claim = f"{self.case}: {self.figure} {bound} {self.ratio:g}x {self.peer}'s"
-        if not ours or not theirs:
+        if not ours or not theirs or not getattr(theirs, self.figure):
             return False, f"{claim}: not measured"
         ratio = getattr(ours, self.figure) / getattr(theirs, self.figure)
         holds = ratio >= self.ratio if self.figure == "rate" else ratio <= self.ratio

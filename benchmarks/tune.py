@@ -42,9 +42,11 @@ def tune(load: str, *arguments: str) -> dict:
         command = [str(servers.GIRIN), "tune", "--python", sys.executable, "--chdir", str(servers.ROOT / "examples"),
                    "--urls", str(urls), "-o", place, *arguments, "blocking_flask:app"]
         run = subprocess.run(command, stdout=subprocess.DEVNULL)
-        if run.returncode not in (0, 3):  # 3: its last run held less; what it found before is in the file
+        result = Path(place, "result.json")
+        # 1: nothing holds; 3: its last run held less. What it found is in the file.
+        if run.returncode not in (0, 1, 3) or not result.exists():
             sys.exit(f"girin tune ended with {run.returncode}: {' '.join(command)}")
-        return json.loads(Path(place, "result.json").read_text())
+        return json.loads(result.read_text())
 
 
 def name(setting: dict) -> str:
@@ -66,6 +68,12 @@ def mean_seconds(result: dict) -> float:
     return sum(took) / len(took)
 
 
+def keep(options: argparse.Namespace, load: str, **results) -> None:
+    """Writes what is known so far."""
+    if options.json:
+        Path(options.json, f"tune-{load}.json").write_text(json.dumps(results))
+
+
 def judge(load: str, options: argparse.Namespace) -> bool | None:
     """Whether all choices are good enough; None if that cannot be told."""
     slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
@@ -73,12 +81,17 @@ def judge(load: str, options: argparse.Namespace) -> bool | None:
     rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
     shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
     found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
+    keep(options, load, sweep=swept, found=found)
     if not all(f.get("answer") for f in found):
         print(f"| {load} | | girin tune found nothing that holds {options.slo} | | |", flush=True)
         return False
     chosen = [name(f["answer"]["best"]["setting"]) for f in found]
     compared = list(dict.fromkeys([*shortlist, *chosen]))
     last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo[:2], *(word for n in compared for word in ("--only", n)))
+    keep(options, load, sweep=swept, found=found, last=last)
+    if not last.get("answer"):
+        print(f"| {load} | | none of {', '.join(compared)} holds {options.slo} when measured again | | |", flush=True)
+        return None
     held = {name(c["setting"]): c["rates"] for c in last["candidates"]}
     best = max(held, key=lambda n: rate(held[n]))
     thorough = THOROUGH * len(rates) * mean_seconds(last)
@@ -89,8 +102,6 @@ def judge(load: str, options: argparse.Namespace) -> bool | None:
         high = next((a["high"] for a in last["answer"].get("others", ()) if name(a["setting"]) == setting), 0.0)
         verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if 1 + high >= ENOUGH else False))
         print(f"| seed {seed} | {took:.0f} s, {100 * took / thorough:.0f} % | {setting} | {rate(held[setting]):.1f} | {100 * share:.0f} % |", flush=True)
-    if options.json:
-        Path(options.json, f"tune-{load}.json").write_text(json.dumps({"sweep": swept, "found": found, "last": last}))
     return False if False in verdicts else None if None in verdicts else True
 
 
@@ -105,6 +116,8 @@ def main() -> int:
     parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
     options = parser.parse_args()
+    if options.json:
+        Path(options.json).mkdir(parents=True, exist_ok=True)  # now, and not after minutes of measuring
     print("| load | time | setting | holds, requests/s | of the best |\n|---|---|---|--:|--:|")
     results = [judge(load, options) for load in options.only or LOADS]
     return 1 if False in results else 3 if None in results else 0
