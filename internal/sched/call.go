@@ -81,6 +81,7 @@ type Call struct {
 	cause     error  // guarded by Queue.mu: why nobody waits for it
 	gone      Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
 	counted   Worker // guarded by Queue.mu: among whose sockets it counts; nil: nobody's
+	pushed    uint64 // guarded by Queue.mu: how many its owner had been given with it, if it was pushed
 
 	// Of the goroutine that reads the owner.
 	accepted bool  // its head was an Accept

@@ -402,6 +402,7 @@ const workerMemory = 40 // MiB
 func (w *autoWorker) Background(bool)    {}
 func (w *autoWorker) Memory() int64      { return workerMemory << 20 }
 func (w *autoWorker) Stepping() int64    { return w.stepping.Load() }
+func (w *autoWorker) Opened() uint64     { return 0 }
 func (w *autoWorker) CPU() time.Duration { return w.cluster.machine.used(w.process) }
 func (w *autoWorker) Runnable() bool     { return w.cluster.machine.runnable(w.process) }
 

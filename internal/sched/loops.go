@@ -40,6 +40,8 @@ type looper interface {
 	Loop() (lag time.Duration, tasks int)
 	// Stepping is since when a request has held the loop, in ns; 0: none does.
 	Stepping() int64
+	// Opened is how many of the calls that were pushed to it have begun, in their order.
+	Opened() uint64
 }
 
 // isHeld reports whether a request holds the worker's event loop: nothing else runs there.

@@ -27,14 +27,19 @@ func (q *Queue) push(c *Call, id uint64) bool {
 	c.line.Store(q.pushed)
 	c.owner.Store(q.pointer(w)) // if it dies, what it has not begun is placed anew
 	c.sent.Store(c.submitted)
-	// Under the lock: w reads, so that whoever is told of its death finds the call placed.
-	s, packet := q.step(c, id, place), c.packet
+	// Under the lock: w reads, so that whoever is told of its death finds the call placed;
+	// and they are said in the order in which they are counted.
+	s := q.step(c, id, place)
+	if s.done {
+		q.given[w]++
+		c.pushed = q.given[w]
+		w.Say(wire.Inbound{ID: id, Kind: wire.Open}, c.packet)
+	}
 	q.mu.Unlock()
 	if !s.done {
 		q.discard(c, id)
 		return true
 	}
-	w.Say(wire.Inbound{ID: id, Kind: wire.Open}, packet)
 	w.Flush()
 	return true
 }
@@ -121,15 +126,25 @@ func (q *Queue) uncount(c *Call) {
 }
 
 // placeAnew gives what a dead loop was given, and has not begun, to whoever reads the
-// lane: a loop notes what it begins before the application sees any of it.
+// lane: a loop counts what it begins before the application sees any of it. Its slots do
+// not tell: what it had run to the end, and not answered yet, is in none.
 func (q *Queue) placeAnew(w Worker) {
-	begun := map[uint64]bool{}
-	for i := range w.Slots() {
-		id, _ := w.Slot(i)
-		begun[id] = true
+	l, ok := w.(looper)
+	if !ok {
+		return
 	}
+	q.mu.Lock()
+	delete(q.given, w)
+	q.mu.Unlock()
+	opened := l.Opened()
 	q.each(func(c *Call, id uint64) {
-		if o := c.owner.Load(); o == nil || *o != w || begun[id] || c.line.Load() != q.pushed {
+		if o := c.owner.Load(); o == nil || *o != w || c.line.Load() != q.pushed {
+			return
+		}
+		q.mu.Lock()
+		begun := c.pushed <= opened
+		q.mu.Unlock()
+		if begun {
 			return
 		}
 		if state := stateOf(c.life.Load()); state != placed && state != withdrawn && state != overdue {

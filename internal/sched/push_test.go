@@ -12,10 +12,12 @@ type fakeLoop struct {
 	*fakeWorker
 	lag      time.Duration
 	stepping int64
+	begun    uint64
 }
 
 func (l *fakeLoop) Loop() (lag time.Duration, tasks int) { return l.lag, 0 }
 func (l *fakeLoop) Stepping() int64                      { return l.stepping }
+func (l *fakeLoop) Opened() uint64                       { return l.begun }
 
 // opened are the ids of the sockets that the loop was told to open.
 func (l *fakeLoop) opened() (ids []uint64) {
@@ -169,11 +171,14 @@ func TestWhatADeadLoopHadNotBegunIsPlacedAnew(t *testing.T) {
 	inBubble(func(t *testing.T) {
 		b, loops := loopBench(t, 8)
 		begun, itsAnswer := b.socket()
+		_, answerOfDone := b.socket() // its application has returned, its answer was not sent
 		waits, answer := b.socket()
 		left, itsEnd := b.socket()
 		b.Cancel(left)
 		loops[0].set(0, begun.id())
+		loops[0].begun = 2
 		b.Died(loops[0])
+		checkEnd(t, answerOfDone, ErrWorkerDied)
 		checkEnd(t, itsAnswer, ErrWorkerDied)
 		checkEnd(t, itsEnd, ErrCancelled)
 		checkRuns(t, answer)

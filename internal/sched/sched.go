@@ -132,12 +132,13 @@ type Queue struct {
 	auto     *auto                     // nil for fixed classes
 
 	mu      sync.Mutex
-	free    []uint16       // guarded by mu: cells without a call
-	serials []uint64       // guarded by mu: where the next call of a cell counts on from
-	fresh   int            // guarded by mu: cells from here on were never used
-	readers []Worker       // guarded by mu: those that read the lane; copied on change
-	alive   []Worker       // guarded by mu: those and the ones that drain
-	sockets map[Worker]int // guarded by mu: how many WebSockets each has, or was given
+	free    []uint16          // guarded by mu: cells without a call
+	serials []uint64          // guarded by mu: where the next call of a cell counts on from
+	fresh   int               // guarded by mu: cells from here on were never used
+	readers []Worker          // guarded by mu: those that read the lane; copied on change
+	alive   []Worker          // guarded by mu: those and the ones that drain
+	sockets map[Worker]int    // guarded by mu: how many WebSockets each has, or was given
+	given   map[Worker]uint64 // guarded by mu: how many were pushed to each
 	done    sync.WaitGroup
 }
 
@@ -150,7 +151,7 @@ func New(cfg Config) *Queue {
 	}
 	q.known.Store(new([]*Worker))
 	q.main = newLine(q, cfg.Lane)
-	q.pushed, q.sockets = newLine(q, nil), map[Worker]int{}
+	q.pushed, q.sockets, q.given = newLine(q, nil), map[Worker]int{}, map[Worker]uint64{}
 	q.lines = []*line{q.main}
 	if cfg.Auto != nil {
 		q.auto = newAuto(q, *cfg.Auto)

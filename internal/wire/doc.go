@@ -119,8 +119,8 @@
 //
 //	kind  1 Open      the bytes are a packet as on a lane: a request for a WebSocket that
 //	                  this worker shall take, also after it has stopped to read lanes. Only
-//	                  event loops get it. What it has not noted in its page when it ends is
-//	                  given to another
+//	                  event loops get it. What it has not counted in its page when it ends
+//	                  is given to another
 //	      3 Text      a whole message, UTF-8
 //	      4 Binary    a whole message
 //	      5 Gone      the client has left or the server closes: code is that of the
@@ -209,8 +209,9 @@
 //
 // Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; of an
 // event loop 3: how long it was held up at most of late, in ns; 4: its tasks; 5: since
-// when a step of a request has held it, 0: none does. 6 and 7: reserved. From cell 8 on two cells per slot: the id that the thread runs (0: none) and when
-// it began. A thread writes the time first and the id after it, and zeroes the
+// when a step of a request has held it, 0: none does; 6: how many of the Opens that it
+// was sent it has begun, in their order. 7: reserved. From cell 8 on two cells per slot:
+// the id that the thread runs (0: none) and when it began. A thread writes the time first and the id after it, and zeroes the
 // id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.
 //

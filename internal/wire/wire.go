@@ -324,6 +324,7 @@ const (
 	PageLag       = 3            // of an event loop
 	PageTasks     = 4
 	PageStep      = 5
+	PageOpened    = 6
 	PageFirstSlot = 8
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory

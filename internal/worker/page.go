@@ -63,6 +63,13 @@ func (p *page) stepping() int64 {
 	return since
 }
 
+// opened is how many of the WebSockets that the worker was given it has begun.
+func (p *page) opened() uint64 {
+	n := atomic.LoadUint64(&p.cells[wire.PageOpened])
+	runtime.KeepAlive(p)
+	return n
+}
+
 // body returns n bytes from the i-th unit on; not ok: they reach out of the
 // page.
 func (p *page) body(i uint32, n int) (_ []byte, ok bool) {

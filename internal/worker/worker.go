@@ -377,6 +377,10 @@ func (w *Worker) Loop() (lag time.Duration, tasks int) { return w.page.loop() }
 // CLOCK_MONOTONIC; 0: none does.
 func (w *Worker) Stepping() int64 { return w.page.stepping() }
 
+// Opened is how many of the WebSockets that the worker was given it has begun: they begin
+// in the order in which they were given.
+func (w *Worker) Opened() uint64 { return w.page.opened() }
+
 // Busy is how many of the slots are taken.
 func (w *Worker) Busy() int {
 	n := 0

@@ -54,7 +54,9 @@ CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which takes jobs
 
 PAGE_MAGIC = 0x6E69726967  # "girin"
-PAGE_LAG, PAGE_TASKS, PAGE_STEP = 3, 4, 5  # cells of a loop: the longest it was held up of late, in ns; its tasks; since when a step holds it
+# Cells of a loop: the longest it was held up of late, in ns; its tasks; since when a step
+# holds it; how many of the sockets that it was given it has begun.
+PAGE_LAG, PAGE_TASKS, PAGE_STEP, PAGE_OPENED = 3, 4, 5, 6
 PAGE_FIRST_SLOT = 8
 
 

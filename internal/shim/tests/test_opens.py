@@ -7,6 +7,7 @@ from test_same_asgi import UPGRADE, packet
 from test_same_sockets import ACCEPT, CLOSE, CODE, GONE, TEXT, TEXT_CAME, inbound
 
 OPEN = 1
+PAGE_OPENED = 6
 PLACES = 2
 
 
@@ -42,6 +43,7 @@ def test_those_beyond_its_places_wait(worker):
     for id in (1, 2):
         kinds(worker, id, ACCEPT)
     assert sorted(worker.running()) == [1, 2]
+    assert worker.page[PAGE_OPENED] == 2
     for ended, follows in ((1, 3), (2, 4)):
         worker.responses.sendall(inbound(GONE, ended, b"", 1000))
         kinds(worker, ended, CLOSE)

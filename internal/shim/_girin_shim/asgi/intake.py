@@ -95,6 +95,7 @@ class Intake:
     def take_open(self, packet: bytes) -> None:
         """Begins what this loop was given; there is room."""
         worker = self._worker
+        worker.page[wire.PAGE_OPENED] += 1  # first: what is counted no other loop begins
         if worker.forked:
             worker.leave_child()
         head = wire.REQUEST.unpack_from(packet)
