@@ -51,7 +51,7 @@ bench: build $(VENV)/.bench ## measure girin beside gunicorn and Granian (ARGS= 
 lab: build $(VENV)/.bench ## compare settings of girin and gunicorn in charts (ARGS= for girin lab article)
 	$(TESTENV) bin/girin lab article $(ARGS)
 
-faults: build $(VENV)/.test ## put faults to girin and gunicorn; write docs/RELIABILITY.md (25 minutes, root; CHAOS= seconds; ARGS='-k TEST' renews its line)
+faults: build $(VENV)/.bench ## put faults to girin and its peers; write docs/RELIABILITY.md (35 minutes, root; CHAOS= seconds, CONNECTS= sockets; ARGS='-k TEST' renews its line)
 	FAULTS=full $(TESTENV) python -m pytest -v tests/faults $(ARGS)
 
 chaos: build $(VENV)/.test ## let workers, servers and the engine of jobs die and freeze at random, and check what must be true of jobs (CHAOS=10m, CHAOS_SEED=)

@@ -1,5 +1,5 @@
 """Faults are put to real servers. `make faults` runs all of it at full length and
-writes docs/RELIABILITY.md; `make test` runs each fault once, and shorter."""
+writes docs/RELIABILITY.md, line by line; `make test` runs each fault once, and shorter."""
 import contextlib
 import dataclasses
 import os
@@ -19,6 +19,7 @@ GUNICORN_HAS = ("sync", "gthread", "gevent")  # of the classes
 HERE = Path(__file__).parent
 ROWS = pytest.StashKey[dict[str, table.Row]]()
 LEFT_OUT = pytest.StashKey[set[str]]()  # tests of which a variant was not asked for
+TOLD = pytest.StashKey[set[str]]()  # tests whose line is written
 
 
 def pytest_configure(config):
@@ -26,6 +27,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "full: takes long; only of make faults")
     config.stash.setdefault(ROWS, {})
     config.stash.setdefault(LEFT_OUT, set())
+    config.stash.setdefault(TOLD, set())
 
 
 def pytest_collection_modifyitems(config, items):
@@ -82,7 +84,8 @@ def came_of(call) -> str:
     try:
         return str(call())
     except (OSError, client.BadResponse, subprocess.TimeoutExpired, AssertionError) as error:
-        return type(error).__name__
+        said = str(error)
+        return said if said.startswith("not within ") else type(error).__name__
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def free(path: Path) -> int:
 
 
 class Measured:
-    """What a test found out, for its line."""
+    """What a test found out, for its line. girin's part comes first: with its text the promise holds."""
 
     def __init__(self, row: table.Row, variant: str):
         self._row, self._variant = row, variant
@@ -122,14 +125,41 @@ class Measured:
 
 @pytest.fixture
 def measured(request):
-    marker = request.node.get_closest_marker("promise")
-    test = request.node.originalname
-    chapter = request.module.__doc__.splitlines()[0].rstrip(".")
-    rows = request.config.stash[ROWS]
-    row = rows.setdefault(test, table.Row(*marker.args, **marker.kwargs, test=test, chapter=chapter))
-    variant = request.node.callspec.id if hasattr(request.node, "callspec") else ""
-    yield Measured(row, variant)
-    row.failed |= request.node.stash.get(FAILED, True)
+    return Measured(row_of(request.node), variant_of(request.node))
+
+
+def variant_of(item) -> str:
+    return item.callspec.id if hasattr(item, "callspec") else ""
+
+
+def row_of(item) -> table.Row:
+    """The line of a test with a promise, for all its variants."""
+    marker = item.get_closest_marker("promise")
+    chapter = item.module.__doc__.splitlines()[0].rstrip(".")
+    return item.config.stash[ROWS].setdefault(
+        item.originalname, table.Row(*marker.args, **marker.kwargs, test=item.originalname, chapter=chapter))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Writes the line of a test after the last of its variants: what comes later may fail or be cut."""
+    item.stash[FAILED] = False
+    done = yield
+    if FULL and item.get_closest_marker("promise"):
+        row, variant = row_of(item), variant_of(item)
+        if item.stash[FAILED] and variant not in row.girin:
+            row.girin[variant] = table.BROKEN
+        elif item.stash[FAILED]:  # where it stands beside girin
+            row.gunicorn.setdefault(variant, "could not be measured")
+        if nextitem is None or nextitem.originalname != item.originalname:
+            item.config.stash[TOLD].add(item.originalname)
+            if item.originalname not in item.config.stash[LEFT_OUT] and not names_variants(item.config):
+                table.renew([row])
+    return done
+
+
+def names_variants(config) -> bool:
+    return "::" in "".join(config.args)
 
 
 FAILED = pytest.StashKey[bool]()
@@ -138,8 +168,7 @@ FAILED = pytest.StashKey[bool]()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if call.when == "call":
-        item.stash[FAILED] = report.failed
+    item.stash[FAILED] |= report.failed
     return report
 
 
@@ -149,12 +178,9 @@ def pytest_deselected(items):
 
 
 def pytest_sessionfinish(session):
-    """A whole run writes the page; one of some tests renews the lines of those that it ran in every variant."""
+    """A whole run writes the whole page, without the lines of tests that are no more."""
     config = session.config
-    rows = [row for row in config.stash.get(ROWS, {}).values() if row.test not in config.stash[LEFT_OUT]]
-    if not FULL or config.option.collectonly:
-        return
-    if [Path(arg).resolve() for arg in config.args] == [HERE.resolve()] and not config.stash[LEFT_OUT]:
-        table.write(rows)
-    elif "::" not in "".join(config.args):  # which may name one variant
-        table.renew(rows)
+    promised = {item.originalname for item in getattr(session, "items", []) if item.get_closest_marker("promise")}
+    whole = [Path(arg).resolve() for arg in config.args] == [HERE.resolve()] and not config.stash[LEFT_OUT]
+    if FULL and whole and promised and promised == config.stash[TOLD]:
+        table.write(list(config.stash[ROWS].values()))

@@ -5,6 +5,7 @@ NUMBER PID" when it ends, "C NUMBER PID" when its iterable is closed; one write
 to an append-only descriptor each, so no fault can tear it.
 """
 import atexit
+import functools
 import os
 import tempfile
 import time
@@ -54,6 +55,20 @@ def grow(mib):
 KEPT = []
 
 
+class Open:
+    """A file that no response closes, wrapped as tempfile wraps those that it names."""
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile()
+        self.file.write(b"".join(b"%07d\n" % i for i in range(1 << 20)))
+        self.read, self.seek, self.tell, self.fileno = self.file.read, self.file.seek, self.file.tell, self.file.fileno
+
+
+@functools.lru_cache(None)
+def the_open_file():
+    return Open()
+
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     query = {key: values[0] for key, values in parse_qs(environ["QUERY_STRING"]).items()}
@@ -84,6 +99,11 @@ def application(environ, start_response):
         file = tempfile.TemporaryFile()
         file.truncate(int(query["count"]))
         start_response("200 OK", [("Content-Length", query["count"])])
+        return environ["wsgi.file_wrapper"](file)
+    elif path == "/kept":
+        file = the_open_file()
+        file.seek(0)
+        start_response("200 OK", [("Content-Length", str(8 << 20))])
         return environ["wsgi.file_wrapper"](file)
     elif path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])

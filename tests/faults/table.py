@@ -28,15 +28,18 @@ In plain words:
 10. What a client sends is never taken for two different things by girin and a proxy before it.
 
 And in numbers. `make faults` wrote this page on {machine}, {python}. Every line is a test that
-injects a real fault into real processes and fails if the promise does not hold;
-the figures are those of that run, or of a later one of that test alone
+injects a real fault into real processes and fails if the promise does not hold, which
+its line then says; the figures are those of that run, or of a later one of that test alone
 (`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
-same class, workers, threads and load, where the same fault can be put to it; it is
-measured, not judged; beside what is ASGI's stand uvicorn and Granian. A dash means that
-it has no such promise or that the fault cannot be put to it.
+same class, workers, threads and load, where the same fault can be put to it; beside what is
+ASGI's stand uvicorn {uvicorn} and Granian {granian}, as they are with that number of workers. They are
+measured, not judged. A dash means that there is no such promise or that the fault cannot be put
+to them.
 
 """
-HEAD = "| Promise | Fault, and how it is injected | girin | gunicorn | Test |\n|---|---|---|---|---|\n"
+HEAD = "| Promise | Fault, and how it is injected | girin | {} | Test |\n|---|---|---|---|---|\n"
+BROKEN = "**does not hold**"
+BAR = r"\|"
 
 
 @dataclass
@@ -46,13 +49,12 @@ class Row:
     fault: str
     test: str
     chapter: str
-    failed: bool = False
     girin: dict[str, str] = field(default_factory=dict)
     gunicorn: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        ours = "**does not hold** " * self.failed + cell(self.girin)
-        return f"| {self.promise} | {self.fault} | {ours} | {cell(self.gunicorn) or '-'} | `{self.test}` |"
+        cells = self.promise, self.fault, cell(self.girin), cell(self.gunicorn) or "-", f"`{self.test}`"
+        return f"| {' | '.join(one.replace('|', BAR).replace(chr(10), ' ') for one in cells)} |"
 
 
 def cell(figures: dict[str, str]) -> str:
@@ -73,19 +75,33 @@ def renew(rows: list[Row], path: Path = PAGE) -> None:
             page = line.sub(lambda _: str(row), page)
         else:
             if f"## {row.chapter}\n" not in page:
-                page = f"{page.rstrip()}\n\n## {row.chapter}\n\n{HEAD.rstrip()}\n"
+                page = f"{page.rstrip()}\n\n## {row.chapter}\n\n{head([row]).rstrip()}\n"
             start = page.index(f"## {row.chapter}\n")
             end = page.find("\n\n## ", start)
             end = len(page.rstrip()) if end < 0 else end
             page = f"{page[:end]}\n{row}{page[end:]}"
-    path.write_text(page)
+    put(page.rstrip() + "\n", path)
+
+
+def head(rows: list[Row]) -> str:
+    """With who stands beside girin in a chapter."""
+    asgi = any("uvicorn" in row.gunicorn for row in rows)
+    return HEAD.format("uvicorn, Granian" if asgi else "gunicorn")
+
+
+def put(page: str, path: Path) -> None:
+    """At once: whoever is cut leaves a whole page."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(page)
+    new.replace(path)
 
 
 def write(rows: list[Row], path: Path = PAGE) -> None:
     page = INTRODUCTION.format(
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release().partition('-')[0]}",
-        python=f"Python {platform.python_version()}", gunicorn=metadata.version("gunicorn"))
+        python=f"Python {platform.python_version()}", **{name: metadata.version(name) for name in ("gunicorn", "uvicorn", "granian")})
     for chapter in dict.fromkeys(row.chapter for row in rows):
-        page += f"## {chapter}\n\n{HEAD}"
-        page += "".join(f"{row}\n" for row in rows if row.chapter == chapter) + "\n"
-    path.write_text(page.rstrip() + "\n")
+        some = [row for row in rows if row.chapter == chapter]
+        page += f"## {chapter}\n\n{head(some)}"
+        page += "".join(f"{row}\n" for row in some) + "\n"
+    put(page.rstrip() + "\n", path)

@@ -1,4 +1,7 @@
-"""The process of the configuration file: what happens to it takes nothing along."""
+"""The configuration's process.
+
+It runs the file and its hooks; what happens to it takes nothing along.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -60,8 +63,9 @@ def end_worker(run) -> None:
 
 
 @pytest.mark.parametrize("worker_class", CLASSES)
-@pytest.mark.parametrize("more", [(), ("--preload",)], ids=["", "preload"])
-def test_a_killed_arbiter_is_started_anew(tmp_path, worker_class, more):
+@pytest.mark.parametrize("more", [(), ("--preload",)], ids=["plain", "preload"])
+@pytest.mark.promise("When the configuration's process dies, the server goes on and another takes its place", "kill -9 of it; then a worker's end, and HUP")
+def test_a_killed_arbiter_is_started_anew(tmp_path, worker_class, more, measured):
     with serving(tmp_path, worker_class, CONF, *more) as run:
         first = ask(run)
         os.kill(int(first[2]), signal.SIGKILL)
@@ -72,6 +76,7 @@ def test_a_killed_arbiter_is_started_anew(tmp_path, worker_class, more):
         run.process.send_signal(signal.SIGHUP)
         until(lambda: "generation 2 serves" in run.output(), within=20)
         until(lambda: ask(run)[2] != first[2], within=20)
+    measured.girin("started anew; workers with their environment, HUP reloads")
 
 
 BROKEN = {
@@ -85,7 +90,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_file_that_fails_at_a_reload_changes_nothing(tmp_path, how):
+@pytest.mark.promise("A configuration file that fails at a reload changes nothing, nor what later workers get", "HUP with a file that fails; the workers are killed; HUP with the old file")
+def test_a_file_that_fails_at_a_reload_changes_nothing(tmp_path, how, measured):
     with serving(tmp_path, "gthread", CONF) as run:
         assert ask(run)[1] == "one"
         write(tmp_path, BROKEN[how])
@@ -98,6 +104,7 @@ def test_a_file_that_fails_at_a_reload_changes_nothing(tmp_path, how):
         run.process.send_signal(signal.SIGHUP)
         until(lambda: "generation 2 serves" in run.output(), within=20)
         assert ask(run)[1] == "one"
+    measured.girin("the old one stays in force")
 
 
 def test_an_app_that_fails_after_a_reload_leaves_the_old_environment(tmp_path):
@@ -112,8 +119,10 @@ def test_an_app_that_fails_after_a_reload_leaves_the_old_environment(tmp_path):
         assert {ask(run)[1] for _ in range(20)} == {"one"}
 
 
-@pytest.mark.parametrize("hook", ["child_exit(server, worker)", "nworkers_changed(server, new, old)", "pre_fork(server, worker)", "when_ready(server)", "on_reload(server)"])
-def test_a_hook_that_hangs_is_interrupted(tmp_path, hook):
+@pytest.mark.parametrize("hook", ["child_exit(server, worker)", "nworkers_changed(server, new, old)", "pre_fork(server, worker)", "when_ready(server)", "on_reload(server)"],
+                         ids=lambda hook: hook.partition("(")[0])
+@pytest.mark.promise("A hook that hangs holds up neither requests nor the end", "`time.sleep(1000)` in it; then requests, and TERM twice")
+def test_a_hook_that_hangs_is_interrupted(tmp_path, hook, measured):
     conf = CONF + f"\nimport time\ndef {hook}:\n    time.sleep(1000)\n"
     with serving(tmp_path, "sync", conf) as run:
         ask(run)
@@ -127,6 +136,7 @@ def test_a_hook_that_hangs_is_interrupted(tmp_path, hook):
         time.sleep(0.3)
         run.process.send_signal(signal.SIGTERM)
         run.process.wait(5)
+    measured.girin("interrupted and named in the log; requests are answered; two TERMs end the server")
 
 
 ODD = {

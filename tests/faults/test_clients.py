@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import statistics
 import time
@@ -198,6 +199,90 @@ def leave_streams(run) -> None:
         s.sendall(raw.head(f"/stream?count=1000000&s=0.01&n={number}"))
         assert s.recv(1000)
         raw.reset(s)
+
+
+RESETS = 5000
+UPLOAD = raw.head("/body", "Transfer-Encoding: chunked", method="POST") + b"13880\r\n%b\r\n0\r\n\r\n" % (b"x" * 80_000)
+
+
+@pytest.mark.promise("Clients that reset at any moment leave no thread, file or descriptor behind",
+                     f"{RESETS:,} uploads of 80 KB in chunks, reset somewhere in head, body, queue, run or answer; then 8 requests of 1 s at once for the 8 threads")
+def test_resets(girin, gunicorn, measured, full):
+    randomness = random.Random(5)
+
+    def measure(run):
+        descriptors = lambda: sum(map(procs.descriptors, run.tree))
+        all_threads(run)
+        before = descriptors()
+        for _ in range(RESETS if full else 300):
+            s = raw.connect(run.port)
+            with contextlib.suppress(ConnectionError):
+                s.sendall(UPLOAD[:randomness.choice([randomness.randrange(len(UPLOAD)), len(UPLOAD)])])
+                time.sleep(randomness.choice([0, 0.001, 0.003]))
+            raw.reset(s)
+        raw.until(lambda: descriptors() <= before, 20, "descriptors given back")
+        return all_threads(run)
+
+    with girin("gthread", 2, 4) as run:
+        took = measure(run)
+        assert took < 1.9
+        assert run.output().count("Booting worker") == 2
+        measured.girin(f"all 8 answered after {took:.1f} s; no descriptor left")
+    if full:
+        with gunicorn("gthread", 2, 4) as run:
+            measured.gunicorn(came_of(lambda: f"all 8 answered after {measure(run):.1f} s"))
+
+
+def all_threads(run) -> float:
+    """How long eight requests of a second take on eight threads: two, if one thread is gone."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [call.result().status for call in [pool.submit(client.get, run.port, "/sleep?s=1") for _ in range(8)]]
+    assert statuses == [200] * 8
+    return time.monotonic() - began
+
+
+@pytest.mark.promise("Only who waits has a place in the queue", "`--queue-size 10`; behind a 2 s request ten clients fill it, and reset; then another one asks")
+def test_the_departed_leave_the_queue(girin, record, measured):
+    with girin("gthread", 1, 1, "--queue-size", "10") as run, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.get, run.port, "/sleep?s=2&n=1")
+        raw.until(lambda: 1 in record.begun())
+        queued = [raw.connect(run.port) for _ in range(10)]
+        for s in queued:
+            s.sendall(raw.head("/?n=100"))
+        time.sleep(0.3)
+        assert client.get(run.port, "/?n=101").status == 503
+        for s in queued:
+            raw.reset(s)
+        time.sleep(0.3)
+        assert client.get(run.port, "/?n=2").status == 200
+        assert first.result().status == 200
+        assert not {100, 101} & set(record.begun())
+    measured.girin("503 while they wait, 200 when they have left")
+
+
+@pytest.mark.promise("A file that the application keeps open goes whole to two clients at once", "8 MiB by `wsgi.file_wrapper`, one open file for both; they read in turns")
+def test_kept_file(girin, gunicorn, measured, full):
+    def measure(run):
+        """How many of two got the right bytes."""
+        whole = client.get(run.port, "/kept").body
+        assert whole == b"".join(b"%07d\n" % i for i in range(1 << 20))
+        with contextlib.ExitStack() as stack:
+            readers = [stack.enter_context(raw.connect(run.port)) for _ in range(2)]
+            for s in readers:
+                s.sendall(raw.head("/kept", "Connection: close"))
+            came = [bytearray(), bytearray()]
+            for _ in range(50):
+                for s, data in zip(readers, came):
+                    data += s.recv(1 << 16)
+            return sum((bytes(data) + raw.read_to_end(s).data).partition(b"\r\n\r\n")[2] == whole for s, data in zip(readers, came))
+
+    with girin("gthread", 1, 2) as run:
+        assert measure(run) == 2
+        measured.girin("2 of 2 got all of it")
+    if full:
+        with gunicorn("gthread", 1, 2) as run:
+            measured.gunicorn(came_of(lambda: f"{measure(run)} of 2 got all of it"))
 
 
 @pytest.mark.promise("Running out of descriptors neither spins nor crashes nor loses the listener",

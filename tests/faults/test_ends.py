@@ -89,8 +89,9 @@ def backlog(run):
         run.process.terminate()
         for pid in run.tree:
             os.kill(pid, signal.SIGCONT)
-        statuses = []
+        statuses, until = [], time.monotonic() + 20
         for s in waiting:
+            s.settimeout(max(0.01, until - time.monotonic()))
             with contextlib.suppress(OSError):
                 statuses.append(raw.read_to_end(s).status)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -127,6 +128,25 @@ def test_idle_connections_get_one_more(girin, gunicorn, measured, full):
         with gunicorn("gthread", 2, 4, "--keep-alive", "30") as run:
             served, took = measure(run)
             measured.gunicorn(f"{sum(status == 200 for status, _ in served)} of 25 answered; ended {took:.1f} s later")
+
+
+@pytest.mark.promise("`--shutdown-delay`: who routes requests learns of the end before anybody is refused",
+                     "TERM; `--shutdown-delay 1 --health-check-path /ready`; new connections go on asking")
+def test_shutdown_delay(girin, measured):
+    with girin("gthread", 2, 4, "--shutdown-delay", "1", "--health-check-path", "/ready") as run:
+        assert raw.get(run.port, "/ready").status == 200
+        began = time.monotonic()
+        run.process.terminate()
+        raw.until(lambda: client.get(run.port, "/ready").status == 503, 0.5)
+        answered = 0
+        while time.monotonic() - began < 0.8:
+            answer = client.get(run.port, "/")
+            assert (answer.status, answer.header("connection")) == (200, "close")
+            answered += 1
+        assert run.process.wait(10) == 0
+        took = time.monotonic() - began
+        assert 1 <= took < 4
+        measured.girin(f"503 at once, {answered:,} of {answered:,} other requests 200 with `Connection: close`; ended after {took:.1f} s")
 
 
 @every_class

@@ -14,6 +14,7 @@ import pytest
 
 import client
 import raw
+from conftest import came_of
 
 PEAK = 160  # requests/s: 16 threads, 0.1 s each
 RATE = 5 * PEAK
@@ -86,6 +87,27 @@ def test_503_before_the_body(girin, record, measured):
         assert [call.result().status for call in running] == [200] * 3
         assert 9 not in record.begun()
         measured.girin(f"503 after {1000 * took:.0f} ms")
+
+
+LARGE_HEAD = raw.head("/sleep?s=0.01", "Connection: close", *(f"X-{i}: {'h' * 8000}" for i in range(18)))
+SMALL_BODY = raw.head("/body", "Connection: close", "Content-Length: 30000", method="POST") + b"b" * 30_000
+
+
+@pytest.mark.promise("A burst of large heads leaves room for what comes after it", "140 heads of 144 KB at once, then 100 bodies of 30 KB at once; twice")
+def test_burst_of_heads(girin, gunicorn, measured, full):
+    def measure(run):
+        with ThreadPoolExecutor(140) as pool:
+            statuses = [Counter(answer.status for answer in pool.map(raw.ask, [run.port] * count, [request] * count))
+                        for count, request in ((140, LARGE_HEAD), (100, SMALL_BODY)) * 2]
+        return statuses, "; ".join(", ".join(f"{count} {status or 'no answer'}" for status, count in one.items()) for one in statuses)
+
+    with girin("gthread", 2, 4) as run:
+        statuses, text = measure(run)
+        assert all(set(one) == {200} for one in statuses), text
+        measured.girin(text)
+    if full:
+        with gunicorn("gthread", 2, 4) as run:
+            measured.gunicorn(came_of(lambda: measure(run)[1]))
 
 
 @pytest.mark.promise("`X-Request-Start` shortens a request's life", "seconds, milliseconds and microseconds, 1 s before `--timeout 2` ends; a queued one; one that is too old")

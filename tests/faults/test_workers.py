@@ -179,8 +179,8 @@ def test_out_of_memory(girin, gunicorn, measured, full):
     if full:
         with memorygroup.limited(250 << 20) as group, gunicorn("gthread", 1, 2, within=group) as run:
             status = came_of(lambda: raw.get(run.port, "/grow?mib=400").status)
-            raw.until(lambda: "SIGKILL" in run.output(), what="the reason in the log")
-            line = next(line for line in run.output().splitlines() if "SIGKILL" in line)
+            came_of(lambda: raw.until(lambda: "SIGKILL" in run.output()))
+            line = next((line for line in run.output().splitlines() if "SIGKILL" in line), "nothing of it")
             measured.gunicorn(f"status {status}; logged: {line.rpartition('] ')[2]}")
 
 
