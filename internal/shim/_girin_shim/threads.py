@@ -54,7 +54,11 @@ class ThreadSlot(Slot):
             self.held.pop()
         except IndexError:
             return False
-        self.flush()
+        try:
+            self.flush()
+        except MemoryError:
+            self.held.append(True)  # it leads on: nobody else could
+            raise
         self.worker.lanes.go_last()
         self._leadership.release()
         return True

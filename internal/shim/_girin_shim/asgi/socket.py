@@ -202,7 +202,7 @@ class Socket:
     # Below.
 
     def _client_left(self, code: int, reason: str) -> None:
-        if not self.gone:
+        if not self.gone and self.state != CLOSED:  # else the app itself has ended it
             self.runner.expect_awareness(self)
         self.gone = True
         self._disconnected(code, reason)

@@ -321,6 +321,22 @@ is_answered(Slot *slot, uint64_t id)
     return PyErr_Occurred() ? -1 : value == ENDED;
 }
 
+/* What the app still holds of the exchange must reach nobody from now on. */
+static void
+note_end(Slot *slot, uint64_t id)
+{
+    Exchange *exchange = slot->kit.exchange;
+    if (exchange == NULL || exchange->id != id) {
+        return;
+    }
+    exchange->state = ENDED;
+    PyObject *state = exchange->full != NULL ? PyLong_FromLong(ENDED) : NULL; /* a small one: it exists */
+    if (state != NULL && PyObject_SetAttr(exchange->full, slot->loop->name_state, state) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(state);
+}
+
 /* There is no memory for what Python would do: who was not answered is told, which needs none. */
 static int
 fail_without_memory(Slot *slot, const Request *request, uint64_t began)
@@ -332,6 +348,7 @@ fail_without_memory(Slot *slot, const Request *request, uint64_t began)
     }
     Exchange bare = {.slot = slot};
     begin(&bare, request, began);
+    note_end(slot, request->id);
     return exchange_emit(&bare, FAILED, FINAL, NULL, 0, 0);
 }
 

@@ -171,6 +171,7 @@ slot_py_step_down(PyObject *self, PyObject *Py_UNUSED(ignored))
     slot->token = 0;
     slot_flush(slot);
     if (release_leadership(slot) < 0) {
+        slot->token = 1; /* it leads on: nobody else could */
         return NULL;
     }
     Py_RETURN_TRUE;
