@@ -25,6 +25,8 @@ type streams struct {
 	c    *conn
 	conn *h2.Conn
 
+	begins []*stream // whose bodies are to come while the application runs; of the goroutine that reads
+
 	// What follows is guarded by conn.mu.
 	free   []*stream            // ready for another request
 	owed   map[*stream]struct{} // their call runs on though nobody waits for it
@@ -153,6 +155,7 @@ func (h *streams) Next(n int) ([]byte, error) {
 	in := &h.c.in
 	for in.empty() {
 		h.startFiles()
+		h.beginUploads()
 		h.c.makeRoomForBody()
 		if err := h.c.unlessNudged(in.fill()); err != nil {
 			return nil, err

@@ -73,6 +73,7 @@ type Server struct {
 	queued   atomic.Int64           // response bytes that wait for slow clients
 	heads    atomic.Int64           // bytes of buffers that hold large heads
 	inlined  atomic.Int64           // bytes of bodies that are read into memory
+	uploads  atomic.Int64           // bodies of streams that come while the application runs
 	opened   atomic.Uint32          // counts WebSockets
 	messages atomic.Int64           // bytes of WebSockets' messages that are not whole, or that no application has received
 

@@ -27,6 +27,8 @@ type stream struct {
 	awaits    uint8     // what, for the sweeper
 	submitted bool      // or refused: nothing more is taken of it
 	let       bool      // its call will not be submitted again
+	streams   bool      // its body is to come while the application runs: upload follows
+	upload    *upload   // that body; nil: it came before, or there is none. Written by the goroutine that reads
 	counted   bool      // its environ counts among the heads that wait
 	file      *fileBody // follows what is queued, and ends the answer
 	spill     *spill    // the same; more may come
@@ -119,7 +121,8 @@ func (st *stream) take(ends bool) *http1.Error {
 
 // awaitBody prepares for the body.
 func (st *stream) awaitBody() {
-	if n := st.req.ContentLength; n > 0 && n <= maxReserved {
+	streams := st.streamsBody()
+	if n := st.req.ContentLength; !streams && n > 0 && n <= maxReserved {
 		st.call.Body = st.srv.cfg.Queue.Reserve(&st.call, int(n))
 		st.reserved, st.room = st.call.Body != nil, st.call.Body
 	}
@@ -128,6 +131,11 @@ func (st *stream) awaitBody() {
 	defer c.mu.Unlock()
 	st.counted = true
 	st.awaits = awaitsBody
+	if streams {
+		st.streams = true
+		st.h.begins = append(st.h.begins, st)
+		return
+	}
 	if st.req.Expect100 {
 		st.frames.BeginHead(100)
 		st.frames.EndHead(false)
@@ -136,10 +144,15 @@ func (st *stream) awaitBody() {
 
 // Data takes bytes of the body.
 func (st *stream) Data(p []byte) int {
+	if st.outgrows(len(p)) {
+		st.beginUpload()
+	}
 	switch {
 	case st.carries != nil:
 		return st.carries.came(p)
 	case st.verdict != nil: // it was refused
+	case st.upload != nil:
+		return st.takeUpload(p)
 	case st.reserved:
 		st.verdict = st.req.Received(st.body.came.Add(int64(len(p))), false)
 		if st.verdict == nil {
@@ -165,11 +178,15 @@ func (st *stream) End() {
 	if st.verdict == nil {
 		st.verdict = st.req.Received(st.body.came.Load(), true)
 	}
-	if st.verdict == nil && !st.reserved {
+	if st.verdict == nil && !st.reserved && st.upload == nil {
 		st.verdict = st.kept()
 	}
-	if st.verdict != nil {
+	switch {
+	case st.verdict != nil:
 		st.refuse(st.verdict)
+		return
+	case st.upload != nil:
+		st.upload.ended()
 		return
 	}
 	st.body.whole = true
@@ -253,6 +270,10 @@ func (st *stream) refuse(verdict *http1.Error) {
 }
 
 func (st *stream) refuseLocked(verdict *http1.Error) {
+	if st.upload != nil {
+		st.refuseRunningLocked(verdict)
+		return
+	}
 	if st.submitted || st.frames.Closed() {
 		return
 	}
@@ -290,6 +311,7 @@ func (st *stream) Gone() {
 	}
 	st.dropFileLocked()
 	st.dropSpillLocked()
+	st.dropUploadLocked()
 }
 
 // Released makes the stream ready for another request.
@@ -297,6 +319,8 @@ func (st *stream) Released() {
 	h := st.h
 	st.dropBody()
 	st.dropSpillLocked()
+	st.dropUploadLocked()
+	st.streams, st.upload = false, nil
 	st.releaseRequest()
 	delete(h.owed, st)
 	st.req.Reset()

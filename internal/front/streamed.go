@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"girin/internal/http1"
 	"girin/internal/sched"
@@ -19,7 +20,8 @@ import (
 type bodyPipe struct {
 	srv  *Server
 	r, w *os.File
-	told func() // called when it is awaited no longer
+	told func()        // called when it is awaited no longer
+	all  *atomic.Int64 // how many of its kind there are; nil: they are not counted
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -69,6 +71,9 @@ func (p *bodyPipe) Close() {
 		p.r.Close()
 		p.w.Close()
 		p.srv.held.Add(-pipeEnds)
+		if p.all != nil {
+			p.all.Add(-1)
+		}
 	}
 }
 
@@ -139,18 +144,18 @@ func (p *bodyPipe) finish() {
 
 // streamsBody reports whether the body of the request shall come while the
 // application runs. A small one comes before.
-func (c *conn) streamsBody() bool {
+func (x *exchange) streamsBody() bool {
 	switch {
-	case c.req.ContentLength == 0 && !c.req.Chunked:
+	case x.req.ContentLength == 0 && !x.req.Chunked:
 		return false
-	case c.req.ContentLength > 0 && c.req.ContentLength <= maxInline && !c.req.Expect100:
+	case x.req.ContentLength > 0 && x.req.ContentLength <= maxInline && !x.req.Expect100:
 		return false
-	case c.call.Remote:
+	case x.call.Remote:
 		return false // it goes as one message
-	case c.srv.asgi.Load():
+	case x.srv.asgi.Load():
 		return true
 	}
-	return c.srv.cfg.Stream.Match(c.req.Method, c.req.Path)
+	return x.srv.cfg.Stream.Match(x.req.Method, x.req.Path)
 }
 
 // submitStreamed hands the request to the scheduler with only its head, and then

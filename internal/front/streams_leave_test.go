@@ -68,7 +68,12 @@ func leaving(t *testing.T) func(*appCall) {
 // Clients that leave, by a reset of the stream or by the end of the connection,
 // leave nothing behind, whatever was just being done for them.
 func TestHTTP2ClientsThatLeave(t *testing.T) {
-	s, _ := serveHTTP2App(t, leaving(t), func(c *Config) { c.MaxBody = 0 })
+	t.Run("before the application", func(t *testing.T) { clientsThatLeave(t, func(c *Config) { c.MaxBody = 0 }) })
+	t.Run("beside it", func(t *testing.T) { clientsThatLeave(t, streaming) })
+}
+
+func clientsThatLeave(t *testing.T, how func(*Config)) {
+	s, _ := serveHTTP2App(t, leaving(t), how)
 	upload := func(n int, fields ...string) func(h *rawHTTP2) {
 		return func(h *rawHTTP2) {
 			h.send(1, false, append([]string{":method", "POST"}, fields...)...)

@@ -12,7 +12,8 @@ import (
 //	awaits   for how long
 //	head     times.head; beyond it the connection is ended, as the rest of a
 //	         header block must come before anything else
-//	body     times.body, and more for what comes; then 408
+//	body     times.body, and more for what comes; then 408. Where the application
+//	         reads it while it comes, its time is not the client's
 //	answer   the application's own deadline; then, where the client takes
 //	         nothing of it, patience times times.write; but times.write alone
 //	         if the application still has some to give, and the client takes
@@ -89,12 +90,14 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 		return // a conn like others: see sweepConns
 	}
 	seen, t := &st.seen, &h.c.srv.times
-	idle := st.awaits == awaitsAnswer && (st.frames.Allowed() || st.frames.Queued() == 0 && st.file == nil && st.spill == nil)
-	if as := st.awaits + 1; idle || as != seen.as || seen.moved != seen.took {
+	awaits := st.awaitedLocked()
+	idle := awaits == awaitsAnswer && (st.frames.Allowed() || !st.answerWaitsLocked()) ||
+		awaits == awaitsBody && st.upload != nil && st.upload.feeding
+	if as := awaits + 1; idle || as != seen.as || seen.moved != seen.took {
 		seen.as, seen.took, seen.since = as, seen.moved, now
 		return
 	}
-	switch age := now - seen.since; st.awaits {
+	switch age := now - seen.since; awaits {
 	case awaitsHead:
 		if age > int64(t.head) {
 			h.c.expireRead(h.c.stage.word.Load())
