@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // deploy has replaced all that could run them.
 //
 // Each server of the present version does it, so that none need be chosen: a moved
-// message has the name of the one that it was, which the stream stores once.
+// message has the name and number of the one that it was, which the stream stores once.
 func (n *Node) janitor() {
 	missing := map[string]time.Time{} // since when
 	t := time.NewTicker(max(min(janitorEvery, n.cfg.MoveAfter/4), lookEvery))
@@ -125,7 +126,7 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	if !r.Status.Ended() {
 		moved := nats.NewMsg(n.names.jobSubject(&r.Record))
 		moved.Data = m.Data
-		moved.Header.Set(nats.MsgIdHdr, "moved "+subject)
+		moved.Header.Set(nats.MsgIdHdr, fmt.Sprintf("moved %s %d", subject, m.Sequence)) // it may come back, and be moved again
 		if _, err := n.js.PublishMsg(ctx, moved); err != nil {
 			return err
 		}

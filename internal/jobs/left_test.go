@@ -76,3 +76,23 @@ func TestWhatIsToRunAgainIsMadeWhole(t *testing.T) {
 		t.Errorf("%d: the job waits for ever", status)
 	}
 }
+
+// A version that is brought in, taken back and brought in again within minutes takes its jobs
+// along each time.
+func TestJobsThatComeBackAreMovedAgain(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := context.Background()
+	rec := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Created: time.Now()}
+	if err := s.accept(ctx, rec, []byte("message")); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"2", "1", "2"} {
+		n.version.Store(&version)
+		if err := n.move(ctx, s.stream, n.names.jobSubject(rec)); err != nil {
+			t.Fatal(err)
+		}
+		if rec.Version = version; !s.hasMessage(ctx, rec) {
+			t.Fatalf("it is lost on its way to version %s", version)
+		}
+	}
+}
