@@ -192,6 +192,7 @@ func (n *Node) SetVersion(version string) {
 // here has ended, or with ctx.
 func (n *Node) Drain(ctx context.Context) {
 	n.draining.Store(true)
+	n.hub.all() // who watches a job would keep this server for as long as that runs
 	n.runner.drain()
 	n.origin.homeAll()
 	ended := make(chan struct{})

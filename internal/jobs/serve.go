@@ -131,7 +131,7 @@ func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 			fmt.Fprintf(w, "event: state\ndata: %s\n\n", text)
 		}
 		w.(http.Flusher).Flush()
-		if rec.Status.Ended() {
+		if rec.Status.Ended() || n.draining.Load() { // who still wants to know asks again, and another server
 			return
 		}
 		select {
