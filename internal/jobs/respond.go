@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,6 +59,12 @@ func (o *origin) answerHere(c sched.RemoteCall, request *job.Request, handler ht
 			o.mu.Lock()
 			delete(o.here, c.ID)
 			o.mu.Unlock()
+		}()
+		defer func() {
+			if p := recover(); p != nil { // one request's fault is not all clients'
+				o.n.cfg.Log.Errorf("jobs: an answer of the server's own panics: %v\n%s", p, debug.Stack())
+				o.n.queue.Lost(c.ID, sched.ErrAppFailed)
+			}
 		}()
 		handler.ServeHTTP(w, r)
 		w.finish()

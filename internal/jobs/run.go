@@ -209,6 +209,7 @@ func (x *run) end(tell func()) {
 	x.mu.Lock()
 	ended, queued := x.ended, x.queued
 	x.ended = true
+	x.cond.Broadcast()
 	x.mu.Unlock()
 	if ended {
 		return
@@ -263,10 +264,10 @@ func (x *run) sendFile(f wire.Frame, head []byte, body sched.FileBody) {
 func (x *run) await(n int64) int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for x.credit <= 0 && n > 0 && !x.left {
+	for x.credit <= 0 && n > 0 && !x.left && !x.ended {
 		x.cond.Wait()
 	}
-	if x.left {
+	if x.left || x.ended {
 		return -1
 	}
 	n = min(n, max(x.credit, 0))
