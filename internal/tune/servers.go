@@ -77,11 +77,12 @@ func (s *servers) startOnce(ctx context.Context, options []string, judged bool) 
 		return nil, err
 	}
 	s.started++
+	_ = os.Remove(s.logPath(s.started - logsKept)) // an application may log each request of a load
 	conf := filepath.Join(s.dir, fmt.Sprintf("%d.conf.py", s.started))
 	if err := os.WriteFile(conf, []byte(wrapped(s.opts.Config, judged)), 0o600); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("%d.log", s.started)))
+	log, err := os.Create(s.logPath(s.started))
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,13 @@ func (s *servers) startOnce(ctx context.Context, options []string, judged bool) 
 	return lab.StartServer(ctx, s.starter, proc.Spec{
 		Path: s.opts.Girin, Args: append(args, s.opts.App), Dir: s.opts.Dir, Env: s.environment(), Out: log, Err: log,
 	}, lab.Readiness{Port: port, Path: readyPath, Ready: true, Limit: s.startLimit()})
+}
+
+// logsKept is more than there are servers at a time.
+const logsKept = 5
+
+func (s *servers) logPath(number int) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%d.log", number))
 }
 
 // startLimit is how long a server may take to be ready: its workers may import one after the other.

@@ -78,7 +78,7 @@ func Import(ctx context.Context, spec string, place Place) (*Application, error)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
 	cmd.WaitDelay = time.Second
 	began := time.Now()
-	var said bytes.Buffer
+	var said ending
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Start()
@@ -95,7 +95,7 @@ func Import(ctx context.Context, spec string, place Place) (*Application, error)
 		err = fmt.Errorf("it takes longer than %v", importLimit)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be imported by %s in %s: %w\n%s", cmp.Or(spec, "the application of "+place.Config), place.Python, place.Dir, err, tail(said.String()))
+		return nil, fmt.Errorf("%s cannot be imported by %s in %s: %w\n%s", cmp.Or(spec, "the application of "+place.Config), place.Python, place.Dir, err, tail(string(said)))
 	}
 	app.Took = time.Since(began)
 	return &app, nil
@@ -105,7 +105,7 @@ func Import(ctx context.Context, spec string, place Place) (*Application, error)
 func tellings(cmd *exec.Cmd, read *os.File) (told []byte, err error) {
 	all := make(chan []byte, 1)
 	go func() {
-		b, _ := io.ReadAll(read)
+		b, _ := io.ReadAll(io.LimitReader(read, mostTold))
 		all <- b
 	}()
 	if err = cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) {
@@ -114,6 +114,20 @@ func tellings(cmd *exec.Cmd, read *os.File) (told []byte, err error) {
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)   // what an import has started; mostly nothing
 	_ = read.SetReadDeadline(time.Now().Add(time.Second)) // somebody who has left the group may hold the other end
 	return <-all, err
+}
+
+const (
+	mostTold = 64 << 20 // of routes
+	mostSaid = 64 << 10 // of what an import prints
+)
+
+// ending keeps the end of what is written to it.
+type ending []byte
+
+func (e *ending) Write(p []byte) (int, error) {
+	*e = append(*e, p...)
+	*e = append((*e)[:0], (*e)[max(0, len(*e)-mostSaid):]...)
+	return len(p), nil
 }
 
 // tail is the end of a text, where errors are.

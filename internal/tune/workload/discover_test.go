@@ -265,3 +265,17 @@ open("pid", "w").write(str(child.pid))
 		t.Errorf("one was found: %+v, %v", app, err)
 	}
 }
+
+// An import may print without end: only the end of that is kept.
+func TestEnding(t *testing.T) {
+	var e ending
+	for range 1000 {
+		if n, err := e.Write([]byte(strings.Repeat("x", 999) + "\n")); n != 1000 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	_, _ = e.Write([]byte("last"))
+	if text := tail(string(e)); len(e) != mostSaid || !strings.HasSuffix(text, "\nlast") {
+		t.Errorf("%d bytes, %q", len(e), text)
+	}
+}
