@@ -1,10 +1,13 @@
 package front
 
 import (
+	"errors"
 	"net"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +39,7 @@ func (l *listener) refuse() {
 	l.refused = time.Now()
 	if p, ok := d.(*pathListener); ok {
 		p.unlink()
+		p.refuses.Store(true)
 	}
 	if raw, err := d.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
@@ -73,10 +77,7 @@ func (l *listener) pending() bool {
 		return false
 	}
 	if l.unix {
-		// poll(2) always finds something on one that refuses, accept(2) does not:
-		// nobody waits when a second Accept took its whole time.
-		_ = d.SetDeadline(time.Now().Add(halfOpenLook))
-		return l.silent < 2
+		return l.silent < 2 // the first may be from before it refused; Accept of one that refuses finds what waits
 	}
 	for look := 0; ; look++ {
 		if waits(d, 0) {
@@ -109,9 +110,10 @@ func waits(d socket, limit time.Duration) (waits bool) {
 // nobody new is accepted, and only if it is still this socket's.
 type pathListener struct {
 	*net.UnixListener
-	path string
-	file os.FileInfo // nil: it has none
-	gone sync.Once
+	path    string
+	file    os.FileInfo // nil: it has none
+	gone    sync.Once
+	refuses atomic.Bool // nobody new can connect: Accept no longer waits
 }
 
 func ownPath(l net.Listener, path string) net.Listener {
@@ -131,6 +133,38 @@ func (p *pathListener) unlink() {
 			_ = os.Remove(p.path)
 		}
 	})
+}
+
+// Accept waits for a connection. Of a socket that refuses it takes what waits, and
+// ends with os.ErrDeadlineExceeded if nothing does: poll(2) always finds something there,
+// and a deadline of the net package may pass on a busy machine before accept(2) was tried.
+func (p *pathListener) Accept() (net.Conn, error) {
+	if !p.refuses.Load() {
+		return p.UnixListener.Accept()
+	}
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	accepted, failure := -1, error(nil)
+	err = raw.Control(func(fd uintptr) {
+		syscall.ForkLock.RLock() // no child is to have it
+		defer syscall.ForkLock.RUnlock()
+		if accepted, _, failure = unix.Accept(int(fd)); failure == nil {
+			unix.CloseOnExec(accepted)
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case errors.Is(failure, unix.EAGAIN), errors.Is(failure, unix.EINVAL):
+		return nil, os.ErrDeadlineExceeded
+	case failure != nil:
+		return nil, failure
+	}
+	f := os.NewFile(uintptr(accepted), p.path)
+	defer f.Close()
+	return net.FileConn(f)
 }
 
 // Close closes the socket and removes its path.

@@ -153,8 +153,9 @@ type orderly struct {
 
 func (o *orderly) Frame(f *wire.Frame, head, body []byte) {
 	message := f.Kind == wire.Text || f.Kind == wire.Binary
+	ends, _ := o.end()
 	switch {
-	case o.ends > 0:
+	case ends > 0:
 		o.fault = fmt.Sprintf("%+v after the end", f)
 	case !o.follows(f):
 		o.fault = fmt.Sprintf("%+v after a head of kind %d, %d bytes of a message are missing", f, o.head, o.left)
@@ -195,10 +196,22 @@ func (o *orderly) follows(f *wire.Frame) bool {
 }
 
 func (o *orderly) Fail(cause error) {
-	if o.ends > 0 {
+	if ends, _ := o.end(); ends > 0 {
 		o.fault = "told twice"
 	}
 	o.fakeAnswer.Fail(cause)
+}
+
+// read returns how much more its client has read, now that it reads all there is.
+func (o *orderly) read() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(o.body) - o.granted
+	if o.ends > 0 || n <= 0 {
+		return 0
+	}
+	o.granted += n
+	return n
 }
 
 func runFrames(steps []frameStep) (faults []string) {
@@ -251,9 +264,7 @@ func runFrames(steps []frameStep) (faults []string) {
 		case "wait":
 			time.Sleep(400 * time.Millisecond)
 		case "grant":
-			if answers[k].ends == 0 && len(answers[k].body) > answers[k].granted {
-				n := len(answers[k].body) - answers[k].granted
-				answers[k].granted += n
+			if n := answers[k].read(); n > 0 {
 				q.Grant(calls[k], n)
 			}
 		case "die":
