@@ -15,14 +15,18 @@ INTRODUCTION = """\
 
 In plain words:
 
-1. A slow request holds up nobody else.
-2. A slow client holds no thread of yours, in whichever direction it is slow.
+1. A slow request holds up nobody else as long as another thread is free.
+2. A slow client holds no thread of yours, in whichever direction it is slow. (It does where you
+   ask for that: `--stream-requests`, responses without an end or beyond `--spool-response`, and
+   WebSockets of WSGI applications.)
 3. A request is never run twice by girin, and none is lost without an answer: what cannot be
-   served gets a status that says why.
+   served gets a status that says why. (A job of `--offload` is run again where HTTP says that it may be.)
 4. A request that runs too long gets 504, and the log shows where it stood.
-5. A worker that dies takes only the requests along that it was running; another takes its place.
+5. A worker that dies takes only the requests and WebSockets along that it had; another takes its place.
 6. A reload refuses nobody, and a version that cannot be loaded never replaces one that works.
-7. A stop finishes what runs, takes no longer than `--graceful-timeout`, and leaves no process behind.
+   WebSockets are closed with 1012, a few at a time; endless streams end within `--graceful-timeout`.
+7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`), and
+   leaves no process behind.
 8. An application that lies, breaks or never answers harms its own request only.
 9. Floods, crowds and full disks are refused early, with bounded memory and descriptors.
 10. What a client sends is never taken for two different things by girin and a proxy before it.
