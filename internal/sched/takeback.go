@@ -2,6 +2,8 @@ package sched
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"girin/internal/wire"
 )
@@ -14,8 +16,27 @@ type recallable interface {
 	TakeBack(visit func(packet []byte))
 }
 
-// TakeBack ends the calls that no worker has read: for when the workers have ended.
+// TakeBack ends the calls that no worker has read: for when the workers have ended. Those
+// that are kept come first, or a feeder would send them where there is room again.
 func (q *Queue) TakeBack() {
+	q.each(func(c *Call, id uint64) {
+		if c.in(id, kept) || c.in(id, recalled) {
+			q.endUnread(id)
+		}
+	})
+	for range feederTries {
+		q.takeBackLanes()
+		if !slices.ContainsFunc(q.lines, func(l *line) bool { return l.held.Load() != 0 }) {
+			break
+		}
+		time.Sleep(time.Millisecond) // one that a feeder has in hand is still to come
+	}
+	q.takeBackLanes()
+}
+
+const feederTries = 50
+
+func (q *Queue) takeBackLanes() {
 	for _, l := range q.lines {
 		lane, ok := l.lane.(recallable)
 		if !ok {
@@ -27,11 +48,6 @@ func (q *Queue) TakeBack() {
 			}
 		})
 	}
-	q.each(func(c *Call, id uint64) {
-		if c.in(id, kept) || c.in(id, recalled) {
-			q.endUnread(id)
-		}
-	})
 }
 
 func (q *Queue) endUnread(id uint64) {
