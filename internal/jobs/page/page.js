@@ -180,16 +180,21 @@ function render() {
   set(state, board.connected ? 'version ' + board.version + others : 'the engine of the jobs does not answer: requests run here');
 }
 
-const events = new EventSource('events');
-events.addEventListener('board', e => {
-  board = JSON.parse(e.data);
-  ahead = Date.parse(board.now) - Date.now();
-  render();
-});
-events.onerror = () => {
-  state.className = 'down';
-  state.textContent = 'no connection to the server; trying again';
-};
+// watch follows the board. After an answer that is none, as a proxy's while the server starts, a browser would ask no more.
+function watch() {
+  const events = new EventSource('events');
+  events.addEventListener('board', e => {
+    board = JSON.parse(e.data);
+    ahead = Date.parse(board.now) - Date.now();
+    render();
+  });
+  events.onerror = () => {
+    state.className = 'down';
+    state.textContent = 'no connection to the server; trying again';
+    if (events.readyState === EventSource.CLOSED) setTimeout(watch, 5000);
+  };
+}
+watch();
 setInterval(() => {
   if (!board) return;
   const jobs = new Map(Object.values(board.jobs).flat().map(job => [job.id, job]));
