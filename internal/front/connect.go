@@ -15,10 +15,12 @@ import (
 // key, and 200 accepts.
 
 var (
-	errProtocol   = &http1.Error{Status: 501, Reason: "of extended CONNECT only websocket is supported"}
-	errSocketBody = &http1.Error{Status: 400, Reason: "a WebSocket begins without a body"}
-	errSocketPath = &http1.Error{Status: 400, Reason: "this path has no WebSocket"}
-	errFaulty     = &http1.Error{Status: 500, Reason: "the application cannot be loaded"}
+	errProtocol       = &http1.Error{Status: 501, Reason: "of extended CONNECT only websocket is supported"}
+	errSocketBody     = &http1.Error{Status: 400, Reason: "a WebSocket begins without a body"}
+	errSocketPath     = &http1.Error{Status: 400, Reason: "this path has no WebSocket"}
+	errSocketTrailers = &http1.Error{Status: 400, Reason: "a WebSocket ends without trailers"}
+
+	errFaulty = &http1.Error{Status: 500, Reason: "the application cannot be loaded"}
 )
 
 // connect makes the stream a WebSocket.
@@ -53,6 +55,19 @@ func (st *stream) connect(ends bool) *http1.Error {
 		k.serveConnected()
 	}()
 	return nil
+}
+
+// endCarried goes on when the client ends its side of a WebSocket. Trailers cannot do that
+// (RFC 9113 section 8.5).
+func (st *stream) endCarried() {
+	if st.verdict == nil {
+		st.carries.ended()
+		return
+	}
+	st.h.c.mu.Lock()
+	defer st.h.c.mu.Unlock()
+	st.frames.Blame(codeProtocol)
+	st.carries.lost()
 }
 
 // newConnected makes the conn that a stream carries.

@@ -146,6 +146,14 @@ func TestBeginningsOverHTTP2(t *testing.T) {
 	if st.status() != "200" {
 		t.Error("the connection does not go on")
 	}
+	c.control(func() error {
+		return c.framer.WriteHeaders(http2.HeadersFrameParam{
+			StreamID: st.id, EndHeaders: true, EndStream: true, BlockFragment: []byte("\x00\x01a\x01b"),
+		})
+	})
+	if st.body(); st.reset == nil || *st.reset != http2.ErrCodeProtocol {
+		t.Errorf("after trailers it ends with %v", st.reset)
+	}
 }
 
 // An application that answers otherwise has that answered, as HTTP/2 has it.

@@ -58,6 +58,8 @@ const (
 func (st *stream) Field(name, value []byte) {
 	switch {
 	case st.verdict != nil:
+	case st.carries != nil:
+		st.verdict = errSocketTrailers
 	case st.headed:
 		st.verdict = st.trailers.Add(name, value)
 	default:
@@ -172,7 +174,7 @@ func (st *stream) Data(p []byte) int {
 // End goes on when the body is complete.
 func (st *stream) End() {
 	if st.carries != nil {
-		st.carries.ended()
+		st.endCarried()
 		return
 	}
 	if st.verdict == nil {
