@@ -24,6 +24,8 @@ type output struct {
 	file  *fileBody // follows the queue, and ends the response
 	pace  pace
 
+	socket bool // it is a WebSocket's
+
 	spilling bool      // it is looked soon whether the client is slow: see outrunLocked
 	sending  *fileBody // what trySendFile sends
 
@@ -45,7 +47,7 @@ func (o *output) waiting() int { return len(o.queue) - o.at }
 
 // clearLocked forgets what waits.
 func (o *output) clearLocked() {
-	o.c.srv.queued.Add(-int64(o.waiting()))
+	o.countLocked(-o.waiting())
 	o.queue, o.at = nil, 0
 	o.spill.forget()
 }
@@ -53,7 +55,7 @@ func (o *output) clearLocked() {
 // tookLocked notes that the client's side has the queue's first n bytes.
 func (o *output) tookLocked(n int) {
 	o.at += n
-	o.c.srv.queued.Add(-int64(n))
+	o.countLocked(-n)
 	switch {
 	case o.at == len(o.queue):
 		o.queue, o.at = nil, 0
@@ -176,7 +178,21 @@ func (o *output) appendLocked(skip int, parts [][]byte) {
 		skip -= k
 		o.queue = append(o.queue, p[k:]...)
 	}
-	o.c.srv.queued.Add(int64(len(o.queue) - before))
+	o.countLocked(len(o.queue) - before)
+}
+
+// countLocked counts what waits for all clients.
+func (o *output) countLocked(n int) {
+	o.c.srv.queued.Add(int64(n))
+	if o.socket {
+		o.c.srv.sockets.Add(int64(n))
+	}
+}
+
+// becomeSocketLocked has what waits counted as a WebSocket's: its limit is another.
+func (o *output) becomeSocketLocked() {
+	o.socket = true
+	o.c.srv.sockets.Add(int64(o.waiting()))
 }
 
 // startLocked starts drain if it does not run. It needs a connection that is

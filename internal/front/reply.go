@@ -90,11 +90,15 @@ const (
 // window is how much of the next answer may be taken from its worker at once;
 // 0: as much as usual.
 func (s *Server) window() uint32 {
-	if s.queued.Load() > queuedMost {
+	if s.queuedAnswers() > queuedMost {
 		return smallWindow
 	}
 	return 0
 }
+
+// queuedAnswers is what waits for clients, without what waits for those of WebSockets:
+// they have a limit of their own, see webSocket.boundLocked.
+func (s *Server) queuedAnswers() int64 { return s.queued.Load() - s.sockets.Load() }
 
 // creditStep is smaller where the window is.
 func (x *exchange) creditStep() int64 {

@@ -71,6 +71,7 @@ type Server struct {
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
 	fault    atomic.Pointer[[]byte] // see ShowFault
 	queued   atomic.Int64           // response bytes that wait for slow clients
+	sockets  atomic.Int64           // of these, what waits for clients of WebSockets
 	heads    atomic.Int64           // bytes of buffers that hold large heads
 	inlined  atomic.Int64           // bytes of bodies that are read into memory
 	uploads  atomic.Int64           // bodies of streams that come while the application runs

@@ -101,6 +101,7 @@ func (s *webSocket) acceptLocked(f *wire.Frame, head []byte) {
 	r.started, r.last, r.remain, r.upgraded = true, true, -1, true
 	s.state = socketOpen
 	c.stage.enter(stageSocket)
+	c.out.becomeSocketLocked()
 	c.to.sendLocked(c.to.appendEnd(b, true), nil, false)
 	c.srv.cfg.Metrics.Answered(r.status, 0)
 	on := r.record.on

@@ -59,7 +59,7 @@ func TestWhatWaitsForSlowSocketsIsBounded(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatal("it goes on")
 		}
-		waitFor(t, func() bool { return s.queued.Load() == messagesMost+1 && s.Conns() == 0 })
+		waitFor(t, func() bool { return s.queued.Load() == messagesMost+1 && s.sockets.Load() == 0 && s.Conns() == 0 })
 		s.log.wait(t, "WebSockets of clients that do not read are ended")
 	})
 }

@@ -148,7 +148,7 @@ func (s *Server) sweepStreams(all []*streams, now int64) {
 // relieve ends connections that have stalled, the largest first, until what
 // waits for clients is within its limit.
 func (s *Server) relieve(all []*streams, now int64) {
-	for over := s.queued.Load() - queuedMost; over > 0; {
+	for over := s.queuedAnswers() - queuedMost; over > 0; {
 		var largest *streams
 		most := int64(0)
 		for _, h := range all {

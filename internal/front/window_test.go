@@ -17,4 +17,7 @@ func TestWindowIsSmallWhileMuchWaitsForClients(t *testing.T) {
 			t.Errorf("with %d bytes queued: window %d, step %d", c.queued, x.call.Window, x.creditStep())
 		}
 	}
+	if s.sockets.Store(1); s.window() != 0 {
+		t.Error("what waits for WebSockets makes the windows of answers small")
+	}
 }
