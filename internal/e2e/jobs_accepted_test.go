@@ -326,6 +326,23 @@ func TestTheEndDoesNotWaitForWhatNobodyHasBegun(t *testing.T) {
 	}
 }
 
+// What another server runs may take hours: a server that ends leaves those who watch it to others.
+func TestTheEndDoesNotWaitForThoseWhoWatch(t *testing.T) {
+	j := startJobs(t, 0, "--offload", "/both/*,both", "--graceful-timeout", "60")
+	job := j.accept(t, "POST", "/both/x?watched", nil)
+	events := j.front.ask("GET", job.URL, nil, "Accept", "text/event-stream")
+	eventually(t, "somebody watches", func() bool { return j.inFlight(t) == 1 })
+	_ = j.front.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-j.front.done:
+	case <-time.After(limit / 2):
+		t.Fatal("the server does not end")
+	}
+	if a := <-events; a.err != nil || !strings.Contains(a.body, `"status":"queued"`) {
+		t.Errorf("%+v", a)
+	}
+}
+
 // inside asks by the socket that the application's processes have.
 func (j *jobServers) inside(t *testing.T, method, path, body string) (status int, text string) {
 	t.Helper()
