@@ -78,6 +78,10 @@ def judge(load: str, options: argparse.Namespace) -> bool | None:
     """Whether all choices are good enough; None if that cannot be told."""
     slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
     swept = tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)
+    if not swept.get("answer"):
+        keep(options, load, sweep=swept)
+        print(f"| {load} | | no setting holds {options.slo}: {swept.get('nothing', '')} | | |", flush=True)
+        return False
     rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
     shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
     found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
