@@ -137,6 +137,7 @@ PyObject *receiving_new(Socket *socket);
 int scope_new(Intake *intake, const Request *request, Call *call);
 
 /* packets.c */
+_Noreturn void intake_fatal(Intake *intake);
 PyObject *intake_read(PyObject *self, PyObject *ignored);
 
 /* call.c */

@@ -204,6 +204,16 @@ take(Intake *intake)
     return serve_packet(intake, (size_t)size) < 0 ? -1 : quick;
 }
 
+/* Ends the process after what is being raised. Without memory for that it says nothing. */
+void
+intake_fatal(Intake *intake)
+{
+    enum { EXIT_INTERNAL = 70 }; /* as in worker.py */
+    PyObject *error = PyErr_GetRaisedException();
+    (void)PyObject_CallMethod(intake->worker, "fatal", "O", error);
+    _exit(EXIT_INTERNAL);
+}
+
 PyObject *
 intake_read(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -230,11 +240,7 @@ intake_read(PyObject *self, PyObject *Py_UNUSED(ignored))
         status = call_python((PyObject *)intake, "room");
     }
     if (status < 0) {
-        PyObject *error = PyErr_GetRaisedException();
-        PyObject *never = PyObject_CallMethod(intake->worker, "fatal", "O", error);
-        Py_XDECREF(never);
-        Py_XDECREF(error);
-        return NULL;
+        intake_fatal(intake);
     }
     intake->outbox->due = 0;
     outbox_send(intake->outbox);

@@ -102,10 +102,7 @@ call_end(Call *call)
     Py_XDECREF(error);
     Py_CLEAR(call->task);
     if (status < 0) {
-        PyObject *fault = PyErr_GetRaisedException();
-        PyObject *never = PyObject_CallMethod(call->intake->worker, "fatal", "O", fault);
-        Py_XDECREF(never);
-        Py_XDECREF(fault);
+        intake_fatal(call->intake);
     }
     return status;
 }
