@@ -28,7 +28,7 @@ func (e emitter) jobs(j *Jobs) {
 	e.gauge("girin_offload_slots_working", "Accepted jobs that run here.", j.Works)
 	e.gauge("girin_offload_peers", "Other servers that share the queue.", j.Peers)
 	e.gauge("girin_offload_idle_peers", "Of those with the same version of the application, the ones that have a free slot.", j.Idle)
-	e.gauge("girin_offload_store_bytes", "What the messages of accepted jobs that have not ended take in the store.", int(j.Stored))
+	e.gauge("girin_offload_store_bytes", "What is stored of accepted jobs: their messages, bodies and results.", int(j.Stored))
 	e.gauge("girin_offload_queue_oldest_seconds", "For how long the accepted job has waited or run that came first.", int(j.Oldest.Seconds()))
 	e.counter("girin_offload_placed_total", "Requests that were sent to the queue.", j.Placed)
 	e.counter("girin_offload_run_local_total", "Requests that are jobs and ran here, since the engine did not answer.", j.Local)
