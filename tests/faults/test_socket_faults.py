@@ -233,7 +233,7 @@ def test_a_gibibyte_each_way(asgi, measured, full):
                 step = bytes(1 << 20)
                 for _ in range(size >> 20):
                     s.sendall(step)
-                assert raw.read_to_end(s).body.endswith(str(size).encode())
+                assert str(size).encode() in raw.read_to_end(s).body  # in chunks, or not
             took_up = time.monotonic() - began
             began = time.monotonic()
             with raw.connect(run.port, 120) as s:
