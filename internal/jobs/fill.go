@@ -108,6 +108,7 @@ func (n *Node) measure(ctx context.Context) {
 		if bytes += state.Bytes; name == n.names.jobs {
 			n.fill.jobs.Store(int64(state.Msgs))
 			n.fill.since.Add(-since)
+			n.lookAtClock(stream)
 			n.oldestAt.Store(0)
 			if state.Msgs > 0 {
 				n.oldestAt.Store(state.FirstTime.UnixNano())

@@ -96,3 +96,27 @@ func TestJobsThatComeBackAreMovedAgain(t *testing.T) {
 		}
 	}
 }
+
+// A server whose clock is wrong neither begins early or late, nor takes what is due for old.
+func TestAWrongClockIsMadeUpFor(t *testing.T) {
+	n, s := storeOf(t)
+	n.cfg.Bases = func() []map[string]string { return nil }
+	n.up.Store(true)
+	ctx := context.Background()
+	if n.measure(ctx); n.behind.Load() != 0 {
+		t.Errorf("it is off by %v", time.Duration(n.behind.Load()))
+	}
+	for _, behind := range []time.Duration{time.Hour, -time.Hour} { // as if it were another server's
+		n.behind.Store(int64(behind))
+		rec, err := n.storeTask(ctx, &Task{Task: "app:later", Delay: 60}, job.NewID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in := time.Until(rec.After) - behind; in < 55*time.Second || in > 61*time.Second {
+			t.Errorf("it begins in %v", in)
+		}
+	}
+	if info := s.stream.CachedInfo(); info.TimeStamp.IsZero() {
+		t.Error("the engine does not say how late it is")
+	}
+}

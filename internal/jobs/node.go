@@ -73,6 +73,7 @@ type Node struct {
 
 	oldestAt atomic.Int64 // when the first of them was accepted, Unix ns; 0: there is none
 	watchers atomic.Int64 // who are told events
+	behind   atomic.Int64 // that this server's clock is, ns: see now
 	fill     fill
 	version  atomic.Pointer[string]
 	bases    atomic.Pointer[[][][2]string] // see base

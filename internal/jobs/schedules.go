@@ -168,6 +168,7 @@ func (n *Node) publishSchedule(ctx context.Context, subject string, text []byte,
 func (n *Node) openTimer(ctx context.Context) error {
 	stream, err := n.openStream(ctx, n.names.timerStream())
 	if err == nil {
+		n.lookAtClock(stream)
 		_, err = stream.CreateOrUpdateConsumer(ctx, n.names.dueConsumer())
 	}
 	if err != nil {
@@ -213,7 +214,7 @@ func (n *Node) due(m *nats.Msg) {
 		n.cfg.Log.Errorf("jobs: %v", err)
 		return
 	}
-	if err = json.Unmarshal(m.Data, &c); err != nil || time.Since(meta.Timestamp) > dueLife {
+	if err = json.Unmarshal(m.Data, &c); err != nil || n.now().Sub(meta.Timestamp) > dueLife {
 		n.cfg.Log.Warningf("jobs: %s was due at %v and is not begun (%v)", m.Subject, meta.Timestamp, err)
 		_ = m.Ack()
 		return

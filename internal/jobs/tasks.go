@@ -86,7 +86,7 @@ func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID) (*job.Record, 
 		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
 	}
 	if t.Delay > 0 {
-		rec.After = rec.Created.Add(time.Duration(t.Delay * float64(time.Second)))
+		rec.After = n.now().UTC().Add(time.Duration(t.Delay * float64(time.Second)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()

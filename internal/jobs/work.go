@@ -94,7 +94,7 @@ func (r *runner) work(m *nats.Msg) {
 // isLeft reports whether a message is not to be begun now: it is too early, or it was
 // delivered again although its runner lives, as after a new start of the engine.
 func (r *runner) isLeft(was *job.Record, m *nats.Msg) bool {
-	early := time.Until(was.After)
+	early := was.After.Sub(r.n.now())
 	switch {
 	case was.Status == job.Queued && early > 0:
 		_ = m.NakWithDelay(early)
