@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -24,6 +25,8 @@ type runner struct {
 	turn    atomic.Uint32  // see classes.ofPriority
 	asks    []atomic.Int64 // by slot of waiting clients: since when it asks for a job, ns; 0: it runs one
 	done    sync.WaitGroup
+
+	otherFormat atomic.Bool // it was said that there are messages of one
 
 	mu    sync.Mutex
 	runs  map[job.ID]*run      // guarded by mu: those whose clients wait
@@ -198,7 +201,7 @@ func (r *runner) run(m *nats.Msg) {
 	origin := m.Header.Get(fieldReply)
 	message, err := job.ParseMessage(m.Data)
 	if !ok || origin == "" || err != nil {
-		r.n.cfg.Log.Errorf("jobs: a message is left to other nodes: %v", err)
+		r.unread("a message", err)
 		_ = m.NakWithDelay(beginWait)
 		return
 	}
@@ -230,6 +233,15 @@ func (r *runner) run(m *nats.Msg) {
 	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
 	run.begin(&message, length)
 	r.await(run)
+}
+
+// unread says that a message is not for this node. Of those of another format there may be
+// many, and each comes again.
+func (r *runner) unread(what string, err error) {
+	if errors.Is(err, job.ErrFormat) && r.otherFormat.Swap(true) {
+		return
+	}
+	r.n.cfg.Log.Errorf("jobs: %s is left to other nodes: %v", what, err)
 }
 
 // limited reports whether only so many jobs of a class may run at once.

@@ -34,7 +34,7 @@ func (r *runner) work(m *nats.Msg) {
 	s := r.n.store.Load()
 	message, err := job.ParseMessage(m.Data)
 	if !ok || s == nil || err != nil {
-		r.n.cfg.Log.Errorf("jobs: an accepted one is left to other nodes: %v", err)
+		r.unread("an accepted one", err)
 		_ = m.NakWithDelay(lease)
 		return
 	}
