@@ -84,7 +84,9 @@ func TestAListenerThatClosesResetsNobody(t *testing.T) {
 					t.Error(err)
 				}
 				cancel()
-				all.Wait()
+				if all.Wait(); t.Failed() {
+					return
+				}
 			}
 			t.Logf("%d served", served.Load())
 		})
