@@ -96,7 +96,12 @@ func (n *Node) lookAtClasses(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	if all, _, err := s.knownClasses(ctx); err == nil && !maps.Equal(all, s.classes) {
+	all, _, err := s.knownClasses(ctx)
+	if err != nil {
+		return
+	}
+	maps.Copy(all, classesOf(n.cfg.Routes)) // while a limit is changed two nodes do not undo each other's each second
+	if !maps.Equal(all, s.classes) {
 		n.changed()
 	}
 }

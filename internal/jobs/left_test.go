@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"girin/internal/jobs/job"
+	"girin/internal/offload"
 )
 
 // A node that dies after it has made the record of what is due, and before the message, has
@@ -118,5 +120,26 @@ func TestAWrongClockIsMadeUpFor(t *testing.T) {
 	}
 	if info := s.stream.CachedInfo(); info.TimeStamp.IsZero() {
 		t.Error("the engine does not say how late it is")
+	}
+}
+
+// While a limit is changed there are nodes that know the one and nodes that know the other.
+func TestNodesWithOtherLimitsLeaveEachOtherAlone(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := context.Background()
+	other := maps.Clone(s.classes)
+	other[offload.Usual] = 3
+	if _, err := s.openClasses(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	if n.lookAtClasses(ctx); len(n.kick) != 0 {
+		t.Error("the other's limit is undone")
+	}
+	other["high-x"] = 1
+	if _, err := s.openClasses(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	if n.lookAtClasses(ctx); len(n.kick) != 1 {
+		t.Error("jobs of another's route are not asked for")
 	}
 }
