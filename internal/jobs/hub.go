@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -59,11 +60,12 @@ func tell(list []chan struct{}) {
 	}
 }
 
-// follow passes on the changes of a store's records until ctx ends.
+// follow passes on the changes of a store's records until ctx ends. The library gives a
+// watch up while a cluster chooses another leader, though the connection stays.
 func (h *hub) follow(ctx context.Context, s *store) {
-	w, err := s.records.WatchAll(ctx, jetstream.UpdatesOnly())
-	for ; err != nil; w, err = s.records.WatchAll(ctx, jetstream.UpdatesOnly()) {
-		if ctx.Err() == nil {
+	for {
+		err := h.followOnce(ctx, s)
+		if err != nil && ctx.Err() == nil && s.n.up.Load() {
 			s.n.cfg.Log.Warningf("jobs: changes cannot be followed: %v", err)
 		}
 		select {
@@ -72,15 +74,23 @@ func (h *hub) follow(ctx context.Context, s *store) {
 		case <-time.After(askLimit):
 		}
 	}
+}
+
+// followOnce does so until ctx ends, or the watch.
+func (h *hub) followOnce(ctx context.Context, s *store) error {
+	w, err := s.records.WatchAll(ctx, jetstream.UpdatesOnly())
+	if err != nil {
+		return err
+	}
 	defer func() { _ = w.Stop() }()
 	h.all()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case e, ok := <-w.Updates():
 			if !ok {
-				return
+				return errWatch
 			}
 			if e == nil {
 				continue
@@ -91,6 +101,8 @@ func (h *hub) follow(ctx context.Context, s *store) {
 		}
 	}
 }
+
+var errWatch = errors.New("the engine has ended the watch")
 
 // newest sorts jobs, and leaves out what is too many.
 func newest(all []stored, most int) []stored {

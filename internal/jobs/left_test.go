@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
 	"girin/internal/offload"
@@ -142,4 +143,51 @@ func TestNodesWithOtherLimitsLeaveEachOtherAlone(t *testing.T) {
 	if n.lookAtClasses(ctx); len(n.kick) != 1 {
 		t.Error("jobs of another's route are not asked for")
 	}
+}
+
+// A watch that the library gives up, as in a cluster that chooses a leader, is begun again.
+func TestChangesAreFollowedAgain(t *testing.T) {
+	n, s := storeOf(t)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	id := job.NewID()
+	changed, unwatch := n.hub.watch(id)
+	defer unwatch()
+	records := &watched{KeyValue: s.records, watches: make(chan jetstream.KeyWatcher, 4)}
+	s.records = records
+	ended := make(chan struct{})
+	go func() { defer close(ended); n.hub.follow(ctx, s) }()
+	for range 2 {
+		w := <-records.watches
+		await(t, changed) // look: something may have been missed
+		if _, err := s.records.Put(ctx, id.String(), []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		await(t, changed)
+		_ = w.Stop()
+	}
+	stop()
+	<-ended
+}
+
+func await(t *testing.T, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody is told")
+	}
+}
+
+type watched struct {
+	jetstream.KeyValue
+	watches chan jetstream.KeyWatcher
+}
+
+func (w *watched) WatchAll(ctx context.Context, o ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
+	k, err := w.KeyValue.WatchAll(ctx, o...)
+	if err == nil {
+		w.watches <- k
+	}
+	return k, err
 }
