@@ -163,7 +163,8 @@ def serve_asgi(worker: Worker, app, accelerated: bool) -> bool:
     if not needs_loop(app, worker.settings):
         return False
     worker.settings.worker_class = "asgi"
-    worker.runner = (_late("asgi.accelerated").AcceleratedLoop if accelerated else _late("asgi.loop").Loop)(worker)
+    loop = _late("asgi.accelerated").AcceleratedLoop if accelerated else _late("asgi.loop").Loop
+    worker.runner = descriptors.replace_opened(lambda: loop(worker))
     return True
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 _close, _closerange = os.close, os.closerange
 _own: set[int] = set()
+_opened: set[int] = set()  # of these what the last step has opened
 
 
 class Closed(Exception):
@@ -32,8 +33,17 @@ def hide_opened(step: Callable):
     """Runs a step of the shim's, and takes as its own what that has opened."""
     before = _listed()
     result = step()
-    _own.update(_listed() - before)
+    _opened.clear()
+    _opened.update(_listed() - before)
+    _own.update(_opened)
     return result
+
+
+def replace_opened(step: Callable):
+    """Runs a step in whose course, or later, what the last one has opened is closed."""
+    check()
+    _own.difference_update(_opened)
+    return hide_opened(step)
 
 
 def _listed() -> set[int]:
