@@ -233,8 +233,7 @@ func TestOneIdempotencyKeyIsOneJob(t *testing.T) {
 func TestAcceptedJobsAreCancelled(t *testing.T) {
 	j := startJobs(t, 1, "--offload", "/both/*,both")
 	j.offload(t, "both")
-	gate := filepath.Join(j.dir, "gate")
-	running := j.accept(t, "GET", "/both/until?running&"+gate, nil)
+	running := j.accept(t, "GET", "/both/told?running", nil) // ends when it hears of it
 	j.await(t, "begin running")
 	queued := j.accept(t, "GET", "/both/x?queued", nil)
 	if a := <-j.front.ask("DELETE", queued.URL, nil); a.status != 204 {
@@ -243,7 +242,6 @@ func TestAcceptedJobsAreCancelled(t *testing.T) {
 	if a := <-j.front.ask("DELETE", running.URL, nil); a.status != 202 {
 		t.Errorf("running: %+v", a)
 	}
-	open(t, gate)
 	for _, job := range []accepted{running, queued} {
 		if now := j.ended(t, job); now.Status != "cancelled" {
 			t.Errorf("%+v", now)

@@ -120,16 +120,32 @@ func (a *app) Grant(id uint64, n uint32) {
 	}
 }
 
+// streamOf returns another descriptor of f's, which may be closed meanwhile.
+func streamOf(f *os.File) *os.File {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		panic(err)
+	}
+	copied := -1
+	if controlErr := raw.Control(func(fd uintptr) { copied, err = syscall.Dup(int(fd)) }); controlErr != nil || err != nil {
+		empty, _ := os.Open(os.DevNull) // it was closed: nobody wants it
+		return empty
+	}
+	return os.NewFile(uintptr(copied), "stream")
+}
+
+// flagged reports whether the page says that nobody waits for the request. It is memory
+// that two processes share, which the race detector does not know.
+//
+//go:norace
+func (a *app) flagged(id uint64) bool { return a.Flags()[id&(wire.FlagTable-1)] != 0 }
+
 func (a *app) SendBody(id uint64, f *os.File, length int64) {
 	a.mu.Lock()
 	c := a.running[id]
 	a.mu.Unlock()
 	if c.pipe != nil {
-		fd, err := syscall.Dup(int(f.Fd()))
-		if err != nil {
-			panic(err)
-		}
-		c.pipe <- os.NewFile(uintptr(fd), "stream")
+		c.pipe <- streamOf(f)
 		return
 	}
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, length))

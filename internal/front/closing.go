@@ -77,7 +77,10 @@ func (l *listener) pending() bool {
 		return false
 	}
 	if l.unix {
-		return l.silent < 2 // the first may be from before it refused; Accept of one that refuses finds what waits
+		if _, finds := d.(*pathListener); !finds {
+			_ = d.SetDeadline(time.Now().Add(halfOpenLook))
+		}
+		return l.silent < 2 // the first may be from before it refused
 	}
 	for look := 0; ; look++ {
 		if waits(d, 0) {

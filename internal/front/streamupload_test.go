@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"girin/internal/wire"
 )
 
 // serveUploads serves an application that begins with the head, and returns a client.
@@ -116,7 +114,7 @@ func (c *appCall) readCancelled(t *testing.T) {
 	body := c.streamedBody()
 	defer body.Close()
 	_, err := io.Copy(io.Discard, body)
-	if flag := c.app.Flags()[c.id&(wire.FlagTable-1)]; err == nil && flag == 0 {
+	if err == nil && !c.app.flagged(c.id) {
 		t.Error("a body that was cut seems whole")
 	}
 	c.cancelled(t)

@@ -44,6 +44,8 @@ def application(environ, start_response):
     if path == "slain":
         print("last words of", query, file=sys.stderr)
         os.kill(os.getpid(), signal.SIGKILL)
+    while path == "told" and not job.cancelled():
+        time.sleep(0.01)
     if path == "until":  # a file is there
         name, _, file = query.partition("&")
         while not os.path.exists(file):

@@ -34,7 +34,7 @@ def hide_opened(step: Callable):
     before = _listed()
     result = step()
     _opened.clear()
-    _opened.update(_listed() - before)
+    _opened.update(number for number, _ in _listed() - before)
     _own.update(_opened)
     return result
 
@@ -46,12 +46,18 @@ def replace_opened(step: Callable):
     return hide_opened(step)
 
 
-def _listed() -> set[int]:
+def _listed() -> set[tuple[int, str]]:
+    """What is open, and what it is: the step may close some whose numbers others get."""
+    listed = set()
     try:
-        numbers = {int(name) for name in os.listdir("/proc/self/fd")}
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                listed.add((int(name), os.readlink("/proc/self/fd/" + name)))
+            except OSError:
+                pass  # that of the folder itself
     except OSError:
-        return set()
-    return {number for number in numbers if _is_open(number)}  # not that of the folder itself
+        pass
+    return listed
 
 
 def show() -> None:
