@@ -76,6 +76,33 @@ def on_exit(server): server.log.info("still here")
 	}
 }
 
+// Workers start and end between a run of the file and its settings: they belong to those before,
+// and what the file has changed is there when its settings are in effect.
+func TestAHookBetweenARunAndItsSettings(t *testing.T) {
+	text := `
+import os
+os.environ["LOADS"] = str(int(os.environ.get("LOADS", "0")) + 1)
+def child_exit(server, worker): os.environ["SEEN"] = os.environ["LOADS"]
+def on_reload(server): server.log.info("%s, before %s", os.environ["LOADS"], os.environ["SEEN"])
+`
+	f, _ := begin(t, text)
+	if _, err := f.load(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.run(arbiter.Event{Hook: "child_exit", Age: 1, PID: 501}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.configure(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.run(arbiter.Event{Hook: "on_reload"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.String(), "20 2, before 1"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+}
+
 // What a file does stays where it runs, until it runs again.
 func TestAFileThatFailsChangesNothing(t *testing.T) {
 	f, _ := begin(t, `

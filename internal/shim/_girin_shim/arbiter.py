@@ -65,6 +65,21 @@ class Place:
         set_environ(self.environ)
         sys.path[:] = self._path
 
+    def redo(self, before: Place) -> None:
+        """Changes once more what changed from before to this. What else has changed since stays."""
+        for name in before.environ.keys() | self.environ.keys():
+            value = self.environ.get(name)
+            if value == before.environ.get(name):
+                continue
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if self._path != before._path:
+            sys.path[:] = self._path
+        if self._cwd != before._cwd:
+            os.chdir(self._cwd)
+
 
 def set_environ(wanted: dict[str, str]) -> None:
     for name in os.environ.keys() - wanted.keys():
@@ -86,6 +101,7 @@ class Process:
         self._workers: dict[int, GunicornWorker] = {}  # by age
         self._file = configfile.ConfigFile({})  # the last that was run
         self._place: Place | None = None  # before it ran
+        self._aside: tuple[Place, Place] | None = None  # before it ran and after it, while others run
         self._now: Configuration | None = None
         self._kept: list[Configuration] = []
         self._template_environ: dict[str, str] = {}
@@ -132,6 +148,7 @@ class Process:
 
     def _load(self, location: str, dir: str, keys: list[str]) -> dict:
         self._leave_unused()
+        self._aside = None
         self._place = Place()
         os.chdir(dir)
         add_path(dir)
@@ -149,7 +166,22 @@ class Process:
             self._place.restore()
             self._place = None
 
+    def _set_aside(self) -> None:
+        """The file ran, and its settings are not in effect, nor may ever be: what comes
+        meanwhile, as the fork of a worker does, belongs to those before."""
+        if self._place is not None:
+            self._aside = self._place, Place()
+            self._leave_unused()
+
+    def _take_up(self) -> None:
+        """The settings take effect of a file that was set aside."""
+        if self._aside is not None:
+            (before, after), self._aside = self._aside, None
+            self._place = Place()
+            after.redo(before)
+
     def _configure(self, serial: int, settings: dict, from_file: list[str] | None, listeners: list | None, user: dict | None, fds: list[int] = []) -> dict:
+        self._take_up()
         place, self._place = self._place or Place(), None
         try:
             self._take(Settings(settings), serial, from_file or [], listeners or [], place)
@@ -201,7 +233,7 @@ class Process:
                 os.environ.pop(name, None)
 
     def _hook(self, hook: str, age: int = 0, pid: int = 0, now: int = 0, before: int | None = None, carried: bool = False) -> dict:
-        self._leave_unused()
+        self._set_aside()
         arguments: tuple = (self._server,)
         if hook == "nworkers_changed":
             self._server.note_workers(now)
@@ -234,7 +266,7 @@ class Process:
         return worker
 
     def _fork(self, fds: list[int], role: str, serial: int, age: int = 0):
-        self._leave_unused()
+        self._set_aside()
         if role == "template":
             self._load_carrying()
         quiet = self._logs.quiet()
