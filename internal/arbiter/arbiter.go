@@ -10,8 +10,9 @@
 //
 // It lives as long as the server, through reloads. Only one thing happens in it
 // at a time, in the order in which it was asked for. If it dies it is started
-// anew, as at a start: the file runs, then on_starting and when_ready. A hook that
-// keeps others waiting for longer than Patience is interrupted.
+// anew, as at a start: the file runs, then on_starting and when_ready; not while the
+// server ends, which waits neither for that nor for another death. A hook that keeps
+// others waiting for longer than Patience is interrupted.
 package arbiter
 
 import (
@@ -63,9 +64,11 @@ type Arbiter struct {
 	lines   *lines
 	mount   atomic.Pointer[string]
 	waiting atomic.Int32  // jobs that were not begun
+	leaving chan struct{} // closed by Leave: the process is not started anew
 	closing chan struct{} // closed by Close: nothing is waited for any longer
 	quit    chan struct{} // closed by Close: no job comes
 	done    chan struct{} // closed when run has ended
+	leave   sync.Once     // closes leaving
 	once    sync.Once     // closes quit
 	stop    sync.Once     // closes closing
 
@@ -97,7 +100,7 @@ var ErrClosed = errors.New("the arbiter is closed")
 // New returns an arbiter; Load or Configure starts the process.
 func New(cfg Config) *Arbiter {
 	a := &Arbiter{
-		cfg: cfg, jobs: make(chan job, queued), closing: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
+		cfg: cfg, jobs: make(chan job, queued), leaving: make(chan struct{}), closing: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 		living: map[int]int{}, lines: newLines(),
 	}
 	a.Attach(Master{})
@@ -207,12 +210,26 @@ func (a *Arbiter) finish() {
 	}
 }
 
+// Leave says that the server ends: a process that ends is not started anew from now on.
+// Its hooks that come after that fail at once.
+func (a *Arbiter) Leave() { a.leave.Do(func() { close(a.leaving) }) }
+
+func (a *Arbiter) leaves() bool {
+	select {
+	case <-a.leaving:
+		return true
+	default:
+		return false
+	}
+}
+
 // closeLimit is how long the process may take to end by itself.
 const closeLimit = 5 * time.Second
 
 // Close lets what was asked for before run, for a while, and ends the process; at the end
 // of ctx without further ado.
 func (a *Arbiter) Close(ctx context.Context) {
+	a.Leave()
 	a.once.Do(func() { close(a.quit) })
 	soon, cancel := context.WithTimeout(ctx, closeLimit)
 	defer cancel()
@@ -258,8 +275,15 @@ func (a *Arbiter) renew() {
 	if a.process != nil {
 		err := a.process.ended()
 		a.process = nil
+		if a.leaves() {
+			a.master.Load().Failed("", fmt.Errorf("the arbiter has ended and is not started anew, since the server ends: %w", err))
+			return
+		}
 		a.master.Load().Failed("", fmt.Errorf("the arbiter has ended and is started anew: %w", err))
 		a.pause()
+	}
+	if a.leaves() {
+		return
 	}
 	p, err := a.start(a.setup.Python, a.setup.Dir)
 	if err == nil {
@@ -306,7 +330,7 @@ func (a *Arbiter) pause() {
 	a.deaths++
 	select {
 	case <-time.After(min(time.Duration(a.deaths)*time.Second, 10*time.Second)):
-	case <-a.quit:
+	case <-a.leaving:
 	}
 }
 

@@ -218,6 +218,44 @@ def on_reload(server): os._exit(7)
 	}
 }
 
+// The end of the server waits for no process that dies in each of its last hooks.
+func TestAProcessThatEndsInTheLastHooksIsNotStartedAnew(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before bool // it has died again and again before, and the next start waits
+	}{{"once", false}, {"again and again", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			f, _ := begin(t, `
+import os
+def on_reload(server): os._exit(7)
+def child_exit(server, worker): os._exit(7)
+def on_exit(server): server.log.info("exit")
+`)
+			if c.before {
+				for range 5 {
+					f.Tell(arbiter.Event{Hook: "on_reload"}) // with the pauses between them: 10 s
+				}
+				f.until(t, "anew")
+			}
+			f.Leave()
+			began := time.Now()
+			for age := range 8 {
+				f.Tell(arbiter.Event{Hook: "child_exit", Age: age + 1, PID: 501 + age})
+			}
+			if err := f.run(arbiter.Event{Hook: "on_exit"}); err == nil {
+				t.Errorf("on_exit ran:\n%s", f)
+			}
+			f.Close(t.Context())
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("it took %v:\n%s", took, f)
+			}
+			if got := f.String(); strings.Count(got, "not started anew, since the server ends") != 1 && !c.before {
+				t.Errorf("said\n%s", got)
+			}
+		})
+	}
+}
+
 func TestThreadsOfHooksMayLog(t *testing.T) {
 	f, _ := begin(t, `
 import threading

@@ -146,6 +146,7 @@ func (s *server) heard() (all []arbiter.Listener) {
 // startHooks runs what comes before anything else. The start waits for on_starting as
 // long as it takes, and ends if it raises.
 func (s *server) startHooks() (stop func(), err error) {
+	context.AfterFunc(s.ending.quick, s.arbiter.Leave)
 	s.told.Store(int64(s.sizes.workers))
 	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: s.sizes.workers})
 	if !s.configured.Load() {
@@ -244,6 +245,7 @@ func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
 
 // endHooks runs the last hook.
 func (s *server) endHooks() {
+	s.arbiter.Leave() // the workers have ended, perhaps by themselves
 	s.ask(s.ending.now, arbiter.Event{Hook: "on_exit"})
 	if n := s.arbiter.Lost(); n > 0 {
 		s.log.Warningf("%d lines of the access log were lost: Python's logging was too slow for them", n)
