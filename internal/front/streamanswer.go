@@ -212,6 +212,7 @@ func (st *stream) finishLocked() {
 		st.reply.given = false
 		st.ended()
 	}
+	st.dropUploadLocked()
 	if st.call.InFlight() {
 		st.h.owed[st] = struct{}{}
 		return

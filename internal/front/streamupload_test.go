@@ -213,6 +213,43 @@ func TestHTTP2BodiesThatNobodyReads(t *testing.T) {
 	s.wantNothingHeld(t)
 }
 
+// A client that leaves after its answer, while the application runs on, leaves nobody who
+// waits for its body: the server could not end.
+func TestHTTP2BodyOfWhoLeavesWhileTheApplicationRunsOn(t *testing.T) {
+	goOn := make(chan struct{})
+	s, _ := serveUploads(t, func(c *appCall) {
+		body := c.streamedBody()
+		defer body.Close()
+		_, _ = body.Read(make([]byte, 1))
+		c.start("no status") // which is answered for it
+		<-goOn
+		c.fail()
+	})
+	h := s.dialHTTP2(t)
+	h.send(1, false, ":method", "POST")
+	_ = h.framer.WriteData(1, false, []byte("x"))
+	h.wantHead(t, 1, ":status", "500")
+	h.wantReset(t, 1, http2.ErrCodeNo)
+	h.nc.Close()
+	waitFor(t, func() bool { return s.Conns() == 0 })
+	close(goOn)
+	s.wantNothingHeld(t)
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := testContext(t, 10*time.Second)
+		defer cancel()
+		ended <- s.Shutdown(ctx)
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the server does not end")
+	}
+}
+
 // A client that stops in the middle is late; one whose application rests is not.
 func TestHTTP2TimeOfAStreamedBody(t *testing.T) {
 	const size = 1 << 20
