@@ -41,6 +41,7 @@ type streams struct {
 	paced int64 // moved, when it looked last
 	acked int64 // what the client had acknowledged then
 	since int64 // ns: since when both are so and something waits
+	cut   int64 // ns: when it was last seen that more is awaited than the rest of a frame
 	shed  bool  // it was ended for what it leaves unread
 }
 
@@ -54,7 +55,7 @@ func connectionWindow(o HTTP2Options) int { return 4 * max(o.Window, 65535) }
 // serveHTTP2 serves a connection's streams until it ends.
 func (c *conn) serveHTTP2() {
 	o := &c.srv.cfg.HTTP2
-	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.had.now()}
+	h := &streams{c: c, owed: map[*stream]struct{}{}, since: c.srv.had.now(), cut: c.srv.had.now()}
 	h.conn = h2.New(h2.Config{
 		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
 		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Connect: c.limits().Connect,

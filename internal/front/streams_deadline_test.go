@@ -50,6 +50,20 @@ func (h *rawHTTP2) still(t *testing.T, stream uint32) {
 	h.wantHead(t, stream, ":status", "200")
 }
 
+// A client that stops in the middle of a frame, of a stream that has ended meanwhile, does
+// not keep its connection.
+func TestHTTP2DeadlineOfAFrame(t *testing.T) {
+	s, _ := serveHTTP2App(t, func(c *appCall) { c.answer("200 OK", "") }, hurried)
+	h := s.dialHTTP2(t)
+	h.send(1, false, ":method", "POST")
+	if _, err := h.nc.Write([]byte{0, 0, 100, 0, 0, 0, 0, 0, 1, 'x'}); err != nil { // DATA of 100 bytes
+		t.Fatal(err)
+	}
+	h.wantHead(t, 1, ":status", "408")
+	h.wantReset(t, 1, http2.ErrCodeNo)
+	h.wantEnd(t)
+}
+
 func TestHTTP2DeadlineOfABody(t *testing.T) {
 	s, _ := serveHTTP2App(t, func(c *appCall) { c.answer("200 OK", "") }, hurried, func(c *Config) { c.MaxBody = 0 })
 	h := s.dialHTTP2(t)

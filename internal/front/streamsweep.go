@@ -11,7 +11,8 @@ import (
 //
 //	awaits   for how long
 //	head     times.head; beyond it the connection is ended, as the rest of a
-//	         header block must come before anything else
+//	         header block must come before anything else. So it is where times.body
+//	         goes by in the middle of a frame of the only stream, which has ended
 //	body     times.body, and more for what comes; then 408. Where the application
 //	         reads it while it comes, its time is not the client's
 //	answer   the application's own deadline; then, where the client takes
@@ -44,6 +45,7 @@ func (h *streams) sweepLocked(now int64) {
 	h.sayFarewell(now)
 	stalled := h.stalled(now)
 	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
+	h.judgeCut(now)
 	h.trim()
 	h.conn.Flush()
 }
@@ -116,6 +118,17 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 			st.frames.Reset(codeCancel)
 			st.Gone()
 		}
+	}
+}
+
+// judgeCut ends a connection whose client has stopped in the middle of a frame that
+// nobody wants any more.
+func (h *streams) judgeCut(now int64) {
+	switch {
+	case !h.conn.Cut():
+		h.cut = now
+	case now-h.cut > int64(h.c.srv.times.body):
+		h.c.expireRead(h.c.stage.word.Load())
 	}
 }
 

@@ -29,6 +29,7 @@ type Conn struct {
 	places  int                // those and the closed ones that are not done
 	last    uint32             // the highest stream that the client has opened
 	dropped recent             // streams that were reset here
+	cut     *Stream            // it is over but for the rest of a frame, which is awaited; nil: none is
 	ready   ready
 	encoder encoder
 	out     []byte // frames that Flush passes on
@@ -267,6 +268,9 @@ func (c *Conn) Requests(visit func(Request)) {
 // Streams is how many streams have a place: those that are open, and those
 // whose client left and that are not done.
 func (c *Conn) Streams() int { return c.places }
+
+// Cut reports whether nothing is awaited but the rest of a frame, of a stream that is over.
+func (c *Conn) Cut() bool { return c.cut != nil && c.places == 1 }
 
 // Over reports whether the farewell is said and no stream is left.
 func (c *Conn) Over() bool { return c.leaving == left && c.places == 0 }

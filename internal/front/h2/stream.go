@@ -287,8 +287,13 @@ func (s *Stream) shut() {
 
 // settle releases the stream when all have done with it.
 func (s *Stream) settle() {
-	if s.closed && s.done && !s.reading {
+	if s.closed && s.done && s.reading {
+		s.c.cut = s
+	} else if s.closed && s.done {
 		s.done = false // once
+		if s.c.cut == s {
+			s.c.cut = nil
+		}
 		s.c.places--
 		s.req.Released()
 	}
