@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,35 +43,22 @@ func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) 
 	})
 }
 
-// found finds the job that a path names.
+// found finds the job that a path names, as long as its result is kept.
 func (n *Node) found(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		s := n.store.Load()
-		id, ok := job.ParseID(r.PathValue("id"))
-		if s == nil || !n.up.Load() {
-			n.refuse(w, &problem{http.StatusServiceUnavailable, "the engine of the jobs does not answer"})
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
-		defer cancel()
-		err := errNoJob
-		var rec stored
-		if ok {
-			rec, err = s.get(ctx, id)
-		}
-		switch {
-		case errors.Is(err, errNoJob):
+	known := n.knownJob(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+		ended := rec.Status.Ended()
+		switch age := time.Since(rec.Ended); {
+		case ended && age > n.cfg.Keep+goneFor:
 			plain(w, http.StatusNotFound, errNoJob.Error())
-		case err != nil:
-			n.refuse(w, err)
-		case rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep+goneFor:
-			plain(w, http.StatusNotFound, errNoJob.Error())
-		case rec.Status.Ended() && time.Since(rec.Ended) > n.cfg.Keep:
+		case ended && age > n.cfg.Keep:
 			plain(w, http.StatusGone, "the job has ended, and its result is not kept any longer")
 		default:
-			serve(w, r, &rec.Record)
+			serve(w, r, rec)
 		}
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		known(w, r)
 	}
 }
 
