@@ -116,7 +116,7 @@ def girin(folder: Path, *more: str):
             time.sleep(0.02)
         servers.settle(run)
         env = {"GIRIN_JOBS": client.get(run.port, "/socket").body.decode(), "PYTHONPATH": f"{HERE}:{ROOT / 'internal' / 'shim' / '_girin_shim'}"}
-        yield [run], [sys.executable, "-m", "with_girin"], env
+        yield [run], [sys.executable, "-m", "drive_girin"], env
 
 
 def drive(runs: list[Running], command: list[str], env: dict[str, str], threads: int, seconds: float) -> Figures:

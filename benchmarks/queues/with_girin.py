@@ -27,9 +27,3 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(said)))])
     return [said]
 
-
-if __name__ == "__main__":
-    import driver
-    import with_girin  # a worker finds a task by the name of its module
-
-    driver.main(lambda: with_girin.add.delay(1, 2).get(timeout=30))

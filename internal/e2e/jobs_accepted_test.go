@@ -30,12 +30,20 @@ var respondAsync = []string{"Prefer", "respond-async"}
 func (j *jobServers) accept(t *testing.T, method, path string, body io.Reader, fields ...string) accepted {
 	t.Helper()
 	a := <-j.front.ask(method, path, body, append(fields, respondAsync...)...)
-	var job accepted
-	if err := json.Unmarshal([]byte(a.body), &job); a.err != nil || a.status != 202 || err != nil {
-		t.Fatalf("%s %s: %+v, %v", method, path, a, err)
+	if a.err != nil || a.status != 202 {
+		t.Fatalf("%s %s: %+v", method, path, a)
 	}
+	job := acceptedOf(t, a)
 	if a.head.Get("Location") != job.URL || a.head.Get("Retry-After") == "" || a.head.Get("Preference-Applied") != "respond-async" {
 		t.Errorf("its head: %v", a.head)
+	}
+	return job
+}
+
+func acceptedOf(t *testing.T, a answer) (job accepted) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), &job); err != nil {
+		t.Errorf("%v: %+v", err, a)
 	}
 	return job
 }

@@ -96,7 +96,7 @@ func startApp(t *testing.T, app string, o options) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0"}
+	args := append(o.wrap, os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0")
 	s := run(t, o, append(append(args, o.args...), app))
 	s.wait(t, "Ready after")
 	return s

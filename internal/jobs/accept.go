@@ -132,8 +132,8 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 	}
 	s, route := n.store.Load(), n.route(a.request)
 	rec := &job.Record{
-		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
-		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Callback: callback, Created: time.Now().UTC(),
+		ID: job.NewID(), Status: job.Queued, Version: n.Version(), Format: job.Format, Route: a.call.Route, Once: !a.request.Idempotent(), Retries: n.retries(route),
+		Class: route.Class(), Timeout: route.Timeout, Priority: route.Priority, Mount: a.request.Mount, Principal: s.principal(r), Callback: callback, Created: n.now().UTC(),
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), acceptLimit+limitFor(a.call.Length)-storeLimit)
 	defer cancel()
@@ -198,7 +198,7 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 		rec.ID = id
 		return nil, nil
 	}
-	young := time.Since(r.Created) < aboutToBe
+	young := n.now().Sub(r.Created) < aboutToBe
 	if err != nil || r.Status != job.Queued || !young && s.hasMessage(ctx, &r.Record) {
 		return &r.Record, err
 	}

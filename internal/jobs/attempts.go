@@ -18,7 +18,7 @@ func (o *origin) stored(id job.ID, refused bool) {
 	}
 	o.mu.Unlock()
 	if home {
-		o.home(p)
+		o.home(p, hereRefused)
 	}
 }
 
@@ -30,7 +30,12 @@ func (o *origin) begin(id job.ID, runner string) (attempt uint16) {
 	if p == nil || p.runner != "" {
 		return 0
 	}
+	return o.beginLocked(p, runner)
+}
+
+func (o *origin) beginLocked(p *placed, runner string) (attempt uint16) {
 	p.runner, p.began, p.known, p.seq, p.granted = runner, o.n.cfg.Clock(), true, 0, 0
+	o.sentLocked(p, false)
 	return p.attempt
 }
 
@@ -52,11 +57,14 @@ func (o *origin) withdraw(p *placed) {
 	o.mu.Lock()
 	runner, attempt, subject := p.runner, p.attempt, p.subject
 	p.left = true
+	sent := p.sent
 	gone := runner == "" && o.forgetLocked(p)
 	o.mu.Unlock()
 	switch {
-	case gone:
+	case gone && sent:
 		o.n.purge(subject)
+		o.n.queue.Lost(p.call, sched.ErrCancelled)
+	case gone:
 		o.n.queue.Lost(p.call, sched.ErrCancelled)
 	case runner != "":
 		o.n.tell(runner, &job.Word{Kind: job.Cancel, ID: p.id, Attempt: attempt})
@@ -65,16 +73,21 @@ func (o *origin) withdraw(p *placed) {
 
 // home runs a job here that was taken out, and of which nobody else can begin what the
 // stream may still have.
-func (o *origin) home(p *placed) {
-	o.n.counts.local.Add(1)
+func (o *origin) home(p *placed, why here) {
+	o.n.counts.local[why].Add(1)
 	o.n.queue.Home(p.call)
-	o.n.purge(p.subject)
+	o.mu.Lock()
+	inStream, subject := p.inStream, p.subject
+	o.mu.Unlock()
+	if inStream {
+		o.n.purge(subject)
+	}
 }
 
 // homeAll runs here what nobody has begun.
 func (o *origin) homeAll() {
 	for _, p := range o.takeIf(func(p *placed) bool { return p.runner == "" }) {
-		o.n.chores.add(func() { o.home(p) })
+		o.n.chores.add(func() { o.home(p, hereEngine) })
 	}
 }
 
@@ -102,7 +115,7 @@ func (o *origin) lookAtQueued() {
 	now := o.n.cfg.Clock()
 	stuck := o.n.runner.idle(now) > int64(deliverLimit)
 	late := o.takeIf(func(p *placed) bool {
-		if p.runner != "" {
+		if !p.sent {
 			return false
 		}
 		return !p.known && now-p.since > int64(answerLimit) || stuck && now-p.since > int64(deliverLimit) && !o.n.limited(p.class)
@@ -113,7 +126,7 @@ func (o *origin) lookAtQueued() {
 	o.slow.Store(now + int64(slowFor))
 	o.n.cfg.Log.Warningf("The engine of the jobs does not answer in time: %d requests run here", len(late))
 	for _, p := range late {
-		o.home(p)
+		o.home(p, hereSlow)
 	}
 }
 
@@ -123,7 +136,7 @@ func (o *origin) hangs(now int64) {
 	waiting := o.takeIf(func(p *placed) bool { return p.runner == "" })
 	o.n.cfg.Log.Warningf("The engine of the jobs hangs: %d requests that wait run here", len(waiting))
 	for _, p := range waiting {
-		o.home(p)
+		o.home(p, hereSlow)
 	}
 }
 
@@ -168,7 +181,9 @@ func (o *origin) lookAtVersions() {
 		if p.runner == "" && p.version != version {
 			from := p.subject
 			p.version, p.subject, p.known, p.since = version, o.n.names.syncSubject(version, p.class, p.id), false, now
-			moves = append(moves, move{p, from, p.subject})
+			if p.sent {
+				moves = append(moves, move{p, from, p.subject})
+			}
 		}
 	}
 	o.mu.Unlock()
@@ -210,7 +225,7 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 		why = causeDied
 	}
 	again := why.again(p.retry > 0) && !p.headed && p.runner != "" && !p.left
-	runner, subject := p.runner, p.subject
+	runner := p.runner
 	if again {
 		if why.ran() {
 			p.retry--
@@ -232,9 +247,9 @@ func (o *origin) failed(p *placed, attempt uint16, why cause) {
 	}
 	o.n.counts.again.Add(1)
 	if o.n.up.Load() && p.refused < refusedMost {
-		o.publish(p, subject)
+		o.queue(p)
 	} else if o.forget(p) {
-		o.home(p)
+		o.home(p, hereRefused)
 	}
 }
 

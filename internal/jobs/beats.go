@@ -17,11 +17,12 @@ import (
 type beats struct {
 	n *Node
 
+	alone  atomic.Bool  // no other node shares jobs with this one
 	asked  atomic.Int64 // ns, when the engine was asked for its echo that has not come yet; 0: it has
-	mute   bool         // of the goroutine: the engine passes nothing on
 	looked int64        // of the goroutine: ns, when it last looked
 
 	mu    sync.Mutex
+	mute  bool             // guarded by mu: the engine passes nothing on
 	last  map[string]heard // guarded by mu: other nodes
 	since int64            // guarded by mu: ns, when the engine was last reached anew
 	echo  int64            // guarded by mu: ns, when this node last heard itself
@@ -87,7 +88,7 @@ func (b *beats) send(bye bool) {
 	runs := b.n.runner.forOthers()
 	text, err := json.Marshal(beat{
 		Node: b.n.name, Host: host(), PID: os.Getpid(), Format: job.Format, Version: b.n.Version(), Slots: b.n.cfg.Slots,
-		Busy: b.n.Busy(), Now: time.Now(), Bye: bye, Runs: runs,
+		Busy: b.n.Busy(), Now: b.n.wall(), Bye: bye, Runs: runs,
 	})
 	if err != nil {
 		b.n.cfg.Log.Errorf("jobs: %v", err)
@@ -122,16 +123,21 @@ func (b *beats) hear(m *nats.Msg) {
 	if heardBeat.Bye {
 		delete(b.last, heardBeat.Node)
 	} else {
-		b.last[heardBeat.Node] = heard{heardBeat, b.n.cfg.Clock(), ahead(heardBeat.Now)}
+		b.last[heardBeat.Node] = heard{heardBeat, b.n.cfg.Clock(), b.n.ahead(heardBeat.Now)}
 	}
 	b.mu.Unlock()
+	b.lookAtOthers()
 	if heardBeat.Bye {
 		b.n.runner.lookAtOrigins(func(node string) bool { return node == heardBeat.Node })
 		b.n.origin.lookAtBegun(func(node string, _ job.ID, _ int64) bool { return node == heardBeat.Node })
 		return
 	}
 	if !known {
+		b.n.origin.lookAtKept()
 		b.n.cfg.Log.Infof("Jobs: %s (pid %d) is there, with %d slots", heardBeat.Host, heardBeat.PID, heardBeat.Slots)
+		if heardBeat.Format != job.Format {
+			b.n.cfg.Log.Warningf("Jobs: it packs jobs in format %d, and this node in %d: neither runs the other's, until both run the same version of girin", heardBeat.Format, job.Format)
+		}
 		if heardBeat.Version != b.n.Version() {
 			b.n.cfg.Log.Infof("Jobs: it serves version %s of the application, and this node %s: neither runs the other's", heardBeat.Version, b.n.Version())
 		}
@@ -139,11 +145,11 @@ func (b *beats) hear(m *nats.Msg) {
 }
 
 // ahead is how far a clock is before this one that shows now; as far as the way is short.
-func ahead(now time.Time) time.Duration {
+func (n *Node) ahead(now time.Time) time.Duration {
 	if now.IsZero() {
 		return 0
 	}
-	return time.Until(now)
+	return now.Sub(n.wall())
 }
 
 // all counts silence anew: nobody could be heard until now.
@@ -163,6 +169,8 @@ func (b *beats) look() {
 	b.n.origin.lookAtQueued()
 	b.lookAtEngine()
 	b.n.origin.lookAtVersions()
+	b.lookAtOthers()
+	b.n.origin.lookAtKept()
 	if b.isMute() {
 		return
 	}
@@ -180,12 +188,12 @@ func (b *beats) look() {
 // isMute reports whether nobody can be heard. When that ends all silence counts anew.
 func (b *beats) isMute() bool {
 	b.mu.Lock()
-	mute := b.n.cfg.Clock()-b.echo > beatMute
+	was, mute := b.mute, b.n.cfg.Clock()-b.echo > beatMute
+	b.mute = mute
 	b.mu.Unlock()
-	if b.mute && !mute {
+	if was && !mute {
 		b.all()
 	}
-	b.mute = mute
 	return mute
 }
 
@@ -279,11 +287,11 @@ func (b *beats) runs(r *job.Record) bool {
 	h, known := b.last[r.Node]
 	switch {
 	case r.Node == b.n.name: // it has just begun here, or just ended
-		return time.Since(r.Began) < time.Duration(beatGone)
+		return b.n.now().Sub(r.Began) < time.Duration(beatGone)
 	case !known:
 		return now-b.since < beatGone
 	case now-h.at > beatGone:
 		return false
 	}
-	return slices.Contains(h.Runs[ofNobody], r.ID.String()) || time.Since(r.Began) < time.Duration(beatGone)
+	return slices.Contains(h.Runs[ofNobody], r.ID.String()) || b.n.now().Sub(r.Began) < time.Duration(beatGone)
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -52,67 +51,18 @@ func (n *Node) showBoard(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer stop()
-	for r.Context().Err() == nil && n.ctx.Err() == nil {
-		var err error
-		if s := n.store.Load(); s != nil && n.up.Load() {
-			err = n.follows(r.Context(), s, e)
-		} else {
-			err = e.send("board", n.board(nil))
-		}
-		if err != nil {
+	defer n.boards.enter()()
+	for {
+		text, next := n.boards.latest()
+		if text != "" && e.write(text) != nil {
 			return
 		}
 		select {
 		case <-r.Context().Done():
+			return
 		case <-n.ctx.Done():
-		case <-time.After(boardEvery):
-		}
-	}
-}
-
-// follows tells boards of a store until that is another's or away; an error: nobody takes them.
-func (n *Node) follows(ctx context.Context, s *store, e *events) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w, err := s.records.WatchAll(ctx)
-	if err != nil {
-		return e.send("board", n.board(nil))
-	}
-	defer func() { _ = w.Stop() }()
-	known := map[job.ID]*job.Record{}
-	whole, changed := false, false // all was read that was there; something has come since
-	var last time.Time
-	look := time.NewTicker(boardEvery)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-n.ctx.Done():
-			return nil
-		case u, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return nil
-			case u == nil:
-				whole = true
-			default:
-				n.takeRecord(known, u)
-			}
-			if changed = true; u != nil || !whole {
-				continue
-			}
-		case <-look.C:
-			if n.store.Load() != s || !n.up.Load() {
-				return nil
-			}
-			if !whole || !changed && time.Since(last) < boardStill {
-				continue
-			}
-		}
-		changed, last = false, time.Now()
-		if err := e.send("board", n.board(known)); err != nil {
-			return err
+			return
+		case <-next:
 		}
 	}
 }
@@ -149,10 +99,10 @@ func (n *Node) forgetOld(known map[job.ID]*job.Record) {
 
 // board puts together what is known.
 func (n *Node) board(known map[job.ID]*job.Record) *Board {
-	b := &Board{Overview: n.Overview(), Now: time.Now().UTC(), Counts: map[string]int{}}
+	b := &Board{Overview: n.Overview(), Now: n.now().UTC(), Counts: map[string]int{}}
 	kinds := map[*[]Item][]*job.Record{&b.Jobs.Running: nil, &b.Jobs.Waiting: nil, &b.Jobs.Bad: nil, &b.Jobs.Ended: nil}
 	n.forgetOld(known)
-	for _, r := range known {
+	for _, r := range known { // there may be a hundred thousand
 		b.Counts[string(r.Status)]++
 		kind := &b.Jobs.Bad
 		switch r.Status {
@@ -163,24 +113,35 @@ func (n *Node) board(known map[job.ID]*job.Record) *Board {
 		case job.Done, job.Cancelled:
 			kind = &b.Jobs.Ended
 		}
-		kinds[kind] = append(kinds[kind], r)
-	}
-	served := n.beats.versions()
-	for kind, list := range kinds {
 		most := boardMost
 		if kind == &b.Jobs.Ended {
 			most = boardEnded
 		}
-		slices.SortFunc(list, before)
-		*kind = make([]Item, 0, min(len(list), most))
-		for _, r := range list[:min(len(list), most)] {
+		kinds[kind] = keepFirst(kinds[kind], r, most)
+	}
+	served := n.beats.versions()
+	for kind, list := range kinds {
+		*kind = make([]Item, 0, len(list))
+		for _, r := range list {
 			*kind = append(*kind, Item{
 				Status: statusOf(r), Version: r.Version, Priority: r.Priority, After: r.After, Cancel: r.Cancel && r.Status == job.Running,
-				Again: r.Status.Ended() && r.Status != job.Done && r.Status != job.Cancelled, Unserved: r.Status == job.Queued && !served[job.Token(r.Version)],
+				Again: r.Status.Ended() && r.Status != job.Done && r.Status != job.Cancelled, Unserved: r.Status == job.Queued && !served[lineOf(r.Version, r.Format)],
 			})
 		}
 	}
 	return b
+}
+
+// keepFirst puts a job among the first of its kind, if it is one of those.
+func keepFirst(first []*job.Record, r *job.Record, most int) []*job.Record {
+	if len(first) == most {
+		if before(r, first[most-1]) >= 0 {
+			return first
+		}
+		first = first[:most-1]
+	}
+	at, _ := slices.BinarySearchFunc(first, r, before)
+	return slices.Insert(first, at, r)
 }
 
 // before sorts jobs of one kind: those that wait as they will be begun, those that run by

@@ -1,8 +1,12 @@
 package jobs
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
 )
@@ -42,4 +46,55 @@ func TestADoctorTellsNoPasswords(t *testing.T) {
 			t.Errorf("%s: %s", urls, got)
 		}
 	}
+}
+
+// Of however many jobs those are shown that come first.
+func TestABoardShowsTheFirst(t *testing.T) {
+	var first []*job.Record
+	now := time.Now()
+	for _, i := range rand.Perm(500) {
+		first = keepFirst(first, &job.Record{Status: job.Done, Attempt: i, Ended: now.Add(-time.Duration(i) * time.Second)}, 25)
+	}
+	if len(first) != 25 {
+		t.Fatalf("%d are shown", len(first))
+	}
+	for i, r := range first {
+		if r.Attempt != i {
+			t.Errorf("in place %d is the one that ended as number %d", i, r.Attempt)
+		}
+	}
+}
+
+// All who look see one board, which one reads for them; and nobody reads when nobody looks.
+func TestABoardIsDrawnOnceForAll(t *testing.T) {
+	n, s := storeOf(t)
+	n.up.Store(true)
+	records := &watched{KeyValue: s.records, watches: make(chan jetstream.KeyWatcher, 100)}
+	s.records = records
+	n.done.Go(n.drawBoards)
+	defer func() { n.stop(); n.done.Wait() }()
+	look := func() (leave func()) {
+		leave = n.boards.enter()
+		for {
+			text, next := n.boards.latest()
+			if strings.Contains(text, `"connected":true`) {
+				return leave
+			}
+			await(t, next)
+		}
+	}
+	var leave []func()
+	for range 20 {
+		leave = append(leave, look())
+	}
+	if len(records.watches) != 1 {
+		t.Errorf("the records are read %d times", len(records.watches))
+	}
+	for _, leave := range leave {
+		leave()
+	}
+	if n.boards.watched() {
+		t.Error("somebody looks")
+	}
+	look()()
 }

@@ -105,3 +105,9 @@ func (n *Node) lookAtClasses(ctx context.Context) {
 		n.changed()
 	}
 }
+
+// limited reports whether only so many jobs of a class may run at once.
+func (n *Node) limited(class string) bool {
+	s := n.store.Load()
+	return s != nil && s.classes[class] > 0
+}

@@ -6,14 +6,26 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// now is what the engine's clock shows: when a job may begin is said by one server, and read
-// by another, whose own clock may be wrong.
-func (n *Node) now() time.Time { return time.Now().Add(time.Duration(n.behind.Load())) }
+// wall is what this server's own clock shows.
+func (n *Node) wall() time.Time {
+	if n.cfg.Wall == nil {
+		return time.Now()
+	}
+	return n.cfg.Wall()
+}
 
-// lookAtClock compares the clocks. A little is the way of the engine's answer.
+// now is what the engine's clock shows: a time is noted by one server and read by another,
+// whose own clock may be wrong.
+func (n *Node) now() time.Time { return n.wall().Add(time.Duration(n.behind.Load())) }
+
+// clockNear is what the way of the engine's answer may make of a clock that is right.
+const clockNear = 250 * time.Millisecond
+
+// lookAtClock compares the clocks.
 func (n *Node) lookAtClock(s jetstream.Stream) {
-	behind := time.Until(s.CachedInfo().TimeStamp)
-	if s.CachedInfo().TimeStamp.IsZero() || behind.Abs() < clockOdd {
+	shows := s.CachedInfo().TimeStamp
+	behind := shows.Sub(n.wall())
+	if shows.IsZero() || behind.Abs() < clockNear {
 		behind = 0
 	}
 	n.behind.Store(int64(behind))

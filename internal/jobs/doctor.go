@@ -164,12 +164,12 @@ func sortedKeys[V any](m map[string]V) []string {
 // examineStreams looks at what waits, at the engine's clock, and whether anybody can run it.
 func (n *Node) examineStreams(ctx context.Context, s *store) (all []Finding, err error) {
 	prefix := "girin." + n.names.app + ".jobs."
-	asked := time.Now()
+	asked := n.wall()
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
 	if err != nil {
 		return nil, err
 	}
-	took := time.Since(asked)
+	took := n.wall().Sub(asked)
 	st := info.State
 	f := found(FoundOK, "", "%d accepted jobs wait or run, of at most %d; they take %s", st.Msgs, n.cfg.MaxJobs, mib(st.Bytes))
 	switch limit := uint64(n.cfg.MaxJobs); {
@@ -219,7 +219,7 @@ func (n *Node) examineConsumers(ctx context.Context, s *store) (all []Finding, e
 	if err != nil {
 		return nil, err
 	}
-	if age := time.Since(oldest); !oldest.IsZero() && age > longQueue {
+	if age := n.now().Sub(oldest); !oldest.IsZero() && age > longQueue {
 		f.What += fmt.Sprintf("; the oldest has waited for %v", age.Round(time.Second))
 		f.Level, f.Do = FoundOdd, "girin jobs list says what runs; more servers or slots (--offload-slots) run more at once"
 	}
@@ -229,7 +229,7 @@ func (n *Node) examineConsumers(ctx context.Context, s *store) (all []Finding, e
 // oldest is when the job was accepted that waits the longest and could be begun; zero: none does.
 func (n *Node) oldest(ctx context.Context, s *store) (at time.Time, err error) {
 	_, err = s.list(ctx, 1, func(r *job.Record) bool {
-		if r.Status == job.Queued && time.Now().After(r.After) && (at.IsZero() || r.Created.Before(at)) {
+		if r.Status == job.Queued && n.now().After(r.After) && (at.IsZero() || r.Created.Before(at)) {
 			at = r.Created
 			if r.After.After(at) {
 				at = r.After
@@ -242,7 +242,7 @@ func (n *Node) oldest(ctx context.Context, s *store) (at time.Time, err error) {
 
 // examineJobs names those that wait for a reason, and counts those that have ended badly.
 func (n *Node) examineJobs(ctx context.Context, s *store) (all []Finding, err error) {
-	bad, day := 0, time.Now().Add(-24*time.Hour)
+	bad, day := 0, n.now().Add(-24*time.Hour)
 	held, err := s.list(ctx, namedJobs, func(r *job.Record) bool {
 		if r.Status.Ended() && r.Status != job.Done && r.Status != job.Cancelled && r.Ended.After(day) {
 			bad++

@@ -26,7 +26,7 @@ import (
 const callbackField = "Girin-Callback"
 
 const (
-	hookers     = 4                // messages that a server sends at once
+	hookers     = 16               // messages that a server sends at once
 	hookGiveUp  = 24 * time.Hour   // after the job's end
 	hookLongest = time.Hour        // between two attempts
 	hookWait    = 20 * time.Second // for a server that has taken one
@@ -151,19 +151,26 @@ func (n *Node) tellHook(s *store, m jetstream.Msg) {
 		_ = m.NakWithDelay(time.Second)
 		return
 	}
+	done, ok := n.hookHosts.turn(ctx, r.Callback)
+	if !ok {
+		_ = m.NakWithDelay(hostPause + time.Duration(rand.Int64N(int64(hostPause))))
+		return
+	}
+	began := time.Now()
 	f := n.cfg.Hooks.Send(ctx, n.hookMessage(&r))
+	done(time.Since(began))
 	switch {
 	case f == nil:
 		n.counts.hooksTold.Add(1)
 		_ = m.Ack()
 	case n.ctx.Err() != nil:
 		_ = m.Nak()
-	case f.Final || time.Since(r.Ended) > hookGiveUp:
+	case f.Final || n.now().Sub(r.Ended) > hookGiveUp:
 		n.counts.hooksGivenUp.Add(1)
 		n.cfg.Log.Errorf("Job %s: %s is not told how it has ended: %v", r.ID, placeOf(r.Callback), f)
 		_ = m.Ack()
 	default:
-		wait := hookPause(meta.NumDelivered, f.After)
+		wait := hookPause(n.now().Sub(r.Ended), f.After)
 		n.counts.hooksFailed.Add(1)
 		n.cfg.Log.Warningf("Job %s: %s could not be told how it has ended (%v): again in %v", r.ID, placeOf(r.Callback), f, wait.Round(time.Second/10))
 		_ = m.NakWithDelay(wait)
@@ -176,13 +183,10 @@ func placeOf(url string) string {
 	return place
 }
 
-// hookPause is how long the next attempt is put off: twice as long each time, and not at
-// the same moment for all.
-func hookPause(attempts uint64, after time.Duration) time.Duration {
-	wait := hookLongest
-	if attempts < 12 {
-		wait = min(time.Second<<(max(attempts, 1)-1), hookLongest)
-	}
+// hookPause is how long the next attempt is put off that long after the end: 1 s, 2 s, 4 s and
+// so on, and not at the same moment for all.
+func hookPause(age, after time.Duration) time.Duration {
+	wait := min(max(age, 0)+time.Second, hookLongest)
 	return max(wait+time.Duration(rand.Int64N(int64(wait)/5+1)), after)
 }
 
@@ -208,5 +212,5 @@ func (n *Node) examineHooks(ctx context.Context, _ *store) ([]Finding, error) {
 		return []Finding{found(FoundBad, "give --offload-callback to a server that shares the queue", "%d callbacks wait, and this server sends none", st.Msgs)}, nil
 	}
 	return []Finding{found(FoundOdd, "the log says which place does not take them, and why; each is tried for a day", "%d callbacks could not be told yet, the first since %v ago",
-		st.Msgs, time.Since(st.FirstTime).Round(time.Second))}, nil
+		st.Msgs, n.now().Sub(st.FirstTime).Round(time.Second))}, nil
 }

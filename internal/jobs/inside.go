@@ -101,7 +101,11 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusGone, "its request is not there any more")
 		return
 	}
-	later, changed, err := s.change(ctx, rec.ID, job.Retried, nil)
+	if len(kept) == 0 || kept[0] != job.Format {
+		plain(w, http.StatusConflict, otherFormat)
+		return
+	}
+	later, changed, err := s.change(ctx, rec.ID, job.Retried, func(r *job.Record) { r.Format = job.Format })
 	if err == nil && (changed || left) {
 		err = s.publish(ctx, &later.Record, kept)
 	}

@@ -110,15 +110,21 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	if err != nil {
 		return err
 	}
+	if !r.Status.Ended() && (len(m.Data) == 0 || m.Data[0] != job.Format) {
+		return s.leave(ctx, &r, m.Data)
+	}
 	if r.Status == job.Running && n.runs(&r.Record) {
 		return nil // what the version's last workers still run
 	}
 	if r.Status == job.Running {
-		r.Apply(job.Died, time.Now())
+		r.Apply(job.Died, n.now())
 		r.Reason = "the server that ran it has gone"
 	}
 	if !r.Status.Ended() {
-		r.Version = version
+		r.Format = job.Format
+		if r.Version != anyVersion {
+			r.Version = version
+		}
 	}
 	if again, err := s.put(ctx, &r); err != nil || again {
 		return err
@@ -134,14 +140,33 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	return stream.DeleteMsg(ctx, m.Sequence)
 }
 
+// leave notes why a job waits that nobody can read: another version of Girin has packed it.
+func (s *store) leave(ctx context.Context, r *stored, message []byte) error {
+	reason := otherFormat
+	if len(message) > 0 {
+		reason = fmt.Sprintf("%s: format %d, and this server has %d", otherFormat, message[0], job.Format)
+	}
+	if r.Status != job.Queued || r.Reason == reason {
+		return job.ErrFormat
+	}
+	s.n.cfg.Log.Errorf("Job %s (%s) waits for a server that can read it: %s", r.ID, r.Route, reason)
+	r.Reason = reason
+	if again, err := s.put(ctx, r); err != nil && !again {
+		return err
+	}
+	return job.ErrFormat
+}
+
+const otherFormat = "it was packed by another version of girin"
+
 // versions are those that servers serve, as parts of a subject.
 func (b *beats) versions() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := map[string]bool{job.Token(anyVersion): true, job.Token(b.n.Version()): true}
+	all := map[string]bool{line(anyVersion): true, line(b.n.Version()): true}
 	for _, h := range b.last {
 		if b.n.cfg.Clock()-h.at < beatGone {
-			all[job.Token(h.Version)] = true
+			all[lineOf(h.Version, h.Format)], all[lineOf(anyVersion, h.Format)] = true, true
 		}
 	}
 	return all

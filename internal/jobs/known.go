@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"girin/internal/jobs/job"
 )
@@ -45,5 +44,5 @@ func (n *Node) isOld(r *job.Record) bool {
 	case job.Queued, job.Running:
 		return false
 	}
-	return time.Since(r.Ended) > n.knownFor()
+	return n.now().Sub(r.Ended) > n.knownFor()
 }

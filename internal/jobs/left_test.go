@@ -56,11 +56,11 @@ func TestWhatIsToRunAgainIsMadeWhole(t *testing.T) {
 	n, s := storeOf(t)
 	n.up.Store(true)
 	ctx := context.Background()
-	rec := &job.Record{ID: job.NewID(), Status: job.Dead, Version: "1", Created: time.Now(), Ended: time.Now()}
-	if err := s.accept(ctx, rec, []byte("message")); err != nil {
+	rec := &job.Record{ID: job.NewID(), Status: job.Dead, Version: "1", Format: job.Format, Created: time.Now(), Ended: time.Now()}
+	if err := s.accept(ctx, rec, []byte{job.Format, 1}); err != nil {
 		t.Fatal(err)
 	}
-	s.keepMessage(ctx, rec, []byte("message"))
+	s.keepMessage(ctx, rec, []byte{job.Format, 1})
 	retry := func() int {
 		w := httptest.NewRecorder()
 		n.Inside().ServeHTTP(w, httptest.NewRequest("POST", "/jobs/"+rec.ID.String()+"/retry", nil))
@@ -85,8 +85,8 @@ func TestWhatIsToRunAgainIsMadeWhole(t *testing.T) {
 func TestJobsThatComeBackAreMovedAgain(t *testing.T) {
 	n, s := storeOf(t)
 	ctx := context.Background()
-	rec := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Created: time.Now()}
-	if err := s.accept(ctx, rec, []byte("message")); err != nil {
+	rec := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Format: job.Format, Created: time.Now()}
+	if err := s.accept(ctx, rec, []byte{job.Format, 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, version := range []string{"2", "1", "2"} {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,18 +35,30 @@ func namesOf(app string) names {
 func (n *names) node(name, what string) string { return "girin." + n.app + ".n." + name + "." + what }
 
 func (n *names) syncSubject(version, class string, id job.ID) string {
-	return "girin." + n.app + ".sync." + job.Token(version) + "." + class + "." + id.String()
+	return "girin." + n.app + ".sync." + line(version) + "." + class + "." + id.String()
 }
 
 // consumer is the name of a version's consumer of a class, of any stream.
-func consumer(version, class string) string { return "v_" + job.Token(version) + "_" + class }
+func consumer(version, class string) string { return "v_" + line(version) + "_" + class }
+
+// line is a version's part of subjects, with the format of the messages: what is packed in
+// another format comes to no node that cannot read it.
+func line(version string) string { return lineOf(version, job.Format) }
+
+// lineOf is that of a format; 0: of what was packed before the format was named.
+func lineOf(version string, format int) string {
+	if format == 0 {
+		return job.Token(version)
+	}
+	return "f" + strconv.Itoa(format) + "-" + job.Token(version)
+}
 
 // syncConsumer is shared by all nodes of the version. A message that is pulled and neither
 // begun nor refused goes to another: AckWait. Where only so many may run at once each is
 // acknowledged when it has ended (see runner.run).
 func (n *names) syncConsumer(version, class string, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".sync." + job.Token(version) + "." + class + ".>",
+		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".sync." + line(version) + "." + class + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: beginWait, MaxAckPending: pendingMost(limit), MemoryStorage: true,
 		InactiveThreshold: time.Hour,
 	}
@@ -84,7 +97,7 @@ func idOf(subject string) (job.ID, bool) {
 }
 
 func (n *names) jobSubject(r *job.Record) string {
-	return "girin." + n.app + ".jobs." + job.Token(r.Version) + "." + r.Line() + "." + r.ID.String()
+	return "girin." + n.app + ".jobs." + lineOf(r.Version, r.Format) + "." + r.Line() + "." + r.ID.String()
 }
 
 // anyVersion is that of tasks: a name and JSON, which the next version of the application
@@ -100,7 +113,7 @@ const lease = 15 * time.Second
 
 func (n *names) jobsConsumer(version, class string, limit int) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".jobs." + job.Token(version) + "." + class + ".>",
+		Durable: consumer(version, class), FilterSubject: "girin." + n.app + ".jobs." + line(version) + "." + class + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxAckPending: pendingMost(limit),
 		InactiveThreshold: keepLongest, // each deploy brings new ones
 	}

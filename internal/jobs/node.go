@@ -52,6 +52,7 @@ type Config struct {
 	Bases    func() []map[string]string // the environs that requests of a listener share
 	SpoolDir string                     // "": the system's
 	Clock    func() int64               // CLOCK_MONOTONIC, ns
+	Wall     func() time.Time           // nil: the system's
 	Log      Logger
 	Guard    *guard.Guard
 }
@@ -73,10 +74,14 @@ type Node struct {
 
 	oldestAt atomic.Int64 // when the first of them was accepted, Unix ns; 0: there is none
 	watchers atomic.Int64 // who are told events
-	behind   atomic.Int64 // that this server's clock is, ns: see now
-	fill     fill
-	version  atomic.Pointer[string]
-	bases    atomic.Pointer[[][][2]string] // see base
+	besides  atomic.Int64 // clients that wait for the ends of their jobs, or watch them
+	boards   boards
+
+	hookHosts hookHosts
+	behind    atomic.Int64 // that this server's clock is, ns: see now
+	fill      fill
+	version   atomic.Pointer[string]
+	bases     atomic.Pointer[[][][2]string] // see base
 
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -108,6 +113,7 @@ func New(cfg Config) *Node {
 	n.fill.look = make(chan struct{}, 1)
 	n.served = n.handlers()
 	n.hub.waiting = map[job.ID][]chan struct{}{}
+	n.boards.init()
 	return n
 }
 
@@ -145,6 +151,7 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.launch("what jobs have to say", n.outbox.run)
 	n.launch("the count of the jobs", n.count)
 	n.launch("the janitor of the jobs", n.janitor)
+	n.launch("the board of the jobs", n.drawBoards)
 	for i := range hookers {
 		if n.cfg.Hooks != nil {
 			n.launch("teller "+strconv.Itoa(i)+" of the ends of jobs", n.tellHooks)
@@ -242,6 +249,7 @@ func (n *Node) connect() {
 			continue
 		}
 		n.beats.all()
+		n.beats.send(false) // others may keep jobs to themselves until they know of this node
 		if !n.up.Swap(true) {
 			n.said.Store(false)
 			n.cfg.Log.Infof("Jobs: connected as %s, version %s of %s, %d at once", host(), n.Version(), n.cfg.App, n.cfg.Slots)
@@ -258,37 +266,6 @@ func (n *Node) lose(err error) {
 	}
 	n.origin.homeAll()
 	n.changed()
-}
-
-// prepareLimit is how long the engine may take for a stream.
-const prepareLimit = 5 * time.Second
-
-func (n *Node) prepare() error {
-	ctx, cancel := context.WithTimeout(n.ctx, prepareLimit)
-	defer cancel()
-	if _, err := n.openStream(ctx, n.names.syncStream()); err != nil {
-		return err
-	}
-	s, err := n.openStore(ctx)
-	if err == nil {
-		err = n.openTimer(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	n.store.Store(s)
-	n.follow(s)
-	return nil
-}
-
-// follow begins to watch the records of a store, in place of what was watched before.
-func (n *Node) follow(s *store) {
-	if n.unfollow != nil {
-		n.unfollow()
-	}
-	ctx, stop := context.WithCancel(n.ctx)
-	n.unfollow = stop
-	n.done.Go(func() { n.hub.follow(ctx, s) })
 }
 
 func host() string {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"container/list"
 	"net/http"
 	"os"
 	"strings"
@@ -32,7 +33,9 @@ const answerLimit = 250 * time.Millisecond
 
 // origin has the calls of this node's clients that run elsewhere.
 //
-//	queued ─begin?→ begun ─the last frame, or why there is none→ gone
+//	kept ──taken by a slot of this node─┐  nobody else could take it
+//	  │ another node is heard           ▼
+//	queued ──────begin?──────────────→ begun ─the last frame, or why there is none→ gone
 //	  │ home: the engine does not answer; the call runs here, and nobody else may begin it
 type origin struct {
 	n    *Node
@@ -45,34 +48,45 @@ type origin struct {
 	jobs  map[job.ID]*placed    // guarded by mu, and so is what is in them
 	calls map[uint64]*placed    // guarded by mu
 	here  map[uint64]*responder // guarded by mu: calls that this process answers itself
+	kept  list.List             // guarded by mu: of *placed that wait for a slot of this node
+	sent  int                   // guarded by mu: how many the stream may have that nobody has begun
+	some  chan struct{}         // has a word when one was kept
 }
 
 type placed struct {
-	id      job.ID
-	call    uint64 // of the queue
-	version string // whose runners it is for
-	class   string
-	subject string
-	timeout time.Duration // of its route; 0: none
-	retry   int           // how often it may still be run again
-	data    []byte        // the message
-	body    []byte        // in memory, where it is too large for the message
-	length  int64         // of a body that is not in the message; 0: it is
-	since   int64         // ns, when it was sent
-	known   bool          // the engine has it
-	attempt uint16        // of who may answer
-	granted uint32        // bytes of the answer that this attempt may have sent in all, without its first window
-	runner  string        // who has begun it; "": nobody
-	began   int64         // ns
-	seq     uint32        // of the next frame
-	headed  bool          // the answer's head was passed on
-	left    bool          // its client has left
-	refused int           // how often it was not begun after all
-	file    *os.File
+	id       job.ID
+	call     uint64 // of the queue
+	version  string // whose runners it is for
+	class    string
+	subject  string
+	timeout  time.Duration // of its route; 0: none
+	retry    int           // how often it may still be run again
+	method   string
+	path     string
+	message  job.Message   // without what all requests of its listener share: see publish
+	packed   sync.Once     // makes data
+	data     []byte        // the message as it is sent
+	kept     *list.Element // of origin.kept; nil: it is not there
+	sent     bool          // the stream may have it, and nobody has begun it
+	inStream bool          // the stream had it once
+	body     []byte        // in memory, where it is too large for the message
+	length   int64         // of a body that is not in the message; 0: it is
+	came     int64         // ns
+	since    int64         // ns, when it was sent
+	known    bool          // the engine has it
+	attempt  uint16        // of who may answer
+	granted  uint32        // bytes of the answer that this attempt may have sent in all, without its first window
+	runner   string        // who has begun it; "": nobody
+	began    int64         // ns
+	seq      uint32        // of the next frame
+	headed   bool          // the answer's head was passed on
+	left     bool          // its client has left
+	refused  int           // how often it was not begun after all
+	file     *os.File
 }
 
 func newOrigin(n *Node) *origin {
-	o := &origin{n: n, jobs: map[job.ID]*placed{}, calls: map[uint64]*placed{}, here: map[uint64]*responder{}}
+	o := &origin{n: n, jobs: map[job.ID]*placed{}, calls: map[uint64]*placed{}, here: map[uint64]*responder{}, some: make(chan struct{}, n.cfg.Slots)}
 	o.peer = &peer{o}
 	return o
 }
@@ -92,9 +106,9 @@ func (o *origin) Place(c sched.RemoteCall) bool {
 	if route == nil {
 		return false
 	}
-	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: job.WithPairs(c.Form, c.Environ, o.n.base(c.Base))}
+	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: c.Environ}
 	if accepts(route, request.Field("Prefer")) {
-		m.Environ, m.Body = bytes.Clone(m.Environ), bytes.Clone(c.Body)
+		m.Environ, m.Body = bytes.Clone(job.WithPairs(m.Form, m.Environ, o.n.base(m.Base))), bytes.Clone(c.Body)
 		o.answerHere(c, request, http.HandlerFunc(o.n.accept), &m)
 		return true
 	}
@@ -112,14 +126,14 @@ func (n *Node) route(r *job.Request) *offload.Route {
 	return route
 }
 
-// place sends the call of a client that waits to the stream.
+// place takes the call of a client that waits.
 func (o *origin) place(c sched.RemoteCall, request *job.Request, route *offload.Route, m job.Message) bool {
 	now := o.n.cfg.Clock()
-	if !o.n.up.Load() || o.n.draining.Load() || now < o.slow.Load() {
-		o.n.counts.local.Add(1)
+	if why := o.n.cannotPlace(now); why != placeable {
+		o.n.counts.local[why].Add(1)
 		return false
 	}
-	p := &placed{id: job.NewID(), call: c.ID, since: now, attempt: 1, version: o.n.Version(), class: route.Class(), timeout: route.Timeout}
+	p := &placed{id: job.NewID(), call: c.ID, came: now, since: now, attempt: 1, version: o.n.Version(), class: route.Class(), timeout: route.Timeout, method: request.Method, path: request.Path}
 	p.subject = o.n.names.syncSubject(p.version, p.class, p.id)
 	if request.Idempotent() {
 		p.retry = o.n.retries(route)
@@ -130,17 +144,18 @@ func (o *origin) place(c sched.RemoteCall, request *job.Request, route *offload.
 	case len(c.Body) > inlineMost:
 		p.body, p.length = append([]byte(nil), c.Body...), int64(len(c.Body))
 	default:
-		m.Body = c.Body
+		m.Body = bytes.Clone(c.Body)
 	}
 	if m.Size() > messageMost {
+		o.n.counts.local[hereSize].Add(1)
 		return false
 	}
-	p.data = m.Append(make([]byte, 0, m.Size()))
+	m.Environ = bytes.Clone(m.Environ)
+	p.message = m
 	o.mu.Lock()
 	o.jobs[p.id], o.calls[p.call] = p, p
 	o.mu.Unlock()
-	o.n.counts.placed.Add(1)
-	o.publish(p, p.subject)
+	o.queue(p)
 	return true
 }
 
@@ -156,6 +171,11 @@ func (n *Node) retries(route *offload.Route) int {
 
 // publish sends a job to the stream. If that fails it runs here.
 func (o *origin) publish(p *placed, subject string) {
+	p.packed.Do(func() {
+		m := p.message
+		m.Environ = job.WithPairs(m.Form, m.Environ, o.n.base(m.Base))
+		p.data = m.Append(make([]byte, 0, m.Size()))
+	})
 	m := nats.NewMsg(subject)
 	m.Header[fieldReply] = []string{o.n.name}
 	if p.length > 0 {
@@ -168,7 +188,7 @@ func (o *origin) publish(p *placed, subject string) {
 	m.Data = p.data
 	o.n.outbox.publish(m, func() {
 		if o.forget(p) {
-			o.home(p)
+			o.home(p, hereEngine)
 		}
 	})
 }
@@ -187,6 +207,11 @@ func (o *origin) forgetLocked(p *placed) bool {
 	}
 	delete(o.jobs, p.id)
 	delete(o.calls, p.call)
+	if p.kept != nil {
+		o.kept.Remove(p.kept)
+		p.kept = nil
+	}
+	o.sentLocked(p, false)
 	if p.file != nil {
 		p.file.Close()
 		p.file = nil

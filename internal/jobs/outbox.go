@@ -57,6 +57,7 @@ func (b *outbox) run() {
 		b.list = spare[:0]
 		b.mu.Unlock()
 		for i, o := range list {
+			b.n.counts.out.Add(int64(len(o.message.Data)))
 			if err := b.n.nc.PublishMsg(o.message); err != nil {
 				b.n.cfg.Log.Debugf("jobs: %v", err)
 				if o.failed != nil {

@@ -1,6 +1,10 @@
 package jobs
 
-import "time"
+import (
+	"time"
+
+	"girin/internal/metrics"
+)
 
 // Overview is what is told of the jobs as a whole.
 type Overview struct {
@@ -29,6 +33,12 @@ type Overview struct {
 	Told        int64            `json:"told"`        // callbacks that were taken,
 	Untold      int64            `json:"untold"`      // attempts that were not,
 	GivenUp     int64            `json:"given_up"`    // and callbacks that nobody tries any more
+
+	Ways  map[string]int64  `json:"ways"`  // of Placed: kept for a slot of this server, or sent to the queue
+	Why   map[string]int64  `json:"why"`   // of Local
+	Trips metrics.Histogram `json:"trips"` // from when a job was placed to the end of its answer
+	Out   int64             `json:"out"`   // bytes of jobs and answers to the engine,
+	In    int64             `json:"in"`    // and from it
 }
 
 // Overview tells how the jobs are.
@@ -36,13 +46,14 @@ func (n *Node) Overview() Overview {
 	c := &n.counts
 	o := Overview{
 		Connected: n.up.Load(), App: n.cfg.App, Version: n.Version(), Peers: n.Peers(), Waiting: n.origin.waiting(), Queued: int(n.fill.jobs.Load()), Running: n.Busy(),
-		Placed: c.placed.Load(), Local: c.local.Load(), Again: c.again.Load(), Pulled: c.pulled.Load(),
+		Placed: total(c.placed[:]), Local: total(c.local[:]), Again: c.again.Load(), Pulled: c.pulled.Load(),
 		Accepted: c.accepted.Load(), Done: c.done.Load(), Failed: c.failed.Load(), Cancelled: c.cancelled.Load(),
 		Lost: c.lost.Load(), Dead: c.dead.Load(), Stored: n.fill.bytes.Load(), Redelivered: c.redelivered.Load(), Attempts: c.attemptsByName(),
 		Told: c.hooksTold.Load(), Untold: c.hooksFailed.Load(), GivenUp: c.hooksGivenUp.Load(),
+		Ways: byName(c.placed[:], wayNames[:]), Why: byName(c.local[:], hereNames[:]), Trips: c.trips.Snapshot(), Out: c.out.Load(), In: c.in.Load(),
 	}
 	if at := n.oldestAt.Load(); at != 0 {
-		o.Oldest = max(time.Since(time.Unix(0, at)), 0)
+		o.Oldest = max(n.now().Sub(time.Unix(0, at)), 0)
 	}
 	return o
 }

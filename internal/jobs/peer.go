@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"os"
+	"time"
 
 	"girin/internal/jobs/job"
 	"girin/internal/sched"
@@ -72,6 +73,7 @@ func (o *origin) hear(w *job.Word) {
 	if !missed {
 		p.headed = p.headed || f.Kind == wire.Response
 		if final {
+			o.n.counts.trips.Observe(time.Duration(o.n.cfg.Clock() - p.came))
 			o.forgetLocked(p)
 		}
 	}

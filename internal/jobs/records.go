@@ -73,7 +73,7 @@ func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*j
 		if slices.ContainsFunc(mine, func(own []byte) bool { return bytes.Equal(own, text) }) {
 			return r, true, nil
 		}
-		if !is(&r.Record) || !r.Apply(e, time.Now()) {
+		if !is(&r.Record) || !r.Apply(e, s.n.now()) {
 			return r, false, nil
 		}
 		if note != nil {

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"os"
 	"sync"
 	"time"
 
@@ -18,6 +17,8 @@ type run struct {
 	id      job.ID
 	attempt uint16
 	origin  string
+	method  string // "": the message says it
+	path    string
 	call    sched.Call
 	seq     uint32 // of the goroutine that answers
 	timeout time.Duration
@@ -46,13 +47,16 @@ func newRun(r *runner, id job.ID, attempt uint16, origin string) *run {
 func (x *run) begin(m *job.Message, length int64) {
 	q := x.r.n.queue
 	x.r.register(x)
-	request, err := job.ParseRequest(m.Form, m.Environ)
-	if err != nil {
-		x.refuse(err)
-		return
+	if x.method == "" {
+		request, err := job.ParseRequest(m.Form, m.Environ)
+		if err != nil {
+			x.refuse(err)
+			return
+		}
+		x.method, x.path = request.Method, request.Path
 	}
 	x.call = sched.Call{
-		Answer: x, Route: q.Route([]byte(request.Method), []byte(request.Path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body, Limit: x.timeout, Admitted: true,
+		Answer: x, Route: q.Route([]byte(x.method), []byte(x.path)), Base: x.base(m), Form: m.Form, Window: m.Window, Body: m.Body, Limit: x.timeout, Admitted: true,
 	}
 	environ := job.WithPairs(m.Form, m.Environ, [][2]string{{"girin.job.id", x.id.String()}, {"girin.job.attempt", itoa(int64(x.attempt))}})
 	x.call.Request = append(make([]byte, wire.RequestHead, wire.RequestHead+len(environ)+len(m.Body)), environ...)
@@ -273,30 +277,4 @@ func (x *run) await(n int64) int64 {
 	n = min(n, max(x.credit, 0))
 	x.credit -= n
 	return n
-}
-
-// spooled is a body that came from another node.
-type spooled struct{ file *os.File }
-
-func (s spooled) OS() *os.File { return s.file }
-func (s spooled) Close()       { s.file.Close() }
-
-// fetch brings a request's body here.
-func fetch(n *Node, origin string, id job.ID, length int64) (sched.Spool, error) {
-	file, err := nameless(n.cfg.SpoolDir)
-	if err != nil {
-		return nil, err
-	}
-	for at := int64(0); at < length; {
-		part, err := n.askBody(origin, id, at)
-		if err == nil {
-			_, err = file.WriteAt(part, at)
-		}
-		if err != nil {
-			file.Close()
-			return nil, err
-		}
-		at += int64(len(part))
-	}
-	return spooled{file}, nil
 }

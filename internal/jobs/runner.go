@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -42,7 +41,7 @@ func newRunner(n *Node) *runner {
 
 func (r *runner) start() {
 	for i := range r.n.cfg.Slots {
-		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", func() { r.slot(&r.asks[i]) })
+		r.launch("slot "+strconv.Itoa(i)+" of the jobs whose clients wait", func() { newSlot(r, &r.asks[i]).loop() })
 		r.launch("slot "+strconv.Itoa(i)+" of the accepted jobs", r.workSlot)
 	}
 	if r.n.cfg.Slots > 0 {
@@ -97,57 +96,6 @@ func (r *runner) all() (all []*run) {
 	return all
 }
 
-// pullFor is how long the engine keeps a slot's wish.
-const pullFor = 20 * time.Second
-
-// slot asks for a message, runs it, and asks again.
-func (r *runner) slot(asks *atomic.Int64) {
-	inbox := nats.NewInbox() // none of those that replies to requests come to
-	messages := make(chan *nats.Msg, 4)
-	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
-	if err != nil {
-		return // the connection was closed
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	late := time.NewTimer(time.Hour)
-	defer late.Stop()
-	for {
-		asks.Store(0)
-		woken := *r.expects.Load()
-		queues := r.syncQueues()
-		if len(queues) > 1 {
-			giveBackAll(messages) // that were asked for while there was one queue
-			m, ended := r.next(r.n.names.sync, queues, woken)
-			if ended {
-				return
-			}
-			if m != nil {
-				r.run(m)
-			}
-			continue
-		}
-		if len(queues) > 0 {
-			_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.n.names.sync+"."+queues[0], inbox, pullOne)
-			asks.Store(r.n.cfg.Clock())
-		}
-		late.Reset(pullFor + time.Second)
-		select {
-		case <-r.stop:
-			r.giveBack(messages)
-			return
-		case <-woken:
-		case <-late.C:
-		case m := <-messages:
-			asks.Store(0)
-			if m.Header.Get("Status") != "" { // the wish has expired, or the stream has gone
-				r.pause(m)
-				continue
-			}
-			r.run(m)
-		}
-	}
-}
-
 // idle is for how long a slot has asked in vain, ns.
 func (r *runner) idle(now int64) (longest int64) {
 	for i := range r.asks {
@@ -169,8 +117,6 @@ func (r *runner) syncQueues() (queues []string) {
 	}
 	return queues
 }
-
-var pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds()))
 
 // pause waits a moment after a refusal, which would come again at once.
 func (r *runner) pause(m *nats.Msg) {
@@ -224,6 +170,7 @@ func (r *runner) run(m *nats.Msg) {
 		return
 	}
 	r.n.counts.pulled.Add(1)
+	r.n.counts.in.Add(int64(len(m.Data)))
 	run := newRun(r, id, attempt, origin)
 	run.timeout, _ = time.ParseDuration(m.Header.Get(fieldTimeout))
 	if limited { // the engine lets no more begin than are not acknowledged
@@ -232,7 +179,7 @@ func (r *runner) run(m *nats.Msg) {
 	}
 	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
 	run.begin(&message, length)
-	r.await(run)
+	r.await(run, nil)
 }
 
 // unread says that a message is not for this node. Of those of another format there may be
@@ -244,12 +191,6 @@ func (r *runner) unread(what string, err error) {
 	r.n.cfg.Log.Errorf("jobs: %s is left to other nodes: %v", what, err)
 }
 
-// limited reports whether only so many jobs of a class may run at once.
-func (n *Node) limited(class string) bool {
-	s := n.store.Load()
-	return s != nil && s.classes[class] > 0
-}
-
 // renew says that what is held goes on: else it would be delivered again.
 func (r *runner) renew() {
 	for _, run := range r.all() {
@@ -259,19 +200,27 @@ func (r *runner) renew() {
 	}
 }
 
-// await returns when a job has ended, or after the end of this node.
-func (r *runner) await(run *run) {
-	select {
-	case <-run.done:
-	case <-r.n.ctx.Done():
+// await returns when a job has ended, or after the end of this node. What comes meanwhile is
+// given back.
+func (r *runner) await(run *run, messages chan *nats.Msg) (came bool) {
+	ended := r.n.ctx.Done()
+	var over <-chan time.Time
+	for {
 		select {
 		case <-run.done:
-		case <-time.After(endMoment): // it lies where no worker is left that takes it
-			return
+			if run.refused {
+				r.pauseFor(reconnectWait) // or it would come again at once
+			}
+			return came
+		case m := <-messages:
+			if came = true; m.Header.Get("Status") == "" {
+				_ = m.Nak()
+			}
+		case <-ended:
+			ended, over = nil, time.After(endMoment)
+		case <-over: // it lies where no worker is left that takes it
+			return came
 		}
-	}
-	if run.refused {
-		r.pauseFor(reconnectWait) // or it would come again at once
 	}
 }
 

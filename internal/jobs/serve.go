@@ -47,7 +47,7 @@ func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) 
 func (n *Node) found(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
 	known := n.knownJob(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		ended := rec.Status.Ended()
-		switch age := time.Since(rec.Ended); {
+		switch age := n.now().Sub(rec.Ended); {
 		case ended && age > n.cfg.Keep+goneFor:
 			plain(w, http.StatusNotFound, errNoJob.Error())
 		case ended && age > n.cfg.Keep:
@@ -82,8 +82,13 @@ func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	n.writeStatus(w, r, http.StatusSeeOther, rec)
 }
 
-// awaitEnd waits for a job's end; not ok: it did not come in time.
+// awaitEnd waits for a job's end; not ok: it did not come in time, or too many wait.
 func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r stored, ok bool) {
+	done, ok := n.beside(ctx)
+	if !ok {
+		return r, false
+	}
+	defer done()
 	changed, stop := n.hub.watch(id)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -102,8 +107,32 @@ func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r 
 	}
 }
 
+// besideMost is how many clients may wait for the ends of their jobs, or watch them.
+const besideMost = 10_000
+
+// beside lets a client wait for a job without a place in the queue of requests, until done. Not
+// ok: too many do.
+func (n *Node) beside(ctx context.Context) (done func(), ok bool) {
+	if ctx.Value(messageKey{}) == nil { // it came by a socket of the server's own
+		return func() {}, true
+	}
+	if n.besides.Add(1) > besideMost {
+		n.besides.Add(-1)
+		return func() {}, false
+	}
+	counts := n.queue.Beside()
+	return func() { n.besides.Add(-1); counts() }, true
+}
+
 // stream tells each change as a server-sent event.
 func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	done, ok := n.beside(r.Context())
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		plain(w, http.StatusServiceUnavailable, "too many watch their jobs already: ask without Accept: text/event-stream")
+		return
+	}
+	defer done()
 	changed, stop := n.hub.watch(rec.ID)
 	defer stop()
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -36,12 +36,12 @@ func (n *Node) watch(w http.ResponseWriter) (e *events, stop func(), ok bool) {
 	return e, func() { n.watchers.Add(-1) }, true
 }
 
-func (e *events) send(name string, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return e.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, text))
+func (e *events) send(name string, v any) error { return e.write(event(name, v)) }
+
+// event is one as it is written. What is told can be told as JSON.
+func event(name string, v any) string {
+	text, _ := json.Marshal(v)
+	return fmt.Sprintf("event: %s\ndata: %s\n\n", name, text)
 }
 
 // quiet says that the watching goes on.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/singleflight"
 
 	"girin/internal/jobs/job"
 	"girin/internal/offload"
@@ -23,6 +24,8 @@ type store struct {
 	stream  jetstream.Stream
 	version string                        // whose consumers these are, by class
 	waits   map[string]jetstream.Consumer // of that version
+	oneLine bool                          // jobs whose clients wait are all of one class
+	asking  singleflight.Group
 	classes classes
 	secret  []byte                // what principals are made with
 	meta    jetstream.KeyValue    // what all nodes know: see classesKey, secretKey
@@ -91,7 +94,9 @@ func (s *store) openConsumers(ctx context.Context) error {
 			}
 		}
 	}
-	for _, class := range s.syncClasses(0) {
+	lines := s.syncClasses(0)
+	s.oneLine = len(lines) == 1 && s.classes[lines[0]] == 0
+	for _, class := range lines {
 		if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(s.version, class, s.classes[class])); err != nil {
 			return fmt.Errorf("consumer of %s: %w", n.names.sync, err)
 		}
@@ -133,13 +138,45 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	if err != nil {
 		return err
 	}
-	stored := make(chan error, 1)
+	stored, before := make(chan error, 1), make(chan uint64, 1)
 	go func() { stored <- s.publish(ctx, r, message) }() // later rather than sooner than the record: see orphan
+	go func() { before <- s.delivered(ctx, r) }()
 	revision, err := s.records.Create(ctx, r.ID.String(), text)
 	if err = errors.Join(err, <-stored); err != nil && revision != 0 {
 		s.takeBack(r, revision)
 	}
+	if last := <-before; err == nil && last != 0 {
+		r.Position = positionAfter(last-1, r.Sequence)
+	}
 	return asProblem(err)
+}
+
+// positionAfter is a message's place among those that wait, where the last one was pulled.
+func positionAfter(last, sequence uint64) int {
+	if sequence > last {
+		return int(sequence - last)
+	}
+	return 1
+}
+
+// delivered is one more than which message of a job's line was pulled last; 0: it is not known.
+// Those who ask at the same time ask once.
+func (s *store) delivered(ctx context.Context, r *job.Record) uint64 {
+	line, known := s.waits[r.Line()]
+	if !known || s.version != r.Version {
+		return 0
+	}
+	last, err, _ := s.asking.Do(r.Line(), func() (any, error) {
+		info, err := line.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return info.Delivered.Stream, nil
+	})
+	if err != nil {
+		return 0
+	}
+	return last.(uint64) + 1
 }
 
 // takeBack removes the record of a job whose client is told that it was not stored, unless
@@ -178,7 +215,11 @@ func asProblem(err error) error {
 func (s *store) publish(ctx context.Context, r *job.Record, message []byte) error {
 	m := nats.NewMsg(s.n.names.jobSubject(r))
 	m.Data = message
-	_, err := s.n.js.PublishMsg(ctx, m)
+	s.n.counts.out.Add(int64(len(message)))
+	ack, err := s.n.js.PublishMsg(ctx, m)
+	if err == nil {
+		r.Sequence = ack.Sequence
+	}
 	return err
 }
 

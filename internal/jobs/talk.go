@@ -40,6 +40,7 @@ func (n *Node) take(w *job.Word) {
 func (n *Node) hear(m *nats.Msg) {
 	what := strings.TrimPrefix(m.Subject, n.names.node(n.name, ""))
 	what, id, _ := strings.Cut(what, ".")
+	n.counts.in.Add(int64(len(m.Data)))
 	switch what {
 	case "word":
 		w, err := job.ParseWord(m.Data)

@@ -16,7 +16,7 @@ func (w *workload) isUnknown(status []byte) bool {
 	if w.rec.After.After(from) {
 		from = w.rec.After
 	}
-	return bytes.HasPrefix(status, []byte("404")) && time.Since(from) < unknownFor
+	return bytes.HasPrefix(status, []byte("404")) && w.r.n.now().Sub(from) < unknownFor
 }
 
 // failure is why an answer is one: what a task has raised, else its status.

@@ -39,6 +39,8 @@ func (t *Task) check() error {
 	switch {
 	case !ok || module == "" || name == "" || strings.ContainsAny(t.Task, "\x00/ "):
 		return fmt.Errorf("%q is not of the form module:name", t.Task)
+	case module == "__main__":
+		return fmt.Errorf("%q is of a script: workers import a task by the name of its module, and __main__ is another module there", t.Task)
 	case t.Priority != "" && !slices.Contains(offload.Priorities, t.Priority):
 		return fmt.Errorf("the priority %q is none of high, mid, low", t.Priority)
 	case t.Timeout < 0 || t.Timeout > 1e6 || t.Delay < 0 || t.Delay > 6*86400:
@@ -81,8 +83,8 @@ func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID) (*job.Record, 
 	}
 	s := n.store.Load()
 	rec := &job.Record{
-		ID: id, Status: job.Queued, Version: anyVersion, Route: "TASK " + t.Task, Task: true, Mount: n.mount(), Retries: t.Retries,
-		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: time.Now().UTC(),
+		ID: id, Status: job.Queued, Version: anyVersion, Format: job.Format, Route: "TASK " + t.Task, Task: true, Mount: n.mount(), Retries: t.Retries,
+		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: n.now().UTC(),
 		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
 	}
 	if t.Delay > 0 {
@@ -156,7 +158,7 @@ func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (
 			return nil, err
 		case isThere && !r.Status.Ended():
 			return &r.Record, nil
-		case !isThere && time.Since(e.Created()) < aboutToBe: // another stores it just now
+		case !isThere && n.now().Sub(e.Created()) < aboutToBe: // another stores it just now
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()

@@ -56,25 +56,18 @@ func statusOf(r *job.Record) Status {
 // position counts the messages before a job's that nobody has pulled; 0: it is not known.
 func (n *Node) position(ctx context.Context, r *job.Record) int {
 	s := n.store.Load()
-	if s == nil || s.version != r.Version {
-		return 0
+	if r.Position != 0 || s == nil {
+		return r.Position
 	}
-	line, known := s.waits[r.Line()]
-	if !known {
+	last := s.delivered(ctx, r)
+	if last == 0 {
 		return 0
 	}
 	m, err := s.stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
 	if err != nil {
 		return 0
 	}
-	c, err := line.Info(ctx)
-	if err != nil {
-		return 0
-	}
-	if last := c.Delivered.Stream; m.Sequence > last {
-		return int(m.Sequence - last)
-	}
-	return 1
+	return positionAfter(last-1, m.Sequence)
 }
 
 func (n *Node) writeStatus(w http.ResponseWriter, r *http.Request, status int, rec *job.Record) {

@@ -37,7 +37,7 @@ func storeOf(t *testing.T) (*Node, *store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := New(Config{App: "x", Version: "1", Routes: routes, MaxJobs: 100, Keep: time.Hour, Auth: Auth{Field: "Authorization"}, Log: quiet{t}})
+	n := New(Config{App: "x", Version: "1", Routes: routes, MaxJobs: 100, Keep: time.Hour, Auth: Auth{Field: "Authorization"}, Clock: func() int64 { return time.Now().UnixNano() }, Log: quiet{t}})
 	if n.nc, err = nats.Connect(engine.ClientURL()); err != nil {
 		t.Fatal(err)
 	}

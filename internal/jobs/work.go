@@ -77,6 +77,7 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	}
 	r.n.counts.pulled.Add(1)
+	r.n.counts.in.Add(int64(len(m.Data)))
 	if rec.Attempt > 1 {
 		r.n.counts.redelivered.Add(1)
 	}
@@ -230,16 +231,6 @@ func (w *workload) fetchBody() (*os.File, error) {
 		file.Close()
 		return nil, fmt.Errorf("its body cannot be read: %w", err)
 	}
-	return file, nil
-}
-
-// nameless makes a file that goes with its descriptor.
-func nameless(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "girin-job-")
-	if err != nil {
-		return nil, err
-	}
-	_ = os.Remove(file.Name())
 	return file, nil
 }
 

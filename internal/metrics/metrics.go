@@ -134,3 +134,12 @@ func (h *histogram) observe(d time.Duration) {
 	h.buckets[i].Add(1)
 	h.sum.Add(int64(max(d, 0)))
 }
+
+// Durations are a histogram of another part's. The zero value is ready.
+type Durations struct{ h histogram }
+
+// Observe counts one.
+func (d *Durations) Observe(t time.Duration) { d.h.observe(t) }
+
+// Snapshot reads it.
+func (d *Durations) Snapshot() Histogram { return d.h.snapshot() }

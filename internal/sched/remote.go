@@ -2,6 +2,7 @@ package sched
 
 import (
 	"os"
+	"sync"
 	"syscall"
 
 	"girin/internal/wire"
@@ -99,6 +100,13 @@ func (q *Queue) Lost(id uint64, cause error) {
 	if c := q.withRemote(id); c != nil {
 		q.fail(c, id, perish, cause)
 	}
+}
+
+// Beside says that a call that the Remote has waits for something else than workers, until
+// done: it leaves its place in the queue to others.
+func (q *Queue) Beside() (done func()) {
+	q.beside.Add(1)
+	return sync.OnceFunc(func() { q.beside.Add(-1) })
 }
 
 // RemoteBody returns the file of a call that the Remote has, under a descriptor of its

@@ -185,3 +185,22 @@ type osFile struct{ *os.File }
 
 func (f osFile) OS() *os.File { return f.File }
 func (f osFile) Close()       { f.File.Close() }
+
+// Who waits for something else than a worker keeps nobody out.
+func TestCallsBesideTheQueueDoNotFillIt(t *testing.T) {
+	r := newRemoteRig(t)
+	r.submit(t, nil)
+	r.q.waited.Store(8) // as many as there are places
+	if !r.q.Full() {
+		t.Fatal("it is not full")
+	}
+	done := r.q.Beside()
+	if r.q.Full() {
+		t.Error("one that waits beside it counts")
+	}
+	done()
+	if done(); !r.q.Full() {
+		t.Error("one that is back does not count")
+	}
+	r.q.waited.Store(1)
+}

@@ -119,6 +119,7 @@ type Queue struct {
 	alone  alone
 
 	waited   atomic.Int64 // calls that somebody waits for
+	beside   atomic.Int64 // of these, those that do not count: see Beside
 	keeper   keeper
 	deaths   undertaker
 	closed   atomic.Bool

@@ -8,7 +8,7 @@ import (
 
 // Full reports whether a new call would be refused.
 func (q *Queue) Full() bool {
-	return q.waited.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
+	return q.waited.Load()-q.beside.Load() >= q.capacity.Load()+int64(q.cfg.Waits)
 }
 
 // Capacity is how many requests the workers that are ready run at once.

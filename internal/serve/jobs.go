@@ -3,8 +3,6 @@ package serve
 import (
 	"bytes"
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -42,6 +40,7 @@ func (s *server) openJobs() error {
 	if !c.Jobs() {
 		return nil
 	}
+	s.warnOfOpenKeys()
 	w := new(work)
 	w.routes, _ = offload.Parse(c.Offload) // which the configuration has checked
 	options, err := s.jobsConnection(w)
@@ -61,7 +60,7 @@ func (s *server) openJobs() error {
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
 		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"), Own: url == "", Hooks: hooks,
-		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Log: s.log, Guard: s.guard,
+		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Wall: wallClock(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
 		s.log.Warningf("The application cannot reach its jobs: %v", err)
@@ -118,69 +117,6 @@ func (s *server) jobsConnection(w *work) (options []nats.Option, err error) {
 		options = append(options, nats.Secure(pinned))
 	}
 	return options, nil
-}
-
-// readKey reads a file that girin offload keygen has made; nil: there is none.
-func readKey(path string) (nkeys.KeyPair, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("offload_key: %w", err)
-	}
-	pair, err := nkeys.ParseDecoratedNKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("offload_key %s: %w", path, err)
-	}
-	return pair, nil
-}
-
-// shown is how a key is shown to an engine, and its public half.
-func shown(pair nkeys.KeyPair) (nats.Option, string, error) {
-	public, err := pair.PublicKey()
-	if err != nil {
-		return nil, "", fmt.Errorf("a key of jobs: %w", err)
-	}
-	return nats.Nkey(public, pair.Sign), public, nil
-}
-
-// joining is how another's engine is reached.
-func joining(c *config.Config, key nkeys.KeyPair) (options []nats.Option, err error) {
-	if c.OffloadTLSCA != "" {
-		options = append(options, nats.RootCAs(c.OffloadTLSCA))
-	}
-	if c.OffloadTLSCert != "" {
-		options = append(options, nats.ClientCert(c.OffloadTLSCert, c.OffloadTLSKey))
-	}
-	if c.OffloadCreds != "" {
-		if _, err := os.Stat(c.OffloadCreds); err != nil {
-			return nil, fmt.Errorf("offload_creds: %w", err)
-		}
-		options = append(options, nats.UserCredentials(c.OffloadCreds))
-	}
-	if key == nil {
-		return options, nil
-	}
-	option, _, err := shown(key)
-	return append(options, option), err
-}
-
-// pinnedTo trusts the engine's own certificate alone, whatever names it is for.
-func pinnedTo(cert, key string) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		InsecureSkipVerify: true, // the certificate itself is compared
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			if len(raw) == 0 || string(raw[0]) != string(pair.Certificate[0]) {
-				return errors.New("the engine shows another certificate than offload_tls_cert")
-			}
-			return nil
-		},
-	}, nil
 }
 
 // jobsDir is where the engine stores what it has.

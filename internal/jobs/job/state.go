@@ -52,8 +52,11 @@ const (
 // Record is what the store has of an accepted job.
 type Record struct {
 	ID        ID              `json:"-"`
+	Sequence  uint64          `json:"-"` // of its message, where that is known
+	Position  int             `json:"-"` // among those that wait, where that is known
 	Status    Status          `json:"status"`
 	Version   string          `json:"version"`
+	Format    int             `json:"format,omitempty"` // of its message; 0: of one from before that was noted
 	Route     string          `json:"route"`
 	Once      bool            `json:"once,omitempty"` // it must not run twice
 	Retries   int             `json:"retries"`

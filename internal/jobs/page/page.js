@@ -162,7 +162,7 @@ function show(id, jobs, all) {
 
 function render() {
   const counts = board.counts || {};
-  const sums = {queued: counts.queued || 0, running: counts.running || 0, done: counts.done || 0, bad: (counts.failed || 0) + (counts.lost || 0) + (counts.dead || 0) + (counts.expired || 0)};
+  const sums = {queued: counts.queued || 0, running: counts.running || 0, done: counts.done || 0, bad: (counts.failed || 0) + (counts.lost || 0) + (counts.dead || 0)};
   for (const e of document.querySelectorAll('[data-sum]')) set(e, sums[e.dataset.sum].toLocaleString('en'));
   document.querySelector('#sums .bad').classList.toggle('some', sums.bad > 0);
   show('running', board.jobs.running, sums.running);

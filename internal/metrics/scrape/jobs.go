@@ -1,6 +1,10 @@
 package scrape
 
-import "time"
+import (
+	"time"
+
+	"girin/internal/metrics"
+)
 
 // Jobs are what a server knows of jobs (--offload).
 type Jobs struct {
@@ -9,8 +13,10 @@ type Jobs struct {
 	Stored                                              int64         // bytes of the queue
 	Oldest                                              time.Duration // of the job that has waited or run for the longest
 
-	Placed, Local, Again, Begun, Redelivered, Accepted int64
-	Attempts, Ended, Callbacks                         map[string]int64 // by what became of them
+	Again, Begun, Redelivered, Accepted, In, Out int64
+	Attempts, Ended, Callbacks                   map[string]int64 // by what became of them
+	Placed, Local                                map[string]int64 // by why
+	Trips                                        metrics.Histogram
 }
 
 // jobs emits what there is of jobs.
@@ -30,8 +36,15 @@ func (e emitter) jobs(j *Jobs) {
 	e.gauge("girin_offload_idle_peers", "Of those with the same version of the application, the ones that have a free slot.", j.Idle)
 	e.gauge("girin_offload_store_bytes", "What is stored of accepted jobs: their messages, bodies and results.", int(j.Stored))
 	e.gauge("girin_offload_queue_oldest_seconds", "For how long the accepted job has waited or run that came first.", int(j.Oldest.Seconds()))
-	e.counter("girin_offload_placed_total", "Requests that were sent to the queue.", j.Placed)
-	e.counter("girin_offload_run_local_total", "Requests that are jobs and ran here, since the engine did not answer.", j.Local)
+	for why, n := range j.Placed {
+		e.counter("girin_offload_placed_total", "Jobs of waiting clients, by where they waited: here for a slot of this server, or in the queue.", n, "why", why)
+	}
+	for why, n := range j.Local {
+		e.counter("girin_offload_run_local_total", "Requests that are jobs and ran here as if they were none, by why.", n, "why", why)
+	}
+	e.histogram("girin_offload_roundtrip_seconds", "Jobs of waiting clients, from when they were placed to the end of the answer.", j.Trips)
+	e.counter("girin_offload_bytes_total", "Bytes of jobs, bodies and answers that went to the engine, and that came from it.", j.Out, "direction", "out")
+	e.counter("girin_offload_bytes_total", "Bytes of jobs, bodies and answers that went to the engine, and that came from it.", j.In, "direction", "in")
 	e.counter("girin_offload_again_total", "Attempts after the first one.", j.Again)
 	e.counter("girin_offload_pulled_total", "Jobs that were begun here.", j.Begun)
 	e.counter("girin_jobs_accepted_total", "Requests that this server has answered with 202.", j.Accepted)

@@ -86,7 +86,7 @@ func TestTheDocumentListsTheMetrics(t *testing.T) {
 	}
 	one := map[string]int64{"one": 1}
 	handler := scrape.Handler(scrape.Config{Server: new(metrics.Server), Routes: routes, Gauges: func() scrape.Gauges {
-		return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: &scrape.Jobs{Attempts: one, Ended: one, Callbacks: one}}
+		return scrape.Gauges{Sidecars: []scrape.Sidecar{{Name: "celery"}}, Jobs: &scrape.Jobs{Attempts: one, Ended: one, Callbacks: one, Placed: one, Local: one, Trips: new(metrics.Durations).Snapshot()}}
 	}})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))

@@ -194,7 +194,19 @@ def test_get_raises_what_went_wrong(girin, status, code, result, why):
         assert failed.value.traceback == result.get("traceback", "")
 
 
-@pytest.mark.parametrize("status", ["cancelled", "lost", "expired"])
+def test_a_script_has_no_tasks_in_girin(monkeypatch):
+    def hello():
+        """In a script."""
+
+    hello.__module__, hello.__qualname__ = "__main__", "hello"
+    monkeypatch.delenv("GIRIN_JOBS", raising=False)
+    assert task(hello).delay()._known["status"] == "done"  # outside it is a function like any other
+    monkeypatch.setenv("GIRIN_JOBS", "/nowhere")
+    with pytest.raises(TypeError, match="hello cannot be a task of a script.*module that the application imports"):
+        task(hello)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "lost"])
 def test_get_of_a_job_that_never_ended_well(girin, status):
     girin.answers["GET", "/jobs/J1"] = 200, {"status": status}
     with pytest.raises(JobFailed, match=f"is {status}"):

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-ENDED = frozenset(("done", "failed", "lost", "expired", "cancelled", "dead"))
+ENDED = frozenset(("done", "failed", "lost", "cancelled", "dead"))
 LONGEST_WAIT = 25.0  # s, of one question
 PATIENCE = 30.0  # s, for an answer beyond the wait
 PROGRESS_EVERY = 0.25  # s
@@ -117,7 +117,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """queued, running, done, failed, lost, expired, cancelled or dead."""
+        """queued, running, done, failed, lost, cancelled or dead."""
         return self.info()["status"]
 
     @property
@@ -150,7 +150,7 @@ class Job:
 
     def _result(self, known: dict[str, Any]) -> Any:
         ended = known["status"]
-        if ended in ("cancelled", "lost", "expired"):
+        if ended in ("cancelled", "lost"):
             raise JobFailed(f"job {self.id} is {ended}{_because(known)}", ended)
         status, body = ask("GET", self._path + "/result")
         if ended == "done" and status != (known.get("code") or status):  # it is kept no longer, or cannot be read now

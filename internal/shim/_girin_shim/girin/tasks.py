@@ -181,6 +181,9 @@ def name_of(function: Callable) -> str:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not inspect.isroutine(function) or not module or not name:
         raise TypeError(f"a task is a function, not {function!r}")
+    if module == "__main__" and available():
+        raise TypeError(f"{name} cannot be a task of a script: workers import it by the name of its module, and __main__ is another module "
+                        "there. Put it into a module that the application imports, and import it from there")
     if not all(part.isidentifier() for part in name.split(".")):  # <locals>, <lambda>
         raise TypeError(f"{module}.{name} cannot be a task: a worker finds a task by its name in its module, so it is defined at the top of one")
     return f"{module}:{name}"
