@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -18,11 +19,11 @@ from waiting import readable
 COMMANDS = ["--version", "--help", "serve --help", "bench --help", "lab --help", "ctl --help", "top --help", "serve no_module:app --check-config"]
 
 
-def on_silent_terminal(*command: str, within: float = 10) -> tuple[bytes, float]:
+def on_silent_terminal(*command: str, within: float = 10, term: str = "xterm") -> tuple[bytes, float]:
     """What a command writes to a terminal that answers nothing, and how long it takes."""
     began, pid, terminal = time.monotonic(), *pty.fork()
     if pid == 0:
-        os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
+        os.execvpe(command[0], command, {**os.environ, "TERM": term})
     written = b""
     with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
         while time.monotonic() - began < within:
@@ -41,6 +42,29 @@ def test_no_command_asks_the_terminal(command):
     written, took = on_silent_terminal(str(servers.GIRIN), *command.split())
     assert written and b"\x1b" not in written
     assert took < 4  # the answer to a question is waited for for 5 s
+
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("term, live", [("xterm", True), ("dumb", False)])
+@pytest.mark.parametrize("options", [(), ("--live",)], ids=str)
+def test_only_a_terminal_that_can_is_drawn_over(term, live, options):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever)
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/"
+            written, _ = on_silent_terminal(str(servers.GIRIN), "bench", "-d", "600ms", *options, url, within=30, term=term)
+        finally:
+            server.shutdown()
+    assert b"Complete requests:" in written
+    assert (b"\x1b[" in written) == live
 
 
 DEBUGGED = """

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"girin/internal/bench"
 	"girin/internal/lab"
 	"girin/internal/lab/plan"
 	"girin/internal/lab/report"
@@ -89,7 +90,7 @@ func runLab(env *program.Env, args []string) int {
 		fmt.Fprintf(env.Stderr, "girin lab: %v (see girin lab --help)\n", err)
 		return 2
 	}
-	fmt.Fprintf(env.Stderr, "girin lab: %v\n", err)
+	fmt.Fprintf(env.Stderr, "girin lab: %s\n", bench.Printable(err.Error())) // it may hold what a server printed
 	return 1
 }
 
@@ -211,7 +212,7 @@ func (f *labFlags) measure(env *program.Env, verb string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	display := lab.NewDisplay(env.Stderr, isTerminal(env.Stderr))
+	display := lab.NewDisplay(env.Stderr, columns(env))
 	folder, err := lab.Run(ctx, lab.Options{
 		Dir: dir, Source: source, File: file, Girin: girin, Version: program.Version(), Environ: env.Environ,
 		Resume: f.resume != "", Progress: display.Show,
@@ -225,15 +226,6 @@ func (f *labFlags) measure(env *program.Env, verb string) error {
 		err = errInterrupted
 	}
 	return errors.Join(err, draw(env, folder))
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func redraw(env *program.Env, dir string) error {
@@ -253,7 +245,7 @@ func draw(env *program.Env, folder *result.Folder) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stdout, "%s\n\n%s\n", strings.Join(summary, "\n"), folder.Path(result.ReportName))
+	fmt.Fprintf(env.Stdout, "%s\n\n%s\n", bench.Printable(strings.Join(summary, "\n")), folder.Path(result.ReportName))
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"girin/internal/control"
 	"girin/internal/program"
@@ -58,12 +56,6 @@ func runTop(env *program.Env, args []string) int {
 		return program.Failed
 	}
 	return 0
-}
-
-// onTerminal reports whether a stream is a terminal.
-func onTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // topEvery is how often top asks.

@@ -21,6 +21,7 @@ matrix: {workers: 1, threads: [1, 4], class: [sync, gevent]}
 endpoints:
   - {name: post, path: /post, headers: {X-Token: "a b"}, send: "one, two"}
   - {name: several, path: /, urls: testdata/several.urls}
+  - {name: visit, path: /, scenario: testdata/visit.yaml}
   - {name: socket, path: /ws, websocket: true, send: hello}
 loads:
   - {requests: 8, clients: 4}
@@ -41,8 +42,8 @@ func TestASGI(t *testing.T) {
 	if len(folder.Machine.Skipped) > 0 {
 		t.Fatalf("skipped: %v", folder.Machine.Skipped)
 	}
-	if len(folder.Runs) != 3*6 {
-		t.Errorf("%d runs, want 6 of each server, which has one setting", len(folder.Runs))
+	if len(folder.Runs) != 3*8 {
+		t.Errorf("%d runs, want 8 of each server, which has one setting", len(folder.Runs))
 	}
 	bodies := map[string]string{}
 	for _, r := range folder.Runs {
@@ -50,6 +51,9 @@ func TestASGI(t *testing.T) {
 			t.Errorf("%s %s: %d requests, %v ms in the app: %s", r.Setting.ID(), r.Scenario, r.OK, r.AppMS, r.Invalid)
 		}
 		name, _, _ := strings.Cut(r.Scenario, " ")
+		if name == "visit" {
+			continue // its steps' answers differ
+		}
 		if want := bodies[name]; want != "" && r.Body != want {
 			t.Errorf("%s %s: the servers sent different bodies", r.Setting.ID(), r.Scenario)
 		}
@@ -75,6 +79,7 @@ func TestTargetArgs(t *testing.T) {
 		{plan.Endpoint{Path: "/x", Method: "PUT", Send: "b", Headers: map[string]string{"B": "2", "A": "1"}},
 			"--method PUT --header A: 1 --header B: 2 --body b http://h:1/x"},
 		{plan.Endpoint{Path: "/x", Method: "POST", SendFile: "f"}, "--method POST --body-file f http://h:1/x"},
+		{plan.Endpoint{Path: "/x", Scenario: "v.yaml"}, "--scenario v.yaml http://h:1"},
 		{plan.Endpoint{Path: "/x", URLs: source}, "--urls " + base + ".urls"},
 	} {
 		got, err := targetArgs(tt.e, "http://h:1", base)

@@ -6,21 +6,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
+	"girin/internal/bench"
 	"girin/internal/lab/result"
 )
 
 // A Display shows progress: a line that stays per visit and, on a terminal, a live one
 // below with what runs now and the time left.
 type Display struct {
-	w    io.Writer
-	live bool
+	w     io.Writer
+	width func() int // of the terminal, whose last line may be redrawn; nil: it is none
 }
 
-// NewDisplay writes to w. live says that w is a terminal, whose last line may be redrawn.
-func NewDisplay(w io.Writer, live bool) *Display { return &Display{w: w, live: live} }
-
-// liveWidth keeps the live line on one line of a terminal of the usual width.
-const liveWidth = 79
+// NewDisplay writes to w. If that is a terminal, width says how many columns it has now.
+func NewDisplay(w io.Writer, width func() int) *Display { return &Display{w: w, width: width} }
 
 // Show takes one step of a run.
 func (d *Display) Show(p Progress) {
@@ -30,12 +30,12 @@ func (d *Display) Show(p Progress) {
 		fmt.Fprintln(d.w, p.Forecast)
 	}
 	if p.JustFinished != nil {
-		fmt.Fprintf(d.w, "[%d/%d] %s\n", p.Done, p.Total, finished(p))
+		fmt.Fprintf(d.w, "[%d/%d] %s\n", p.Done, p.Total, bench.Printable(finished(p)))
 	}
-	if d.live && p.ScenarioBegun != "" {
+	if d.width != nil && p.ScenarioBegun != "" {
 		line := fmt.Sprintf("[%d/%d] block %d/%d  %s  %s  %s", p.Done+1, p.Total, p.Visit.Block, p.Blocks,
 			p.Visit.Setting.ID(), p.ScenarioBegun, left(p.Left))
-		fmt.Fprint(d.w, line[:min(len(line), liveWidth)])
+		fmt.Fprint(d.w, ansi.Truncate(line, max(d.width()-1, 0), "")) // one that wraps cannot be redrawn
 	}
 }
 
@@ -56,7 +56,7 @@ func (d *Display) skipped(all []result.Skip) {
 		if more := len(names) - named; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}
-		fmt.Fprintf(d.w, "skipped: %s: %s\n", text, why)
+		fmt.Fprintf(d.w, "skipped: %s: %s\n", text, bench.Printable(why))
 	}
 }
 
@@ -64,7 +64,7 @@ func (d *Display) skipped(all []result.Skip) {
 func (d *Display) Close() { d.clear() }
 
 func (d *Display) clear() {
-	if d.live {
+	if d.width != nil {
 		fmt.Fprint(d.w, "\r\x1b[K")
 	}
 }

@@ -131,10 +131,15 @@ func (s *Server) waitQuiet(ctx context.Context) {
 }
 
 // Stop ends the server and everything it started.
-func (s *Server) Stop() {
+func (s *Server) Stop() { s.end(stopGrace) }
+
+// Kill is Stop for a server that hangs: it gets no time to end by itself.
+func (s *Server) Kill() { s.end(0) }
+
+func (s *Server) end(grace time.Duration) {
 	tree := processTree(s.process.PID())
 	_ = s.process.Signal(syscall.SIGTERM) // it may have ended
-	s.process.Stop(stopGrace)
+	s.process.Stop(grace)
 	for _, p := range tree {
 		// A child that has left the group and outlived its parent. The id is checked
 		// again, since a process that ended may have given it to another.

@@ -29,6 +29,9 @@ func targetArgs(e plan.Endpoint, url, base string) ([]string, error) {
 		file := base + ".urls"
 		return []string{"--urls", file}, writeURLs(e.URLs, url, file)
 	}
+	if e.Scenario != "" {
+		return []string{"--scenario", e.Scenario, url}, nil
+	}
 	var args []string
 	if method := cmp.Or(e.Method, http.MethodGet); method != http.MethodGet {
 		args = append(args, "--method", method)

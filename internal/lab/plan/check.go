@@ -57,6 +57,9 @@ func (e *Endpoint) fillIn() {
 	}
 	if e.Body == "" {
 		e.Body = "same"
+		if e.Scenario != "" {
+			e.Body = "any" // its steps carry values from one answer to the next
+		}
 	}
 	if e.Method == "" {
 		e.Method = http.MethodGet
@@ -247,14 +250,16 @@ func (c *checker) endpoint(path string, e Endpoint) {
 			c.fail(path+".headers", "%q is no header", name)
 		}
 	}
-	if e.WebSocket && (e.URLs != "" || e.Method != http.MethodGet) {
-		c.fail(path, "a websocket has neither urls nor a method")
+	if e.WebSocket && (e.Requests() != "" || e.Method != http.MethodGet) {
+		c.fail(path, "a websocket has neither urls nor a scenario nor a method")
 	}
 	switch {
 	case e.Send != "" && e.SendFile != "":
 		c.fail(path, "send and send_file are two bodies: choose one")
-	case e.URLs != "" && (e.Send != "" || e.SendFile != "" || len(e.Headers) > 0 || e.Method != http.MethodGet):
-		c.fail(path, "what the requests of urls send stands in that file")
+	case e.URLs != "" && e.Scenario != "":
+		c.fail(path, "urls and scenario are two loads: choose one")
+	case e.Requests() != "" && (e.Send != "" || e.SendFile != "" || len(e.Headers) > 0 || e.Method != http.MethodGet):
+		c.fail(path, "what the requests of %s send stands in that file", e.Requests())
 	}
 }
 

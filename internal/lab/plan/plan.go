@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -118,10 +119,16 @@ type Endpoint struct {
 	// path: many kinds of requests as one endpoint. Path is then what is asked for once
 	// before the load.
 	URLs string `yaml:"urls"`
+	// Scenario is a file of girin bench --scenario: what one visitor does, step after step. Each step is
+	// a request; Path is what is asked for once before the load.
+	Scenario string `yaml:"scenario"`
 	// WebSocket makes a request a message on a socket at Path, which Send is; the server's
 	// next message answers it.
 	WebSocket bool `yaml:"websocket"`
 }
+
+// Requests is the file that says what is asked; empty if it is the endpoint's own path.
+func (e *Endpoint) Requests() string { return cmp.Or(e.URLs, e.Scenario) }
 
 // A Load is closed (Clients that each send as soon as they have the answer) or open
 // (Rate requests a second, whatever the answers do).

@@ -16,7 +16,7 @@ type panel struct {
 	Scenario, Phase, Stream string
 	Kind                    string
 	Method, Path            string
-	URLs                    string // the file of its requests; empty if it is one path
+	File                    string // of its requests; empty if it is one path
 	Poisson                 bool
 	Clients                 int
 	Offered                 float64
@@ -100,7 +100,7 @@ func panels(f *result.Folder) []*panel {
 
 func newPanel(sc plan.Scenario, ph plan.Phase, st plan.Stream) *panel {
 	return &panel{
-		Scenario: sc.Name, Phase: ph.Name, Stream: st.Name, Kind: st.Kind, Method: st.Method, Path: st.Path, URLs: st.URLs, Poisson: st.Load.Arrivals == plan.Poisson,
+		Scenario: sc.Name, Phase: ph.Name, Stream: st.Name, Kind: st.Kind, Method: st.Method, Path: st.Path, File: st.Requests(), Poisson: st.Load.Arrivals == plan.Poisson,
 		Clients: st.Load.Clients, Offered: st.Load.Rate, TakesS: st.Takes.Seconds(), Alone: len(ph.Streams) == 1,
 	}
 }

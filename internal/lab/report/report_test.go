@@ -1,13 +1,10 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,25 +171,6 @@ func TestPartialReportSaysSo(t *testing.T) {
 	}
 }
 
-func TestStarvation(t *testing.T) {
-	f := invent(t, mixedPlan, func(s plan.Setting, st plan.Stream) float64 {
-		if s.Subject == "gunicorn" {
-			return 0.1 * st.Ideal
-		}
-		return 0.99 * st.Ideal
-	})
-	html, said := render(t, f)
-	if want := "By gunicorn sync 5x1: light got 5"; !strings.Contains(said, want) && !strings.Contains(said, "light got 4.9") {
-		t.Errorf("the summary lacks %q:\n%s", want, said)
-	}
-	if n := strings.Count(html, `class="l0"`); n != 2 {
-		t.Errorf("%d cells of the overview are red, want gunicorn's 2", n)
-	}
-	if strings.Contains(said, "By girin") || !strings.Contains(html, "starved") {
-		t.Errorf("starvation is told wrongly:\n%s", said)
-	}
-}
-
 func TestNothingValid(t *testing.T) {
 	f := invent(t, fmt.Sprintf(matrixPlan, 1), waits)
 	for i := range f.Runs {
@@ -201,41 +179,6 @@ func TestNothingValid(t *testing.T) {
 	}
 	if _, said := render(t, f); !strings.Contains(said, "Nothing valid was measured") {
 		t.Errorf("summary:\n%s", said)
-	}
-}
-
-func TestChartFiles(t *testing.T) {
-	f := invent(t, mixedPlan, waits)
-	if _, err := Write(f); err != nil {
-		t.Fatal(err)
-	}
-	html, err := os.ReadFile(f.Path(result.ReportName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	links := regexp.MustCompile(`href="(charts/[^"]+)"`).FindAllStringSubmatch(string(html), -1)
-	if len(links) != 2*(4+5) { // formats, charts of an open and of a closed stream
-		t.Errorf("%d links to charts", len(links))
-	}
-	for _, l := range links {
-		if info, err := os.Stat(f.Path(l[1])); err != nil || info.Size() < 1000 {
-			t.Errorf("%s: %v", l[1], err)
-		}
-	}
-}
-
-// The page's data must be readable by its script, and hold every cell that a chart opens.
-func TestDataOfTimelines(t *testing.T) {
-	html, _ := render(t, invent(t, fmt.Sprintf(matrixPlan, 1), waits))
-	text := regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`).FindStringSubmatch(html)
-	var data map[string]cellData
-	if err := json.Unmarshal([]byte(text[1]), &data); err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`data-cell="([^"]+)"`).FindAllStringSubmatch(html, -1) {
-		if cell, ok := data[m[1]]; !ok || len(cell.Requests) != 32 {
-			t.Fatalf("cell %q has %d requests", m[1], len(cell.Requests))
-		}
 	}
 }
 
@@ -259,92 +202,5 @@ func TestDiff(t *testing.T) {
 		case strings.Contains(line, "gevent") && (strings.Contains(line, "worse") || strings.Contains(line, "better")):
 			t.Errorf("a change that is none: %s", line)
 		}
-	}
-}
-
-// With the 6 repeats that are recommended, and with 3, a setting 100 times slower than the
-// others is not first, and the best says that it is alone if it is twice as good.
-func TestTheSlowestIsNotFirst(t *testing.T) {
-	for _, repeats := range []int{3, 6} {
-		f := invent(t, fmt.Sprintf(matrixPlan, repeats), func(s plan.Setting, _ plan.Stream) float64 {
-			switch s.ID() {
-			case "gunicorn sync 1x1":
-				return 1
-			case "girin gevent 4x4":
-				return 200
-			}
-			return 100
-		})
-		for _, p := range panels(f) {
-			slow, best := p.cell("gunicorn sync 1x1"), p.cell("girin gevent 4x4")
-			if slow.Place != len(p.Cells)-1 || best.Place != 1 || p.cell("girin sync 1x1").Place != 2 {
-				t.Errorf("%d repeats, %s: places %d and %d of %d", repeats, p.Name(), best.Place, slow.Place, len(p.Cells)-1)
-			}
-		}
-		if _, said := render(t, f); !strings.Contains(said, "girin gevent 4x4 won") {
-			t.Errorf("%d repeats: %s", repeats, said)
-		}
-	}
-}
-
-// A server that answers few requests, quickly, does not win by their latency.
-func TestWhoStarvesDoesNotWin(t *testing.T) {
-	source := strings.Replace(mixedPlan, "name: mixed\n", "name: mixed\nrepeats: 4\n", 1)
-	f := invent(t, source, func(plan.Setting, plan.Stream) float64 { return 50 })
-	for i := range f.Runs {
-		if r := &f.Runs[i]; r.Stream == "light" && r.Setting.Subject == "gunicorn" {
-			r.OK, r.Failed, r.Rate = 20, 480, 2
-			r.Latency.P50, r.Latency.P99, r.P99DueMS = 0.1, 0.2, unanswered
-		}
-	}
-	for _, p := range panels(f) {
-		c := p.cell("gunicorn sync 5x1")
-		if p.Stream != "light" {
-			continue
-		}
-		if best := p.best(func(*cell) bool { return true }); best == c || c.Place != 3 {
-			t.Errorf("%s is the best, place %d", best.Key(), c.Place)
-		}
-		_, said := render(t, f)
-		if strings.Contains(said, "0.2 ms") || !strings.Contains(said, "light got 2 of 50/s") {
-			t.Errorf("said: %s", said)
-		}
-	}
-}
-
-// Files of charts have the names of their endpoints, in whatever language, each once.
-func TestChartNames(t *testing.T) {
-	named := func(scenario, stream string) *panel {
-		return &panel{Scenario: scenario, Phase: scenario, Stream: stream}
-	}
-	got := chartNames([]*panel{
-		named("weather", "weather"), named("날씨", "날씨"), named("뉴스", "뉴스"), named("a/b", "a/b"), named("a b", "a b"), named("/", "/"),
-		named("아침", "날씨 요청"), named(strings.Repeat("기린", 40), "x"),
-	})
-	want := []string{"weather", "날씨", "뉴스", "a-b", "a-b-2", "chart", "아침-날씨-요청", strings.Repeat("기린", 10)}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-}
-
-// A report begins with one sentence and one picture, which name each server's best.
-func TestHeadline(t *testing.T) {
-	f := invent(t, fmt.Sprintf(matrixPlan, 3), waits)
-	h := headlineOf(f, panels(f))
-	for _, want := range []string{"Of sleep (which waits for 0.2 s), girin gevent", "requests a second, gunicorn gevent", "; of compute (which computes), girin"} {
-		if !strings.Contains(h.Sentence, want) {
-			t.Errorf("%q lacks %q", h.Sentence, want)
-		}
-	}
-	html, _ := render(t, f)
-	picture, summary := strings.Index(html, "each server in its best setting"), strings.Index(html, `class="summary`)
-	if h.Picture == nil || picture < 0 || picture > summary {
-		t.Errorf("the picture is at %d, the summary at %d", picture, summary)
-	}
-	for i := range f.Runs {
-		f.Runs[i].Invalid = "did not start"
-	}
-	if h := headlineOf(f, panels(f)); h.Picture != nil || h.Sentence != "Nothing valid was measured." {
-		t.Errorf("of nothing: %+v", h)
 	}
 }
