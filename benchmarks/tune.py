@@ -10,13 +10,16 @@ Four loads on examples/blocking_flask.py: light, sleeping, computing, mixed. For
 What was chosen must hold 95 % of what the best does, by the figures of step 3 alone: the highest of forty noisy
 figures is too high by chance, so the sweep's own are no measure. A thorough sweep, of three blocks, is not made: its
 time is that of the measurements of step 3 times as many as it would have. Ends with 1 if a choice falls short, with
-3 if step 3 cannot tell.
+3 if step 3 cannot tell. --page docs/TUNE.md puts the table between that page's marks <!-- proof --> and <!-- /proof -->.
 """
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import math
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -74,38 +77,58 @@ def keep(options: argparse.Namespace, load: str, **results) -> None:
         Path(options.json, f"tune-{load}.json").write_text(json.dumps(results))
 
 
-def judge(load: str, options: argparse.Namespace) -> bool | None:
+class Table:
+    """Rows for people, printed as they come and kept for a page."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def add(self, *cells: str) -> None:
+        self.rows.append("| " + " | ".join(cells) + " |")
+        print(self.rows[-1], flush=True)
+
+    def write(self, page: Path, slo: str, verdict: str) -> None:
+        """Puts the table between the marks of a page."""
+        made = (f"Measured on {datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, with {slo}: {verdict}", "", *self.rows)
+        text, count = re.subn(r"(<!-- proof -->\n).*?(<!-- /proof -->)", lambda m: m[1] + "\n".join(made) + "\n" + m[2], page.read_text(), flags=re.S)
+        if count != 1:
+            sys.exit(f"{page} has no marks <!-- proof -->")
+        page.write_text(text)
+
+
+def judge(load: str, options: argparse.Namespace, table: Table) -> bool | None:
     """Whether all choices are good enough; None if that cannot be told."""
     slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
     swept = tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)
     if not swept.get("answer"):
         keep(options, load, sweep=swept)
-        print(f"| {load} | | no setting holds {options.slo}: {swept.get('nothing', '')} | | |", flush=True)
+        table.add(load, "", f"no setting holds {options.slo}: {swept.get('nothing', '')}", "", "")
         return False
     rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
     shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
     found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
     keep(options, load, sweep=swept, found=found)
     if not all(f.get("answer") for f in found):
-        print(f"| {load} | | girin tune found nothing that holds {options.slo} | | |", flush=True)
+        table.add(load, "", f"girin tune found nothing that holds {options.slo}", "", "")
         return False
     chosen = [name(f["answer"]["best"]["setting"]) for f in found]
     compared = list(dict.fromkeys([*shortlist, *chosen]))
     last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo[:2], *(word for n in compared for word in ("--only", n)))
     keep(options, load, sweep=swept, found=found, last=last)
     if not last.get("answer"):
-        print(f"| {load} | | none of {', '.join(compared)} holds {options.slo} when measured again | | |", flush=True)
+        table.add(load, "", f"none of {', '.join(compared)} holds {options.slo} when measured again", "", "")
         return None
     held = {name(c["setting"]): c["rates"] for c in last["candidates"]}
     best = max(held, key=lambda n: rate(held[n]))
     thorough = THOROUGH * len(rates) * mean_seconds(last)
-    print(f"| **{load}**: {len(rates)} settings, a thorough sweep takes {thorough:.0f} s | | {best} | {rate(held[best]):.1f} | |", flush=True)
+    table.add(f"**{load}**: the best of {len(rates)}", f"{thorough:.0f} s for a thorough sweep", best, f"{rate(held[best]):,.1f}", "")
     verdicts = []
     for seed, f, setting in zip(options.seeds, found, chosen):
         share, took = rate(held[setting]) / rate(held[best]), f["took_ns"] / 1e9
         high = next((a["high"] for a in last["answer"].get("others", ()) if name(a["setting"]) == setting), 0.0)
         verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if 1 + high >= ENOUGH else False))
-        print(f"| seed {seed} | {took:.0f} s, {100 * took / thorough:.0f} % | {setting} | {rate(held[setting]):.1f} | {100 * share:.0f} % |", flush=True)
+        table.add(f"found, seed {seed}", f"{took:.0f} s, {100 * took / thorough:.0f} %", setting, f"{rate(held[setting]):,.1f}", f"{100 * share:.0f} %")
+    table.add("auto", "", "auto", f"{rate(held['auto']):,.1f}", f"{100 * rate(held['auto']) / rate(held[best]):.0f} %")
     return False if False in verdicts else None if None in verdicts else True
 
 
@@ -119,12 +142,19 @@ def main() -> int:
     parser.add_argument("--slo", default="p99<200ms,errors<0.1%")
     parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="put the table into this page")
     options = parser.parse_args()
     if options.json:
         Path(options.json).mkdir(parents=True, exist_ok=True)  # now, and not after minutes of measuring
-    print("| load | time | setting | holds, requests/s | of the best |\n|---|---|---|--:|--:|")
-    results = [judge(load, options) for load in options.only or LOADS]
-    return 1 if False in results else 3 if None in results else 0
+    table = Table()
+    table.add("load", "time", "setting", "holds, requests/s", "of the best")
+    table.add("---", "---", "---", "--:", "--:")
+    results = [judge(load, options, table) for load in options.only or LOADS]
+    status = 1 if False in results else 3 if None in results else 0
+    if options.page:
+        within = f"each found setting holds {100 * ENOUGH:.0f} % of the best's rate or more, in at most a quarter of a thorough sweep's time."
+        table.write(options.page, options.slo, {0: within, 1: "not " + within, 3: "these runs cannot tell whether " + within}[status])
+    return status
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +160,13 @@ func (f *tuneFlags) configFile() (string, error) {
 
 // sparesOthers refuses a folder whose configuration file is somebody's own: the one that is written would take its place.
 func (f *tuneFlags) sparesOthers() error {
-	if f.output == "" || f.check != "" {
+	if f.check != "" {
+		return nil
+	}
+	if err := writable(cmp.Or(f.output, tuneResults)); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	if f.output == "" {
 		return nil
 	}
 	path := filepath.Join(f.output, "gunicorn.conf.py")
@@ -175,16 +182,40 @@ func (f *tuneFlags) sparesOthers() error {
 	return nil
 }
 
+// tuneResults is where folders are made, unless one is named.
+const tuneResults = "tune-results"
+
+// writable refuses a folder that could not be made, or written to, before the minutes that are for it.
+func writable(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir:
+			dir = filepath.Dir(dir)
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no folder", dir)
+		}
+		probe, err := os.CreateTemp(dir, ".girin-tune-")
+		if err != nil {
+			return err
+		}
+		probe.Close()
+		return os.Remove(probe.Name())
+	}
+}
+
 // folder makes the folder for the report, and is where it is.
 func (f *tuneFlags) folder() (string, error) {
 	if f.output != "" {
 		return f.output, os.MkdirAll(f.output, 0o777)
 	}
-	const parent = "tune-results"
-	if err := os.MkdirAll(parent, 0o777); err != nil {
+	if err := os.MkdirAll(tuneResults, 0o777); err != nil {
 		return "", err
 	}
-	name := filepath.Join(parent, time.Now().Format("20060102-150405"))
+	name := filepath.Join(tuneResults, time.Now().Format("20060102-150405"))
 	dir := name
 	for i := 2; ; i++ { // another run may have ended in the same second
 		if err := os.Mkdir(dir, 0o777); !errors.Is(err, fs.ErrExist) {

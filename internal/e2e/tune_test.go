@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -240,9 +241,24 @@ func TestTuneOfAnApplicationThatHangs(t *testing.T) {
 	dir := t.TempDir()
 	conf := file(t, dir, "conf.py", "wsgi_app = 'troubled:app'\ntimeout = 600\n")
 	status, _, stderr := tuneOf(t, tuning{dir: dir, args: []string{"--config", conf}, want: "computing", act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) }})
-	for _, want := range []string{"the routes of troubled:app", "GET /hang: it is not answered within 5s", "GET /moved: it answers 302, a redirect", "  GET /slow\n"} {
+	for _, want := range []string{"the routes of troubled:app", "GET /hang: it is not answered within ", "GET /moved: it answers 302, a redirect", "  GET /slow\n"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("status %d, it does not say %q:\n%s", status, want, stderr)
 		}
+	}
+}
+
+// Thirty routes that hang take no more of the budget than their share: the search has most of it.
+func TestTuneOfAnApplicationThatMostlyHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	status, _, stderr := tuneOf(t, tuning{dir: dir, app: "stuck:app", args: []string{"--budget", "60s"}, want: "settings to choose from",
+		act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) }})
+	left := regexp.MustCompile(`settings to choose from, (\S+) left`).FindStringSubmatch(stderr)
+	if left == nil || left[1] == "0s" {
+		t.Fatalf("status %d, nothing is left of the budget:\n%s", status, stderr)
+	}
+	if !strings.Contains(stderr, "  GET /\n") || !regexp.MustCompile(`left out: GET /hang/0: (it is not answered within|no time was left) `).MatchString(stderr) || !strings.Contains(stderr, "more\n") {
+		t.Errorf("what is asked, and what is left out and why:\n%s", stderr)
 	}
 }

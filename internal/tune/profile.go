@@ -19,7 +19,7 @@ type Route struct {
 	ServiceMS float64 `json:"service_ms"` // median from sending to the answer, one client
 	P99MS     float64 `json:"p99_ms"`     // of the same requests; their longest if there are fewer than a hundred
 	CPUMS     float64 `json:"cpu_ms"`     // of the whole server, per request
-	Kind      string  `json:"kind"`       // light, waiting, computing: as girin ctl says
+	Kind      string  `json:"kind"`       // light, waiting, computing: as girin ctl says; unknown: there was no time
 	GrownMiB  float64 `json:"grown_mib"`  // by which the server's memory grew
 	Requests  int64   `json:"requests"`
 	Failed    int64   `json:"failed,omitempty"` // of them
@@ -49,6 +49,7 @@ const (
 	light     = "light"
 	waiting   = "waiting"
 	computing = "computing"
+	unknown   = "unknown"
 
 	computingFrom = 5.0 // ms of CPU
 	waitingFrom   = 5.0 // ms that are no CPU
@@ -72,8 +73,10 @@ func (s *servers) profile(ctx context.Context, alone *lab.Server, each time.Dura
 	requests := s.profiled()
 	var parts []bench.Part
 	differ := map[string]bool{}
+	limited, cancel := context.WithDeadline(ctx, s.lookEnds)
+	defer cancel()
 	for _, r := range requests {
-		route, res := s.profileRoute(ctx, alone, r, each)
+		route, res := s.profileRoute(limited, alone, r, each)
 		if cause := context.Cause(ctx); cause != nil {
 			return routes, "", cause
 		}
@@ -134,7 +137,10 @@ func (s *servers) profileRoute(ctx context.Context, server *lab.Server, r worklo
 		res, err = bench.Run(ctx, o)
 	}
 	if err != nil || res.Requests.Done == 0 {
-		return route, nil
+		if ctx.Err() == nil {
+			return route, nil
+		}
+		return route.askedOnce(s.asked[r.Name()])
 	}
 	route.describe(res)
 	route.CPUMS = min((server.CPU()-cpu).Seconds()*1000/float64(res.Requests.Done), max(route.ServiceMS, res.Latency.MeanMS))
@@ -143,6 +149,15 @@ func (s *servers) profileRoute(ctx context.Context, server *lab.Server, r worklo
 		route.GrownMiB = now - memory
 	}
 	return route, res
+}
+
+// askedOnce describes a route that there was no time to look at by the one request that it has answered.
+func (r Route) askedOnce(res *bench.Result) (Route, *bench.Result) {
+	if res != nil {
+		r.describe(res)
+	}
+	r.Kind, r.Unsure = unknown, "no time was left to look at it alone: a larger --budget has more"
+	return r, res
 }
 
 // leastAlone is how many slow requests show that most of a route's are slow.
@@ -167,12 +182,21 @@ func (s *servers) targetsOf(server *lab.Server, r workload.Request) []bench.Targ
 // inThreads asks for each route by many at once, of one process with threads. What fails there and
 // not in as many processes, threads are to blame for.
 func (s *servers) inThreads(ctx context.Context, requests []workload.Request, routes []Route, differ map[string]bool, each time.Duration) error {
+	if time.Until(s.lookEnds) <= 0 {
+		for i := range routes {
+			routes[i].untried()
+		}
+		return nil
+	}
 	threads, err := s.crowded(ctx, requests, Setting{Class: gthread, Workers: 1, Threads: crowd}.Args(), each)
 	if err != nil {
 		return err
 	}
 	suspicious := false
 	for i := range routes {
+		if threads[i] == nil && time.Until(s.lookEnds) <= 0 {
+			routes[i].untried()
+		}
 		suspicious = suspicious || threads[i] != nil && (threads[i].Requests.Failed > 0 || threads[i].Content.BodiesDiffer && !differ[routes[i].Name])
 	}
 	if !suspicious {
@@ -186,6 +210,11 @@ func (s *servers) inThreads(ctx context.Context, requests []workload.Request, ro
 		routes[i].judgeThreads(threads[i], processes[i], differ[routes[i].Name])
 	}
 	return nil
+}
+
+// untried notes that nobody has seen the route in threads.
+func (r *Route) untried() {
+	r.Unsure = cmp.Or(r.Unsure, "no time was left to see whether threads are safe for it: a larger --budget has more")
 }
 
 // judgeThreads compares what threads did with what processes did.
@@ -221,9 +250,11 @@ func (s *servers) crowded(ctx context.Context, requests []workload.Request, args
 		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, cmp.Or(context.Cause(ctx), err))
 	}
 	defer server.Stop()
+	limited, cancel := context.WithDeadline(ctx, s.lookEnds)
+	defer cancel()
 	all := make([]*bench.Result, len(requests))
 	for i, r := range requests {
-		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: s.checkTimeout() + timeoutSlack})
+		res, err := bench.Run(limited, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: s.checkTimeout() + timeoutSlack})
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}

@@ -158,6 +158,7 @@ func (s *servers) look(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
+	s.lookEnds = time.Now().Add(max(time.Duration(lookShare*float64(s.opts.Budget)), leastLook))
 	alone, err = s.sift(ctx, alone, s.startAlone)
 	if alone != nil {
 		defer alone.Stop()

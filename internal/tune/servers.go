@@ -19,12 +19,14 @@ import (
 
 // servers starts servers under test, one at a time, and loads them.
 type servers struct {
-	opts    Options
-	starter *proc.Starter
-	dir     string // configuration files, logs and control sockets; close removes it
-	work    *workload.Workload
-	slo     bench.SLOSpec
-	started int
+	opts     Options
+	starter  *proc.Starter
+	dir      string // configuration files, logs and control sockets; close removes it
+	work     *workload.Workload
+	slo      bench.SLOSpec
+	started  int
+	asked    map[string]*bench.Result // what became of asking each request once, by its name
+	lookEnds time.Time                // looking at requests alone and in threads does
 	// imported is how long an import of the application took.
 	imported time.Duration
 }

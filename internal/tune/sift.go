@@ -14,13 +14,17 @@ import (
 	"girin/internal/tune/workload"
 )
 
-// Bounds of asking each request once.
+// Bounds of looking at each request before anything is searched.
 const (
 	longestAsk   = 30 * time.Second // for an answer
 	leastAsk     = 5 * time.Second
-	timeoutSlack = 2 * time.Second // the server gives a request up before its client does, and says so
-	siftShare    = 0.25            // of the budget, for all of them
-	leastSift    = time.Minute
+	leastHaste   = 500 * time.Millisecond // for an answer in the first round
+	timeoutSlack = 2 * time.Second        // the server gives a request up before its client does, and says so
+
+	siftShare = 0.25 // of the budget, by whose end each request has been asked once
+	leastSift = 15 * time.Second
+	lookShare = 0.4 // by whose end each is known alone and in threads
+	leastLook = 20 * time.Second
 )
 
 // checkTimeout is how long one request may take before anything is measured.
@@ -33,52 +37,107 @@ func (s *servers) givesUp() []string {
 	return []string{"--timeout", strconv.Itoa(int(s.checkTimeout().Seconds()))}
 }
 
-// sift asks each request once, and drops from the workload what does not succeed. Behind one that hangs there is a
-// fresh server, which anew starts, since the other may have nobody left to answer; it returns the last one. What the
-// first failures have in common, the server's log says.
-func (s *servers) sift(ctx context.Context, server *lab.Server, anew func(context.Context) (*lab.Server, error)) (*lab.Server, error) {
-	began, limit := time.Now(), max(time.Duration(siftShare*float64(s.opts.Budget)), leastSift)
-	why, said := make([]string, len(s.work.Requests)), ""
-	for i, r := range s.work.Requests {
-		if time.Since(began) > limit {
-			why[i] = "no time was left to ask it once: a larger --budget has more"
-			continue
-		}
-		res, err := bench.Run(ctx, bench.Options{Targets: s.targetsOf(server, r), Requests: 1, Timeout: s.checkTimeout() + timeoutSlack})
-		if cause := context.Cause(ctx); cause != nil {
-			return server, cause
-		}
-		if why[i] = s.hangs(res); why[i] != "" {
-			said += server.Said()
-			server.Stop()
-			if server, err = anew(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if why[i] = fault(res, err); why[i] == "" {
-			why[i] = redirects(res, r)
-		}
-	}
-	said += server.Said()
-	if err := s.work.Drop(why); err != nil {
-		if said != "" && !strings.Contains(said, "Ready after") {
-			err = fmt.Errorf("%w\nthe end of the server's log%s", err, said)
-		}
-		return server, err
-	}
-	return server, nil
+func (s *servers) siftLimit() time.Duration {
+	return max(time.Duration(siftShare*float64(s.opts.Budget)), leastSift)
 }
 
-// hangs tells a request that was given up.
-func (s *servers) hangs(res *bench.Result) string {
-	switch {
-	case res == nil:
-		return ""
-	case res.Errors[bench.ErrTimeout.String()] > 0, res.Statuses[504] > 0 && res.DurationS >= 0.9*s.checkTimeout().Seconds():
-		return fmt.Sprintf("it is not answered within %v", s.checkTimeout())
+// sifting asks each request once.
+type sifting struct {
+	*servers
+	server *lab.Server
+	anew   func(context.Context) (*lab.Server, error)
+	until  time.Time
+	haste  time.Duration // how long the first round waits for an answer
+	why    []string      // a request does not succeed; empty: it does
+	said   string        // by the servers that were given up
+}
+
+// sift asks each request once, and drops from the workload what does not succeed: first with little patience, so that
+// what hangs keeps nobody behind it from being asked, then what has not answered once more, while there is time. Behind
+// one that hangs there is a fresh server, which anew starts, since the other may have nobody left to answer; the last one
+// is returned. What the first failures have in common, the server's log says.
+func (s *servers) sift(ctx context.Context, server *lab.Server, anew func(context.Context) (*lab.Server, error)) (*lab.Server, error) {
+	limit, n := s.siftLimit(), len(s.work.Requests)
+	q := &sifting{
+		servers: s, server: server, anew: anew, until: time.Now().Add(limit), why: make([]string, n),
+		haste: min(max(limit/time.Duration(2*n), leastHaste), s.checkTimeout()/4),
 	}
-	return ""
+	s.asked = map[string]*bench.Result{}
+	if err := q.askAll(ctx); err != nil {
+		return q.server, err
+	}
+	q.said += q.server.Said()
+	if err := s.work.Drop(q.why); err != nil {
+		if q.said != "" && !strings.Contains(q.said, "Ready after") {
+			err = fmt.Errorf("%w\nthe end of the server's log%s", err, q.said)
+		}
+		return q.server, err
+	}
+	return q.server, nil
+}
+
+// askAll makes the two rounds.
+func (q *sifting) askAll(ctx context.Context) error {
+	var late []int
+	for i := range q.why {
+		if time.Until(q.until) <= 0 {
+			q.why[i] = "no time was left to ask it once: a larger --budget has more"
+			continue
+		}
+		answered, err := q.ask(ctx, i, q.haste)
+		if err != nil {
+			return err
+		}
+		if !answered {
+			late = append(late, i)
+		}
+	}
+	for _, i := range late {
+		patience := min(q.checkTimeout(), time.Until(q.until))
+		if patience <= q.haste {
+			q.why[i] = fmt.Sprintf("it is not answered within %v, and no time was left to wait longer: a larger --budget has more", q.haste.Round(time.Millisecond))
+			continue
+		}
+		answered, err := q.ask(ctx, i, patience)
+		if err != nil {
+			return err
+		}
+		if !answered {
+			q.why[i] = fmt.Sprintf("it is not answered within %v", patience.Round(100*time.Millisecond))
+		}
+	}
+	return nil
+}
+
+// ask makes one request and notes why it does not succeed. It reports false if there was no answer in time.
+func (q *sifting) ask(ctx context.Context, i int, patience time.Duration) (answered bool, err error) {
+	r := q.work.Requests[i]
+	o := bench.Options{Targets: q.targetsOf(q.server, r), Requests: 1, Timeout: patience}
+	if patience == q.checkTimeout() {
+		o.Timeout += timeoutSlack
+	}
+	res, err := bench.Run(ctx, o)
+	if cause := context.Cause(ctx); cause != nil {
+		return false, cause
+	}
+	if hangs(res, patience) {
+		q.said += q.server.Said()
+		q.server.Kill()
+		if q.server, err = q.anew(ctx); err != nil {
+			return false, err
+		}
+		return false, nil
+	}
+	if q.why[i] = fault(res, err); q.why[i] == "" {
+		q.why[i] = redirects(res, r)
+	}
+	q.asked[r.Name()] = res
+	return true, nil
+}
+
+// hangs tells a request that was given up, by its client or by the server.
+func hangs(res *bench.Result, patience time.Duration) bool {
+	return res != nil && (res.Errors[bench.ErrTimeout.String()] > 0 || res.Statuses[504] > 0 && res.DurationS >= 0.9*patience.Seconds())
 }
 
 // redirects says that a request leads elsewhere, where that is not what was asked for.
