@@ -54,6 +54,7 @@ type client struct {
 	err      error  // what went wrong on the connection
 	req      *request
 	hops     int
+	refusals int // HTTP/2: by servers that said so
 	sample   sample
 
 	visitor *visitor // nil unless requests differ from time to time
@@ -135,7 +136,7 @@ func (c *client) claim() bool {
 	}
 	c.choose(i)
 	c.out = c.req.bytes
-	c.claimed, c.began, c.retried, c.inFlight, c.hops = true, false, false, false, 0
+	c.claimed, c.began, c.retried, c.inFlight, c.hops, c.refusals = true, false, false, false, 0, 0
 	return true
 }
 

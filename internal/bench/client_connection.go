@@ -5,6 +5,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // connect opens a connection; if it cannot, the claimed request has failed.
@@ -101,11 +103,20 @@ func (c *client) interrupt() {
 // lost deals with a connection that broke under the claimed request. One that crossed with the server's closing an idle
 // connection is sent once more, and counted.
 func (c *client) lost(err error) {
+	kind := kindOf(err)
+	refused := errors.Is(err, errUnprocessed) && c.refusals < maxRefusals
+	if refused && c.stream != nil {
+		c.leaveGroup()
+	}
 	c.hangUp()
 	c.err, c.unsent = nil, nil
-	kind := kindOf(err)
-	if c.crossed(kind) && c.req.again && !c.retried {
-		c.retried, c.inFlight = true, false
+	if refused || !c.retried && c.crossed(err) && c.req.again {
+		if refused {
+			c.refusals++
+		} else {
+			c.retried = true
+		}
+		c.inFlight = false
 		c.rec.retries++
 		return
 	}
@@ -115,15 +126,19 @@ func (c *client) lost(err error) {
 	c.fail(kind, err)
 }
 
+// maxRefusals is how often a server may say of one request that it did not take it.
+const maxRefusals = 10
+
 // crossGrace is how much longer than a round trip the news of a closed connection may take to reach this client's goroutine.
 const crossGrace = 5 * time.Millisecond
 
 // crossed reports whether the request met a connection that the server had closed already (RFC 9112, 9.3.1). Then the
 // server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request. An
 // end that only a poke has found, with nothing from the server since about the time of sending, was there before.
-func (c *client) crossed(kind ErrorKind) bool {
-	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset {
-		return false
+func (c *client) crossed(err error) bool {
+	kind := kindOf(err)
+	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset || errors.As(err, new(http2.StreamError)) {
+		return false // a stream that is reset is no connection that was idle
 	}
 	return c.poked || c.now-c.attempted <= c.run.roundTrip.Load()+int64(crossGrace)
 }

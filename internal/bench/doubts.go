@@ -49,7 +49,7 @@ func doubtEnd(res *Result) []Doubt {
 			n.Failed, n.Done, strings.Join(kinds, ", "))})
 	}
 	return append(out, doubtIf(n.Retried > 0, "retried",
-		"%d requests were sent twice: the server closed kept-alive connections without saying so.", n.Retried)...)
+		"%d requests were sent again: the server closed kept-alive connections at the moment they were sent.", n.Retried)...)
 }
 
 // doubtClient is about the load generator itself.
@@ -94,18 +94,28 @@ func doubtContent(res *Result) []Doubt {
 
 // doubtLoad is about loads that cannot show what they seem to show.
 func doubtLoad(res *Result) []Doubt {
-	out := doubtIf(res.DurationS < shortRunS && !res.Partial, "short",
-		"The run took %.2f s; start-up effects may dominate it.", res.DurationS)
+	shortest, longest := res.durations()
+	out := doubtIf(shortest < shortRunS && !res.Partial, "short",
+		"The run took %.2f s; start-up effects may dominate it.", shortest)
 	l := res.Load
 	rounds := math.Ceil(float64(l.Requests) / float64(l.Clients))
 	uneven := l.Mode == "closed" && l.DurationS == 0 && !res.Partial && l.Requests%int64(l.Clients) != 0 && rounds < fewRounds
 	out = append(out, doubtIf(uneven, "uneven-rounds",
 		"%d requests do not fill the rounds of %d clients: in the last one only %d were at work, which lowers the rate.",
 		l.Requests, l.Clients, l.Requests%int64(l.Clients))...)
-	tail := l.Mode == "closed" && l.DurationS > 0 && res.DurationS-l.DurationS > tailShare*res.DurationS
+	tail := l.Mode == "closed" && l.DurationS > 0 && longest-l.DurationS > tailShare*longest
 	return append(out, doubtIf(tail, "tail",
 		"The last requests ended %.2f s after the time was up; in that stretch fewer than %d clients were at work, which lowers the rate.",
-		res.DurationS-l.DurationS, l.Clients)...)
+		longest-l.DurationS, l.Clients)...)
+}
+
+// durations are those of the shortest and of the longest run, in seconds.
+func (res *Result) durations() (shortest, longest float64) {
+	shortest = math.Inf(1)
+	for _, r := range res.runs() {
+		shortest, longest = min(shortest, r.DurationS), max(longest, r.DurationS)
+	}
+	return shortest, longest
 }
 
 func doubtStatistics(res *Result) []Doubt {

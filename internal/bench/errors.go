@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"golang.org/x/net/http2"
 )
 
 // ErrorKind says how a request failed.
@@ -19,7 +21,7 @@ const (
 	ErrConnect             // no connection
 	ErrTLS                 // no TLS session, or a certificate that is not trusted
 	ErrTimeout             // not done within Options.Timeout
-	ErrReset               // the server reset the connection
+	ErrReset               // the server reset the connection, or the stream of HTTP/2
 	ErrEOF                 // the connection ended before the first byte of the response
 	ErrTruncated           // the connection ended in the middle of the response
 	ErrMalformed           // the response breaks HTTP
@@ -50,7 +52,7 @@ func kindOf(err error) ErrorKind {
 		return ErrTruncated
 	case errors.Is(err, errEOF), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrEOF
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, new(http2.StreamError)):
 		return ErrReset
 	}
 	return ErrOther

@@ -35,6 +35,9 @@ func (h *head) parse(b []byte, r *response) error {
 	}
 }
 
+// isStatus reports whether a number is a status of RFC 9110, 15.
+func isStatus(n int) bool { return n >= 100 && n <= 599 }
+
 // statusLine reads "HTTP/1.1 200 OK" (RFC 9112, 4); the reason may be missing.
 func (h *head) statusLine(b []byte) error {
 	bad := len(b) < 12 || string(b[:7]) != "HTTP/1." || b[7] != '0' && b[7] != '1' || b[8] != ' ' ||
@@ -49,7 +52,7 @@ func (h *head) statusLine(b []byte) error {
 		}
 		h.status = h.status*10 + int(c-'0')
 	}
-	if h.status < 100 || h.status > 599 {
+	if !isStatus(h.status) {
 		return malformed(fmt.Sprintf("status %d", h.status))
 	}
 	return nil

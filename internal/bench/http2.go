@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // http2Conn speaks HTTP/2 on one connection through net/http's transport, with one request at a time as in HTTP/1.1, so that
@@ -25,7 +28,7 @@ func newHTTP2Conn(conn net.Conn, r *run) *http2Conn {
 	taken := false
 	give := func(context.Context, string, string) (net.Conn, error) {
 		if taken {
-			return nil, errEOF // the transport lost the connection and asks for another: that is the client's to make
+			return nil, errUnprocessed // the transport asks for another connection: that is the client's to make
 		}
 		taken = true
 		return conn, nil
@@ -77,13 +80,19 @@ func (c *client) exchangeHTTP2() error {
 	}
 	setHeader(req, c.req)
 	res, err := c.roundTripHTTP2(req)
-	if err != nil {
+	switch {
+	case err != nil && unprocessed(err):
+		return fmt.Errorf("%w: %w", errUnprocessed, err)
+	case err != nil:
 		return err
 	}
 	defer res.Body.Close()
 	c.sample.first = first.Load()
 	if res.ProtoMajor != 2 {
 		return errors.New("the server answered in " + res.Proto)
+	}
+	if !isStatus(res.StatusCode) {
+		return malformed(fmt.Sprintf("status %d", res.StatusCode))
 	}
 	c.resp.status = res.StatusCode
 	head := c.resp.keepHTTP2(res.Header)
@@ -101,6 +110,20 @@ func (c *client) roundTripHTTP2(req *http.Request) (*http.Response, error) {
 		return c.stream.RoundTrip(req)
 	}
 	return c.h2.transport.RoundTrip(req)
+}
+
+// errUnprocessed is the error of a request that the server certainly has not begun (RFC 9113, 8.7): it was sent as the server
+// said that it will take no more on this connection, or not at all.
+var errUnprocessed = fmt.Errorf("%w, and did not take the request", errEOF)
+
+// unprocessed tells such errors of net/http, which has no names for them.
+func unprocessed(err error) bool {
+	var stream http2.StreamError
+	if errors.As(err, &stream) {
+		return stream.Code == http2.ErrCodeRefusedStream
+	}
+	text := err.Error()
+	return strings.Contains(text, "graceful shutdown GOAWAY") || strings.Contains(text, "client conn not usable")
 }
 
 func setHeader(req *http.Request, r *request) {

@@ -1,7 +1,5 @@
 package bench
 
-import "maps"
-
 // merge makes one result of runs that followed each other with the same load: counts are added, latencies pooled, and
 // stamps laid end to end.
 func merge(all []*Result) *Result {
@@ -32,10 +30,32 @@ func merge(all []*Result) *Result {
 		kept = nil // they are in the tallies
 	}
 	res.describeSamples(kept, beyond)
-	res.describeTargets()
+	if res.Requests.OK > 0 && len(res.samples) == 0 {
+		res.joinTargets(all)
+	} else {
+		res.describeTargets()
+	}
 	res.Intervals = intervals(res.Runs)
 	res.doubt()
 	return res
+}
+
+// joinTargets describes targets by what stored results say of them, which have no samples: the mean is exact, and what no
+// histogram tells is left out.
+func (res *Result) joinTargets(all []*Result) {
+	if len(res.Targets) == 1 {
+		res.describeTargets()
+		return
+	}
+	for i := range res.Targets {
+		t := &res.Targets[i]
+		t.MeanMS, t.P50MS, t.P99MS = 0, 0, 0
+		for _, r := range all {
+			if t.OK > 0 {
+				t.MeanMS += r.Targets[i].MeanMS * float64(r.Targets[i].OK) / float64(t.OK)
+			}
+		}
+	}
 }
 
 func (res *Result) addCounts(r *Result) {
@@ -50,9 +70,11 @@ func (res *Result) addCounts(r *Result) {
 	for kind, k := range r.Errors {
 		res.Errors[kind] += k
 	}
-	examples := maps.Clone(r.ErrorExamples)
-	maps.Copy(examples, res.ErrorExamples) // the first of each kind
-	res.ErrorExamples = examples
+	for kind, text := range r.ErrorExamples {
+		if res.ErrorExamples[kind] == "" { // the first of each kind
+			res.ErrorExamples[kind] = text
+		}
+	}
 	for status, k := range r.Statuses {
 		res.Statuses[status] += k
 	}

@@ -10,7 +10,7 @@ import (
 // WriteMarkdown writes the result as tables for a pull request or a wiki.
 func (res *Result) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
-	cell := func(s string) string { return strings.ReplaceAll(Printable(s), "|", `\|`) }
+	cell := func(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(Printable(s)) }
 	fmt.Fprintf(&b, "**%s**: %s loop, %d clients, %.1f s\n\n", cell(res.Targets[0].URL), res.Load.Mode, res.Load.Clients, res.DurationS)
 	fmt.Fprintf(&b, "| requests/s | p50 | p95 | p99 | slowest | successes | failures |\n|--:|--:|--:|--:|--:|--:|--:|\n")
 	fmt.Fprintf(&b, "| %.1f | %s | %s | %s | %s | %d | %d |\n", res.Rate.OK, formatMS(res.Latency.MedianMS), res.Latency.told(95), res.Latency.told(99),
@@ -18,7 +18,7 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 	if len(res.Targets) > 1 {
 		fmt.Fprintf(&b, "\n| target | successes | failures | p50 | p99 |\n|---|--:|--:|--:|--:|\n")
 		for _, t := range res.Targets {
-			fmt.Fprintf(&b, "| %s %s | %d | %d | %s | %s |\n", t.Method, cell(t.URL), t.OK, t.Failed, formatMS(t.P50MS), formatMS(t.P99MS))
+			fmt.Fprintf(&b, "| %s %s | %d | %d | %s | %s |\n", t.Method, cell(t.URL), t.OK, t.Failed, t.told(t.P50MS), t.told(t.P99MS))
 		}
 	}
 	if cases := res.cases(); len(cases) > 0 {

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -34,6 +35,9 @@ func (res *Result) latencyTally() tally {
 // restore makes a result that was read from JSON whole enough to be judged, drawn and merged: its latencies are those of the
 // histogram, with three significant digits.
 func (res *Result) restore() error {
+	if len(res.Targets) == 0 || res.DurationS <= 0 || res.Load.Clients <= 0 || res.Client.Cores <= 0 {
+		return errors.New("it is not the result of a run, as girin bench --json writes it")
+	}
 	d := res.Latency
 	if res.LatencyHDR == "" || d.Count == 0 {
 		return nil // of an older girin: what its JSON says is all there is
@@ -74,5 +78,23 @@ func Merge(all []*Result) (*Result, error) {
 	res := merge(all)
 	res.SLO, res.Against, res.LatencyHDR = nil, nil, ""
 	res.encodeLatency()
+	res.keepDoubts(all)
 	return res, nil
 }
+
+// keepDoubts adds the doubts about each of the stored results that nothing in the merged one shows any more: how its requests
+// kept their schedule, say.
+func (res *Result) keepDoubts(all []*Result) {
+	for _, r := range all {
+		for _, d := range r.Doubts {
+			about := slices.ContainsFunc(res.Doubts, func(o Doubt) bool { return o.Code == d.Code })
+			if !about && !slices.Contains(ofOneSample, d.Code) {
+				res.Doubts = append(res.Doubts, d)
+			}
+			res.Client.Bottleneck = res.Client.Bottleneck || d.Code == "client-cpu" || d.Code == "schedule-lag"
+		}
+	}
+}
+
+// ofOneSample are doubts that the latencies of several runs together may lay to rest.
+var ofOneSample = []string{"few-samples", "mean-median", "nothing"}

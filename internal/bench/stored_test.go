@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A stored result says what it said when it was made, and several are one.
@@ -90,5 +91,92 @@ func TestMarkdownAndJUnit(t *testing.T) {
 	}
 	if suite.Tests != 4 || suite.Failures != 1 || suite.Skipped != 1 || suite.Cases[1].Failure == nil || suite.Cases[3].Skipped == nil {
 		t.Errorf("%s", junit.String())
+	}
+}
+
+// storeAgain is a result as it comes back from its file.
+func storeAgain(t *testing.T, res *Result) *Result {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "r.json")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := res.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadResult(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+// One of two runs had failures: what they were stays, whichever comes first, and so does each doubt about a run.
+func TestMergeOfAFailedRunWithAGoodOne(t *testing.T) {
+	load := Options{Requests: 400, Clients: 4}
+	busy := "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+	bad, good := mustRun(t, serve(t, always(busy)), load), mustRun(t, serve(t, always(okResponse)), load)
+	bad.Doubts = append(bad.Doubts, Doubt{"schedule-lag", "The client was late."})
+	bad, good = storeAgain(t, bad), storeAgain(t, good)
+	for _, both := range [][]*Result{{bad, good}, {good, bad}} {
+		res, err := Merge(both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Requests.OK != 400 || res.Requests.Failed != 400 || res.ErrorExamples["status"] != "status 503" || len(res.Runs) != 2 {
+			t.Errorf("%+v %v", res.Requests, res.ErrorExamples)
+		}
+		if !hasDoubt(res, "schedule-lag") || !hasDoubt(res, "errors") || !res.Client.Bottleneck {
+			t.Errorf("doubts: %v", res.Doubts)
+		}
+	}
+}
+
+// Of several targets a stored result has no samples: the merged mean is exact, and no percentile is invented.
+func TestTargetsOfMergedResults(t *testing.T) {
+	url := serve(t, always(okResponse))
+	var stored []*Result
+	for range 2 {
+		stored = append(stored, storeAgain(t, mustRun(t, "", Options{Targets: []Target{{URL: url + "/a"}, {URL: url + "/b", Weight: 3}}, Requests: 400})))
+	}
+	res, err := Merge(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range res.Targets {
+		a, b := stored[0].Targets[i], stored[1].Targets[i]
+		want := (a.MeanMS*float64(a.OK) + b.MeanMS*float64(b.OK)) / float64(a.OK+b.OK)
+		if got.OK != a.OK+b.OK || math.Abs(got.MeanMS-want) > 1e-9 || got.P99MS != 0 {
+			t.Errorf("%+v, want a mean of %v", got, want)
+		}
+	}
+	if text, err := res.text(); err != nil || !strings.Contains(text, "p99          -  GET") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// What a search for a rate has written, or anything else, is no result: it is refused, and nothing breaks.
+func TestFilesThatAreNoResult(t *testing.T) {
+	for _, text := range []string{`{"version": 1, "rate": 5, "probes": []}`, `{"version": 1}`, `{"version": 1, "targets": [{}], "duration_s": 1}`, `[]`, ``} {
+		path := filepath.Join(t.TempDir(), "r.json")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if res, err := ReadResult(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, %v", text, res, err)
+		}
+	}
+}
+
+// Several runs together are longer than one was to be, and each is as short as it is.
+func TestDoubtsAboutSeveralRuns(t *testing.T) {
+	res, err := RunTimes(t.Context(), Options{Targets: []Target{{URL: serve(t, always(okResponse))}}, Duration: 400 * time.Millisecond, Clients: 2}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hasDoubt(res, "tail") && res.Runs[0].DurationS < 0.44 && res.Runs[1].DurationS < 0.44 && res.Runs[2].DurationS < 0.44 || !hasDoubt(res, "short") {
+		t.Errorf("%v", res.Doubts)
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,6 +90,46 @@ func TestWebSocketFailures(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), Options{Targets: []Target{{URL: "ws://h/"}}, HTTP2: true, Requests: 1}); err == nil {
 		t.Error("a WebSocket over HTTP/2 was tried")
+	}
+}
+
+// A server that announces more than memory holds is refused, and what it has not sent is not waited for.
+func TestWebSocketOfALyingServer(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, _, err := wsutil.ReadClientData(conn); err == nil {
+			_ = ws.WriteHeader(conn, ws.Header{Fin: true, OpCode: ws.OpBinary, Length: 1 << 60})
+			_, _ = wsutil.ReadClientMessage(conn, nil) // until the client has left
+		}
+	}))
+	defer s.Close()
+	res := mustRun(t, "", Options{Targets: []Target{{URL: strings.Replace(s.URL, "http", "ws", 1)}}, Requests: 2, Clients: 2})
+	if res.Errors["malformed"] != 2 {
+		t.Errorf("%+v %v", res.Requests, res.ErrorExamples)
+	}
+}
+
+// writes counts the writes to a connection.
+type writes struct {
+	net.Conn
+	n int
+}
+
+func (w *writes) Write(b []byte) (int, error) { w.n++; return len(b), nil }
+
+// A header that is a packet of its own wakes a server for nothing.
+func TestAMessageIsOneWrite(t *testing.T) {
+	w := &writes{}
+	s := webSocket{conn: w}
+	for _, length := range []int{0, 5, 200, 70_000} {
+		w.n = 0
+		if err := s.send(make([]byte, length)); err != nil || w.n != 1 {
+			t.Errorf("%d bytes: %d writes, %v", length, w.n, err)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ type streamGroup struct {
 // openStream joins the client's group, and makes its connection if there is none that works.
 func (c *client) openStream(ctx context.Context) error {
 	r := c.run
-	g := &r.groups[c.number/r.opts.Streams]
+	g := c.group()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.opened = g.conn == nil || g.conn.Err() != nil
@@ -41,6 +41,19 @@ func (c *client) openStream(ctx context.Context) error {
 	}
 	c.stream, c.speak = g.conn, (*client).driveHTTP2
 	return nil
+}
+
+func (c *client) group() *streamGroup { return &c.run.groups[c.number/c.run.opts.Streams] }
+
+// leaveGroup has the client's group make another connection: this one takes no more requests. It is not closed, since it
+// still answers those that it has taken; with the last of them it closes itself.
+func (c *client) leaveGroup() {
+	g := c.group()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == c.stream {
+		g.conn = nil
+	}
 }
 
 // closeGroups closes what clients share; they have all ended.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -20,6 +21,7 @@ import (
 type webSocket struct {
 	conn   net.Conn
 	reader io.Reader // what the handshake has read beyond itself comes first
+	frame  bytes.Buffer
 }
 
 func isWebSocket(scheme string) bool { return scheme == "ws" || scheme == "wss" }
@@ -90,12 +92,48 @@ func (c *client) driveWebSocket() {
 	}
 }
 
+// send writes a message in one piece: its header by itself would be a packet, and wake the server for nothing.
+func (s *webSocket) send(message []byte) error {
+	s.frame.Reset()
+	_ = wsutil.WriteClientMessage(&s.frame, ws.OpText, message) // into memory
+	_, err := s.conn.Write(s.frame.Bytes())
+	return err
+}
+
+// maxMessage bounds a message, so that no server can fill the client's memory.
+const maxMessage = 64 << 20
+
+// receive reads the server's next message. Pings before it are answered.
+func (s *webSocket) receive() ([]byte, error) {
+	control := wsutil.ControlFrameHandler(s, ws.StateClientSide)
+	in := wsutil.Reader{Source: s, State: ws.StateClientSide, CheckUTF8: true, MaxFrameSize: maxMessage, OnIntermediate: control}
+	for {
+		head, err := in.NextFrame()
+		switch {
+		case errors.Is(err, wsutil.ErrFrameTooLarge):
+			return nil, malformed(fmt.Sprintf("a message of %d bytes", head.Length))
+		case err != nil:
+			return nil, err
+		case head.OpCode.IsControl():
+			if err := control(head, &in); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		message, err := io.ReadAll(io.LimitReader(&in, maxMessage+1))
+		if len(message) > maxMessage {
+			err = malformed("an endless message")
+		}
+		return message, err
+	}
+}
+
 // exchangeMessage sends one message, waits for one, and fills in c.resp and c.sample as reading HTTP/1.1 does.
 func (c *client) exchangeMessage() error {
-	if err := wsutil.WriteClientMessage(c.socket, ws.OpText, c.out); err != nil {
+	if err := c.socket.send(c.out); err != nil {
 		return err
 	}
-	payload, _, err := wsutil.ReadServerData(c.socket)
+	payload, err := c.socket.receive()
 	if err != nil {
 		if errors.As(err, new(wsutil.ClosedError)) {
 			return fmt.Errorf("%w: %w", errEOF, err)

@@ -55,7 +55,7 @@ var foreignFlags = map[string]string{
 	"-e": "--csv FILE (a line per request) or --hdr FILE (percentiles), for ab's -e",
 	"-g": "--csv FILE, for ab's -g",
 	"-w": "--html FILE, for ab's -w",
-	"-X": "no proxy: bench speaks to the server itself", "-P": "no proxy: bench speaks to the server itself",
+	"-X": "--method METHOD, for curl's -X (ab's is a proxy, and there is none)", "-E": "--cert FILE, for ab's -E", "-P": "no proxy: bench speaks to the server itself",
 	"-z": "-d TIME, for hey's and oha's -z", "-a": "--user USER:PASSWORD, for hey's and oha's -a",
 	"-D": "--body-file FILE, for hey's and oha's -D", "-o": "--json FILE, --csv FILE or --html FILE",
 	"-U": "--header 'User-Agent: ...', for hey's -U", "-R": "--rate R, for wrk2's -R", "-L": "nothing: latencies are always reported",
@@ -71,7 +71,13 @@ var foreignFlags = map[string]string{
 	"--http-version": "--http2", "--h2": "--http2", "--h2c": "--http2 with an http URL", "--host": "--header 'Host: NAME'",
 	"--name": "--json FILE", "--lazy": "nothing: targets are read before the run", "--accept": "--header 'Accept: ...'",
 	"--concurrency": "--clients N", "--time": "--duration TIME", "--reps": "--requests N", "--data": "--body TEXT",
-	"--latency-correction": "--rate R, whose latencies count from when requests were due", "--vus": "--clients N", "--iterations": "--requests N",
+	"--stage": "--stages 10@30s,10:50@1m", "--rps": "--rate R", "--root-certs": "--cacert FILE", "--max-connections": "--clients N",
+	"--rand-regex-url": "--random, with placeholders in the URL", "--redirect": "--follow", "--proxy": "no proxy: bench speaks to the server itself",
+	"--no-color": "nothing: there are no colours", "--max-concurrent-streams": "--http2 --streams N", "--summary-export": "--json FILE",
+	"--insecure-skip-tls-verify": "--insecure", "--data-binary": "--body-file FILE", "--request": "--method METHOD",
+	"--user-agent": "--header 'User-Agent: ...'", "--max-time": "--timeout TIME", "--compressed": "nothing: no compression is asked for",
+	"--wait-ongoing-requests-after-deadline": "nothing: what is in flight when the time is up is waited for",
+	"--latency-correction":                   "--rate R, whose latencies count from when requests were due", "--vus": "--clients N", "--iterations": "--requests N",
 }
 
 // didYouMean words what has the place of a foreign flag.

@@ -24,6 +24,13 @@ func TestFlagsOfOtherTools(t *testing.T) {
 		"-d {} http://h/":               "what hey and oha have -d for is --body",
 		"--disable-keepalive http://h/": "did you mean --no-keepalive?",
 		"-targets=x http://h/":          "did you mean --urls FILE?",
+		"-n 9 -m 10 http://h/":          "what h2load has -m for is --http2 --streams N",
+		"-n 9 -p 10 http://h/":          "what oha has -p for is --http2 --streams N",
+		"-X POST http://h/":             "did you mean --method METHOD, for curl's -X",
+		"-A text/html http://h/":        "what hey has -A for is --header",
+		"-root-certs=c.pem http://h/":   "did you mean --cacert FILE?",
+		"--stage 30s:10 http://h/":      "did you mean --stages 10@30s",
+		"--no-color http://h/":          "--no-color is not needed",
 	} {
 		var out, err bytes.Buffer
 		status := Run(append([]string{"bench"}, strings.Fields(line)...), strings.NewReader(""), &out, &err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"girin/internal/bench"
 	"girin/internal/program"
@@ -31,6 +32,9 @@ func runBenchReport(env *program.Env, args []string) int {
 		return benchError(env, benchUsage, err)
 	}
 	guard, err := f.guard()
+	if err == nil {
+		err = checkReport(fs)
+	}
 	if err == nil && countOf(f.outputs[:], "-") > 1 {
 		err = errors.New("only one format can go to standard output: name a file for the others")
 	}
@@ -56,5 +60,21 @@ func runBenchReport(env *program.Env, args []string) int {
 	if err := f.write(env, res); err != nil {
 		return benchError(env, benchFails, err)
 	}
-	return benchStatus(res)
+	return benchTold(env, res)
+}
+
+// ofReports are the flags that say something of a result that is there.
+var ofReports = []string{"json", "hdr", "html", "markdown", "junit", "slo", "against", "margin", "quiet"}
+
+// checkReport refuses flags of a load: it was made.
+func checkReport(fs *pflag.FlagSet) (err error) {
+	fs.Visit(func(flag *pflag.Flag) {
+		if !slices.Contains(ofReports, flag.Name) {
+			err = fmt.Errorf("--%s is of a load, and the stored result has been made with its own", flag.Name)
+		}
+	})
+	if fs.Changed("csv") {
+		err = errors.New("--csv: a stored result has no single requests; --csv FILE beside --json keeps them")
+	}
+	return err
 }

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// h2server serves HTTP/2 in clear.
+func h2server(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// A server that ends its connections with GOAWAY after every few requests, as servers do that count them, answers all that it
+// takes, and says which it does not take: none of them is a failure, whether a client has a connection or a stream of one.
+func TestGoAwayIsNoFailure(t *testing.T) {
+	for _, streams := range []int{0, 4} {
+		var n atomic.Int64
+		url := h2server(t, func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%20 == 0 {
+				w.Header().Set("Connection", "close") // net/http's way to say GOAWAY
+			}
+			fmt.Fprint(w, "hello")
+		})
+		for _, body := range []string{"", "x"} { // a POST may be sent again too: it was not taken
+			res := mustRun(t, "", Options{Targets: []Target{{URL: url, Body: []byte(body)}}, Requests: 400, Clients: 8, HTTP2: true, Streams: streams})
+			if res.Requests.OK != 400 || res.Requests.Failed != 0 {
+				t.Errorf("%d streams, body %q: %+v %v", streams, body, res.Requests, res.ErrorExamples)
+			}
+		}
+	}
+}
+
+// A stream that the server resets at once is a failure: the server had the request.
+func TestResetStreamIsAFailure(t *testing.T) {
+	for _, streams := range []int{0, 4} {
+		var n atomic.Int64
+		url := h2server(t, func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%10 == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			fmt.Fprint(w, "hello")
+		})
+		res := mustRun(t, url, Options{Requests: 200, Clients: 4, HTTP2: true, Streams: streams})
+		if res.Requests.Failed != 20 || res.Errors["reset"] != 20 || res.Requests.Retried != 0 {
+			t.Errorf("%d streams: %+v %v %v", streams, res.Requests, res.Errors, res.ErrorExamples)
+		}
+	}
+}
+
+// A number that is no status is refused as over HTTP/1.1, and breaks nothing.
+func TestStatusThatIsNone(t *testing.T) {
+	for protocol, url := range map[string]string{
+		"HTTP/1.1": serve(t, always("HTTP/1.1 999 Far\r\nContent-Length: 0\r\n\r\n")),
+		"HTTP/2":   h2server(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) }),
+	} {
+		res := mustRun(t, url, Options{Requests: 10, HTTP2: protocol == "HTTP/2"})
+		if res.Errors["malformed"] != 10 || !strings.Contains(res.ErrorExamples["malformed"], "status 999") {
+			t.Errorf("%s: %v %v", protocol, res.Errors, res.ErrorExamples)
+		}
+	}
+}
