@@ -1,7 +1,9 @@
 package front
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -53,15 +55,22 @@ type loop struct {
 	client  net.Conn
 	request []byte
 	buf     []byte
-	least   int // bytes of a response
+	body    int // its bytes in each response
+	size    int // of a response, known with the first
 }
 
 // newLoop starts front, scheduler, echo and client; all end with the test.
 func newLoop(t testing.TB) *loop {
 	t.Helper()
+	return newLoopOf(t, []byte("Hello, world!\n"), nil)
+}
+
+// newLoopOf is newLoop with another body, over TLS if there are keys.
+func newLoopOf(t testing.TB, body []byte, keys *TLS) *loop {
+	t.Helper()
 	e := &echo{
 		ids: make(chan uint64, 100), flags: make([]byte, wire.FlagTable),
-		head: headBlock("200 OK", []string{"Content-Type", "text/plain"}), body: []byte("Hello, world!\n"),
+		head: headBlock("200 OK", []string{"Content-Type", "text/plain"}), body: body,
 		frame: wire.Frame{Kind: wire.Response, Flags: wire.Final | wire.Whole, Service: 10, CPU: wire.NotMeasured, Fields: 1},
 	}
 	e.frame.Head, e.frame.Body = uint32(len(e.head)), uint32(len(e.body))
@@ -76,7 +85,7 @@ func newLoop(t testing.TB) *loop {
 	}
 	s := New(Config{
 		Queue: e.queue, Limits: http1.DefaultLimits(), KeepAlive: time.Hour, Log: log, Clock: clock,
-		Ready: func() bool { return true },
+		Ready: func() bool { return true }, TLS: keys,
 	})
 	s.Start()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,6 +97,9 @@ func newLoop(t testing.TB) *loop {
 	nc, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if keys != nil {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	}
 	t.Cleanup(func() {
 		nc.Close()
@@ -101,7 +113,7 @@ func newLoop(t testing.TB) *loop {
 		log.Close()
 	})
 	request := "GET / HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
-	return &loop{client: nc, request: []byte(request), buf: make([]byte, 4096), least: len(e.body)}
+	return &loop{client: nc, request: []byte(request), buf: make([]byte, 64<<10), body: len(body)}
 }
 
 func (e *echo) answer() {
@@ -118,11 +130,17 @@ func (l *loop) once() error {
 	if _, err := l.client.Write(l.request); err != nil {
 		return err
 	}
-	n, err := l.client.Read(l.buf)
-	if err == nil && n < l.least {
-		err = io.ErrUnexpectedEOF
+	for n := 0; n == 0 || n < l.size; {
+		m, err := l.client.Read(l.buf)
+		if err != nil {
+			return err
+		}
+		if l.size == 0 {
+			l.size = bytes.Index(l.buf[:m], []byte("\r\n\r\n")) + 4 + l.body
+		}
+		n += m
 	}
-	return err
+	return nil
 }
 
 // BenchmarkRequest is the whole way of a small request and its response through

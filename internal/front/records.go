@@ -35,11 +35,13 @@ type records struct {
 	sealed []byte // guarded by mu: what TLS has written
 }
 
-// sealedStep is how much is sealed before it is written, and sealedRoom what
-// that takes with the records' own bytes.
+// sealedStep is how much is sealed before it is written, sealedRoom what that
+// takes with the records' own bytes, and sealedLeast what must be left of it for
+// another record.
 const (
-	sealedStep = 64 << 10
-	sealedRoom = sealedStep + 8<<10
+	sealedStep  = 64 << 10
+	sealedRoom  = sealedStep + 8<<10
+	sealedLeast = 4 << 10
 )
 
 var sealedRooms = sync.Pool{New: func() any { return new([sealedRoom]byte) }}
@@ -122,15 +124,17 @@ func (c *conn) sealLocked(head, body, end []byte) {
 	}
 	for _, part := range [...][]byte{head, body, end} {
 		for len(part) > 0 && !c.dead {
-			n := min(len(part), sealedStep)
+			left := sealedStep - c.records.waiting()
+			if left < sealedLeast {
+				c.flushLocked()
+				left = sealedStep
+			}
+			n := min(len(part), left)
 			if _, err := c.tls.Write(part[:n]); err != nil {
 				c.lostLocked()
 				return
 			}
 			part = part[n:]
-			if len(part) > 0 {
-				c.flushLocked()
-			}
 		}
 	}
 	c.flushLocked()
