@@ -32,12 +32,11 @@ type conn struct {
 	tunnel  *tunnel                 // guarded by mu: the same of a WSGI application
 	over    *streamConn             // the stream of HTTP/2 that carries it; nil: it has a socket of its own
 
-	mu      sync.Mutex
-	changed sync.Cond // reply.running or out.busy became false, or dead true
-	out     output    // guarded by mu
-	dead    bool      // guarded by mu: nothing can be written any more
-
-	halfShut bool // guarded by mu: the client sends no more; see halfClosed
+	mu       sync.Mutex
+	dead     bool      // guarded by mu: nothing can be written any more
+	halfShut bool      // guarded by mu: the client sends no more; see halfClosed
+	changed  sync.Cond // reply.running or out.busy became false, or dead true
+	out      output    // guarded by mu
 }
 
 func newConn(s *Server, nc net.Conn, l *listener) *conn {

@@ -23,10 +23,19 @@ func (x *exchange) takeRequest() []byte {
 }
 
 func (x *exchange) releaseRequest() {
-	if cap(x.call.Request) == wire.MaxPacket && !x.call.InFlight() {
-		requests.Put((*request)(x.call.Request[:wire.MaxPacket]))
+	if !x.call.InFlight() {
+		ReuseRequest(x.call.Request)
 	}
 	x.call.Request = nil
+}
+
+// ReuseRequest takes the room of a request that was sent (sched.Config.Sent). So the
+// next one is packed where this one was, and not where one was that another core has
+// answered.
+func ReuseRequest(room []byte) {
+	if cap(room) == wire.MaxPacket {
+		requests.Put((*request)(room[:wire.MaxPacket]))
+	}
 }
 
 // makeEnviron writes the request's environ (PEP 3333) into the call. What is

@@ -10,16 +10,16 @@ import (
 // for an application's response and the access log are its methods, so that no
 // version has rules of its own.
 type exchange struct {
+	call          sched.Call // first, so that its lines of memory are whole
 	srv           *Server
+	to            transport
+	reply         reply
 	peer          peer
 	streamed      bool // it is a stream of HTTP/2
-	req           http1.Request
 	isHead        bool // the request is HEAD
-	body          body
-	call          sched.Call
-	reply         reply
 	takesTrailers bool // its client has asked for trailers, if there are any
-	to            transport
+	req           http1.Request
+	body          body
 }
 
 // peer is who is at the other end.

@@ -169,10 +169,10 @@ func (in *input) readTo(fd uintptr, p []byte) bool {
 	return errno != syscall.EAGAIN
 }
 
-// readSocket is read(2).
+// readSocket is recv(2): less lies between it and the socket than with read(2).
 func readSocket(fd uintptr, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		switch errno {
 		case syscall.EINTR:
 			continue

@@ -15,19 +15,11 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // output is what a client has not taken yet. What is not atomic is under
 // conn.mu.
 type output struct {
-	c     *conn
-	busy  bool      // drain writes; others only append
-	cut   bool      // end without the client thinking that it has all
-	queue []byte    // queue[at:] waits for drain
-	at    int       // of queue
-	spill *spill    // follows the queue; nil: nothing is spilled
-	file  *fileBody // follows the queue, and ends the response
-	pace  pace
-
-	socket bool // it is a WebSocket's
-
-	spilling bool      // it is looked soon whether the client is slow: see outrunLocked
-	sending  *fileBody // what trySendFile sends
+	c        *conn
+	busy     bool // drain writes; others only append
+	cut      bool // end without the client thinking that it has all
+	socket   bool // it is a WebSocket's
+	spilling bool // it is looked soon whether the client is slow: see outrunLocked
 
 	write, wait, send func(fd uintptr) bool // passed to raw.Write; made once
 
@@ -35,6 +27,13 @@ type output struct {
 	total int
 	n     int
 	errno syscall.Errno
+
+	queue   []byte    // queue[at:] waits for drain
+	at      int       // of queue
+	spill   *spill    // follows the queue; nil: nothing is spilled
+	file    *fileBody // follows the queue, and ends the response
+	sending *fileBody // what trySendFile sends
+	pace    pace
 }
 
 func (o *output) init(c *conn) {
@@ -144,7 +143,7 @@ func (o *output) tryWrite(fd uintptr) bool {
 	for {
 		var n uintptr
 		if o.vec[1].Base == nil {
-			n, _, o.errno = syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(o.vec[0].Base)), uintptr(o.vec[0].Len))
+			n, _, o.errno = syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(o.vec[0].Base)), uintptr(o.vec[0].Len), 0, 0, 0)
 		} else {
 			n, _, o.errno = syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&o.vec[0])), uintptr(len(o.vec)))
 		}

@@ -6,8 +6,8 @@ import "girin/internal/http1"
 type reply struct {
 	response
 
-	record   record
 	sentHead []byte // the fields that the application gave, for a record
+	record   record
 }
 
 // response is what begins anew with each.
@@ -19,12 +19,12 @@ type response struct {
 	keep    bool // the client would take another response
 	head    bool // the request was HEAD
 	whole   bool // the request was read to its end
-	minor   int  // of the request's version
 
-	status   int
 	noBody   bool
-	upgraded bool   // it became a WebSocket; status is then the code that it ended with
-	chunked  bool   // of HTTP/1.1: its transport frames it
+	upgraded bool // it became a WebSocket; status is then the code that it ended with
+	chunked  bool // of HTTP/1.1: its transport frames it
+	minor    int  // of the request's version
+	status   int
 	remain   int64  // body bytes still to come; -1: no length is declared
 	file     int64  // length of the file that is the body; 0: there is none
 	got      int64  // body bytes that came from the worker

@@ -12,13 +12,32 @@ import (
 type Call struct {
 	Answer Answer
 	Route  *Route // from Queue.Route
-	Base   uint8  // index of the base environ
+
+	// What whoever brings the answer touches lies together: that is often another core,
+	// to which each line of memory must be brought.
+
+	life      atomic.Uint64          // see life.go
+	owner     atomic.Pointer[Worker] // who has begun it, once a frame that is not the last is there
+	submitted int64                  // ns
+	moved     atomic.Int64           // ns, when its answer last went on; 0: its head is not there
+	// unacknowledged is how many body bytes came for which no credit was
+	// given back: with a whole window of them the worker waits for the client.
+	unacknowledged atomic.Int64
+	window         atomic.Uint32
+	upgraded       atomic.Bool // Upgrade
+	by             Worker      // who answered the last request; nil: nobody. Written before its answer is told
+	spool          Spool       // Spool, of the request in flight; guarded by Queue.mu once nobody waits
+	flags          wire.RequestFlags
+	accepted       bool   // of the goroutine that reads the owner: its head was an Accept
+	cell           uint16 // while it is registered
 
 	// Request is wire.RequestHead bytes of room, then the environ block in
-	// the given form. Body is the inline body; Spool the body in a file, which
-	// is the queue's when Submit has taken the call.
+	// the given form; nil once its packet was sent at once (Config.Sent). Body is
+	// the inline body; Spool the body in a file, which is the queue's when Submit
+	// has taken the call.
 	Request []byte
 	Form    wire.Form
+	Base    uint8 // index of the base environ
 	Body    []byte
 	Spool   Spool
 	Length  int64 // of Spool
@@ -45,47 +64,30 @@ type Call struct {
 	// client takes any; 0: as the Config says.
 	Window uint32
 
-	life atomic.Uint64 // see life.go
-	cell uint16        // while it is registered
-	by   Worker        // who answered the last request; nil: nobody. Written before its answer is told
-
 	// What others read than those that the life names is atomic, and written
 	// only where it changes: nearly always it does not.
-	owner  atomic.Pointer[Worker] // who has begun it, once a frame that is not the last is there
-	route  atomic.Pointer[Route]
-	line   atomic.Pointer[line] // where it was placed
-	since  atomic.Int64         // Since, for the deadline keeper
-	limit  atomic.Int64         // Limit, for it too
-	window atomic.Uint32
-	sent   atomic.Int64 // ns, when it last went to the lane
-	moved  atomic.Int64 // ns, when its answer last went on; 0: its head is not there
-	fed    atomic.Int64 // ns, when a part of its streamed body last came; 0: none has
-	// unacknowledged is how many body bytes came for which no credit was
-	// given back: with a whole window of them the worker waits for the client.
-	unacknowledged atomic.Int64
-	trusted        atomic.Bool // to be quick; the watcher checks once
-	upgraded       atomic.Bool // Upgrade
-	tunnelled      atomic.Bool // see Tunnelled
+	route     atomic.Pointer[Route]
+	line      atomic.Pointer[line] // where it was placed
+	since     atomic.Int64         // Since, for the deadline keeper
+	limit     atomic.Int64         // Limit, for it too
+	sent      atomic.Int64         // ns, when it last went to the lane
+	fed       atomic.Int64         // ns, when a part of its streamed body last came; 0: none has
+	trusted   atomic.Bool          // to be quick; the watcher checks once
+	tunnelled atomic.Bool          // see Tunnelled
 
-	flags     wire.RequestFlags
-	kind      kind // what auto placed it as
-	computes  bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
-	slot      bool // guarded by auto.mu: it counts among those that wait or compute
-	fetched   bool // its file was sent to its worker
-	packet    []byte
-	block     []byte // with InArena, where it is here
-	at, size  int    // its block in the arena, if flags has InArena or there is one reserved
-	reserved  bool   // there is one, for the next submit
-	submitted int64  // ns
-	spool     Spool  // Spool, of the request in flight; guarded by Queue.mu once nobody waits
-	cause     error  // guarded by Queue.mu: why nobody waits for it
-	gone      Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
-	counted   Worker // guarded by Queue.mu: among whose sockets it counts; nil: nobody's
-	pushed    uint64 // guarded by Queue.mu: how many its owner had been given with it, if it was pushed
-
-	// Of the goroutine that reads the owner.
-	accepted bool  // its head was an Accept
-	parts    int64 // bytes that are still to come of a WebSocket's message
+	kind     kind // what auto placed it as
+	computes bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
+	slot     bool // guarded by auto.mu: it counts among those that wait or compute
+	fetched  bool // its file was sent to its worker
+	packet   []byte
+	block    []byte // with InArena, where it is here
+	at, size int    // its block in the arena, if flags has InArena or there is one reserved
+	reserved bool   // there is one, for the next submit
+	cause    error  // guarded by Queue.mu: why nobody waits for it
+	gone     Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
+	counted  Worker // guarded by Queue.mu: among whose sockets it counts; nil: nobody's
+	pushed   uint64 // guarded by Queue.mu: how many its owner had been given with it, if it was pushed
+	parts    int64  // of the goroutine that reads the owner: bytes that are still to come of a WebSocket's message
 }
 
 // Task reports whether the call is for an event loop, which can end what it has begun.

@@ -31,9 +31,16 @@ func (l *line) takes(c *Call, id uint64, now int64) bool {
 		return false
 	}
 	l.mark(c, now)
+	var room []byte
+	if l.q.cfg.Sent != nil {
+		room, c.Request = c.Request, nil // before the answer can come, which looks at it
+	}
 	c.begin(id, placed)
-	if !l.sends(c, id) {
+	switch {
+	case !l.sends(c, id):
 		l.hold(c, id)
+	case room != nil:
+		l.q.cfg.Sent(room)
 	}
 	return true
 }

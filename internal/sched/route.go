@@ -26,21 +26,25 @@ const (
 // Service time is counted from when a thread began a request, never with the
 // time it was queued.
 type Route struct {
+	// What a request looks at comes first: each line of memory that answers write costs
+	// it as much as a lock.
 	hash   uint64
-	parent uint64 // the hash of its path without the last segment
-	name   string
-	shared bool // many routes' times say nothing of the next: it stays slow
+	known  atomic.Uint32 // wire.RequestFlags
 	seen   atomic.Uint32
+	long   atomic.Bool // the last one was not quick
+	heavy  atomic.Bool // its requests compute
+	shared bool        // many routes' times say nothing of the next: it stays slow
+
 	proven atomic.Bool   // the application has answered it with something else than 404
 	heat   atomic.Uint32 // how much it is used: see routes.victimLocked
+	parent uint64        // the hash of its path without the last segment
+	name   string
 	sums   sums
 	waits  [recentWaits]atomic.Uint32 // us in the queue, a ring of samples
 	recent [recentTimes]atomic.Uint32 // us, a ring
-	known  atomic.Uint32              // wire.RequestFlags
 
 	measured atomic.Uint32
 	cpu      [recentCPU]atomic.Uint32 // us, a ring
-	heavy    atomic.Bool              // its requests compute
 	computed atomic.Uint32
 	shares   [recentCPU]atomic.Uint32 // percent of a core that requests used on the compute lane, a ring
 
@@ -69,6 +73,9 @@ func (r *Route) observe(us, wait uint32) {
 		r.waits[n/waitsEvery%recentWaits].Store(wait)
 	}
 	r.recent[n%recentTimes].Store(us)
+	if long := us >= quickBelow; r.long.Load() != long {
+		r.long.Store(long)
+	}
 	if n < recentTimes || n%8 == 0 || us >= quickBelow {
 		r.known.Store(uint32(r.classify(min(n+1, recentTimes))))
 	}
@@ -101,8 +108,7 @@ func (r *Route) kind() kind {
 // quick route that of one in so many, and of the one after one that was long.
 func (r *Route) wantsCPU() bool {
 	n := r.seen.Load()
-	return n < measureOften || n%measureEvery == 0 || r.flags() != wire.Quick ||
-		r.recent[(n-1)%recentTimes].Load() >= quickBelow
+	return n < measureOften || n%measureEvery == 0 || r.flags() != wire.Quick || r.long.Load()
 }
 
 // A route is judged by a score that a heavy request raises by heavyStep and any

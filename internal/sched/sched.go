@@ -98,7 +98,10 @@ type Config struct {
 
 	// Refused is told of a change in a call's life that cannot be. Nil: it is a panic.
 	Refused func(what string)
-	Guard   *guard.Guard // nil: a panic of a part ends the process
+	// Sent gets the room of a call's Request when its packet lies in the lane at once, as
+	// nearly all do: nobody needs it any more. Nil: the call keeps it.
+	Sent  func(room []byte)
+	Guard *guard.Guard // nil: a panic of a part ends the process
 
 	Deadlines Deadlines
 	Alone     bool            // one worker may read alone while it keeps up; without Auto

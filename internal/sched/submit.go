@@ -63,7 +63,9 @@ func (q *Queue) Submit(c *Call) error {
 
 // prepare sets what others read of a call that begins.
 func (q *Queue) prepare(c *Call, window uint32) {
-	q.flags[c.cell] = 0
+	if q.flags[c.cell] != 0 { // a store would take the line from every worker that looks at its own request's flag
+		q.flags[c.cell] = 0
+	}
 	c.by, c.fetched = nil, false
 	if c.owner.Load() != nil {
 		c.owner.Store(nil)

@@ -188,7 +188,7 @@ func (s *server) assemble() {
 	s.queue = sched.New(sched.Config{
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
-		Refused: s.refused, Guard: s.guard, Remote: s.remote(),
+		Refused: s.refused, Sent: front.ReuseRequest, Guard: s.guard, Remote: s.remote(),
 		Alone: s.cfg.WorkerClass == "sync" || s.cfg.WorkerClass == "gthread",
 	})
 	s.front = front.New(s.frontConfig())

@@ -58,7 +58,7 @@ func (r *socketReader) Read(p []byte) (int, error) {
 // tryRead reports false if there is nothing to read yet.
 func (r *socketReader) tryRead(fd uintptr) bool {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.buf))), uintptr(len(r.buf)))
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.buf))), uintptr(len(r.buf)), 0, 0, 0)
 		if errno == syscall.EINTR {
 			continue
 		}
