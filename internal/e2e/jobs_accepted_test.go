@@ -393,8 +393,24 @@ func TestTasksAreJobs(t *testing.T) {
 	if status, text := j.inside(t, "GET", "/jobs/"+job.ID+"/result", ""); status != 200 || !strings.Contains(text, "late") {
 		t.Errorf("%d %s", status, text)
 	}
-	if a := <-j.front.ask("GET", "/.girin/jobs/"+job.ID, nil); a.status != 404 {
-		t.Errorf("a client gets a task: %+v", a)
+	// Whom the application gives a task's place to, it may see what becomes of it, and nothing more.
+	for what, want := range map[string]int{job.URL: 303, job.Result: 200, "/.girin/jobs/" + job.ID + "/x": 404, "/.girin/jobs//" + job.ID: 404, "/.girin/jobs/": 404} {
+		if a := <-j.front.ask("GET", what, nil); a.status != want {
+			t.Errorf("%s: %+v", what, a)
+		}
+	}
+	if a := <-j.front.ask("DELETE", job.URL, nil); a.status != 404 {
+		t.Errorf("a client cancels a task: %+v", a)
+	}
+	_, text = j.inside(t, "POST", "/tasks", `{"task":"jobs:boom","args":["a secret"]}`)
+	job = acceptedOf(t, answer{body: text})
+	if _, text = j.inside(t, "GET", "/jobs/"+job.ID+"?wait=20", ""); !strings.Contains(text, "a secret") {
+		t.Errorf("what it raised is not told: %s", text)
+	}
+	for what, want := range map[string]int{job.URL: 303, job.Result: 500} {
+		if a := <-j.front.ask("GET", what, nil); a.status != want || strings.Contains(a.body, "secret") || !strings.Contains(a.body, "raised an exception") {
+			t.Errorf("%s of a task that raised: %+v", what, a)
+		}
 	}
 }
 

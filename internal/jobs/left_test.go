@@ -111,7 +111,7 @@ func TestAWrongClockIsMadeUpFor(t *testing.T) {
 	}
 	for _, behind := range []time.Duration{time.Hour, -time.Hour} { // as if it were another server's
 		n.behind.Store(int64(behind))
-		rec, err := n.storeTask(ctx, &Task{Task: "app:later", Delay: 60}, job.NewID())
+		rec, err := n.storeTask(ctx, &Task{Task: "app:later", Delay: 60}, job.NewID(), true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,15 +27,31 @@ var statusOfEnd = map[job.Status]int{
 	job.Failed: http.StatusGatewayTimeout, job.Lost: http.StatusBadGateway, job.Dead: http.StatusBadGateway, job.Cancelled: http.StatusGone,
 }
 
+// showClient is showResult for a client: what a task has raised is the application's own business.
+func (n *Node) showClient(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+	if rec.Task && rec.Code >= http.StatusInternalServerError {
+		writeProblem(w, rec, rec.Code, taskFailed)
+		return
+	}
+	n.showResult(w, r, rec)
+}
+
+const taskFailed = "the task raised an exception"
+
+// writeProblem says why there is no result (RFC 9457).
+func writeProblem(w http.ResponseWriter, rec *job.Record, status int, why string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"title": "the job is " + string(rec.Status), "status": status, "detail": why, "instance": jobPath(rec),
+	})
+}
+
 // writeResult answers as the application has.
 func (n *Node) writeResult(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	if rec.Code == 0 {
-		w.Header().Set("Content-Type", "application/problem+json") // RFC 9457
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(statusOfEnd[rec.Status])
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"title": "the job is " + string(rec.Status), "status": statusOfEnd[rec.Status], "detail": rec.Reason, "instance": jobPath(rec),
-		})
+		writeProblem(w, rec, statusOfEnd[rec.Status], rec.Reason)
 		return
 	}
 	s := n.store.Load()

@@ -225,7 +225,7 @@ func (n *Node) due(m *nats.Msg) {
 	id, s := job.ID(sum[:16]), n.store.Load()
 	switch r, err = s.get(ctx, id); {
 	case errors.Is(err, errNoJob):
-		_, err = n.storeTask(ctx, &c.Task, id)
+		_, err = n.storeTask(ctx, &c.Task, id, false)
 	case err == nil && r.Status == job.Queued && !s.hasMessage(ctx, &r.Record): // whoever made it died in between
 		err = s.publish(ctx, &r.Record, n.taskMessage(&c.Task))
 	}

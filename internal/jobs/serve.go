@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -23,10 +24,16 @@ func jobPath(r *job.Record) string { return strings.TrimSuffix(r.Mount, "/") + P
 func (n *Node) handlers() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"{id}", n.own(n.show))
-	mux.HandleFunc("GET "+Prefix+"{id}/result", n.own(n.showResult))
+	mux.HandleFunc("GET "+Prefix+"{id}/result", n.own(n.showClient))
 	mux.HandleFunc("DELETE "+Prefix+"{id}", n.own(n.remove))
-	mux.HandleFunc(Prefix, func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusNotFound, "there is no such job") })
-	return mux
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusNotFound, errNoJob.Error()) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path { // which the mux would lead elsewhere
+			plain(w, http.StatusNotFound, errNoJob.Error())
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // goneFor is how long it is said that a result was there.
@@ -35,7 +42,8 @@ const goneFor = 24 * time.Hour
 // own finds the job, if it is the client's.
 func (n *Node) own(serve func(http.ResponseWriter, *http.Request, *job.Record)) http.HandlerFunc {
 	return n.found(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-		if rec.Principal == nil || !hmac.Equal(rec.Principal, n.store.Load().principal(r)) {
+		open := rec.Open && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+		if !open && (rec.Principal == nil || !hmac.Equal(rec.Principal, n.store.Load().principal(r))) {
 			plain(w, http.StatusNotFound, errNoJob.Error())
 			return
 		}

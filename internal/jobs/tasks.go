@@ -69,7 +69,7 @@ func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	rec, err := n.storeTask(r.Context(), &t, job.NewID())
+	rec, err := n.storeTask(r.Context(), &t, job.NewID(), true)
 	if err != nil {
 		n.refuse(w, err)
 		return
@@ -77,13 +77,14 @@ func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
 	n.writeStatus(w, r, http.StatusAccepted, rec)
 }
 
-func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID) (*job.Record, error) {
+// storeTask accepts a task. Open: nobody can guess its name, and so whoever knows it may see it.
+func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID, open bool) (*job.Record, error) {
 	if err := n.full(inlineMost); err != nil {
 		return nil, err
 	}
 	s := n.store.Load()
 	rec := &job.Record{
-		ID: id, Status: job.Queued, Version: anyVersion, Format: job.Format, Route: "TASK " + t.Task, Task: true, Mount: n.mount(), Retries: t.Retries,
+		ID: id, Status: job.Queued, Version: anyVersion, Format: job.Format, Route: "TASK " + t.Task, Task: true, Open: open, Mount: n.mount(), Retries: t.Retries,
 		Backoff: time.Duration(t.Backoff * float64(time.Second)), Created: n.now().UTC(),
 		Priority: t.Priority, Meta: t.Meta, Timeout: time.Duration(t.Timeout * float64(time.Second)),
 	}

@@ -39,10 +39,12 @@ func (n *Node) status(ctx context.Context, r *job.Record) Status {
 	return s
 }
 
-// told is what clients hear: not how this server's machines are called.
+// told is what clients hear: not how this server's machines are called, nor what a task has raised.
 func (n *Node) told(ctx context.Context, r *job.Record) Status {
 	s := n.status(ctx, r)
-	s.Node = ""
+	if s.Node = ""; r.Task && r.Code >= http.StatusInternalServerError {
+		s.Reason = taskFailed
+	}
 	return s
 }
 

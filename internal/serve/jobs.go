@@ -157,7 +157,7 @@ func (s *server) remote() sched.Remote {
 
 // isJob reports whether a request is one; nil: none is.
 func (s *server) isJob() func(method, path []byte) bool {
-	if s.work == nil || len(s.work.routes) == 0 {
+	if s.work == nil {
 		return nil
 	}
 	routes, own := s.work.routes, []byte(jobs.Prefix)

@@ -365,3 +365,14 @@ def test_schedules_have_six_fields():
     assert {
         "task": f"{__name__}:nightly", "cron": "0 30 5 * * MON-FRI", "tz": "Asia/Seoul", "retries": 2, "backoff": 1.0, "timeout": 60.0, "priority": "low",
     } in tasks.schedules()
+
+
+def test_a_server_without_tasks_says_that_they_run_in_the_request(monkeypatch, caplog):
+    monkeypatch.delenv("GIRIN_JOBS", raising=False)
+    tasks._say_inline.cache_clear()
+    add.delay(1)
+    assert "--tasks" not in caplog.text  # outside of girin that is as it should be
+    monkeypatch.setitem(sys.modules, "_girin_shim", sys)
+    add.delay(1)
+    add.delay(1)
+    assert caplog.text.count("started without --tasks") == 1

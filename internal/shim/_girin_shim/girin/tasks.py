@@ -349,8 +349,15 @@ class _RunningHere(Running):
         """Nobody looks."""
 
 
+@functools.cache  # it is said once
+def _say_inline(name: str) -> None:
+    _log.warning("%s runs in the request that has handed it over, which waits for it: this server was started without --tasks", name)
+
+
 def run_inline(name: str, given: dict[str, Any], retries: int) -> InlineJob:
     """Runs a task at once, and again as often as it may be, without a pause."""
+    if "_girin_shim" in sys.modules:  # in a worker of girin
+        _say_inline(name)
     id = f"inline-{next(_inline)}"
     payload = json.dumps(given).encode()
     for attempt in range(1, retries + 2):
