@@ -139,3 +139,14 @@ func (j *jobServers) leave(t *testing.T, request string) (reset func()) {
 		c.Close()
 	}
 }
+
+// What is kept is a job like any other.
+func TestKeptJobsOfAnySize(t *testing.T) {
+	j := startJobs(t, 2)
+	j.keeps(t)
+	before := j.kept(t)
+	j.answersOfAnySize(t)
+	if n := j.kept(t) - before; n < 15 {
+		t.Errorf("only %d were kept", n)
+	}
+}

@@ -188,10 +188,6 @@ func (j *jobServers) begun(name string) int {
 func TestJobsOfWaitingClientsRunWhereThereIsTime(t *testing.T) {
 	j := startJobs(t, 0)
 	other := j.join(t, 2)
-	file := filepath.Join(j.dir, "file")
-	if err := os.WriteFile(file, bytes.Repeat([]byte("girin"), 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	a := <-j.front.ask("GET", "/job/x?first", nil)
 	if a.err != nil || a.status != 200 || value(t, a.body, "master") != strconv.Itoa(other.cmd.Process.Pid) {
 		t.Fatalf("it did not run on the other node: %+v", a)
@@ -201,6 +197,16 @@ func TestJobsOfWaitingClientsRunWhereThereIsTime(t *testing.T) {
 	}
 	if here := <-j.front.ask("GET", "/other?second", nil); value(t, here.body, "master") != strconv.Itoa(j.front.cmd.Process.Pid) {
 		t.Errorf("what is no job ran elsewhere: %+v", here)
+	}
+	j.answersOfAnySize(t)
+}
+
+// answersOfAnySize asks for jobs with bodies and answers of all sizes and kinds.
+func (j *jobServers) answersOfAnySize(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(j.dir, "file")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("girin"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for _, size := range []int{1, 4 << 10, 64 << 10, 512<<10 - 1, 512 << 10, 512<<10 + 1, 1<<20 + 1, 20 << 20} {
 		body := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
