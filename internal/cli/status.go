@@ -33,6 +33,7 @@ func formatStatus(s control.Status, now time.Time) string {
 	if s.Class == "auto" && q.Slots > 0 { // else none has computed yet, or for a while
 		fmt.Fprintf(&b, "computing %d of %d at once\n", q.Computing, q.Slots)
 	}
+	formatGIL(&b, q.Workers)
 	if n := len(q.Waits); n > 0 {
 		fmt.Fprintf(&b, "time in the queue, last %d: p50 %s, p95 %s, longest %s\n", n, ms(q.Waits[n/2]), ms(q.Waits[n*95/100]), ms(q.Waits[n-1]))
 	}
@@ -61,6 +62,23 @@ func inPlace(q sched.Status) (runs, kept int) {
 		runs += len(w.Running)
 	}
 	return runs, q.Held + q.Queued
+}
+
+// formatGIL tells of workers whose Python has no GIL. The others are as everybody expects.
+func formatGIL(b *strings.Builder, workers []sched.WorkerStatus) {
+	without := 0
+	for _, w := range workers {
+		if w.Parallel {
+			without++
+		}
+	}
+	switch {
+	case without == 0:
+	case without == len(workers):
+		b.WriteString("free-threaded Python: the threads of a worker compute at once\n")
+	default:
+		fmt.Fprintf(b, "free-threaded Python: in %d of %d workers threads compute at once; in the others a module has turned the GIL on\n", without, len(workers))
+	}
 }
 
 func formatWorkers(b *strings.Builder, s control.Status) {

@@ -117,6 +117,24 @@ func TestThePlacesOfRequestsAddUp(t *testing.T) {
 	}
 }
 
+// That threads compute at once is not what anybody expects of Python.
+func TestAFreeThreadedPythonIsTold(t *testing.T) {
+	s := aStatus()
+	for without, want := range map[int]string{
+		0: "", 1: "free-threaded Python: in 1 of 2 workers threads compute at once; in the others a module has turned the GIL on\n",
+		2: "free-threaded Python: the threads of a worker compute at once\n",
+	} {
+		s.Sched.Workers = make([]sched.WorkerStatus, 2)
+		for i := range without {
+			s.Sched.Workers[i].Parallel = true
+		}
+		text := formatStatus(s, time.Now())
+		if want != "" && !strings.Contains(text, want) || want == "" && strings.Contains(text, "free-threaded") {
+			t.Errorf("%d without a GIL:\n%s", without, text)
+		}
+	}
+}
+
 func TestDecisionsThatRepeatAreOne(t *testing.T) {
 	s := aStatus()
 	s.Decisions[1].Count, s.Decisions[1].First = 7, s.Decisions[1].Time.Add(-40*time.Second)

@@ -16,7 +16,8 @@ import (
 //	waiting    long, but little CPU: to the main lane, as many at once as the
 //	           route bears (see limiter); also what is not known (see widen)
 //	computing  much CPU: to the compute lane, one per core, one per process, or
-//	           more if they leave cores idle (see overlap)
+//	           more if they leave cores idle (see overlap) or there is no GIL
+//	           (see perProcess)
 //
 // Workers in the compute role read the compute lane only, so a computing
 // request has its process to itself; of the others at least one reads the main
@@ -72,7 +73,8 @@ type auto struct {
 	roles   roles        // of the manager's goroutine
 
 	mu      sync.Mutex
-	slots   int      // guarded by mu: computing requests that may run, each in a process
+	slots   int      // guarded by mu: computing requests that may run
+	shares  bool     // guarded by mu: several of them in a process, which has no GIL
 	idle    bool     // guarded by mu: cores were, at the last looks
 	extra   int      // guarded by mu: how many more if they share processes (see overlap)
 	busy    int      // guarded by mu: computing requests that have a slot
@@ -195,11 +197,11 @@ func (a *auto) slotLocked(c *Call) bool {
 }
 
 // computeLocked gives the call a slot. It keeps leadership, so that its process
-// runs no other, unless its kind may share one.
+// runs no other, unless that has no GIL or its kind may share one.
 func (a *auto) computeLocked(c *Call) {
 	a.busy++
 	c.slot = true
-	c.keepsLeadership(a.extra == 0 || !c.Route.overlaps())
+	c.keepsLeadership(!a.shares && (a.extra == 0 || !c.Route.overlaps()))
 }
 
 // reads is which lanes a worker reads.

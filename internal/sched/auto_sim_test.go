@@ -90,7 +90,8 @@ func drawAutoPlan(r *rapid.T) autoPlan {
 		Size: clusterSize{
 			Cores: cores, Workers: min(cores+rapid.IntRange(0, 1).Draw(r, "standby"), most), Most: most,
 			Threads: rapid.SampledFrom([]int{2, 4, 16, 48}).Draw(r, "threads"), Waiting: rapid.SampledFrom([]int{8, 64, 256}).Draw(r, "waiting"),
-			Boot: time.Duration(rapid.SampledFrom([]int{1, 300, 4000}).Draw(r, "boot")) * time.Millisecond,
+			Boot:  time.Duration(rapid.SampledFrom([]int{1, 300, 4000}).Draw(r, "boot")) * time.Millisecond,
+			NoGIL: rapid.IntRange(0, 3).Draw(r, "gil") == 0,
 		},
 		Steps: rapid.SliceOfN(steps, n, n).Draw(r, "steps"),
 	}

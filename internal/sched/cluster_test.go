@@ -46,6 +46,7 @@ type clusterSize struct {
 	Waits                int
 	Memory               int  // MiB; 0: nothing is known of it
 	Loops                bool // the workers are event loops
+	NoGIL                bool // their Python is free-threaded
 }
 
 // phase is a part of what a request does.
@@ -203,7 +204,7 @@ func (s *cluster) reconcileLocked() {
 func (s *cluster) startLocked() {
 	s.started++
 	w := &autoWorker{
-		fakeWorker: newFakeWorker(s.started, s.cluster.Threads), cluster: s, process: newProcess(),
+		fakeWorker: newFakeWorker(s.started, s.cluster.Threads), cluster: s, process: newProcess(s.cluster.NoGIL),
 		free: make(chan int, s.cluster.Threads), stop: make(chan struct{}), dead: make(chan struct{}),
 	}
 	for i := range s.cluster.Threads {
@@ -383,7 +384,8 @@ type autoWorker struct {
 	stepping atomic.Int64
 	shared   atomic.Bool // it reads both lanes, or runs something from when it did
 	requests sync.WaitGroup
-	hasGIL   bool // of the leader: it has waited for the GIL
+	hasGIL   bool        // of the leader: it has waited for the GIL
+	gil      atomic.Bool // a module has turned it on
 
 	gone     chan struct{} // guarded by inlineMu: see leaderGone
 	inlineMu sync.Mutex
@@ -403,6 +405,7 @@ func (w *autoWorker) Background(bool)    {}
 func (w *autoWorker) Memory() int64      { return workerMemory << 20 }
 func (w *autoWorker) Stepping() int64    { return w.stepping.Load() }
 func (w *autoWorker) Opened() uint64     { return 0 }
+func (w *autoWorker) Parallel() bool     { return w.process.free && !w.gil.Load() }
 func (w *autoWorker) CPU() time.Duration { return w.cluster.machine.used(w.process) }
 func (w *autoWorker) Runnable() bool     { return w.cluster.machine.runnable(w.process) }
 
@@ -509,7 +512,7 @@ func (w *autoWorker) unreadLocked() *fakeLane {
 // awaitGILLocked lets another thread of the process that computes go on for its switch
 // interval, and reports whether there was one; meanwhile others may have read.
 func (w *autoWorker) awaitGILLocked() bool {
-	if w.hasGIL || !w.Runnable() {
+	if w.hasGIL || w.process.free || !w.Runnable() {
 		w.hasGIL = false
 		return false
 	}
@@ -613,7 +616,7 @@ func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 		if w.lane.Load() != computeLane {
 			w.shared.Store(true)
 		}
-		if here > 1 && !w.shared.Load() {
+		if here > 1 && !w.process.free && !w.shared.Load() {
 			s.fault("%d requests compute in one process", here)
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// machine is cores that processes share, in virtual time. A process has a GIL:
-// however many of its threads compute, together they get one core at most, in
-// equal parts; and when more processes compute than there are cores, these are
-// shared equally too.
+// machine is cores that processes share, in virtual time. A process has a GIL,
+// unless it is free: however many of its threads compute, together they get one core
+// at most, in equal parts. When more want to compute than there are cores, these are
+// shared equally.
 type machine struct {
 	cores float64
 
@@ -23,6 +23,7 @@ type machine struct {
 type process struct {
 	tasks map[*task]bool
 	used  float64 // ns of CPU
+	free  bool    // of a GIL
 }
 
 // task is a thread that computes.
@@ -35,7 +36,15 @@ func newMachine(cores int) *machine {
 	return &machine{cores: float64(cores), procs: map[*process]bool{}, last: time.Now()}
 }
 
-func newProcess() *process { return &process{tasks: map[*task]bool{}} }
+func newProcess(free bool) *process { return &process{tasks: map[*task]bool{}, free: free} }
+
+// cores is how many cores the process would use.
+func (p *process) cores() float64 {
+	if p.free {
+		return float64(len(p.tasks))
+	}
+	return 1
+}
 
 // compute takes d of CPU time, and reports false if the process died before.
 func (m *machine) compute(p *process, d time.Duration, dead <-chan struct{}) bool {
@@ -77,7 +86,7 @@ func (m *machine) change(f func()) {
 	next := math.Inf(1)
 	for p := range m.procs {
 		for t := range p.tasks {
-			next = min(next, t.left*float64(len(p.tasks))/m.rateLocked())
+			next = min(next, t.left*float64(len(p.tasks))/p.cores()/m.rateLocked())
 		}
 	}
 	if m.timer != nil {
@@ -88,15 +97,22 @@ func (m *machine) change(f func()) {
 	}
 }
 
-// rateLocked is what share of a core each computing process gets.
-func (m *machine) rateLocked() float64 { return min(1, m.cores/float64(len(m.procs))) }
+// rateLocked is what part of the cores that it would use each process gets.
+func (m *machine) rateLocked() float64 {
+	wanted := 0.0
+	for p := range m.procs {
+		wanted += p.cores()
+	}
+	return min(1, m.cores/wanted)
+}
 
 func (m *machine) workLocked() {
 	now := time.Now()
 	elapsed := float64(now.Sub(m.last))
 	m.last = now
+	rate := m.rateLocked()
 	for p := range m.procs {
-		work := elapsed * m.rateLocked()
+		work := elapsed * p.cores() * rate
 		p.used += work
 		for t := range p.tasks {
 			t.left -= work / float64(len(p.tasks))

@@ -66,23 +66,23 @@ func (o *overlap) judge(used, processes float64, wanted, idle bool) {
 	}
 }
 
-// letOverlap decides from a look how many computing requests may share the
-// processes for them. used is what of a core those used together, total what all
-// workers did.
-func (a *auto) letOverlap(processes int, used, total float64) {
+// letOverlap decides from a look how many computing requests may share the places for
+// them: a process each, or a thread where there is no GIL. used is what of a core those
+// used together, total what all workers did.
+func (a *auto) letOverlap(places int, used, total float64) {
 	o := &a.roles.overlap
 	o.total += (total - o.total) / overlapLooks
 	a.mu.Lock()
 	a.idle = o.total < overlapBusy*float64(a.cfg.Cores)
 	idle, waits := a.idle, len(a.queue) > 0
 	a.mu.Unlock()
-	if processes == 0 {
+	if places == 0 {
 		return
 	}
 	before := o.extra
-	if o.observe(used/float64(processes), processes, waits, idle); o.extra != before {
-		a.decided("%d computing requests may share the %d processes for them: those use %.2f of a core each",
-			processes+o.extra, processes, o.mean)
+	if o.observe(used/float64(places), places, waits, idle); o.extra != before {
+		a.decided("%d computing requests may share the %d places for them: those use %.2f of a core each",
+			places+o.extra, places, o.mean)
 	}
 }
 

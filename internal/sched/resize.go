@@ -23,7 +23,7 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 	}
 	a.mu.Lock()
 	short := a.shortLocked()
-	inUse := s.want+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
+	inUse := s.processes()+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
 	a.mu.Unlock()
 	idle := total <= (1-idleShare)*float64(a.cfg.Cores)
 	switch starved := short || idle && a.q.main.lane.Unread() > 0; {

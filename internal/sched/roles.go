@@ -23,7 +23,8 @@ const (
 // roles is what the manager knows of the workers.
 type roles struct {
 	of       map[AutoWorker]*role
-	want     int   // workers that should compute
+	want     int   // computing requests that should run at once
+	each     int   // of them, how many in a process
 	wanted   int64 // when they were last needed
 	target   int   // workers that were asked for; 0: none was yet
 	resizes  pace
@@ -45,7 +46,10 @@ type role struct {
 	waits    int           // looks in a row in which it had little CPU
 }
 
-func newRoles() roles { return roles{of: map[AutoWorker]*role{}} }
+func newRoles() roles { return roles{of: map[AutoWorker]*role{}, each: 1} }
+
+// processes is how many workers should compute.
+func (s *roles) processes() int { return (s.want + s.each - 1) / s.each }
 
 // manager gives workers their roles, and asks for more or fewer.
 func (a *auto) manager() {
@@ -137,7 +141,7 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 			r.waits = 0
 		}
 	}
-	a.letOverlap(computing, used, total)
+	a.letOverlap(computing*a.roles.each, used, total)
 }
 
 // yield takes the slots from what w has run during so many looks and longer, if
@@ -187,28 +191,30 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	a.mu.Lock()
 	demand := min(a.busy+len(a.queue), a.cfg.Cores)
 	a.mu.Unlock()
-	if s := &a.roles; demand >= s.want {
+	s := &a.roles
+	s.each = a.perProcess(workers)
+	if demand >= s.want {
 		s.want, s.wanted = demand, now
 	} else if now-s.wanted > int64(needLasts) {
 		s.want, s.wanted = demand, now
 	}
 	have := 0
 	for _, w := range workers {
-		if a.roles.of[w].computes {
+		if s.of[w].computes {
 			have++
 		}
 	}
-	for ; have < a.roles.want; have++ {
+	for ; have < s.processes(); have++ {
 		if !a.recruit(workers, len(workers)-have, now) {
 			break
 		}
 	}
-	for ; have > a.roles.want; have-- {
+	for ; have > s.processes(); have-- {
 		a.dismiss(workers)
 	}
 	a.spread(workers, have, now)
 	a.mu.Lock()
-	a.slots, a.extra = have, a.roles.overlap.extra
+	a.slots, a.shares, a.extra = min(have*s.each, a.cfg.Cores), s.each > 1, s.overlap.extra
 	a.mu.Unlock()
 }
 

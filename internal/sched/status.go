@@ -35,6 +35,8 @@ type WorkerStatus struct {
 	Running []Running `json:"running"`
 	Sockets int       `json:"sockets"` // WebSockets that are open; of a WSGI application each holds a thread
 
+	Parallel bool `json:"parallel"` // its threads compute at once: its Python has no GIL
+
 	Lag   time.Duration `json:"lag"`   // how long its event loop was held up at most of late
 	Tasks int           `json:"tasks"` // of its event loop
 }
@@ -110,7 +112,7 @@ func (q *Queue) Status() Status {
 }
 
 func (q *Queue) workerStatus(w Worker, reads bool, now int64) WorkerStatus {
-	s := WorkerStatus{PID: w.PID(), Lane: q.laneOf(w), Slots: w.Slots()}
+	s := WorkerStatus{PID: w.PID(), Lane: q.laneOf(w), Slots: w.Slots(), Parallel: isParallel(w)}
 	if !reads {
 		s.Lane = Draining
 	}

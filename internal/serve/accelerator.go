@@ -21,6 +21,17 @@ func (s *server) openAccelerators() error {
 	return nil
 }
 
+// tellOfGIL says what a free-threaded Python does with the application; of others nobody asks.
+func (s *server) tellOfGIL(facts worker.Facts) {
+	switch {
+	case !facts.FreeThreaded:
+	case facts.GIL:
+		s.log.Warningf("This Python is free-threaded, but its GIL is on: a module that the application imports has turned it on, or PYTHON_GIL=1")
+	default:
+		s.log.Infof("This Python has no GIL: the threads of a worker compute at once")
+	}
+}
+
 // describePython says which interpreter runs the application, and what the
 // workers' inner loop is.
 func (s *server) describePython(w *worker.Worker) string {

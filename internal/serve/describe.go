@@ -16,6 +16,7 @@ func (s *server) announce(w *worker.Worker) {
 	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
 	leaveStart()
 	s.log.Infof("%s", s.describePython(w))
+	s.tellOfGIL(w.Facts())
 	if s.isAuto() && !s.spoken.asgi() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}

@@ -325,6 +325,7 @@ const (
 	PageTasks     = 4
 	PageStep      = 5
 	PageOpened    = 6
+	PageParallel  = 7 // of any worker
 	PageFirstSlot = 8
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory

@@ -70,6 +70,13 @@ func (p *page) opened() uint64 {
 	return n
 }
 
+// parallel reports whether the worker's Python has no GIL.
+func (p *page) parallel() bool {
+	n := atomic.LoadUint64(&p.cells[wire.PageParallel])
+	runtime.KeepAlive(p)
+	return n != 0
+}
+
 // body returns n bytes from the i-th unit on; not ok: they reach out of the
 // page.
 func (p *page) body(i uint32, n int) (_ []byte, ok bool) {

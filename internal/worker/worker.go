@@ -83,6 +83,7 @@ type Facts struct {
 	Implementation string            `json:"implementation"`
 	Interface      string            `json:"interface"` // of the application: wsgi or asgi
 	GIL            bool              `json:"gil"`
+	FreeThreaded   bool              `json:"free_threaded"` // it was built to run without one
 	Modules        map[string]string `json:"modules"`
 	ImportMS       float64           `json:"import_ms"`
 	DumpSignal     int               `json:"dump_signal"` // makes faulthandler write all stacks
@@ -380,6 +381,10 @@ func (w *Worker) Stepping() int64 { return w.page.stepping() }
 // Opened is how many of the WebSockets that the worker was given it has begun: they begin
 // in the order in which they were given.
 func (w *Worker) Opened() uint64 { return w.page.opened() }
+
+// Parallel reports whether the worker's threads compute at once: its Python has no GIL. A
+// module that is imported late may turn that off.
+func (w *Worker) Parallel() bool { return w.page.parallel() }
 
 // Busy is how many of the slots are taken.
 func (w *Worker) Busy() int {

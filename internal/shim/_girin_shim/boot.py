@@ -215,13 +215,13 @@ def broken(control: Control, error: BaseException, app: str) -> None:
 
 
 def _facts(worker: Worker) -> dict:
-    gil = getattr(sys, "_is_gil_enabled", None)
     return {
         "version": wire.VERSION,
         "pid": os.getpid(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "implementation": sys.implementation.name,
-        "gil": True if gil is None else gil(),
+        "gil": worker.look_at_gil(),
+        "free_threaded": "t" in getattr(sys, "abiflags", ""),
         "interface": "asgi" if worker.settings.worker_class == "asgi" else "wsgi",
         "modules": worker.runner.modules,
         "script_name": os.environ.get("SCRIPT_NAME", ""),

@@ -123,6 +123,8 @@ class Slot:
             raise wire.ProtocolError(f"request of the unknown form {form}")
         if flags & wire.MEASURE_CPU and self.ident:
             exchange.cpu_began = thread_time_ns()
+            if self.worker.page[wire.PAGE_PARALLEL]:
+                self.worker.look_at_gil()
         if flags & wire.UPGRADE:
             if exchange.fetch():
                 self.give_socket(environ, exchange)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from collections import deque
 from itertools import islice
@@ -19,6 +20,8 @@ from .response import ResponseSocket
 OFTEN, SOON = 10, 1_000_000_000  # times within so many ns are too often to survive
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
+
+_is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)  # from 3.13 on
 
 
 class Worker:
@@ -72,6 +75,13 @@ class Worker:
     def descriptors(self) -> list[int]:
         """Those that must stay open."""
         return [wire.CONTROL_FD, wire.RESPONSE_FD, *self.lanes.descriptors()]
+
+    def look_at_gil(self) -> bool:
+        """Tells the master if threads compute at once here, and returns whether there is a GIL. A
+        module that is imported late may turn it on, even where Python was built without one."""
+        gil = _is_gil_enabled()
+        self.page[wire.PAGE_PARALLEL] = not gil
+        return gil
 
     def slots(self) -> list:
         return self.runner.slots

@@ -30,9 +30,11 @@ QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
 RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
 FINAL, WHOLE, IN_PAGE = 1, 2, 4
 PAGE_UNIT = 16 << 10
+PAGE_PARALLEL = 7  # the cell
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
 READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
 CANCELLED = 0xFFFFFFFF
+GIL = getattr(sys, "_is_gil_enabled", lambda: True)()  # is there one in the Python that runs this?
 
 # The -c line, as package shim has it.
 BOOTSTRAP = re.search(r"const bootstrap = `(.*)`", (SHIM.parent / "shim.go").read_text()).group(1)

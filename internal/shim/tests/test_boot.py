@@ -199,9 +199,20 @@ def test_ready(start, cls):
     assert ready["pid"] == worker.pid
     assert ready["python"] == ".".join(map(str, sys.version_info[:3]))
     assert ready["implementation"] == "cpython"
-    assert ready["gil"] is True
+    assert ready["gil"] is master.GIL
+    assert ready["free_threaded"] is ("t" in sys.abiflags)
+    assert worker.page[master.PAGE_PARALLEL] == (not master.GIL)
     assert ready["import_ms"] > 0
     assert ("gevent" in ready["modules"]) is (cls == "gevent")
+
+
+def test_a_gil_that_is_turned_on_later_is_told(start):
+    worker = start("def app(environ, start_response): start_response('200 OK', []); return []", cls="gthread", implementation="python")
+    worker.page[master.PAGE_PARALLEL] = 1
+    worker.get()
+    assert worker.page[master.PAGE_PARALLEL] == 1, "looked at for each request, which costs"
+    worker.get(flags=master.MEASURE_CPU)
+    assert worker.page[master.PAGE_PARALLEL] == (not master.GIL)
 
 
 SURROUNDINGS = """
