@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,8 @@ TOOLS = ROOT / "build" / "tools" / "bin"
 
 
 @pytest.fixture
-def env(user: User) -> Path:
-    folder = user.venv(versions()[max(versions())])
-    user.pip(folder / "bin" / "python", "girin", "flask")
-    return folder
+def env(environment: Callable[..., Path]) -> Path:
+    return environment(versions()[max(versions())], "girin", "flask")
 
 
 @pytest.fixture

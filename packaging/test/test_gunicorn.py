@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,8 @@ CONF = "import girin; girin.replace_gunicorn()\n"
 
 
 @pytest.fixture
-def env(user: User) -> Path:
-    folder = user.venv(versions()[max(versions())])
-    user.pip(folder / "bin" / "python", "girin", "gunicorn", "flask")
-    return folder
+def env(environment: Callable[..., Path]) -> Path:
+    return environment(versions()[max(versions())], "girin", "gunicorn", "flask")
 
 
 def program(pid: int) -> str:

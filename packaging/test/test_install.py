@@ -7,14 +7,19 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from user import ROOT, User
 
 
-def test_an_environment_serves_with_its_own_python_and_the_shim_in_c(user: User, cpython: str) -> None:
-    env = user.venv(cpython)
-    user.pip(env / "bin" / "python", "girin", "flask")
+Environment = Callable[..., Path]
+
+
+def test_an_environment_serves_with_its_own_python_and_the_shim_in_c(user: User, cpython: str, environment: Environment) -> None:
+    env = environment(cpython, "girin", "flask")
     served = user.serve(env / "bin" / "girin", "app:app", cwd=user.app(), GUNICORN_CMD_ARGS="-b {bind}")
 
     executable, prefix = served.get().split()
@@ -29,10 +34,9 @@ def test_an_environment_serves_with_its_own_python_and_the_shim_in_c(user: User,
     assert user.run(env / "bin" / "python", "-c", "import girin; print(girin.__version__)").strip() == version
 
 
-def test_the_server_is_the_process_that_was_started(user: User, cpython: str) -> None:
+def test_the_server_is_the_process_that_was_started(user: User, cpython: str, environment: Environment) -> None:
     """What systemd and a shell see: one process, which takes their signals."""
-    env = user.venv(cpython)
-    user.pip(env / "bin" / "python", "girin", "flask")
+    env = environment(cpython, "girin", "flask")
     for command in ([env / "bin" / "girin"], [env / "bin" / "python", "-m", "girin"]):
         served = user.serve(*command, "app:app", "-b", "{bind}", cwd=user.app())
         assert os.readlink(f"/proc/{served.process.pid}/exe").endswith("/girin/bin/girin")
@@ -40,6 +44,7 @@ def test_the_server_is_the_process_that_was_started(user: User, cpython: str) ->
         assert served.process.wait(20) == 0, served.said()
 
 
+@pytest.mark.edges
 def test_a_copied_package_whose_program_lost_its_mode_serves(user: User, cpython: str) -> None:
     """An image stage that copies site-packages, by a tool that keeps no modes."""
     folder = user.home / "site"
@@ -50,9 +55,8 @@ def test_a_copied_package_whose_program_lost_its_mode_serves(user: User, cpython
     assert served.get().split()[0].startswith(str(Path(cpython).parent))
 
 
-def test_the_launcher_costs_a_start_less_than_a_tenth_of_a_second(user: User, cpython: str) -> None:
-    env = user.venv(cpython)
-    user.pip(env / "bin" / "python", "girin")
+def test_the_launcher_costs_a_start_less_than_a_tenth_of_a_second(user: User, cpython: str, environment: Environment) -> None:
+    env = environment(cpython, "girin", "flask")
 
     def best(*command: Path | str) -> float:
         took = []
@@ -75,6 +79,7 @@ def test_the_program_tells_what_it_was_built_from(user: User, dist: Path) -> Non
     assert (dist / f"girin-{told['version']}.tar.gz").exists()
 
 
+@pytest.mark.edges
 def test_the_source_archive_builds_with_go_and_says_one_line_without(user: User, cpython: str, dist: Path) -> None:
     version = json.loads(user.run(ROOT / "build" / "release" / "linux-amd64" / "girin", "version", "--json"))["version"]
     archive = dist / f"girin-{version}.tar.gz"

@@ -3,6 +3,7 @@ script in its place would have used, but that an environment made for girin alon
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,19 @@ from user import ROOT, User, versions
 TOOLS = ROOT / "build" / "tools" / "bin"
 
 
-@pytest.fixture
-def project(user: User) -> Path:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, dist: Path, packages: Path) -> Path:
     """A folder with an application and an environment of its own, in which Flask is and girin is not."""
-    folder = user.app("proj")
-    user.run(base(), "-m", "venv", folder / ".venv")
-    user.pip(folder / ".venv" / "bin" / "python", "flask")
+    owner = User(tmp_path_factory.mktemp("owner"), [dist, packages])
+    folder = owner.app("proj")
+    owner.venv(base(), "proj/.venv")
+    owner.pip(folder / ".venv" / "bin" / "python", "flask")
     return folder
 
 
 @pytest.fixture
-def env(user: User) -> Path:
-    folder = user.venv(base(), "t")
-    user.pip(folder / "bin" / "python", "girin", "flask")
-    return folder
+def env(environment: Callable[..., Path]) -> Path:
+    return environment(base(), "girin", "flask")
 
 
 def base() -> str:

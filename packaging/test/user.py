@@ -38,6 +38,13 @@ def versions() -> dict[int, str]:
     return found
 
 
+def build_accelerators(machine: str, folder: Path) -> list[Path]:
+    """The shim in C for a machine, as a release has it."""
+    subprocess.run([ROOT / "packaging" / "accelerators", ROOT / "build" / "headers", machine, folder], check=True,
+                   env={"PATH": f"{ROOT}/build/tools/bin:/usr/bin:/bin", "PYTHON": str(ROOT / "build/tools/bin/python"), "HOME": str(folder)})
+    return sorted(folder.glob("*.so"))
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
