@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -160,7 +161,7 @@ func (f *finder) probe(ctx context.Context, rate float64, times int, confirms bo
 		p.Reason = fmt.Sprintf("only %.1f requests per second could be sent in time", res.Rate.Achieved)
 	}
 	if res.Client.Bottleneck {
-		p.Reason += " (the client was the bottleneck)"
+		p.Reason = strings.TrimSpace(p.Reason + " (the client was the bottleneck)")
 	}
 	f.found.Probes = append(f.found.Probes, p)
 	if f.Progress != nil {

@@ -68,6 +68,7 @@ type RateFinding struct {
 	Verdict Verdict     `json:"verdict"`
 	Reason  string      `json:"reason,omitempty"`
 	TooSlow bool        `json:"too_slow,omitempty"` // what is asked breaks the SLO even when nothing else is asked
+	Stopped bool        `json:"stopped,omitempty"`  // before its end: Rate is what has held until then
 	Probes  []RateProbe `json:"probes"`
 }
 
@@ -97,11 +98,28 @@ func FindRate(ctx context.Context, s RateSearch) (*RateFinding, error) {
 	case err != nil && f.Once && low > 0:
 		f.take(low) // what held is known, only not whether more would
 	case err != nil:
-		f.found.Verdict, f.found.Reason = Undecided, "the search ended early: "+err.Error()
+		if f.found.Rate == 0 && (f.found.FailsAt == 0 || low < f.found.FailsAt) {
+			f.found.Rate = low // has held once: what is known
+		}
+		f.found.Verdict, f.found.Stopped, f.found.Reason = Undecided, true, "the search ended early: "+err.Error()
 	case f.found.Rate == 0 && f.found.Reason == "":
 		f.found.Verdict = Fails
+	case f.found.Rate > 0 && f.found.Verdict == Holds && f.found.clientFailed():
+		f.found.Verdict, f.found.Reason = Undecided, "there the client was the bottleneck, and the server may hold more"
 	}
 	return f.found, nil
+}
+
+// clientFailed reports whether the rate that failed has failed only where the client was the bottleneck.
+func (f *RateFinding) clientFailed() (so bool) {
+	for _, p := range f.Probes {
+		if p.Rate == f.FailsAt && !p.Held {
+			if so = p.Result.Client.Bottleneck; !so {
+				return false
+			}
+		}
+	}
+	return so
 }
 
 // complete checks s and fills in what is zero.

@@ -48,6 +48,8 @@ func (p RateProbe) Line() string {
 func (f *RateFinding) Sentence() string {
 	s := "The SLO holds at no rate that was tried"
 	switch {
+	case f.Rate > 0 && f.Stopped:
+		s = fmt.Sprintf("The SLO has held at %.1f requests per second", f.Rate)
 	case f.Rate > 0 && f.FailsAt > 0:
 		s = fmt.Sprintf("The SLO holds up to %.1f requests per second, and fails at %.1f", f.Rate, f.FailsAt)
 	case f.Rate > 0:

@@ -147,7 +147,7 @@ func TestFindRateWhereThereIsNone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	f, err = FindRate(ctx, RateSearch{Options: o, SLO: mustSLO(t, "p50<5s"), Start: 10, Progress: func(RateProbe) { cancel() }})
-	if err != nil || f.Verdict != Undecided || len(f.Probes) != 1 || !strings.Contains(f.Sentence(), "ended early") {
+	if err != nil || f.Verdict != Undecided || f.Rate != 10 || len(f.Probes) != 1 || !strings.Contains(f.Sentence(), "ended early") {
 		t.Errorf("%v %+v", err, f)
 	}
 	failing := serve(t, always("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
@@ -157,5 +157,41 @@ func TestFindRateWhereThereIsNone(t *testing.T) {
 	}
 	if _, err := FindRate(t.Context(), RateSearch{Options: o}); err == nil {
 		t.Error("no SLO, and no error")
+	}
+}
+
+// Where the client could not send more, nobody knows what the server would have held.
+func TestARateThatTheClientHasMissedIsUndecided(t *testing.T) {
+	for busy, want := range map[bool]Verdict{false: Holds, true: Undecided} {
+		runs := 0
+		server := oneAtATime(&runs)
+		f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Duration: 10 * time.Second},
+			SLO: mustSLO(t, "p90<60ms"), Start: 20, run: func(ctx context.Context, o Options) (*Result, error) {
+				res, err := server(ctx, o)
+				if err == nil && o.Rate.From > 190 {
+					res.Client.Bottleneck = busy
+				}
+				return res, err
+			}})
+		if err != nil || f.Verdict != want || f.Rate < 150 || strings.Contains(f.Sentence(), "the client was the bottleneck") != busy {
+			t.Errorf("busy %t: %v, %v: %s", busy, err, f.Verdict, f.Sentence())
+		}
+	}
+}
+
+// Who stops a search is told what has held so far.
+func TestAStoppedSearchKeepsWhatHeld(t *testing.T) {
+	runs := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	server := oneAtATime(&runs)
+	f, err := FindRate(ctx, RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Duration: 10 * time.Second},
+		SLO: mustSLO(t, "p90<60ms"), Start: 20, run: func(c context.Context, o Options) (*Result, error) {
+			if o.Rate.From > 100 {
+				cancel()
+			}
+			return server(c, o)
+		}})
+	if err != nil || f.Rate != 80 || f.Verdict != Undecided || !strings.Contains(f.Sentence(), "has held at 80.0 requests per second; ") || !strings.Contains(f.Sentence(), "interrupted") {
+		t.Errorf("%v: %+v", err, f)
 	}
 }

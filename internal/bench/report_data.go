@@ -29,7 +29,7 @@ func ReadResult(path string) (*Result, error) {
 	}
 	var res Result
 	if err := json.Unmarshal(b, &res); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w (%w)", path, errNoResult, err)
 	}
 	if res.Version != ResultVersion {
 		return nil, fmt.Errorf("%s: version %d of the result, and this program reads %d", path, res.Version, ResultVersion)

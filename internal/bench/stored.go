@@ -32,11 +32,14 @@ func (res *Result) latencyTally() tally {
 	return t
 }
 
+// errNoResult is the error of another file.
+var errNoResult = errors.New("it is not the result of a run, as girin bench --json writes it")
+
 // restore makes a result that was read from JSON whole enough to be judged, drawn and merged: its latencies are those of the
 // histogram, with three significant digits.
 func (res *Result) restore() error {
 	if len(res.Targets) == 0 || res.DurationS <= 0 || res.Load.Clients <= 0 || res.Client.Cores <= 0 {
-		return errors.New("it is not the result of a run, as girin bench --json writes it")
+		return errNoResult
 	}
 	d := res.Latency
 	if res.LatencyHDR == "" || d.Count == 0 {
