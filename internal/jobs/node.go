@@ -53,6 +53,7 @@ type Config struct {
 	SpoolDir string                     // "": the system's
 	Clock    func() int64               // CLOCK_MONOTONIC, ns
 	Wall     func() time.Time           // nil: the system's
+	Rest     func()                     // is called when there is no more of an answer at present; nil: nobody minds
 	Log      Logger
 	Guard    *guard.Guard
 }
@@ -102,6 +103,9 @@ type Node struct {
 
 // New returns a node.
 func New(cfg Config) *Node {
+	if cfg.Rest == nil {
+		cfg.Rest = func() {}
+	}
 	n := &Node{cfg: cfg, name: job.NewID().String(), names: namesOf(cfg.App), kick: make(chan struct{}, 1)}
 	n.version.Store(&cfg.Version)
 	n.ctx, n.stop = context.WithCancel(context.Background())

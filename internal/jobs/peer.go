@@ -88,4 +88,5 @@ func (o *origin) hear(w *job.Word) {
 		o.forget(p)
 		o.n.queue.Lost(p.call, sched.ErrWorkerDied)
 	}
+	o.n.cfg.Rest()
 }

@@ -153,6 +153,7 @@ func (w *responder) frame(body []byte, final bool) {
 		w.n.cfg.Log.Errorf("jobs: an answer of the server's own is refused: %v", err)
 		w.n.queue.Lost(w.call, sched.ErrAppFailed)
 	}
+	w.n.cfg.Rest()
 }
 
 func (w *responder) head(f *wire.Frame) []byte {

@@ -60,7 +60,7 @@ func (s *server) openJobs() error {
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
 		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"), Own: url == "", Hooks: hooks,
-		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Clock: monotonic(), Wall: wallClock(), Log: s.log, Guard: s.guard,
+		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Rest: func() { s.front.Rest() }, Clock: monotonic(), Wall: wallClock(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
 		s.log.Warningf("The application cannot reach its jobs: %v", err)
