@@ -37,6 +37,7 @@ type conn struct {
 	halfShut bool      // guarded by mu: the client sends no more; see halfClosed
 	changed  sync.Cond // reply.running or out.busy became false, or dead true
 	out      output    // guarded by mu
+	parts    parts     // guarded by mu
 }
 
 func newConn(s *Server, nc net.Conn, l *listener) *conn {

@@ -225,6 +225,9 @@ func (c *conn) dieLocked() {
 		return
 	}
 	c.dead = true
+	if room, _ := c.parts.take(); room != nil {
+		scratches.Put(room)
+	}
 	c.out.clearLocked()
 	c.loggedLocked()
 	c.changedLocked()

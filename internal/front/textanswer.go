@@ -61,6 +61,7 @@ var (
 // sendLocked passes on a head and a part of the body, which it frames.
 func (c *conn) sendLocked(head, body []byte, last bool) {
 	var end []byte
+	gathers := !last && len(body) > 0 && len(head)+len(body) <= gatherMost && c.srv.cfg.Rests
 	if c.reply.chunked {
 		if len(body) > 0 {
 			head = http1.AppendChunkSize(head, len(body))
@@ -72,6 +73,10 @@ func (c *conn) sendLocked(head, body []byte, last bool) {
 		case last:
 			end = lastChunks[len(end)]
 		}
+	}
+	if gathers || c.parts.room != nil {
+		c.sendPartsLocked(head, body, end, gathers)
+		return
 	}
 	c.writeLocked(head, body, end)
 }
@@ -108,7 +113,10 @@ func (c *conn) goneLocked() bool { return c.dead }
 
 // cutLocked makes the connection end without its client thinking that it has
 // the whole answer.
-func (c *conn) cutLocked() { c.out.cut = true }
+func (c *conn) cutLocked() {
+	c.flushPartsLocked()
+	c.out.cut = true
+}
 
 // givenLocked goes on when all of an answer is with output.
 func (c *conn) givenLocked() {

@@ -46,7 +46,7 @@ func (u *unflushed) giveBack(list []flusher) {
 }
 
 // Rest says that whoever brings answers has no more at present: what streams of
-// HTTP/2 and WebSockets have got of them is sent.
+// HTTP/2, WebSockets and answers in small parts have got of them is sent.
 func (s *Server) Rest() {
 	if !s.unflushed.some.Load() {
 		return
