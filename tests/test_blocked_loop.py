@@ -36,6 +36,17 @@ def test_the_log_names_the_route_and_the_line_once_a_minute(loop):
         assert 0.1e9 < worker["lag"] < 5e9 and worker["tasks"] >= 1
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_log_names_a_socket_that_holds_its_loop(loop):
+    with serving("-w", "1", "--asgi-loop", loop, app="sockets:app") as s:
+        ws = open_socket(s, "/echo")
+        ws.send("block")
+        assert ws.recv(timeout=10) == "blocked"
+        until(lambda: "GET /echo held the loop for" in s.log(), 10)
+        assert 'sockets.py", line' in s.log()
+        ws.close()
+
+
 @contextlib.contextmanager
 def blocked(s, seconds):
     """A request that holds a loop for so long, from when the log has named it on; yields whether it still does."""

@@ -210,9 +210,11 @@
 // Cells of u64. Cell 0: PageMagic; 1: number of slots; 2: number of units; of an
 // event loop 3: how long it was held up at most of late, in ns; 4: its tasks; 5: since
 // when a step of a request has held it, 0: none does; 6: how many of the Opens that it
-// was sent it has begun, in their order. 7: 1 if its Python has no GIL, so that its threads
-// compute at once; it may become 0. From cell 8 on two cells per slot: the id that the thread
-// runs (0: none) and when it began. A thread writes the time first and the id after it, and
+// was sent it has begun, in their order; 8: since when it has owed a sign of life, 0: it
+// owes none; 9: how many calls want a thread of its process, times 2^32, and how many
+// threads there may be. 7: 1 if its Python has no GIL, so that its threads compute at
+// once; it may become 0. 10 to 15: reserved. From cell 16 on two cells per slot: the id that
+// the thread runs (0: none) and when it began. A thread writes the time first and the id after it, and
 // zeroes the id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.
 //

@@ -326,7 +326,9 @@ const (
 	PageStep      = 5
 	PageOpened    = 6
 	PageParallel  = 7 // of any worker
-	PageFirstSlot = 8
+	PageSilent    = 8 // of an event loop
+	PageThreads   = 9
+	PageFirstSlot = 16
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory
 )

@@ -77,6 +77,21 @@ func (p *page) parallel() bool {
 	return n != 0
 }
 
+// silent is since when the worker's event loop has owed a sign of life; 0: it owes none.
+func (p *page) silent() int64 {
+	since := int64(atomic.LoadUint64(&p.cells[wire.PageSilent]))
+	runtime.KeepAlive(p)
+	return since
+}
+
+// threads is how many calls want a thread of an event loop's process, and how many it has
+// at most.
+func (p *page) threads() (wanted, there int) {
+	n := atomic.LoadUint64(&p.cells[wire.PageThreads])
+	runtime.KeepAlive(p)
+	return int(n >> 32), int(n & (1<<32 - 1))
+}
+
 // body returns n bytes from the i-th unit on; not ok: they reach out of the
 // page.
 func (p *page) body(i uint32, n int) (_ []byte, ok bool) {

@@ -23,6 +23,21 @@ func (w *Worker) CPU() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
+// Beside is the CPU time that the worker's threads have used so far, but for the first one,
+// which has the event loop: proc(5), schedstat.
+func (w *Worker) Beside() time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/schedstat", w.PID()))
+	if err != nil {
+		return 0
+	}
+	first, _, _ := bytes.Cut(b, []byte(" "))
+	ns, err := strconv.ParseInt(string(first), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(w.CPU()-time.Duration(ns), 0)
+}
+
 // Runnable reports whether a thread of the worker runs, or would if it had a
 // core.
 func (w *Worker) Runnable() bool {

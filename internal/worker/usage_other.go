@@ -7,6 +7,9 @@ import "time"
 // CPU is not known here.
 func (w *Worker) CPU() time.Duration { return 0 }
 
+// Beside is not known here.
+func (w *Worker) Beside() time.Duration { return 0 }
+
 // Runnable is not known here; a request that computes keeps its slot.
 func (w *Worker) Runnable() bool { return true }
 

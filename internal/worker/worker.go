@@ -378,6 +378,14 @@ func (w *Worker) Loop() (lag time.Duration, tasks int) { return w.page.loop() }
 // CLOCK_MONOTONIC; 0: none does.
 func (w *Worker) Stepping() int64 { return w.page.stepping() }
 
+// Silent is since when the worker's event loop has owed a sign of life, in ns of
+// CLOCK_MONOTONIC; 0: it owes none.
+func (w *Worker) Silent() int64 { return w.page.silent() }
+
+// Threads is how many calls want a thread of the worker's, where it has an event loop, and
+// how many there may be at most; zero: it has none to share.
+func (w *Worker) Threads() (wanted, there int) { return w.page.threads() }
+
 // Opened is how many of the WebSockets that the worker was given it has begun: they begin
 // in the order in which they were given.
 func (w *Worker) Opened() uint64 { return w.page.opened() }

@@ -56,9 +56,9 @@ JOBS = "GIRIN_JOBS"  # the environment variable that names the socket which take
 PAGE_MAGIC = 0x6E69726967  # "girin"
 # Cells of a loop: the longest it was held up of late, in ns; its tasks; since when a step
 # holds it; how many of the sockets that it was given it has begun.
-PAGE_LAG, PAGE_TASKS, PAGE_STEP, PAGE_OPENED = 3, 4, 5, 6
+PAGE_LAG, PAGE_TASKS, PAGE_STEP, PAGE_OPENED, PAGE_SILENT, PAGE_THREADS = 3, 4, 5, 6, 8, 9
 PAGE_PARALLEL = 7  # 1: there is no GIL
-PAGE_FIRST_SLOT = 8
+PAGE_FIRST_SLOT = 16
 
 
 class ProtocolError(Exception):

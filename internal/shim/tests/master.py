@@ -29,7 +29,7 @@ PATIENCE = 20.0  # seconds until a test that waits for a worker fails
 QUICK, SLOW, IN_ARENA, SPOOLED, MEASURE_CPU = 1, 2, 4, 8, 16
 RESPONSE, BLOCK, EARLY, DROPPED, FAILED, FETCH = 1, 2, 3, 4, 5, 6
 FINAL, WHOLE, IN_PAGE = 1, 2, 4
-PAGE_UNIT = 16 << 10
+PAGE_FIRST_SLOT, PAGE_UNIT = 16, 16 << 10
 PAGE_PARALLEL = 7  # the cell
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
 READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
@@ -179,7 +179,7 @@ class Worker:
         self.lane = self.lanes[0]
         self.arena = Arena(arena)
         self.slots = connections if cls in ("gevent", "asgi") else threads if cls == "gthread" else 1
-        self.states = 8 + 2 * self.slots  # the cell of the first unit's state
+        self.states = PAGE_FIRST_SLOT + 2 * self.slots  # the cell of the first unit's state
         self._first_unit = -(-8 * (self.states + units) // 4096) * 4096
         page_size = self._first_unit + units * PAGE_UNIT
         self._page_fd = memfd("page", page_size, struct.pack("<QQQ", 0x6E69726967, self.slots, units + missing_units))
@@ -365,7 +365,7 @@ class Worker:
 
     def running(self) -> list[int]:
         """The ids in the state page."""
-        return [id for id in self.page[8 : self.states : 2].tolist() if id]
+        return [id for id in self.page[PAGE_FIRST_SLOT : self.states : 2].tolist() if id]
 
     # The process.
 

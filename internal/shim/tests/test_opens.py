@@ -65,3 +65,30 @@ def test_what_was_given_before_the_drain_is_opened(worker):
     kinds(worker, 1, CLOSE)
     worker.message(master.IDLE)
     assert worker.wait() == 0
+
+
+STREAMS = """
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for part in (body, b"two", b"three"):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body"})
+"""
+
+
+@pytest.mark.parametrize("each", master.implementations("asgi"))
+def test_a_stream_is_given_as_a_socket_is(each):
+    one = master.Worker("wsgi_app:app", STREAMS, cls="asgi", implementation=each, connections=PLACES, graceful_timeout=8)
+    try:
+        one.responses.sendall(b"".join(inbound(OPEN, id, packet("/", b"POST", b"one", id=id)) for id in (1, 2, 3)))
+        assert [one.answer(id).body for id in (1, 2, 3)] == [b"onetwothree"] * 3
+        assert one.page[PAGE_OPENED] == 3
+        one.arena.cancel(4)
+        one.responses.sendall(inbound(OPEN, 4, packet("/", id=4)))
+        assert one.answer(4).dropped
+        master.until(lambda: not one.running())
+    finally:
+        one.close()

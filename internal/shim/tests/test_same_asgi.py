@@ -56,6 +56,23 @@ APPS = {
     "body_first": "await body(b'x')",
     "body_twice": "await start(); await body(b'x'); await body(b'y')",
     "parts": "await start(); await body(b'x', True); await body(b'y', True); await body(b'')",
+    "many_parts": "await start()\n    for i in range(40):\n        await body(b'%d,' % i, True)\n    await body(b'end')",
+    "parts_of_a_length": "await start([(b'content-length', b'6')]); await body(b'ab', True); await body(b'cd', True); await body(b'ef')",
+    "parts_that_reach_a_length_early": "await start([(b'content-length', b'4')]); await body(b'ab', True); await body(b'cd', True); await body(b'')",
+    "parts_beyond_a_length": "await start([(b'content-length', b'3')]); await body(b'ab', True); await body(b'cd', True); await body(b'')",
+    "parts_short_of_a_length": "await start([(b'content-length', b'6')]); await body(b'ab', True); await body(b'cd')",
+    "empty_parts": "await start(); await body(b'', True); await body(b'x', True); await body(b'', True); await body(b'')",
+    "parts_of_other_types": "await start(); await body(b'x', True); await body(bytearray(b'y'), True); await body(memoryview(b'z'), True); await body(b'')",
+    "a_part_of_text": "await start(); await body(b'x', True); await body('y', True)",
+    "a_part_whose_more_is_none": "await start(); await body(b'x', True); await send({'type': BODY, 'body': b'y', 'more_body': None})",
+    "parts_without_a_body": "await start(); await body(b'x', True); await send({'type': BODY, 'more_body': True}); await send({'type': BODY})",
+    "parts_after_the_end": "await start(); await body(b'x', True); await body(b'y'); await body(b'z', True)",
+    "start_between_parts": "await start(); await body(b'x', True); await start()",
+    "unknown_between_parts": "await start(); await body(b'x', True); await send({'type': 'http.response.nonsense'})",
+    "raises_between_parts": "await start(); await body(b'x', True); await body(b'y', True); raise KeyError('x')",
+    "large_parts": "await start()\n    for _ in range(3):\n        await body(b'x' * 70000, True)\n    await body(b'y' * 1000)",
+    "parts_wait_for_credit": "await start()\n    for i in range(6):\n        await body(b'%d' % i * 60000, True)\n    await body(b'')",
+    "parts_of_another_task": "\n    async def stream():\n        await start()\n        for i in range(5):\n            await body(b'%d' % i, True)\n            await asyncio.sleep(0)\n        await body(b'')\n    task = asyncio.create_task(stream())\n    while (await receive())['type'] != 'http.disconnect':\n        pass\n    await task",
     "part_then_nothing": "await start(); await body(b'x', True)",
     "nothing": "pass",
     "only_start": "await start()",
@@ -233,7 +250,7 @@ def pair(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("method, flags", [(b"GET", QUICK), (b"HEAD", 0), (b"POST", QUICK)])
-@pytest.mark.parametrize("name", [name for name in APPS if name != "waits_for_credit"])
+@pytest.mark.parametrize("name", [name for name in APPS if "for_credit" not in name])
 def test_answers(pair, name, method, flags):
     said = pair.told(packet(f"/{name}", method, b"body" if method == b"POST" else b"", flags))
     assert said[0] == said[-1]
@@ -264,6 +281,19 @@ def test_an_answer_larger_than_the_window(pair):
         assert len(worker.frame(30_000).body) == 256 << 10
         worker.tell(master.CREDIT, 1 << 20, 30_000)
         assert len(worker.answer(30_000).frames) == 2
+
+
+def test_parts_that_are_larger_than_the_window(pair):
+    for worker in pair.workers:
+        worker.lane.put(packet("/parts_wait_for_credit", id=31_000))
+        frames = []
+        while sum(len(frame.body) for frame in frames) < 256 << 10:
+            frames.append(worker.frame(31_000))
+        worker.sync()
+        assert not worker.frames, "more was sent than the window"
+        worker.tell(master.CREDIT, 1 << 20, 31_000)
+        frames += worker.answer(31_000).frames
+        assert b"".join(frame.body for frame in frames) == b"".join(b"%d" % i * 60_000 for i in range(6))
 
 
 FIELDS = [

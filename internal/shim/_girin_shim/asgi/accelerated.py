@@ -9,7 +9,7 @@ import asyncio
 from types import CoroutineType
 
 from .. import wire
-from .._girin import Inbound, Outbox  # loaded by accelerator
+from .._girin import Inbound, Outbox, Streaming  # loaded by accelerator
 from .._girin import Intake as NativeIntake
 from .._girin import Socket as NativeSocket
 from ..heads import Head
@@ -48,10 +48,27 @@ class AcceleratedSocket(NativeSocket, Socket):
         Socket._wake(self)
 
 
+class AcceleratedExchange(Streaming, Exchange):
+    """Of Streaming is send, and what it shares with the methods of Exchange."""
+
+    def __init__(self, runner, slot: int, id: int, window: int, head_only: bool) -> None:
+        Exchange.__init__(self, runner, slot, id, window, head_only)
+        self.open(runner.outbox, runner.intake)
+
+    def send_in_python(self, message):
+        return Exchange.send(self, message)
+
+    def _has_begun(self, head: Head) -> None:
+        self.length = -1 if head.length is None else head.length
+        self.plain = not (self.trails or self.head_only or head.bodiless)
+        Exchange._has_begun(self, head)
+
+
 class AcceleratedIntake(NativeIntake, Intake):
-    """Of NativeIntake is read."""
+    """Of NativeIntake are read, and take_packet."""
 
     socket = AcceleratedSocket
+    exchange = AcceleratedExchange
 
     def __init__(self, runner, worker) -> None:
         Intake.__init__(self, runner, worker)
@@ -71,6 +88,9 @@ class AcceleratedIntake(NativeIntake, Intake):
         """A request that the C code leaves alone from its start."""
         self.begin(packet, wire.REQUEST.unpack_from(packet))
 
+    def _steps(self, task, exchange):
+        return self.watch(task) if isinstance(exchange, Socket) else Intake._steps(self, task, exchange)
+
     def tls_of(self, text: bytes) -> dict:
         return self._scopes.tls_of(text)
 
@@ -83,7 +103,7 @@ class AcceleratedIntake(NativeIntake, Intake):
 
     def adopt(self, slot, id, began, window, is_head, method, raw_path, task, body, head, state, sent, received, runs, measured, held, stepping, usage, thread_time) -> Exchange:
         """Returns the exchange that goes on where the C code stopped; head is what Head takes, or empty."""
-        exchange = Exchange(self._runner, slot, id, window, bool(is_head))
+        exchange = AcceleratedExchange(self._runner, slot, id, window, bool(is_head))
         exchange.began = began
         exchange.name = self.name_of(method, raw_path)
         exchange.task = task

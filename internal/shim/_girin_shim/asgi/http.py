@@ -169,7 +169,7 @@ class Exchange:
                 continue
             piece, rest = rest[:room], rest[room:]
             self._emit(wire.BLOCK if self.state else wire.RESPONSE, 0, None if self.state else head, bytes(piece))
-            self.state = STARTED
+            self._has_begun(head)
             self.sent += len(piece)
         if more:
             self._begin(head)
@@ -198,7 +198,11 @@ class Exchange:
         """Sends the head, if it is not out yet."""
         if self.state == NOTHING:
             self._emit(wire.RESPONSE, 0, head, b"")
-            self.state = STARTED
+            self._has_begun(head)
+
+    def _has_begun(self, head: Head) -> None:
+        """The head is out."""
+        self.state = STARTED
 
     def release_head(self) -> None:
         """Nothing has followed the head for a while: it goes out alone."""

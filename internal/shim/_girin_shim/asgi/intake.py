@@ -34,6 +34,7 @@ class Intake:
     """Of one loop; see Loop for what it asks of it."""
 
     socket = Socket
+    exchange = Exchange
 
     def __init__(self, runner, worker) -> None:
         self._runner = runner
@@ -101,7 +102,11 @@ class Intake:
         head = wire.REQUEST.unpack_from(packet)
         if worker.lifetime:
             worker.count(head[5])
-        self.begin(packet, head)
+        self.take_packet(packet)
+
+    def take_packet(self, packet: bytes) -> None:
+        """Begins the request of a packet that did not come by a lane."""
+        self.begin(packet, wire.REQUEST.unpack_from(packet))
 
     def begin(self, packet: bytes, head: tuple) -> None:
         """Runs the first step of a request that was read, or was placed here."""
@@ -111,7 +116,7 @@ class Intake:
         try:
             parts, body, environ = self._unpack(packet, head)
         except MemoryError:  # a large one, perhaps: the others go on
-            self._fail_without_memory(Exchange(runner, slot, id, window, False))
+            self._fail_without_memory(self.exchange(runner, slot, id, window, False))
             return
         if flags & wire.UPGRADE and flags & wire.STREAMED:
             flags &= ~(wire.UPGRADE | wire.STREAMED)  # it came when nobody knew the app yet: it cannot become a WebSocket any more
@@ -120,7 +125,7 @@ class Intake:
         if websocket:
             exchange = self.socket(runner, slot, id, window)
         else:
-            exchange = Exchange(runner, slot, id, window, parts[0] == b"HEAD")
+            exchange = self.exchange(runner, slot, id, window, parts[0] == b"HEAD")
             exchange.body = body
             exchange.measured = bool(flags & wire.MEASURE_CPU)
             exchange.fetches, exchange.by_pipe = bool(flags & (wire.SPOOLED | wire.STREAMED)), bool(flags & wire.STREAMED)
@@ -135,7 +140,16 @@ class Intake:
         if JOB_ID in environ:
             app = job_of(app, runner, environ, exchange, scope)
         task = self._run(app, exchange, scope)
-        self._start(task if websocket else Steps(task, exchange, self._worker.page))
+        task = self._steps(task, exchange)
+        try:
+            self._start(task)
+        except BaseException as e:  # of a task factory of the app's
+            task.close()
+            if exchange.id in runner.exchanges:
+                self._over(exchange, e)
+
+    def _steps(self, task, exchange):
+        return Steps(task, exchange, self._worker.page)
 
     def _fail_without_memory(self, exchange: Exchange) -> None:
         self._runner.began(exchange)

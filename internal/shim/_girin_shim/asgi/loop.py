@@ -54,7 +54,7 @@ class Loop:
         self.exchanges: dict[int, Exchange | Socket] = {}
         self.outbox = self._new_outbox()
         self.put = self.outbox.put
-        self._intake = self._new_intake()
+        self.intake = self._new_intake()
         self._watched: tuple[int, ...] = ()
         self._heads = WaitingHeads(self.loop)
         self.keep_head = self._heads.add
@@ -97,7 +97,7 @@ class Loop:
         app = detect.version3(app)
         self._lifespan = Lifespan(app, self._settings.lifespan, self.log)
         self.loop.run_until_complete(self._lifespan.startup())
-        self._intake.serve(app, Scopes(self._settings, self._lifespan.state))
+        self.intake.serve(app, Scopes(self._settings, self._lifespan.state))
 
     def run(self) -> None:
         """Returns after Drain, when the last request has ended and the app's shutdown is done."""
@@ -157,7 +157,7 @@ class Loop:
             return
         self.draining = True
         if self._inbound is not None:
-            self._inbound.read()  # what was given to this loop before
+            self._hear()  # what was given to this loop before
         limit = self._worker.time_to_end
         limit -= min(limit / 4, TO_END)
         self._ends = self.loop.time() + limit
@@ -196,7 +196,7 @@ class Loop:
         if self._selector is not None:
             self._selector.lanes = frozenset(wanted)
         for fd in wanted:
-            self.loop.add_reader(fd, self._intake.read)
+            self.loop.add_reader(fd, self.intake.read)
 
     def busy(self) -> bool:
         """Does a request run? From any thread."""
@@ -275,7 +275,10 @@ class Loop:
             exchange.body_came(fd)
 
     def _hear(self) -> None:
-        self._inbound.read()
+        try:
+            self._inbound.read()
+        except BaseException as e:
+            self._worker.fatal(e)  # what else it has said is lost
         self.outbox.flush_soon()  # after the tasks that now go on, in the same turn
 
     def incoming(self, kind: int, id: int, code: int, data: bytes) -> None:
@@ -288,8 +291,11 @@ class Loop:
             self._take_opens()
 
     def _take_opens(self) -> None:
-        while self._opens and self.free:
-            self._intake.take_open(self._opens.popleft())
+        try:
+            while self._opens and self.free:
+                self.intake.take_open(self._opens.popleft())
+        except BaseException as e:
+            self._worker.fatal(e)  # nobody else will begin it: the master has it counted
 
     # What exchanges ask for.
 

@@ -1,8 +1,8 @@
-"""The CPU time of threads that a request has work done in.
+"""The CPU time of threads that a request has work done in, and how many calls want such threads.
 
-A request finds the place for it in its context, which whoever sends work to a thread
+A request finds the place for the time in its context, which whoever sends work to a thread
 takes along: to the loop's executors, and to those of anyio, where FastAPI and Starlette
-run what is written with def.
+run what is written with def. Of the latter there are so many (40) for all requests.
 """
 from __future__ import annotations
 
@@ -14,6 +14,26 @@ from contextvars import ContextVar
 from time import thread_time_ns
 
 used: ContextVar[list[int] | None] = ContextVar("girin_thread_time", default=None)
+
+
+class Shared:
+    """The threads that anyio has for all requests."""
+
+    wanted = 0  # calls that have one or wait for one; of the loop's thread
+    there = 0  # how many there may be, as far as was asked; 0: nobody has wanted any
+
+    def look(self) -> None:
+        """Asks how many there may be: an app may have changed that."""
+        tokens = sys.modules["anyio.to_thread"].current_default_thread_limiter().total_tokens
+        self.there = int(min(tokens, MOST))
+
+    def cell(self) -> int:
+        """As the state page has it."""
+        return min(self.wanted, MOST) << 32 | self.there
+
+
+MOST = 0xFFFFFFFF
+shared = Shared()
 
 
 def watch(loop) -> bool:
@@ -31,9 +51,17 @@ def _of_anyio(run_sync):
     @functools.wraps(run_sync)
     async def measured(func, *args, **options):
         place = used.get()
-        if place is None:
+        if place is not None:
+            func = functools.partial(_timed, place, func)
+        if options.get("limiter") is not None:
+            return await run_sync(func, *args, **options)  # threads of its own
+        shared.wanted += 1
+        try:
+            if shared.wanted > shared.there:
+                shared.look()
             return await run_sync(func, *args, **options)
-        return await run_sync(functools.partial(_timed, place, func), *args, **options)
+        finally:
+            shared.wanted -= 1
 
     return measured
 

@@ -12,10 +12,12 @@ from time import monotonic_ns, sleep  # taken before anything is patched
 
 from .. import wire
 from ..stacks import app_stack
+from . import threadtime
 
 LOOK = 0.02  # s between two looks
+REST = 10  # of so many looks one is enough while no request runs: other tasks hold a loop as well
 HELD = 20_000_000  # ns without a sign of life that are told: what is logged the master decides
-AT_LATEST = 1_000_000_000  # ns after which that is told though it goes on
+AT_LATEST = 1_000_000_000  # ns after which that is told for the log though it goes on
 WINDOW = 10_000_000_000  # ns for which the longest is remembered, in the state page
 COUNT_EVERY = 1_000_000_000  # ns between two counts of the tasks
 
@@ -37,40 +39,46 @@ class Watch:
         start_new_thread(self._run, ())
 
     def _run(self) -> None:
-        worker = self._worker
+        worker, rested = self._worker, 0
         while not worker.forked:
             sleep(LOOK)
+            worker.page[wire.PAGE_THREADS] = threadtime.shared.cell()
+            rested += 1
             try:
-                if self._runner.busy():
+                if self._runner.busy() or rested >= REST:
+                    rested = 0
                     self._look()
-                elif self._longest != [0, 0]:
-                    self._note(0)
             except RuntimeError:
                 return  # the loop is closed: the worker ends
 
     def _look(self) -> None:
-        asked, seen, told, delayed = monotonic_ns(), None, False, 0
+        asked, seen, delayed, since, tells = monotonic_ns(), None, 0, 0, 0
+        self._worker.page[wire.PAGE_SILENT] = asked
         self._loop.call_soon_threadsafe(self._answer)
         while self._answered < asked:
             sleep(LOOK)
-            lag = monotonic_ns() - asked
+            now = monotonic_ns()
             if self._answered >= asked:
                 break
+            if now - asked >= HELD:
+                self._note(now - asked)
             if seen is None:
-                seen, delayed = self._seen(), self._delayed()
-            if lag >= HELD:
-                self._note(lag)
-            if lag >= AT_LATEST and not told:
-                told = True
-                self._tell(lag, seen)
+                seen, delayed, since = self._seen(), self._delayed(), now
+            elif tells == 0 and now - since - (self._delayed() - delayed) >= HELD:
+                tells = 1  # so that others of its route do not come here too
+                self._tell(now - asked, seen)
+            if seen is not None and tells < 2 and now - asked >= AT_LATEST:
+                tells = 2
+                self._tell(now - asked, seen)
         lag = self._answered - asked
         self._note(lag)
-        if seen is not None and lag - (self._delayed() - delayed) >= HELD and not told:
+        if seen is not None and tells < 2 and (tells or lag - (self._delayed() - delayed) >= HELD):
             self._tell(lag, seen)
 
     def _answer(self) -> None:
         """In the loop's thread."""
         now = self._answered = monotonic_ns()
+        self._worker.page[wire.PAGE_SILENT] = 0
         if now - self._counted > COUNT_EVERY:
             self._counted = now
             self._worker.page[wire.PAGE_TASKS] = len(asyncio.all_tasks(self._loop))

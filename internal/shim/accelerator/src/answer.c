@@ -228,8 +228,8 @@ take_body(Call *call, PyObject *message)
 }
 
 /* Is the string that text? */
-static int
-is(PyObject *string, PyObject *text)
+int
+same_text(PyObject *string, PyObject *text)
 {
     return string == text || (PyUnicode_CheckExact(string) && PyUnicode_Compare(string, text) == 0);
 }
@@ -242,16 +242,22 @@ call_send(PyObject *self, PyObject *message)
     int taken = 0;
     if (call->full == NULL && !call->over && PyDict_CheckExact(message)) {
         PyObject *type = PyDict_GetItemWithError(message, intake->key_type);
-        if (type != NULL && is(type, intake->type_start)) {
+        if (type != NULL && same_text(type, intake->type_start)) {
             taken = take_start(call, message);
-        } else if (type != NULL && is(type, intake->type_body)) {
+        } else if (type != NULL && same_text(type, intake->type_body)) {
             taken = take_body(call, message);
         }
         if (taken < 0 || PyErr_Occurred()) {
             return NULL;
         }
     }
-    return taken ? Py_NewRef(intake->none) : in_python(call, "send", message);
+    if (taken) {
+        return Py_NewRef(intake->none);
+    }
+    if (call->full != NULL && PyObject_TypeCheck(call->full, intake->state->streaming)) {
+        return streaming_send(call->full, message);
+    }
+    return in_python(call, "send", message);
 }
 
 PyMethodDef call_receive_def = {"receive", call_receive, METH_NOARGS, NULL};

@@ -6,7 +6,9 @@
  *     Intake  base class of the one in Python: reads packets, starts tasks
  *     Call    one request: what its task runs in place of a coroutine, and what
  *             the app's receive and send are methods of
+ *     Streaming  base class of the exchange in Python: the parts of an answer after its head
  *     Socket  an open WebSocket; Receiving is what its receive returns
+ *     Watched    the coroutine of a task whose steps are seen, but not measured
  *     Inbound what the master sends for WebSockets, cut into frames
  *     Done    what receive and send return where nobody has to wait
  *
@@ -114,7 +116,23 @@ typedef struct {
 
 enum { OPEN = 2 }; /* the state of a socket, as in socket.py */
 
+/* An answer that is sent in parts; base class of the exchange in Python, whose attributes are here
+ * where C needs them. */
+typedef struct {
+    PyObject_HEAD
+    Intake *intake; /* owned; NULL until open */
+    uint64_t id, began;
+    long long window, granted, sent; /* body bytes */
+    long long length;                /* the declared Content-Length; -1: none */
+    int state;
+    char gone;
+    char plain; /* parts of a body may follow, and nothing else */
+} Streaming;
+
+enum { STARTED = 1 }; /* the state of an exchange, as in http.py */
+
 extern PyType_Spec outbox_spec, intake_spec, call_spec, done_spec, socket_spec, receiving_spec, inbound_spec;
+extern PyType_Spec streaming_spec, watched_spec;
 
 /* done.c */
 PyObject *done_new(State *state, PyObject *value, Call *call);
@@ -140,6 +158,14 @@ int scope_new(Intake *intake, const Request *request, Call *call);
 _Noreturn void intake_fatal(Intake *intake);
 PyObject *intake_read(PyObject *self, PyObject *ignored);
 
+PyObject *intake_take_packet(PyObject *self, PyObject *packet);
+
+/* streaming.c */
+PyObject *streaming_send(PyObject *self, PyObject *message);
+
+/* watched.c */
+PyObject *intake_watch(PyObject *self, PyObject *coroutine);
+
 /* call.c */
 Call *call_new(Intake *intake);
 
@@ -159,5 +185,6 @@ PyObject *call_adopt(Call *call);
 int call_keep_head(Call *call);
 void call_received(Call *call);
 void call_not_received(Call *call);
+int same_text(PyObject *string, PyObject *text);
 
 #endif

@@ -41,7 +41,7 @@ typedef struct Slot Slot;
 /* What the module owns: its types first. */
 typedef struct {
     PyTypeObject *batch, *exchange, *loop, *slot;
-    PyTypeObject *outbox, *intake, *call, *done, *socket, *receiving, *inbound;
+    PyTypeObject *outbox, *intake, *call, *done, *streaming, *watched, *socket, *receiving, *inbound;
     /* Interned strings of WebSocket messages. */
     PyObject *key_type, *key_text, *key_bytes, *type_receive, *type_send;
 } State;

@@ -145,6 +145,8 @@ intake_dealloc(PyObject *self)
 
 static PyMethodDef intake_methods[] = {
     {"read", intake_read, METH_NOARGS, "Something can be read."},
+    {"take_packet", intake_take_packet, METH_O, "Begins the request of a packet that came another way."},
+    {"watch", intake_watch, METH_O, "What a task may run in place of a coroutine, for its steps to be seen."},
     {"bind", intake_bind, METH_VARARGS, "Gives the intake what it works with."},
     {"bind_app", intake_bind_app, METH_VARARGS, "What is read from now on is for this app."},
     {NULL, NULL, 0, NULL},

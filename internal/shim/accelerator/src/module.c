@@ -34,6 +34,8 @@ module_exec(PyObject *module)
         add_type(module, &intake_spec, &state->intake, "Intake") < 0 ||
         add_type(module, &call_spec, &state->call, "Call") < 0 ||
         add_type(module, &done_spec, &state->done, "Done") < 0 ||
+        add_type(module, &streaming_spec, &state->streaming, "Streaming") < 0 ||
+        add_type(module, &watched_spec, &state->watched, "Watched") < 0 ||
         add_type(module, &socket_spec, &state->socket, "Socket") < 0 ||
         add_type(module, &receiving_spec, &state->receiving, "Receiving") < 0 ||
         add_type(module, &inbound_spec, &state->inbound, "Inbound") < 0) {
@@ -54,6 +56,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->intake);
     Py_VISIT(state->call);
     Py_VISIT(state->done);
+    Py_VISIT(state->streaming);
+    Py_VISIT(state->watched);
     Py_VISIT(state->socket);
     Py_VISIT(state->receiving);
     Py_VISIT(state->inbound);
@@ -77,6 +81,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->intake);
     Py_CLEAR(state->call);
     Py_CLEAR(state->done);
+    Py_CLEAR(state->streaming);
+    Py_CLEAR(state->watched);
     Py_CLEAR(state->socket);
     Py_CLEAR(state->receiving);
     Py_CLEAR(state->inbound);

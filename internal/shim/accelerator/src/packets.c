@@ -59,6 +59,10 @@ start(Intake *intake, Call *call)
     intake->starting = 1;
     PyObject *done = PyObject_CallFunctionObjArgs(intake->start, (PyObject *)call, NULL);
     intake->starting = 0;
+    if (done == NULL && !call->over) { /* of a task factory of the app's */
+        Py_CLEAR(call->scope);
+        return call_end(call);
+    }
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
 }
@@ -168,6 +172,21 @@ serve_packet(Intake *intake, size_t size)
     PyObject *done = PyObject_CallMethod((PyObject *)intake, "begin_packet", "y#", (const char *)packet, (Py_ssize_t)size);
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
+}
+
+PyObject *
+intake_take_packet(PyObject *self, PyObject *packet)
+{
+    Intake *intake = (Intake *)self;
+    if (intake->app == NULL || !PyBytes_CheckExact(packet) || BYTES_SIZE(packet) > MAX_PACKET) {
+        PyErr_SetString(PyExc_ValueError, "no packet of this intake's");
+        return NULL;
+    }
+    memcpy(intake->packet, BYTES_DATA(packet), (size_t)BYTES_SIZE(packet));
+    if (serve_packet(intake, (size_t)BYTES_SIZE(packet)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static int
