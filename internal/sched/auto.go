@@ -74,13 +74,16 @@ type auto struct {
 
 	mu      sync.Mutex
 	slots   int      // guarded by mu: computing requests that may run
+	loopful int      // guarded by mu: those, and such that need no core
 	shares  bool     // guarded by mu: several of them in a process, which has no GIL
 	idle    bool     // guarded by mu: cores were, at the last looks
 	extra   int      // guarded by mu: how many more if they share processes (see overlap)
 	busy    int      // guarded by mu: computing requests that have a slot
+	blocks  int      // guarded by mu: of those, such that need no core
 	queue   []*Call  // guarded by mu: computing requests without one
 	waiting int      // guarded by mu: waiting requests on the lane or running
 	room    int      // guarded by mu: how many of those the workers have threads for
+	probes  bool     // guarded by mu: what nothing is known of has a loop to itself: see prober
 	blocked []*Route // guarded by mu: routes with pending calls, in turn
 
 	lanes map[Worker]uint32 // guarded by mu: what each worker was told to read
@@ -124,9 +127,13 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 		return
 	}
 	a.takeLocked(c)
+	l := a.waitingLineLocked(r)
 	a.mu.Unlock()
-	if !a.send(a.q.main, c, id, now) {
+	if !a.send(l, c, id, now) {
 		a.feedWaiting()
+	}
+	if l != a.q.main {
+		a.wake()
 	}
 }
 
@@ -193,14 +200,20 @@ func (a *auto) placeComputing(c *Call, id uint64, now int64) {
 
 // slotLocked reports whether there is a slot for a computing request.
 func (a *auto) slotLocked(c *Call) bool {
-	return a.busy < a.slots || a.busy < a.slots+a.extra && c.Route.overlaps()
+	if c.Route.blocks.Load() {
+		return a.busy < a.loopful
+	}
+	busy := a.busy - a.blocks
+	return busy < a.slots && a.busy < a.loopful || busy < a.slots+a.extra && c.Route.overlaps()
 }
 
 // computeLocked gives the call a slot. It keeps leadership, so that its process
 // runs no other, unless that has no GIL or its kind may share one.
 func (a *auto) computeLocked(c *Call) {
 	a.busy++
-	c.slot = true
+	if c.slot, c.blocks = true, c.Route.blocks.Load(); c.blocks {
+		a.blocks++
+	}
 	c.keepsLeadership(!a.shares && (a.extra == 0 || !c.Route.overlaps()))
 }
 
@@ -265,16 +278,25 @@ func (a *auto) giveBack(c *Call) bool {
 	if !c.slot {
 		return false
 	}
-	c.slot = false
 	if c.computes {
-		a.busy--
+		a.leaveSlotLocked(c)
 		return true
 	}
+	c.slot = false
 	if !c.mayTunnel() {
 		c.Route.limiter.active--
 	}
 	a.waiting--
 	return true
+}
+
+// leaveSlotLocked takes the slot from a computing call.
+func (a *auto) leaveSlotLocked(c *Call) {
+	a.busy--
+	if c.blocks {
+		a.blocks--
+	}
+	c.slot, c.blocks = false, false
 }
 
 // feedWaiting sends what there is room for: the routes take turns.
@@ -296,8 +318,9 @@ func (a *auto) feedWaiting() {
 		}
 		id := c.id()
 		a.takeLocked(c)
+		l := a.waitingLineLocked(r)
 		a.mu.Unlock()
-		a.send(a.q.main, c, id, a.q.cfg.Clock())
+		a.send(l, c, id, a.q.cfg.Clock())
 	}
 }
 
@@ -322,12 +345,13 @@ func (a *auto) regroupLocked() {
 func (a *auto) feedComputing() {
 	for {
 		a.mu.Lock()
-		if len(a.queue) == 0 || !a.slotLocked(a.queue[0]) {
+		i := slices.IndexFunc(a.queue, a.slotLocked)
+		if i < 0 {
 			a.mu.Unlock()
 			return
 		}
-		c := a.queue[0]
-		a.queue = slices.Delete(a.queue, 0, 1)
+		c := a.queue[i]
+		a.queue = slices.Delete(a.queue, i, i+1)
 		id := c.id()
 		a.computeLocked(c)
 		a.mu.Unlock()

@@ -25,6 +25,7 @@ type Call struct {
 	unacknowledged atomic.Int64
 	window         atomic.Uint32
 	upgraded       atomic.Bool // Upgrade
+	counts         atomic.Bool // counted is set
 	by             Worker      // who answered the last request; nil: nobody. Written before its answer is told
 	spool          Spool       // Spool, of the request in flight; guarded by Queue.mu once nobody waits
 	flags          wire.RequestFlags
@@ -78,6 +79,7 @@ type Call struct {
 	kind     kind // what auto placed it as
 	computes bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
 	slot     bool // guarded by auto.mu: it counts among those that wait or compute
+	blocks   bool // guarded by auto.mu: of the latter, among those that need no core
 	fetched  bool // its file was sent to its worker
 	packet   []byte
 	block    []byte // with InArena, where it is here
@@ -85,7 +87,7 @@ type Call struct {
 	reserved bool   // there is one, for the next submit
 	cause    error  // guarded by Queue.mu: why nobody waits for it
 	gone     Gone   // guarded by Queue.mu: what the application of a WebSocket is told then
-	counted  Worker // guarded by Queue.mu: among whose sockets it counts; nil: nobody's
+	counted  Worker // guarded by Queue.mu: among whose sockets and long streams it counts; nil: nobody's
 	pushed   uint64 // guarded by Queue.mu: how many its owner had been given with it, if it was pushed
 	parts    int64  // of the goroutine that reads the owner: bytes that are still to come of a WebSocket's message
 }

@@ -54,6 +54,7 @@ type phase struct {
 	Compute time.Duration
 	Sleep   time.Duration
 	Block   time.Duration // waits, and holds its event loop
+	Thread  time.Duration // waits in one of the loop's threads
 	Pool    *pool         // held during Hold
 	Hold    time.Duration // in the pool
 }
@@ -205,7 +206,7 @@ func (s *cluster) startLocked() {
 	s.started++
 	w := &autoWorker{
 		fakeWorker: newFakeWorker(s.started, s.cluster.Threads), cluster: s, process: newProcess(s.cluster.NoGIL),
-		free: make(chan int, s.cluster.Threads), stop: make(chan struct{}), dead: make(chan struct{}),
+		free: make(chan int, s.cluster.Threads), pool: make(chan struct{}, loopThreads), stop: make(chan struct{}), dead: make(chan struct{}),
 	}
 	for i := range s.cluster.Threads {
 		w.free <- i
@@ -356,7 +357,7 @@ func (s *cluster) count() (workers, compute, target int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.workers {
-		if w.lane.Load()&computeLane != 0 {
+		if lanes := w.lane.Load(); lanes == computeLane || lanes&computeLane != 0 && !s.cluster.Loops { // else it looks at what is new
 			compute++
 		}
 	}
@@ -377,12 +378,15 @@ type autoWorker struct {
 	process  *process
 	lane     atomic.Uint32 // what Select said
 	free     chan int      // slots
+	pool     chan struct{} // threads of an event loop that are taken
 	stop     chan struct{} // closed: read no more
 	dead     chan struct{} // closed: do nothing more
 	stopped  atomic.Bool
 	killed   atomic.Bool
 	stepping atomic.Int64
-	shared   atomic.Bool // it reads both lanes, or runs something from when it did
+	lightly  atomic.Bool  // what computes are steps of the loop, none of them long
+	threads  atomic.Int64 // calls that want one of the threads that loopThreads says
+	shared   atomic.Bool  // it reads both lanes, or runs something from when it did
 	requests sync.WaitGroup
 	hasGIL   bool        // of the leader: it has waited for the GIL
 	gil      atomic.Bool // a module has turned it on
@@ -401,13 +405,27 @@ func (s *cluster) memoryLeft() (int64, bool) {
 
 const workerMemory = 40 // MiB
 
-func (w *autoWorker) Background(bool)    {}
-func (w *autoWorker) Memory() int64      { return workerMemory << 20 }
-func (w *autoWorker) Stepping() int64    { return w.stepping.Load() }
-func (w *autoWorker) Opened() uint64     { return 0 }
-func (w *autoWorker) Parallel() bool     { return w.process.free && !w.gil.Load() }
-func (w *autoWorker) CPU() time.Duration { return w.cluster.machine.used(w.process) }
-func (w *autoWorker) Runnable() bool     { return w.cluster.machine.runnable(w.process) }
+func (w *autoWorker) Background(bool) {}
+func (w *autoWorker) Memory() int64   { return workerMemory << 20 }
+func (w *autoWorker) Stepping() int64 { return w.stepping.Load() }
+func (w *autoWorker) Silent() int64   { return 0 }
+func (w *autoWorker) Parallel() bool  { return w.process.free && !w.gil.Load() }
+
+// Beside takes what computes for a thread's, unless that is said to be the loop's own.
+func (w *autoWorker) Beside() time.Duration {
+	if w.lightly.Load() {
+		return 0
+	}
+	return w.CPU()
+}
+
+// loopThreads is how many threads a loop has for what blocks.
+const loopThreads = 40
+
+func (w *autoWorker) Threads() (wanted, there int) { return int(w.threads.Load()), loopThreads }
+func (w *autoWorker) Opened() uint64               { return 0 }
+func (w *autoWorker) CPU() time.Duration           { return w.cluster.machine.used(w.process) }
+func (w *autoWorker) Runnable() bool               { return w.cluster.machine.runnable(w.process) }
 
 func (w *autoWorker) Select(lanes uint32) {
 	w.lane.Store(lanes)
@@ -572,6 +590,8 @@ func (w *autoWorker) serve(r *wire.Request, j *autoJob) (f *wire.Frame, lives bo
 			ok = w.compute(p.Compute, j)
 		case p.Pool != nil:
 			ok = w.hold(p, j)
+		case p.Thread > 0:
+			ok = w.inThread(p, j)
 		case p.Block > 0:
 			w.stepping.Store(clock())
 			noticed := min(p.Block, 40*time.Millisecond)
@@ -650,6 +670,20 @@ func (w *autoWorker) hold(p phase, j *autoJob) bool {
 		p.Pool.failed.Add(1)
 		j.failed = true
 		return true
+	case <-w.dead:
+		return false
+	}
+}
+
+// inThread waits in one of the loop's threads, once one is free.
+func (w *autoWorker) inThread(p phase, j *autoJob) bool {
+	w.threads.Add(1)
+	defer w.threads.Add(-1)
+	close(j.waits)
+	select {
+	case w.pool <- struct{}{}:
+		defer func() { <-w.pool }()
+		return w.pause(p.Thread)
 	case <-w.dead:
 		return false
 	}

@@ -133,7 +133,7 @@ func (q *Queue) ended(c *Call, s change) {
 			q.mu.Unlock()
 		}
 	}
-	if c.upgraded.Load() {
+	if c.counts.Load() {
 		q.uncount(c)
 	}
 	if q.auto != nil {

@@ -146,6 +146,9 @@ func (q *Queue) goOn(c *Call, w Worker, f *wire.Frame, e event, block, body []by
 		c.moved.Store(q.cfg.Clock())
 		c.unacknowledged.Add(int64(len(body)))
 	}
+	if e == more {
+		q.streams(c, w, f)
+	}
 	s := q.step(c, f.ID, e)
 	if f.Kind == wire.Accept {
 		q.accepted(c, f.ID, w)
@@ -189,6 +192,7 @@ func (q *Queue) finish(c *Call, w Worker, f *wire.Frame, e event, block []byte) 
 		q.learn(c, w, f, block)
 	} else {
 		c.route.Load().sums.ran(f.Service)
+		c.streamed(f)
 	}
 	q.served(f)
 	s := q.step(c, f.ID, e)

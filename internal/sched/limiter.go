@@ -24,6 +24,7 @@ type limiter struct {
 
 	// While nothing is known: since when somebody asks, and how many may run.
 	asked   int64 // ns
+	widened int64 // ns, when the last time
 	untried int
 
 	rest int  // judgements to pass before the next trial
@@ -78,6 +79,14 @@ func (l *limiter) now() int {
 
 // widen lets more run although nothing is known.
 func (l *limiter) widen(to int) { l.untried = max(l.untried, to) }
+
+// double lets twice as many run, up to a most, if so much time has passed since the last time.
+func (l *limiter) double(most int, now int64, after time.Duration) {
+	if now-max(l.asked, l.widened) >= int64(after) {
+		l.widened = now
+		l.widen(min(most, 2*l.untried))
+	}
+}
 
 // take counts a request that begins.
 func (l *limiter) take() {

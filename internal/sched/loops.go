@@ -40,6 +40,12 @@ type looper interface {
 	Loop() (lag time.Duration, tasks int)
 	// Stepping is since when a request has held the loop, in ns; 0: none does.
 	Stepping() int64
+	// Silent is since when the loop has owed a sign of life, whatever holds it; 0: it owes none.
+	Silent() int64
+	// Threads is how many calls want a thread of the loop's process, and how many it has at most.
+	Threads() (wanted, there int)
+	// Beside is the CPU time that threads beside the loop's have used so far.
+	Beside() time.Duration
 	// Opened is how many of the calls that were pushed to it have begun, in their order.
 	Opened() uint64
 }
@@ -50,8 +56,83 @@ func isHeld(w Worker) bool {
 	return ok && l.Stepping() != 0
 }
 
+// threads is whether calls find threads in the loops that read the main lane.
+type threads struct {
+	short bool // some wait for one in a loop
+	spare bool // one loop less would do for all
+	many  bool // as many loops as there are cores would not
+}
+
+func (a *auto) threadsOf(workers []AutoWorker) threads {
+	var s threads
+	wanted, there, least, loops := 0, 0, 0, 0
+	for _, w := range workers {
+		l, ok := w.(looper)
+		if !ok || a.reads(w)&mainLane == 0 {
+			continue
+		}
+		n, m := l.Threads()
+		if m == 0 {
+			continue
+		}
+		s.short = s.short || n > m
+		wanted, there, loops = wanted+n, there+m, loops+1
+		if least == 0 || m < least {
+			least = m
+		}
+	}
+	s.spare = loops < 2 || wanted <= there-least
+	s.many = wanted > a.cfg.Cores*least
+	return s
+}
+
+// noteBlocking learns whether the requests that w computes hold its event loop and leave
+// their core to others, by a look at it.
+func (a *auto) noteBlocking(w AutoWorker, r *role, held, idle bool) {
+	switch r.blocks++; {
+	case held && idle && r.blocks == waitsLooks:
+		a.blocking(w, true)
+	case !held || !idle:
+		r.blocks = 0
+		if r.share > mostlyWaits {
+			a.blocking(w, false)
+		}
+	}
+}
+
+func (a *auto) blocking(w Worker, yes bool) {
+	for i := range w.Slots() {
+		id, _ := w.Slot(i)
+		if c := a.q.find(id); c != nil {
+			if r := c.route.Load(); r.blocks.Load() != yes {
+				r.blocks.Store(yes)
+			}
+		}
+	}
+}
+
+// demandLocked is in how many processes requests would compute: on each core one, and those
+// that need no core in others, of which one stays for everything else.
+func (a *auto) demandLocked() int {
+	blocks := a.blocks
+	for _, c := range a.queue {
+		if c.Route.blocks.Load() {
+			blocks++
+		}
+	}
+	demand := min(a.busy+len(a.queue)-blocks, a.cfg.Cores) + blocks
+	return min(demand, a.computeMost())
+}
+
+// computeMost is how many workers compute at most.
+func (a *auto) computeMost() int { return max(a.cfg.Cores, a.cfg.Most-1) }
+
 // Held notes that a request has held its worker's event loop up for so long, whichever
-// of its tasks did.
+// of its tasks did. It may be told while that goes on, and again at the end, which counts once.
 func (q *Queue) Held(r *Route, held time.Duration) {
+	now := q.cfg.Clock()
+	if last := r.heldAt.Swap(now); last != 0 && now-int64(held) < last {
+		return
+	}
 	r.observeCPU(uint32(min(held.Microseconds(), 1<<31)))
 }

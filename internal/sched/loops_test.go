@@ -11,10 +11,19 @@ var loops = clusterSize{Cores: 2, Workers: 2, Most: 5, Threads: 1000, Waiting: 2
 
 var block = phase{Block: 200 * time.Millisecond}
 
+// know has a route asked for once: of what nobody has asked for yet the first request waits for
+// others that are new.
+func (s *cluster) know(route string, phases ...phase) {
+	_, j := s.ask(route, phases...)
+	<-j.ended
+	time.Sleep(time.Second)
+}
+
 // What holds a loop is learned and kept from the light requests.
 func TestLoopsServeAMixedLoad(t *testing.T) {
 	onCluster(t, loops, func(t *testing.T, s *cluster) {
 		const lasts = 20 * time.Second
+		s.know("/light", quick)
 		began := time.Now()
 		waits := []func(){
 			s.clients(8, lasts, "/compute", heavy),
@@ -34,6 +43,61 @@ func TestLoopsServeAMixedLoad(t *testing.T) {
 		}
 		if _, n := latency(s.jobs, "/compute", settled); n < 120 {
 			t.Errorf("computing: %d", n)
+		}
+	})
+}
+
+// Several routes that hold their loop, all new, come at once: light requests keep a loop.
+func TestOfNewRoutesOneLoopAtMostIsHeld(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		s.know("/light", quick)
+		const lasts = 10 * time.Second
+		began := time.Now()
+		waits := []func(){s.every(20*time.Millisecond, lasts, "/light", quick)}
+		for _, route := range []string{"/a", "/b", "/c"} {
+			waits = append(waits, s.clients(2, lasts, route, block))
+		}
+		waits = append(waits, s.clients(4, lasts, "/compute", heavy), s.clients(64, lasts, "/sleep", sleep))
+		for _, wait := range waits {
+			wait()
+		}
+		if p99, n := latency(s.jobs, "/light", began.Add(-1)); p99 > 10*time.Millisecond || n < 490 {
+			t.Errorf("light: p99 %v of %d", p99, n)
+		}
+	})
+}
+
+// What holds the loop that takes what is new does not keep all that is new for long.
+func TestNewRoutesDoNotWaitForOneThatHoldsItsLoopForLong(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		time.Sleep(time.Second)
+		_, first := s.ask("/hangs", phase{Block: 20 * time.Second})
+		time.Sleep(100 * time.Millisecond)
+		_, other := s.ask("/other", quick)
+		<-other.ended
+		if took := time.Since(other.asked); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		<-first.ended
+	})
+}
+
+// The same where others of the route that holds it wait too, so that its loop computes.
+func TestNewRoutesDoNotWaitForALoopThatComputes(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		time.Sleep(time.Second)
+		var jobs []*autoJob
+		for _, route := range []string{"/hangs", "/hangs", "/other"} {
+			_, j := s.ask(route, phase{Block: map[string]time.Duration{"/hangs": 20 * time.Second, "/other": time.Millisecond}[route]})
+			jobs = append(jobs, j)
+		}
+		other := jobs[2]
+		<-other.ended
+		if took := time.Since(other.asked); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		for _, j := range jobs {
+			<-j.ended
 		}
 	})
 }
@@ -69,6 +133,29 @@ func TestACrowdForABlockingRouteHoldsOneLoop(t *testing.T) {
 	})
 }
 
+// What is told of one hold twice counts once.
+func TestOneHoldCountsOnce(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b := newBench(t, 1, nil)
+		r := b.Route([]byte("GET"), []byte("/x"))
+		for range 20 {
+			r.observeCPU(100)
+		}
+		time.Sleep(40 * time.Millisecond)
+		b.Held(r, 40*time.Millisecond)
+		time.Sleep(40 * time.Millisecond)
+		b.Held(r, 80*time.Millisecond)
+		if want := heavyBottom + heavyStep; r.score != want {
+			t.Errorf("the score is %d, want %d", r.score, want)
+		}
+		time.Sleep(time.Second)
+		b.Held(r, 80*time.Millisecond)
+		if want := heavyBottom + 2*heavyStep; r.score != want {
+			t.Errorf("after another one the score is %d, want %d", r.score, want)
+		}
+	})(t)
+}
+
 // A request that blocks uses no CPU, and yet its loop runs no other: it keeps its slot.
 func TestABlockingRequestKeepsItsSlot(t *testing.T) {
 	onCluster(t, loops, func(t *testing.T, s *cluster) {
@@ -77,6 +164,70 @@ func TestABlockingRequestKeepsItsSlot(t *testing.T) {
 			if strings.Contains(d, "its slot is free") || strings.Contains(d, "may share") {
 				t.Error(d)
 			}
+		}
+	})
+}
+
+// What blocks its loop leaves its core to another: there are more loops than cores for it, and
+// light requests keep one.
+func TestBlockingRequestsHaveMoreLoopsThanCores(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		const lasts = 30 * time.Second
+		began := time.Now()
+		light := s.every(20*time.Millisecond, lasts, "/light", quick)
+		s.clients(8, lasts, "/block", block)()
+		light()
+		if workers, _, _ := s.count(); workers != loops.Most {
+			t.Errorf("%d loops, want %d", workers, loops.Most)
+		}
+		if _, n := latency(s.jobs, "/block", began.Add(20*time.Second)); n < 9*4*5 {
+			t.Errorf("blocking: %d in the last 10 s, want nearly 4 loops' 20 a second", n)
+		}
+		if p99, n := latency(s.jobs, "/light", began); p99 > 10*time.Millisecond || n < 1400 {
+			t.Errorf("light: p99 %v of %d", p99, n)
+		}
+	})
+}
+
+// Of a route that is new to a server that is busy, what waits is soon let in.
+func TestLongPollsOfANewRouteAreLetInByABusyServer(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		for _, w := range s.readers() {
+			w.lightly.Store(true)
+		}
+		busy := s.every(time.Millisecond, 8*time.Second, "/busy", phase{Compute: 1300 * time.Microsecond})
+		time.Sleep(2 * time.Second)
+		var jobs []*autoJob
+		for range 300 {
+			_, j := s.ask("/poll", phase{Sleep: 4 * time.Second})
+			jobs = append(jobs, j)
+		}
+		for _, j := range jobs {
+			<-j.ended
+		}
+		if took := time.Since(jobs[0].asked); took > 5*time.Second {
+			t.Errorf("300 requests that wait 4 s took %v", took)
+		}
+		busy()
+	})
+}
+
+// Calls that wait for threads, of which each loop has only so many, get more loops; when they
+// are over the loops are given back.
+func TestLoopsWhoseThreadsAreTakenGetOthers(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		const lasts = 150 * time.Second
+		began := time.Now()
+		s.clients(190, lasts, "/driver", phase{Thread: 500 * time.Millisecond})()
+		if _, n := latency(s.jobs, "/driver", began.Add(lasts-10*time.Second)); n < 3300 {
+			t.Errorf("%d in the last 10 s, want nearly 380 a second", n)
+		}
+		if n := len(s.resizes); n > 4 {
+			t.Errorf("%d resizes under a steady load", n)
+		}
+		time.Sleep(6 * time.Minute)
+		if workers, _, _ := s.count(); workers != 2 {
+			t.Errorf("%d loops are left", workers)
 		}
 	})
 }

@@ -12,11 +12,15 @@ type fakeLoop struct {
 	*fakeWorker
 	lag      time.Duration
 	stepping int64
+	silent   int64
 	begun    uint64
 }
 
 func (l *fakeLoop) Loop() (lag time.Duration, tasks int) { return l.lag, 0 }
 func (l *fakeLoop) Stepping() int64                      { return l.stepping }
+func (l *fakeLoop) Silent() int64                        { return l.silent }
+func (l *fakeLoop) Threads() (wanted, there int)         { return 0, 0 }
+func (l *fakeLoop) Beside() time.Duration                { return 0 }
 func (l *fakeLoop) Opened() uint64                       { return l.begun }
 
 // opened are the ids of the sockets that the loop was told to open.
@@ -113,6 +117,82 @@ func TestSocketsGoPastALoopThatIsHeld(t *testing.T) {
 		if n := len(loops[0].opened()); n != 1 {
 			t.Errorf("the loop with fewest sockets was given %d", n)
 		}
+	})(t)
+}
+
+// What holds a loop need not be a request: a task that the application has begun on its own.
+func TestSocketsGoPastALoopThatIsSilent(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8)
+		loops[0].silent = clock() - int64(time.Second)
+		for range 3 {
+			b.socket()
+		}
+		if n := len(loops[0].opened()); n != 0 {
+			t.Errorf("a loop that gives no sign of life was given %d of 3", n)
+		}
+	})(t)
+}
+
+// stream submits a request for an event loop.
+func (b *bench) stream() (*Call, *fakeAnswer) {
+	b.t.Helper()
+	c, a := b.call("/events")
+	c.Form = wire.ASGIJoined
+	b.submit(c)
+	return c, a
+}
+
+// part passes on a part of a stream that has lasted for so long.
+func (b *bench) part(l *fakeLoop, c *Call, lasted time.Duration, kind wire.Kind, flags wire.FrameFlags) {
+	b.t.Helper()
+	f := &wire.Frame{ID: c.id(), Kind: kind, Flags: flags, Service: uint32(lasted.Microseconds()), CPU: wire.NotMeasured}
+	b.Frame(l, f, map[wire.Kind][]byte{wire.Response: []byte("200 OK")}[kind], nil)
+}
+
+func TestStreamsThatLastAreSpreadOverTheLoops(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8, 8)
+		first, _ := b.stream()
+		if b.lane.Unread() == 0 {
+			t.Fatal("a stream of which nothing is known was not taken by who has time for it")
+		}
+		b.read()
+		loops[0].set(0, first.id())
+		b.part(loops[0], first, time.Millisecond, wire.Response, 0)
+		b.part(loops[0], first, 2*time.Second, wire.Block, 0)
+		if b.sockets[loops[0]] != 1 {
+			t.Errorf("%d long streams are counted, want 1", b.sockets[loops[0]])
+		}
+		for range 3 {
+			b.stream()
+		}
+		if n, m := len(loops[0].opened()), len(loops[1].opened()); n != 1 || m != 2 {
+			t.Errorf("the loops were given %d and %d of 3", n, m)
+		}
+		b.part(loops[0], first, 3*time.Second, wire.Block, wire.Final)
+		if b.sockets[loops[0]] != 1 {
+			t.Errorf("%d are counted after the end of one of 2", b.sockets[loops[0]])
+		}
+	})(t)
+}
+
+func TestStreamsThatEndSoonAreTakenByWhoHasTime(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 8)
+		c, _ := b.stream()
+		b.read()
+		b.part(loops[0], c, time.Millisecond, wire.Response, 0)
+		b.part(loops[0], c, 2*time.Second, wire.Block, 0)
+		next, _ := b.stream()
+		loops[0].set(1, next.id())
+		b.part(loops[0], next, time.Millisecond, wire.Response, 0)
+		b.part(loops[0], next, 2*time.Millisecond, wire.Block, wire.Final)
+		b.stream()
+		if n := len(loops[0].opened()); n != 1 {
+			t.Errorf("the loop was given %d streams, want only that before a short one", n)
+		}
+		b.read()
 	})(t)
 }
 

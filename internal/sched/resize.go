@@ -21,12 +21,16 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 	for _, r := range s.of {
 		total += r.share
 	}
-	a.mu.Lock()
-	short := a.shortLocked()
-	inUse := s.processes()+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers)
-	a.mu.Unlock()
 	idle := total <= (1-idleShare)*float64(a.cfg.Cores)
-	switch starved := short || idle && a.q.main.lane.Unread() > 0; {
+	loops := a.threadsOf(workers)
+	if loops.many {
+		s.waited = now
+	}
+	a.mu.Lock()
+	short := a.shortLocked() || loops.short && idle
+	inUse := s.processes()+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers) || !loops.spare
+	a.mu.Unlock()
+	switch starved := short || idle && (a.q.main.lane.Unread() > 0 || a.unread()); {
 	case !starved:
 		s.starved = 0
 	case s.starved == 0:

@@ -44,6 +44,8 @@ type role struct {
 	cpu      time.Duration // at the last look
 	share    float64       // of a core, since then
 	waits    int           // looks in a row in which it had little CPU
+	blocks   int           // the same, while a step held its event loop
+	beside   beside
 }
 
 func newRoles() roles { return roles{of: map[AutoWorker]*role{}, each: 1} }
@@ -87,7 +89,7 @@ func (a *auto) look() bool {
 	a.assign(workers, now)
 	a.feedComputing()
 	a.need(workers, now)
-	return a.roles.want > 0 || a.roles.starved != 0 || unknown
+	return a.roles.want > 0 || a.roles.starved != 0 || unknown || a.unread()
 }
 
 // workers returns those that read, and forgets the roles of the others.
@@ -135,7 +137,9 @@ func (a *auto) measure(workers []AutoWorker, now int64) {
 		if used += r.share; held {
 			used += max(1-r.share, 0) // whatever it does, its process can do no more
 		}
-		if held || r.share >= waitsBelow || w.Runnable() {
+		idle := r.share < waitsBelow && !w.Runnable()
+		a.noteBlocking(w, r, held, idle)
+		if held || !idle {
 			r.waits = 0
 		} else if r.waits++; a.yield(w, r.waits, now) {
 			r.waits = 0
@@ -180,8 +184,7 @@ func (a *auto) takeSlot(c *Call, id uint64, looks int, since time.Duration) (tak
 	if looks < need || since < time.Duration(need)*lookBusy {
 		return false, known
 	}
-	c.slot = false
-	a.busy--
+	a.leaveSlotLocked(c)
 	return true, known
 }
 
@@ -189,8 +192,11 @@ func (a *auto) takeSlot(c *Call, id uint64, looks int, since time.Duration) (tak
 // for everything else.
 func (a *auto) assign(workers []AutoWorker, now int64) {
 	a.mu.Lock()
-	demand := min(a.busy+len(a.queue), a.cfg.Cores)
+	demand := a.demandLocked()
 	a.mu.Unlock()
+	if a.stuck(workers, now) {
+		demand = max(demand, min(a.roles.want+1, a.computeMost()))
+	}
 	s := &a.roles
 	s.each = a.perProcess(workers)
 	if demand >= s.want {
@@ -215,6 +221,7 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	a.spread(workers, have, now)
 	a.mu.Lock()
 	a.slots, a.shares, a.extra = min(have*s.each, a.cfg.Cores), s.each > 1, s.overlap.extra
+	a.loopful = have * s.each
 	a.mu.Unlock()
 }
 
@@ -278,6 +285,7 @@ func (a *auto) leastBusy(workers []AutoWorker, computes bool) (best AutoWorker) 
 // compute lane would wait for it.
 func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 	main := a.mainReaders(workers, have, now)
+	prober := a.prober(workers, main, have, now)
 	room := 0
 	for _, w := range workers {
 		r, lanes := a.roles.of[w], uint32(0)
@@ -287,6 +295,9 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 		if main[w] {
 			lanes |= mainLane
 			room += w.Slots() - w.Slots()/spareThreads
+		}
+		if w == prober {
+			lanes |= computeLane
 		}
 		if lanes != r.lanes || !r.told {
 			a.choose(w, lanes)
@@ -299,7 +310,7 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 	}
 	a.mu.Lock()
 	more := room > a.room
-	a.room = room
+	a.room, a.probes = room, prober != nil && len(main) > 1
 	a.mu.Unlock()
 	if more {
 		a.feedWaiting()

@@ -33,6 +33,8 @@ type Route struct {
 	seen   atomic.Uint32
 	long   atomic.Bool // the last one was not quick
 	heavy  atomic.Bool // its requests compute
+	blocks atomic.Bool // of those: they hold their event loop and need no core
+	lasts  atomic.Bool // its answers are streams that last
 	shared bool        // many routes' times say nothing of the next: it stays slow
 
 	proven atomic.Bool   // the application has answered it with something else than 404
@@ -42,6 +44,7 @@ type Route struct {
 	sums   sums
 	waits  [recentWaits]atomic.Uint32 // us in the queue, a ring of samples
 	recent [recentTimes]atomic.Uint32 // us, a ring
+	heldAt atomic.Int64               // ns, when it was last told that one held its event loop
 
 	measured atomic.Uint32
 	cpu      [recentCPU]atomic.Uint32 // us, a ring

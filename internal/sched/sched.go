@@ -141,7 +141,7 @@ type Queue struct {
 	fresh   int               // guarded by mu: cells from here on were never used
 	readers []Worker          // guarded by mu: those that read the lane; copied on change
 	alive   []Worker          // guarded by mu: those and the ones that drain
-	sockets map[Worker]int    // guarded by mu: how many WebSockets each has, or was given
+	sockets map[Worker]int    // guarded by mu: how many WebSockets and long streams each has, or was given
 	given   map[Worker]uint64 // guarded by mu: how many were pushed to each
 	done    sync.WaitGroup
 }

@@ -11,11 +11,13 @@ const (
 	// computes, whatever it runs.
 	mostlyWaits = 0.5
 	// Of a route of which nothing is known twice as many may run each time that so
-	// much passed, if its requests do not seem to wait.
+	// much has passed, if its requests do not seem to wait.
 	widenAfter = 150 * time.Millisecond
 	// Where workers are event loops a second one would hold the next of them; and that
 	// the first one does so is soon told (see Queue.Held).
 	widenLoops = time.Second
+	// So soon if others keep its loop busy, and not the first one's steps nor threads.
+	widenOthers = 25 * time.Millisecond
 )
 
 // widen lets more requests run of routes of which nothing is known, and reports
@@ -24,44 +26,101 @@ const (
 // holding the others back until it has ended spares all of them a crowd. But that
 // may take long, so more are let in little by little.
 func (a *auto) widen(workers []AutoWorker, now int64) (unknown bool) {
-	most, after := limitFirst, widenAfter
+	most := limitFirst
 	if a.hasLoops() {
-		most, after = wire.FlagTable, widenLoops
+		most = wire.FlagTable
 	}
-	a.mu.Lock()
-	for _, r := range a.blocked {
-		l := &r.limiter
-		if l.known() {
-			continue
+	looked, unknown := a.unknownRoutes()
+	for _, r := range looked {
+		after := a.widensAfter(r, workers, now)
+		a.mu.Lock()
+		if after == 0 {
+			r.limiter.widen(most)
+		} else {
+			r.limiter.double(most, now, after)
 		}
-		unknown = true
-		switch {
-		case a.roles.lookedAt < l.asked:
-		case !a.mayCompute(r, workers):
-			l.widen(most)
-		default:
-			l.widen(min(most, 1<<min((now-l.asked)/int64(after), 10)))
-		}
+		a.mu.Unlock()
 	}
-	a.mu.Unlock()
 	if unknown {
 		a.feedWaiting()
 	}
 	return unknown
 }
 
-// mayCompute reports whether a request of the route runs where much CPU is used.
-func (a *auto) mayCompute(r *Route, workers []AutoWorker) bool {
+// unknownRoutes are those whose requests are held back and of which nothing is known, if that
+// was so for a whole look; and whether there are any.
+func (a *auto) unknownRoutes() (looked []*Route, any bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.blocked {
+		if r.limiter.known() {
+			continue
+		}
+		any = true
+		if a.roles.lookedAt >= r.limiter.asked {
+			looked = append(looked, r)
+		}
+	}
+	return looked, any
+}
+
+// unbegun is for a route whose first request has not begun: of that nothing can be seen.
+const unbegun = 1 << 62
+
+// widensAfter is how long each widening takes, by what those of its requests seem to do that
+// run; 0: they wait, and all may run.
+func (a *auto) widensAfter(r *Route, workers []AutoWorker, now int64) (after time.Duration) {
+	begun := !a.hasLoops() // else what takes what is new may be held, and has not read it
 	for _, w := range workers {
-		if a.roles.of[w].share <= mostlyWaits && !isHeld(w) {
+		busy := a.roles.of[w].share > mostlyWaits || isHeld(w)
+		if begun && !busy {
 			continue
 		}
 		for i := range w.Slots() {
-			id, _ := w.Slot(i)
-			if c := a.q.find(id); c != nil && c.route.Load() == r {
-				return true
+			id, began := w.Slot(i)
+			if c := a.q.find(id); c == nil || c.route.Load() != r {
+				continue
+			}
+			if begun = true; busy {
+				after = max(after, a.suspicion(w, began, now))
 			}
 		}
 	}
-	return false
+	if !begun {
+		return unbegun
+	}
+	return after
+}
+
+// suspicion says the same by one request that began then, where much CPU is used.
+func (a *auto) suspicion(w AutoWorker, began uint64, now int64) time.Duration {
+	l, ok := w.(looper)
+	switch {
+	case !a.hasLoops() || !ok:
+		return widenAfter
+	case l.Stepping() == int64(began), a.roles.of[w].beside.share(l, now) > mostlyWaits:
+		return widenLoops // it is in its first step, or threads compute
+	}
+	return widenOthers
+}
+
+// beside is what threads beside a loop use of a core, as far as it was looked.
+type beside struct {
+	cpu time.Duration
+	at  int64
+	of  float64
+}
+
+// share measures it anew, unless it was just done. At first it is not known, and all.
+func (b *beside) share(l looper, now int64) float64 {
+	switch elapsed := now - b.at; {
+	case elapsed < int64(lookBusy):
+	case elapsed > int64(time.Second):
+		b.cpu, b.at, b.of = l.Beside(), now, 1
+	default:
+		cpu := l.Beside()
+		b.of = float64(cpu-b.cpu) / float64(elapsed)
+		b.cpu, b.at = cpu, now
+	}
+	return b.of
 }

@@ -1,0 +1,66 @@
+package sched
+
+import (
+	"time"
+
+	"girin/internal/wire"
+)
+
+// probeHeld is for how long a step may hold the loop that takes probes before another one,
+// which is not held, takes them.
+const probeHeld = 250 * time.Millisecond
+
+// A probe is a request of a route of which nothing is known, where workers are event loops:
+// it may hold its loop for long, and several such, of several routes, would hold all of them
+// at once. So of the loops that read the main lane one alone takes them, by the compute lane,
+// as long as nobody computes there.
+
+// unproven reports whether requests of the route are probes: none has ended, nor been seen to
+// wait.
+func (l *limiter) unproven() bool { return !l.known() && l.untried < wire.FlagTable }
+
+// waitingLineLocked is where a request goes that may wait for long.
+func (a *auto) waitingLineLocked(r *Route) *line {
+	if a.probes && r.limiter.unproven() {
+		return a.compute
+	}
+	return a.q.main
+}
+
+// prober is which of the loops that read the main lane takes probes, while have compute; nil:
+// none.
+func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, now int64) (best AutoWorker) {
+	if !a.hasLoops() || have > 0 {
+		return nil
+	}
+	free := false
+	for _, w := range workers {
+		l, ok := w.(looper)
+		if !ok || !main[w] {
+			continue
+		}
+		held := lasts(l.Stepping(), now, probeHeld)
+		if !held && a.roles.of[w].lanes == mainLane|computeLane {
+			return w
+		}
+		if best == nil || !held && !free {
+			best, free = w, !held
+		}
+	}
+	return best
+}
+
+// stuck reports whether what lies in the compute lane waits for loops that are all held for
+// long: a probe may lie there from when nobody computed.
+func (a *auto) stuck(workers []AutoWorker, now int64) bool {
+	if !a.hasLoops() || a.roles.want == 0 || a.compute.lane.Unread() == 0 {
+		return false
+	}
+	for _, w := range workers {
+		l, ok := w.(looper)
+		if ok && a.roles.of[w].computes && !lasts(l.Stepping(), now, probeHeld) {
+			return false
+		}
+	}
+	return true
+}
