@@ -30,11 +30,17 @@ WARM_UP = 1  # seconds, also wsload's
 class Case:
     app: str
     load: tuple[str, ...] = ()  # wsload's arguments after PORT, without the seconds; none: wrk
+    path: str = "/"
+    connections: int = 64
 
 
 CASES = {
     "hello": Case("asgi_apps:hello"),
     "fastapi": Case("asgi_apps:api"),
+    "stream": Case("asgi_apps:api", path="/parts"),
+    "events": Case("asgi_apps:api", path="/events"),
+    "large stream": Case("asgi_apps:api", path="/large", connections=16),
+    "file": Case("asgi_apps:api", path="/file", connections=16),
     "echo": Case("asgi_apps:echo", ("echo", "64", "1", "64")),
     "echo 16": Case("asgi_apps:echo", ("echo", "64", "16", "64")),
     "broadcast": Case("asgi_apps:broadcast", ("broadcast", "32", "8", "64")),
@@ -91,6 +97,8 @@ TARGETS = (
     Target("hello", "rate", "granian", 1.0),
     Target("fastapi", "cpu", "granian", 0.8),
     Target("fastapi", "rate", "granian", 1.2),
+    *(Target(case, *rest) for case in ("stream", "events", "large stream", "file")
+      for rest in (("rate", "uvicorn", 1.0), ("rate", "granian", 1.0), ("cpu", "uvicorn", 1.0))),
     Target("echo", "cpu", "", 0.65),
     Target("echo", "rate", "", 1.3),
     Target("echo 16", "rate", "", 5.0),
@@ -109,7 +117,7 @@ def measure(server: Server, case: Case, seconds: int, wsload: Path) -> Figures:
         servers.settle(run)
         if case.load:
             return messages(run, case, seconds, wsload)
-        wrk = peers.Case(case.app)
+        wrk = peers.Case(case.app, case.path, case.connections)
         peers.wrk(run.url, wrk, WARM_UP)
         before = run.cpu_seconds()
         report = peers.wrk(run.url, wrk, seconds)

@@ -1,7 +1,9 @@
 """The ASGI applications that servers are measured with."""
 import asyncio
+import tempfile
 
 from fastapi import FastAPI
+from fastapi.responses import FileResponse, StreamingResponse
 
 HELLO = b"Hello, world!"
 FIELDS = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(HELLO))]
@@ -53,3 +55,46 @@ api = FastAPI()
 @api.get("/")
 async def root():
     return {"hello": "world"}
+
+
+PARTS, PART = 10, b"a part of an answer that is sent as it comes\n"
+LARGE_PARTS, LARGE_PART = 64, b"x" * (64 << 10)
+FILE = tempfile.NamedTemporaryFile(prefix="asgi-apps-")
+FILE.write(LARGE_PARTS * LARGE_PART)
+FILE.flush()
+
+
+async def parts():
+    for _ in range(PARTS):
+        yield PART
+
+
+async def events():
+    for i in range(PARTS):
+        yield f"id: {i}\ndata: tick\n\n"
+        await asyncio.sleep(0)
+
+
+async def large_parts():
+    for _ in range(LARGE_PARTS):
+        yield LARGE_PART
+
+
+@api.get("/parts")
+async def parts_one_by_one():
+    return StreamingResponse(parts(), media_type="text/plain")
+
+
+@api.get("/events")
+async def server_sent_events():
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+@api.get("/large")
+async def large_parts_one_by_one():
+    return StreamingResponse(large_parts())
+
+
+@api.get("/file")
+async def whole_file():
+    return FileResponse(FILE.name)
