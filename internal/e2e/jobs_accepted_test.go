@@ -21,6 +21,7 @@ import (
 type accepted struct {
 	ID, Status, URL, Result, Reason string
 	Code, Attempt, Position         int
+	Ended                           time.Time
 }
 
 // respondAsync is what clients send that do not wait.

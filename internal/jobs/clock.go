@@ -18,14 +18,19 @@ func (n *Node) wall() time.Time {
 // whose own clock may be wrong.
 func (n *Node) now() time.Time { return n.wall().Add(time.Duration(n.behind.Load())) }
 
-// clockNear is what the way of the engine's answer may make of a clock that is right.
+// clockNear is what the way of the engine's answer may make of a clock that is right; an
+// answer that took longer says too little.
 const clockNear = 250 * time.Millisecond
 
-// lookAtClock compares the clocks.
-func (n *Node) lookAtClock(s jetstream.Stream) {
-	shows := s.CachedInfo().TimeStamp
-	behind := shows.Sub(n.wall())
-	if shows.IsZero() || behind.Abs() < clockNear {
+// lookAtClock compares the clocks: what a stream was told to be has just come, and was asked
+// for at a time.
+func (n *Node) lookAtClock(s jetstream.Stream, asked time.Time) {
+	shows, took := s.CachedInfo().TimeStamp, n.wall().Sub(asked)
+	if shows.IsZero() || took > clockNear {
+		return
+	}
+	behind := shows.Sub(asked.Add(took / 2))
+	if behind.Abs() < clockNear {
 		behind = 0
 	}
 	n.behind.Store(int64(behind))

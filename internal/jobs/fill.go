@@ -100,6 +100,7 @@ func (n *Node) measure(ctx context.Context) {
 	bytes := uint64(0)
 	since := n.fill.since.Load()
 	for _, name := range []string{n.names.jobs, "OBJ_" + n.bucket("bodies"), "KV_" + n.bucket("results"), "OBJ_" + n.bucket("results")} {
+		asked := n.wall()
 		stream, err := n.js.Stream(ctx, name)
 		if err != nil {
 			return
@@ -108,7 +109,7 @@ func (n *Node) measure(ctx context.Context) {
 		if bytes += state.Bytes; name == n.names.jobs {
 			n.fill.jobs.Store(int64(state.Msgs))
 			n.fill.since.Add(-since)
-			n.lookAtClock(stream)
+			n.lookAtClock(stream, asked)
 			n.oldestAt.Store(0)
 			if state.Msgs > 0 {
 				n.oldestAt.Store(state.FirstTime.UnixNano())

@@ -168,7 +168,11 @@ func (n *Node) publishSchedule(ctx context.Context, subject string, text []byte,
 func (n *Node) openTimer(ctx context.Context) error {
 	stream, err := n.openStream(ctx, n.names.timerStream())
 	if err == nil {
-		n.lookAtClock(stream)
+		asked := n.wall()
+		_, err = stream.Info(ctx)
+		n.lookAtClock(stream, asked)
+	}
+	if err == nil {
 		_, err = stream.CreateOrUpdateConsumer(ctx, n.names.dueConsumer())
 	}
 	if err != nil {

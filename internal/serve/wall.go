@@ -1,16 +1,19 @@
 package serve
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
-// skew is how wrong this program's clock is: nothing but what tests build is wrong
-// (-ldflags "-X girin/internal/serve.skew=1h").
-var skew string
+// skewFrom names the variable of the environment that says how wrong this program's clock is:
+// nothing but what a test builds is wrong (-ldflags "-X girin/internal/serve.skewFrom=NAME").
+var skewFrom string
 
 // wallClock is the time that is compared with other servers'.
 func wallClock() func() time.Time {
-	off, err := time.ParseDuration(skew)
-	if err != nil {
+	if skewFrom == "" {
 		return time.Now
 	}
+	off, _ := time.ParseDuration(os.Getenv(skewFrom))
 	return func() time.Time { return time.Now().Add(off) }
 }
