@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"girin/internal/config"
@@ -70,14 +71,19 @@ func runBare(env *program.Env) int {
 	if _, ok := config.FindApp("."); ok {
 		return runServe(env, nil)
 	}
-	return runHelp(env, nil)
+	status := runHelp(env, nil)
+	io.WriteString(env.Stdout, "\nThere is no application here that girin finds by itself (in app.py, main.py, wsgi.py, asgi.py or by manage.py):\nstart it in the application's folder, or name one, as in girin shop:app\n")
+	return status
 }
 
 // mistyped is the command that the first word most likely means, if it is followed by another
-// one and so is no application.
+// one and so is no application. Others' words for serving are meant so too.
 func mistyped(args []string) string {
 	if len(args) < 2 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[1], "-") || strings.ContainsAny(args[0], ":.") {
 		return ""
+	}
+	if slices.Contains([]string{"run", "start", "runserver"}, args[0]) {
+		return "serve"
 	}
 	var names []string
 	for _, c := range commands() {

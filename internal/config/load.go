@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -289,6 +290,7 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 			cfg.Hooks = append(cfg.Hooks, o.Key)
 		}
 	}
+	l.warnOfPort(cfg, resolved["pidfile"])
 	l.fillClass(cfg, resolved)
 	l.fillSwitches(cfg, resolved)
 	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS, l.checkJobs, l.checkJobPage} {
@@ -297,6 +299,13 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// warnOfPort tells whoever meant a port by -p, as with many servers.
+func (l *loader) warnOfPort(cfg *Config, s setting) {
+	if _, err := strconv.ParseUint(cfg.PidFile, 10, 16); err == nil {
+		l.warnings = append(l.warnings, Warning{Key: s.name, Source: s.source, Text: "is a file for the process id; a port is -b :" + cfg.PidFile})
+	}
 }
 
 func (l *loader) fillClass(cfg *Config, resolved map[string]setting) {

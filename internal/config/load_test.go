@@ -192,6 +192,7 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"typo":             {sources{args: "app --workres 2"}, "--workres: there is no such option; did you mean --workers? (from the command line)", true},
 		"a key for a flag": {sources{args: "app --accesslog -"}, "--accesslog: there is no such option; did you mean --access-logfile? (from the command line)", true},
 		"beginning":        {sources{args: "app --graceful 2"}, "--graceful: there is no such option; did you mean --graceful-timeout? (from the command line)", true},
+		"of uvicorn":       {sources{args: "app --port 9000"}, "--port: there is no such option; write -b :PORT (from the command line)", true},
 		"nothing like it":  {sources{args: "app --xyzzy"}, "--xyzzy: there is no such option (from the command line)", true},
 		"short":            {sources{args: "app -x"}, "-x: there is no such option (from the command line)", true},
 		"no value":         {sources{args: "app --workers"}, "--workers: a value is missing (from the command line)", true},
