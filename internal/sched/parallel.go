@@ -12,8 +12,7 @@ func isParallel(w Worker) bool {
 }
 
 // perProcess is how many computing requests a worker may run at once. Without a GIL they
-// hold up neither each other nor who reads there, so one process has all of them: it is
-// those that shares memory. Where the workers differ, since a module that one of them has
+// hold up neither each other nor who reads there, so one process has all of them. Where the workers differ, since a module that one of them has
 // imported turned the GIL on, each has one. Of event loops a request that computes holds
 // the whole loop, whatever else its process could do.
 func (a *auto) perProcess(workers []AutoWorker) int {
