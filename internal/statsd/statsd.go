@@ -26,6 +26,7 @@ type Client struct {
 	prefix string
 	tags   string
 	queue  chan string
+	quit   chan struct{} // closed by Close
 	done   chan struct{}
 	once   sync.Once
 }
@@ -66,7 +67,7 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{conn: conn, prefix: withDot.ReplaceAllString(o.Prefix, "$1."), queue: make(chan string, queued), done: make(chan struct{})}
+	c := &Client{conn: conn, prefix: withDot.ReplaceAllString(o.Prefix, "$1."), queue: make(chan string, queued), quit: make(chan struct{}), done: make(chan struct{})}
 	if o.Tags != "" {
 		c.tags = "|#" + o.Tags
 	}
@@ -76,17 +77,40 @@ func Open(o Options) (*Client, error) {
 
 func (c *Client) run() {
 	defer close(c.done)
-	for text := range c.queue {
-		_, _ = c.conn.Write([]byte(text))
+	for {
+		select {
+		case text := <-c.queue:
+			_, _ = c.conn.Write([]byte(text))
+		case <-c.quit:
+			c.sendRest()
+			return
+		}
 	}
 }
 
-// Close sends what waits.
+func (c *Client) sendRest() {
+	for {
+		select {
+		case text := <-c.queue:
+			_, _ = c.conn.Write([]byte(text))
+		default:
+			return
+		}
+	}
+}
+
+// closeLimit is how long Close waits for a server that reads nothing from its socket.
+const closeLimit = 500 * time.Millisecond
+
+// Close sends what waits, for at most closeLimit.
 func (c *Client) Close() {
 	if c == nil {
 		return
 	}
-	c.once.Do(func() { close(c.queue) })
+	c.once.Do(func() {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(closeLimit))
+		close(c.quit)
+	})
 	<-c.done
 	c.conn.Close()
 }

@@ -95,3 +95,26 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// A server that reads nothing holds up no end, and nobody who has still something to tell.
+func TestAServerThatReadsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "statsd")
+	server, err := net.ListenPacket("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, err := Open(Options{Address: "unix://" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range queued {
+		c.Request(200, time.Second)
+	}
+	began := time.Now()
+	c.Close()
+	c.Request(200, time.Second)
+	if d := time.Since(began); d > 10*closeLimit {
+		t.Errorf("the end took %v", d)
+	}
+}
