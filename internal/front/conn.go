@@ -217,7 +217,7 @@ func (c *conn) readHead() bool {
 		}
 	}
 	if !c.waitReply() {
-		c.linger()
+		c.linger(0)
 		return false
 	}
 	c.req.Reset()

@@ -18,9 +18,13 @@ func (c *conn) refuse(verdict *http1.Error) bool {
 	}
 	c.knowHead()
 	c.refused(verdict.Status, verdict.Reason)
+	if c.stage.now() != stageBody {
+		c.dropBody() // what came is of the request before
+	}
+	rest := c.unreadAfter(verdict)
 	c.dropBody() // others may need its room while the client lingers
 	c.sendLast(verdict.Status, verdict.Reason)
-	c.linger()
+	c.linger(rest)
 	return false
 }
 
@@ -40,19 +44,6 @@ var (
 	errHalfHead = &http1.Error{Status: 400, Reason: "the request head is not complete"}
 	errHalfBody = &http1.Error{Status: 400, Reason: "the request body is not complete"}
 )
-
-// linger reads on after the last response, for hangUpLocked's reason, until
-// the client closes or a limit is reached.
-func (c *conn) linger() {
-	for discarded := 0; discarded < lingerBytes; discarded += len(c.in.unread()) {
-		c.in.discard()
-		if c.unlessNudged(c.in.fill()) != nil {
-			return
-		}
-	}
-}
-
-const lingerBytes = 256 << 10
 
 // gone notes that no more bytes come. A client that has only closed its
 // sending side still wants the answer; one that was reset does not.
@@ -133,7 +124,7 @@ func (c *conn) expired() bool {
 	case stageHead:
 		return c.refuse(&http1.Error{Status: 408, Reason: "the request head took too long"})
 	case stageBody:
-		return c.refuse(&http1.Error{Status: 408, Reason: "the request body took too long"})
+		return c.refuse(errSlowBody)
 	case stageLinger:
 		return false
 	}

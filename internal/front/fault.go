@@ -60,7 +60,7 @@ func (c *conn) answer(status, contentType string, body []byte) bool {
 	c.in.consumed()
 	code, _ := http1.StatusCode(status)
 	if c.own(code, contentType, body) {
-		c.linger()
+		c.linger(0)
 		return false
 	}
 	return true
@@ -71,9 +71,8 @@ func (c *conn) own(status int, contentType string, body []byte) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reply.begin(&c.exchange)
-	last = c.reply.last
 	c.ownLocked(status, contentType, body)
-	return last
+	return c.reply.last
 }
 
 // skipBody reads the request's body to its end, and keeps nothing of it.

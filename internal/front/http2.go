@@ -34,6 +34,8 @@ type streams struct {
 	unread int64                // bytes of answers that streams have queued
 	moved  int64                // bytes of answers that were sent
 	listed bool                 // in Server.unflushed
+	hungUp bool                 // the last answer was given: when it is written, the client's end is awaited
+	silent bool                 // the client was told that nothing more comes
 	gone   bool                 // the connection has ended
 
 	// Of the sweeper.
@@ -59,7 +61,7 @@ func (c *conn) serveHTTP2() {
 	h.conn = h2.New(h2.Config{
 		MaxStreams: o.MaxStreams, Window: o.Window, ConnWindow: connectionWindow(*o),
 		MaxFrame: o.MaxFrame, MaxHeaderList: o.MaxHeaderList, Connect: c.limits().Connect,
-		Clock: c.srv.cfg.Clock, Open: h.open,
+		Clock: c.srv.cfg.Clock, Open: h.open, Rested: h.restedLocked,
 	}, &c.mu, h, h)
 	c.streams.Store(h)
 	defer h.close()
@@ -76,28 +78,55 @@ func (h *streams) ended(err error) {
 	case errors.As(err, &told):
 		c.srv.cfg.Log.Debugf("HTTP/2 connection of %s ended: %v", c.peer.name(), told)
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		if c.stage.now() == stageLinger {
+			return // for which it was the time
+		}
 		c.mu.Lock()
 		h.conn.Farewell()
 		c.mu.Unlock()
 	case !errors.Is(err, h2.ErrOver):
 		return
 	}
-	if c.stage.now() == stageLinger {
-		return // its last stream's end has seen to it
-	}
 	c.mu.Lock()
 	h.hangUpLocked()
 	c.mu.Unlock()
-	c.linger()
+	c.waitOutput()
+	c.linger(0)
 }
 
-// hangUpLocked ends the writing, once all streams have ended.
-func (h *streams) hangUpLocked() {
-	if !h.c.dead {
-		h.conn.Flush() // the last answer may wait for others to be sent with
-		h.c.endWritingLocked()
-		h.c.stage.enter(stageLinger)
+// restedLocked goes on when no stream has a place any more, of none is anything read, and
+// the client has taken what they have written.
+func (h *streams) restedLocked() {
+	switch {
+	case h.gone || h.hungUp || h.conn.Streams() > 0 || h.conn.Discarding() > 0:
+		return
+	case h.conn.Over():
+		h.hangUpLocked()
+	case h.c.out.busy: // drainedLocked comes back to it
+		return
+	default:
+		h.c.stage.enter(stageIdle)
 	}
+	h.c.changed.Broadcast()
+}
+
+// hangUpLocked ends the writing, once all streams have ended, and when the client has taken
+// what they have written: until then its time is that of whoever is written to.
+func (h *streams) hangUpLocked() {
+	if h.c.dead {
+		return
+	}
+	h.hungUp = true
+	h.conn.Flush() // the last answer may wait for others to be sent with
+	if !h.c.out.busy {
+		h.endWritingLocked()
+	}
+}
+
+func (h *streams) endWritingLocked() {
+	h.silent = true
+	h.c.endWritingLocked()
+	h.c.stage.enter(stageLinger)
 }
 
 // close ends all streams. Their calls may run on; what they answer is nobody's.
@@ -175,8 +204,13 @@ func (h *streams) startFiles() {
 	h.refillSoonLocked()
 }
 
-// Write sends frames (h2.Output).
-func (h *streams) Write(p []byte) { h.c.writeLocked(p, nil, nil) }
+// Write sends frames (h2.Output). What the client's last ones ask for, such as its pings, is
+// not answered: to write after the end would be an error, and cut what it still reads.
+func (h *streams) Write(p []byte) {
+	if !h.silent {
+		h.c.writeLocked(p, nil, nil)
+	}
+}
 
 // Waiting is how much of what was sent the socket has not taken (h2.Output).
 func (h *streams) Waiting() int {
@@ -202,7 +236,11 @@ func (h *streams) flushSoonLocked() {
 
 // drainedLocked goes on when nothing waits for the socket any more.
 func (h *streams) drainedLocked() {
-	if h.c.stage.now() == stageLinger {
-		h.c.endWritingLocked() // it could not be ended before
+	switch {
+	case h.c.dead:
+	case h.hungUp:
+		h.endWritingLocked()
+	case h.c.stage.now() == stageStreams:
+		h.restedLocked()
 	}
 }

@@ -84,6 +84,7 @@ type Server struct {
 	accepting  int                // guarded by mu: listeners
 	empty      chan struct{}      // guarded by mu: closed when nothing is left, while draining
 	drainBegan int64              // guarded by mu: ns, of had
+	drainUntil int64              // guarded by mu: the same; 0: it has no end
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
@@ -182,26 +183,37 @@ func (s *Server) sound() bool {
 // Draining reports whether the server stops.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Shutdown accepts what waits to be accepted and closes the listeners, lets
-// running requests finish and idle connections go, and returns when there are
-// none. If ctx ends first, it closes those that are left.
+// Shutdown is Drain, and returns when all that the server has started has ended: also what
+// waits for an application to read.
 func (s *Server) Shutdown(ctx context.Context) error {
-	empty := s.beginDrain()
-	for _, h := range s.allStreams() {
-		h.leave()
-	}
-	var err error
-	select {
-	case <-empty:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-		s.lastMoment(empty)
-		s.closeAll()
-	}
+	err := s.Drain(ctx)
 	s.once.Do(func() { close(s.stop) })
 	s.left.Broadcast()
 	s.done.Wait()
 	return err
+}
+
+// Drain accepts what waits to be accepted and closes the listeners, lets
+// running requests finish and idle connections go, and returns when there are
+// none. If ctx ends first it closes those that are left, which is no error where none of
+// them waits for an answer.
+func (s *Server) Drain(ctx context.Context) error {
+	empty := s.beginDrain(ctx)
+	for _, h := range s.allStreams() {
+		h.leave()
+	}
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+	}
+	s.lastMoment(empty)
+	owes := s.owesAnswers()
+	s.closeAll()
+	if owes {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // lastMoment lets what has just come be read, and what is about to be answered leave:
@@ -217,12 +229,27 @@ func (s *Server) lastMoment(empty <-chan struct{}) {
 
 const closingMoment = 100 * time.Millisecond
 
+// owesAnswers reports whether a client that is connected waits for something.
+func (s *Server) owesAnswers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if what := c.stage.now(); what != stageNew && what != stageIdle && what != stageLinger {
+			return true
+		}
+	}
+	return false
+}
+
 // beginDrain returns a channel that is closed when nothing is left.
-func (s *Server) beginDrain() <-chan struct{} {
+func (s *Server) beginDrain(ctx context.Context) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drainBegan == 0 {
 		s.drainBegan = s.had.now()
+		if by, ends := ctx.Deadline(); ends {
+			s.drainUntil = s.drainBegan + int64(time.Until(by))
+		}
 	}
 	s.Leave()
 	for _, l := range s.listeners {

@@ -309,6 +309,6 @@ func (c *conn) leaveSocket(s *webSocket) bool {
 	c.srv.messages.Add(-s.held - s.unread.Swap(0))
 	s.held, s.reader = 0, ws.Reader{}
 	c.waitOutput()
-	c.linger()
+	c.linger(0)
 	return false
 }

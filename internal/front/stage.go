@@ -20,7 +20,7 @@ import (
 //	body       the rest of a body                    times.body, and more for what comes
 //	busy       the application, or a slow client     its own deadlines
 //	idle       the next request                      keep-alive
-//	linger     the client's end of the connection    times.linger
+//	linger     the client's end of the connection    times.linger, and more for a body that comes
 //	streams    (HTTP/2) whatever comes               its own deadlines
 //	socket     (WebSocket) whatever comes            pings: see judgeSocket
 //	closing    (WebSocket) the client's close frame  times.closing
@@ -36,6 +36,8 @@ type stage struct {
 	last   uint32
 	since  int64
 	looked uint32 // the word for which it nudged
+
+	left, leftSince int64 // what the client had not acknowledged of its answers, and since when that is so
 }
 
 const (

@@ -26,6 +26,7 @@ type stream struct {
 	// Guarded by conn.mu.
 	awaits    uint8     // what, for the sweeper
 	submitted bool      // or refused: nothing more is taken of it
+	late      bool      // it was refused because its body did not come
 	let       bool      // its call will not be submitted again
 	streams   bool      // its body is to come while the application runs: upload follows
 	upload    *upload   // that body; nil: it came before, or there is none. Written by the goroutine that reads
@@ -281,6 +282,7 @@ func (st *stream) refuseLocked(verdict *http1.Error) {
 	}
 	st.takenLocked()
 	st.uncountLocked()
+	st.late = verdict == errSlowBody
 	st.refused(verdict.Status, verdict.Reason)
 	if !verdict.Malformed {
 		st.ownNowLocked(verdict.Status, plainText, []byte(verdict.Reason+"\n"))
@@ -328,7 +330,7 @@ func (st *stream) Released() {
 	st.req.Reset()
 	st.verdict, st.trailers, st.headed = nil, http1.Trailers{}, false
 	st.reserved, st.room = false, nil
-	st.awaits, st.submitted, st.seen, st.carries = awaitsHead, false, seenStream{}, nil
+	st.awaits, st.submitted, st.late, st.seen, st.carries = awaitsHead, false, false, seenStream{}, nil
 	if h.gone {
 		st.letGo()
 		return
@@ -338,15 +340,7 @@ func (st *stream) Released() {
 	} else {
 		h.free = append(h.free, st)
 	}
-	if h.conn.Streams() > 0 {
-		return
-	}
-	if h.conn.Over() {
-		h.hangUpLocked()
-	} else {
-		h.c.stage.enter(stageIdle)
-	}
-	h.c.changed.Broadcast()
+	h.restedLocked()
 }
 
 // letGo says that the call will not be submitted again.

@@ -261,15 +261,17 @@ func (c *conn) moreOfBody() (verdict *http1.Error, ok bool) {
 func (c *conn) refuseRunning(verdict *http1.Error) bool {
 	c.Fail(verdict)
 	c.srv.cfg.Queue.Cancel(&c.call)
-	return c.leaveBody()
+	return c.leaveBodyOf(c.unreadAfter(verdict))
 }
 
 var errShortBody = &http1.Error{Status: 400, Reason: "the request body ended too early"}
 
 // leaveBody ends a connection whose client still sends a body that nobody wants:
 // the response said so, and is all that the client gets.
-func (c *conn) leaveBody() bool {
+func (c *conn) leaveBody() bool { return c.leaveBodyOf(c.unread()) }
+
+func (c *conn) leaveBodyOf(rest int64) bool {
 	c.waitOutput()
-	c.linger()
+	c.linger(rest)
 	return false
 }

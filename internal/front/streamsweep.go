@@ -46,6 +46,7 @@ func (h *streams) sweepLocked(now int64) {
 	stalled := h.stalled(now)
 	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
 	h.judgeCut(now)
+	h.conn.EndDiscards(h.c.srv.discardLimits(now))
 	h.trim()
 	h.conn.Flush()
 }
@@ -71,7 +72,7 @@ func (h *streams) sayFarewell(now int64) {
 		h.conn.Drain()
 	case now-h.told > int64(h.c.srv.times.farewell):
 		h.conn.Farewell()
-		if h.conn.Over() && h.c.stage.now() != stageLinger {
+		if h.conn.Over() && !h.hungUp {
 			h.hangUpLocked()
 		}
 	}
@@ -130,6 +131,17 @@ func (h *streams) judgeCut(now int64) {
 	case now-h.cut > int64(h.c.srv.times.body):
 		h.c.expireRead(h.c.stage.word.Load())
 	}
+}
+
+// discardLimits are how long what nobody wants of a body is read, in all and with
+// nothing coming.
+func (s *Server) discardLimits(now int64) (longest, silent int64) {
+	if !s.draining.Load() {
+		return int64(s.times.discard), int64(s.times.silent)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.untilDrained(now, s.times.discard)), int64(s.untilDrained(now, s.times.silent))
 }
 
 // freeMost is how many streams a connection that is idle keeps for the next

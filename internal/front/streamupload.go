@@ -250,6 +250,7 @@ func (st *stream) refuseRunningLocked(verdict *http1.Error) {
 		return
 	}
 	st.takenLocked()
+	st.late = verdict == errSlowBody
 	st.upload.endLocked()
 	if !verdict.Malformed {
 		st.failLocked(verdict)

@@ -183,7 +183,7 @@ func TestHTTP2BodiesThatFailInTheMiddle(t *testing.T) {
 	}
 }
 
-// Whoever is answered without being read is asked for nothing more.
+// Whoever is answered without being read is not asked for the body, and has some time to see it.
 func TestHTTP2BodiesThatNobodyReads(t *testing.T) {
 	s, client := serveUploads(t, func(c *appCall) {
 		if c.environ["PATH_INFO"] == "/reads" {
@@ -194,7 +194,7 @@ func TestHTTP2BodiesThatNobodyReads(t *testing.T) {
 			return
 		}
 		c.answer("401 Unauthorized", "no")
-	})
+	}, func(c *Config) { c.Hurry = 20 })
 	h := s.dialHTTP2(t)
 	for i, expect := range [][]string{nil, {"expect", "100-continue"}} {
 		id := uint32(2*i + 1)

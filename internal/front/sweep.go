@@ -70,9 +70,30 @@ func (s *Server) judgeReading(c *conn, now int64) {
 		c.nudge()
 		return
 	}
-	if limit := s.limitOf(c); limit > 0 && now-c.stage.since > int64(limit) {
+	if limit := s.limitOf(c); limit > 0 && now-c.stage.since > int64(limit) && !s.stillReads(c, now) {
 		c.expireRead(word)
 	}
+}
+
+// stillReads reports whether a client of HTTP/2 that has its answers, or whose connection
+// is to end, still takes what the kernel holds of them. It sends frames meanwhile, which
+// would reset a connection that was closed: the rest of its answers would be lost. When it
+// has taken all, the stage begins anew.
+func (s *Server) stillReads(c *conn, now int64) bool {
+	what := c.stage.now()
+	if c.streams.Load() == nil || what != stageIdle && what != stageLinger {
+		return false
+	}
+	st := &c.stage
+	before := st.left
+	if st.left = c.unacknowledged(); st.left != before {
+		st.leftSince = now
+	}
+	if st.left == 0 && before > 0 {
+		st.since = now
+		return true
+	}
+	return st.left > 0 && now-st.leftSince < int64(s.times.write)
 }
 
 // judgeWriting ends a connection whose client takes nothing of what waits for

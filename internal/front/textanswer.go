@@ -39,7 +39,7 @@ func (t textHead) appendEndless(b []byte) []byte {
 // appendEnd says what becomes of the connection.
 func (t textHead) appendEnd(b []byte, interim bool) []byte {
 	r := &t.x.reply
-	r.last = r.last || !interim && t.x.body.pending.Load()
+	r.last = r.last || !interim && (t.x.srv.leaving.Load() || t.x.body.pending.Load())
 	switch {
 	case interim:
 	case r.last:

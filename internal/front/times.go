@@ -17,14 +17,16 @@ const (
 
 	sweepEvery     = 250 * time.Millisecond
 	halfCloseGrace = 200 * time.Millisecond
-	closingLimit   = 5 * time.Second // of a WebSocket: for its client's close frame
-	farewellAfter  = time.Second     // of HTTP/2: between the first and the last farewell
+	closingLimit   = 5 * time.Second  // of a WebSocket: for its client's close frame
+	farewellAfter  = time.Second      // of HTTP/2: between the first and the last farewell
+	discardLimit   = 30 * time.Second // for the rest of a body that nobody wants
+	silentLimit    = 5 * time.Second  // of HTTP/2: with nothing of it coming
 )
 
 // times are the limits of a server. Tests shorten all of them by one factor.
 type times struct {
 	head, proxy, handshake, linger, drain, body, bodySecond,
-	write, sweep, halfClose, farewell, closing, ping, pong, leave time.Duration
+	write, sweep, halfClose, farewell, closing, discard, silent, ping, pong, leave time.Duration
 }
 
 func newTimes(hurry int, o SocketOptions) times {
@@ -33,7 +35,7 @@ func newTimes(hurry int, o SocketOptions) times {
 		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
 		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
-		closing: closingLimit / by, ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
+		closing: closingLimit / by, discard: discardLimit / by, silent: silentLimit / by, ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
 	}
 }
 
@@ -57,7 +59,7 @@ func (s *Server) limitOf(c *conn) time.Duration {
 	case stageBody:
 		return t.bodyTime(c.body.came.Load())
 	case stageLinger:
-		return t.linger
+		return s.untilDrained(c.stage.since, t.linger)
 	case stageClosing:
 		return t.closing
 	}
@@ -76,7 +78,16 @@ func (s *Server) unlessDraining(c *conn, limit time.Duration) time.Duration {
 		return limit
 	}
 	idle := max(s.drainBegan-c.stage.since, 0) // when the draining began
-	return min(limit, time.Duration(idle)+s.times.drain)
+	return min(limit, time.Duration(idle)+s.untilDrained(c.stage.since, s.times.drain))
+}
+
+// untilDrained is a limit for what began at that time. While the server stops it is at
+// most half of what was left then: the other half is the workers', and whoever comes next.
+func (s *Server) untilDrained(since int64, limit time.Duration) time.Duration {
+	if s.drainUntil == 0 {
+		return limit
+	}
+	return min(limit, time.Duration(max(s.drainUntil-max(since, s.drainBegan), 0)/2))
 }
 
 // afterHalfClose runs f if the request is still queued some time after its

@@ -56,6 +56,7 @@ type benched struct {
 func (q *quick) Field(_, _ []byte) {}
 func (q *quick) Data(p []byte) int { return len(p) }
 func (q *quick) End()              {}
+func (q *quick) Unread() int64     { return 0 }
 func (q *quick) Gone()             {}
 func (q *quick) Moved(int)         {}
 func (q *quick) Sent()             {}

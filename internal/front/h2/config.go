@@ -21,6 +21,9 @@ type Config struct {
 	// memory is the request's. Serve calls it with the lock; nil: the stream is
 	// refused.
 	Open func() (Request, *Stream)
+	// Rested says that no request of a stream is read on any more, and no stream has a
+	// place. Serve or EndDiscards calls it with the lock; nil: nobody asks.
+	Rested func()
 }
 
 // Request takes one stream's request. Serve calls Field for each field of the
@@ -41,6 +44,9 @@ type Request interface {
 	// End says that the body is complete.
 	End()
 
+	// Unread is how many bytes of the body are to be read on, and dropped, when the
+	// answer is complete before the body; 0: none. It has the lock.
+	Unread() int64
 	// Gone says that the client takes no answer any more. It has the lock.
 	Gone()
 	// Moved says that n bytes that were queued have been taken for the client,

@@ -25,16 +25,17 @@ type Conn struct {
 	early   []earlyPriority // of streams that are not open yet
 
 	// What follows is guarded by mu.
-	streams map[uint32]*Stream // those that are not closed
-	places  int                // those and the closed ones that are not done
-	last    uint32             // the highest stream that the client has opened
-	dropped recent             // streams that were reset here
-	cut     *Stream            // it is over but for the rest of a frame, which is awaited; nil: none is
-	ready   ready
-	encoder encoder
-	out     []byte // frames that Flush passes on
-	headAt  int    // where the head that is being written begins in it
-	control framesTo
+	streams  map[uint32]*Stream // those that are not closed
+	places   int                // those and the closed ones that are not done
+	last     uint32             // the highest stream that the client has opened
+	dropped  recent             // streams that were reset here
+	discards []discard
+	cut      *Stream // it is over but for the rest of a frame, which is awaited; nil: none is
+	ready    ready
+	encoder  encoder
+	out      []byte // frames that Flush passes on
+	headAt   int    // where the head that is being written begins in it
+	control  framesTo
 
 	window      int64 // bytes of DATA that the client takes on the connection
 	streamStart int64 // the same for a stream, when it opens
@@ -43,6 +44,7 @@ type Conn struct {
 	recvStart   int64 // window of a stream that opens
 	idle        calm
 	resets      calm
+	dropping    calm // bytes of discards
 
 	leaving leaving
 	doomed  *Error // what Serve shall end with
@@ -86,6 +88,7 @@ func New(cfg Config, mu *sync.Mutex, src Source, out Output) *Conn {
 		recvStart: max(protocolWindow, int64(cfg.Window)),
 		idle:      newCalm(idleBurst, idleRate, now),
 		resets:    newCalm(int64(2*cfg.MaxStreams), resetRate, now),
+		dropping:  newCalm(discardBurst, discardRate, now),
 	}
 	c.took.L = mu
 	c.in = input{c: c, src: src}
@@ -251,7 +254,7 @@ func (c *Conn) Close() {
 		return
 	}
 	c.closed = true
-	c.out = nil
+	c.out, c.discards = nil, nil
 	for _, s := range c.streams {
 		s.lose()
 	}
@@ -273,4 +276,4 @@ func (c *Conn) Streams() int { return c.places }
 func (c *Conn) Cut() bool { return c.cut != nil && c.places == 1 }
 
 // Over reports whether the farewell is said and no stream is left.
-func (c *Conn) Over() bool { return c.leaving == left && c.places == 0 }
+func (c *Conn) Over() bool { return c.leaving == left && c.places == 0 && len(c.discards) == 0 }

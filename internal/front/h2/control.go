@@ -130,6 +130,9 @@ func (c *Conn) takeReset(id uint32) *Error {
 	case id%2 == 0 || id > c.last:
 		return errIdle
 	}
+	if i := c.discarding(id); i >= 0 {
+		c.endDiscard(i)
+	}
 	return c.idled()
 }
 

@@ -48,6 +48,8 @@ func (c *Conn) beginData(h http2.FrameHeader, n int, ends bool) (*Stream, *Error
 		return nil, errIdle
 	case !c.recv.take(int(h.Length)):
 		return nil, errWindow
+	case s == nil && c.discarding(id) >= 0:
+		return nil, c.dropData(c.discarding(id), int(h.Length), ends)
 	case s == nil && c.dropped.has(id):
 		return nil, c.idled()
 	case s == nil || s.remoteEnded:

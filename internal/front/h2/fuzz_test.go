@@ -56,6 +56,8 @@ func (k *fuzzCall) End()                     {}
 func (k *fuzzCall) Sent()                    {}
 func (k *fuzzCall) Moved(n int)              { k.moved += n }
 
+func (k *fuzzCall) Unread() int64 { return int64(k.fields%3) * 500 }
+
 func (k *fuzzCall) Gone() {
 	if k.closed {
 		k.f.t.Error("gone after it was released")
@@ -133,6 +135,9 @@ func FuzzConn(f *testing.F) {
 		if n := len(z.open); n > cfg.MaxStreams || n != z.c.Streams() {
 			t.Errorf("%d streams are open, %d counted", n, z.c.Streams())
 		}
+		if n := z.c.Discarding(); n > cfg.MaxStreams {
+			t.Errorf("%d streams are read on", n)
+		}
 		z.c.Close()
 		if len(z.open) != 0 || z.c.Streams() != 0 || !z.c.ready.empty() {
 			t.Errorf("%d streams are open, %d counted", len(z.open), z.c.Streams())
@@ -185,6 +190,14 @@ func fuzzSeeds() (seeds [][]byte) {
 		_ = h.WriteRSTStream(1, http2.ErrCodeCancel)
 		_ = h.WritePing(false, [8]byte{})
 		_ = h.WriteGoAway(0, http2.ErrCodeNo, nil)
+	})
+	add(func() { // bodies that go on when they are answered
+		for id := uint32(1); id < 20; id += 2 {
+			_ = h.tryRequest(id, false, "x", string(make([]byte, id)))
+			_ = h.WriteData(id, false, make([]byte, 300))
+			_ = h.WriteData(id, id%4 == 1, make([]byte, 300))
+			_ = h.tryRequest(id, id%8 == 3)
+		}
 	})
 	return seeds
 }

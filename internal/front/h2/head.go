@@ -48,6 +48,13 @@ func (c *Conn) beginBlock(f *http2.HeadersFrame) *Error {
 	if s := c.streams[id]; s != nil {
 		return c.beginTrailers(s)
 	}
+	if i := c.discarding(id); i >= 0 { // trailers
+		c.endDiscard(i)
+		if !c.block.ends {
+			return c.streamFault(id, http2.ErrCodeProtocol)
+		}
+		return nil
+	}
 	if id <= c.last {
 		if c.dropped.has(id) {
 			return c.idled() // it did not know yet

@@ -40,6 +40,7 @@ type call struct {
 	large  bool
 	body   []byte
 	keep   bool // its body is not consumed
+	unread int64
 	gone   bool
 	moved  int
 	sent   bool
@@ -80,10 +81,11 @@ func (k *call) End() {
 	}
 }
 
-func (k *call) Gone()       { k.gone = true }
-func (k *call) Moved(n int) { k.moved += n }
-func (k *call) Sent()       { k.sent = true }
-func (k *call) Released()   { k.over = true }
+func (k *call) Unread() int64 { return k.unread }
+func (k *call) Gone()         { k.gone = true }
+func (k *call) Moved(n int)   { k.moved += n }
+func (k *call) Sent()         { k.sent = true }
+func (k *call) Released()     { k.over = true }
 
 func (k *call) value(name string) string {
 	for _, f := range k.fields {

@@ -165,9 +165,13 @@ func (s *Stream) EndSending() {
 
 // Finish ends the stream after EndSending, whether or not the client has ended its side.
 func (s *Stream) Finish() {
-	if !s.closed {
-		s.ended()
+	if s.closed {
+		return
 	}
+	if !s.remoteEnded {
+		s.c.reset(s.id, http2.ErrCodeNo)
+	}
+	s.over()
 }
 
 // allowed is how many of n bytes may go into the next frame.
@@ -254,9 +258,14 @@ func (s *Stream) Done() {
 // ended notes that the answer is complete. What the client still sends of its
 // request is not wanted any more (RFC 9113 section 8.1).
 func (s *Stream) ended() {
-	if !s.remoteEnded {
+	if !s.remoteEnded && !s.c.discard(s) {
 		s.c.reset(s.id, http2.ErrCodeNo)
 	}
+	s.over()
+}
+
+// over ends the stream after its answer.
+func (s *Stream) over() {
 	s.shut()
 	s.req.Sent()
 	s.settle()

@@ -1,0 +1,69 @@
+package front
+
+import "girin/internal/http1"
+
+// What a client still sends of a request's body when the answer is complete, nobody
+// wants. Many clients look at an answer only when they have sent all: to one that is
+// reset meanwhile its answer is lost, and on HTTP/2 it waits for a window that does not
+// come. So a bounded part is read and dropped: on HTTP/1.1 after the connection's last
+// answer (linger), on HTTP/2 by h2.discard. Who looks at its answer stops by itself.
+const discardMost = 64 << 20 // bytes of one body
+
+// unread is how many bytes of the request's body are read on when its answer is complete.
+func (x *exchange) unread() int64 {
+	came := x.body.came.Load()
+	switch rest := x.req.ContentLength - came; {
+	case x.body.whole, x.req.ContentLength == 0:
+		return 0
+	case x.req.ContentLength < 0:
+		return discardMost
+	default:
+		return min(max(rest, 0), discardMost)
+	}
+}
+
+// unreadAfter is unread after a verdict: what came too slowly is not waited for.
+func (x *exchange) unreadAfter(verdict *http1.Error) int64 {
+	if verdict == errSlowBody {
+		return 0
+	}
+	return x.unread()
+}
+
+// Unread is the same of a stream (h2.Request). A WebSocket's is no body, and where
+// nothing came for too long nothing is awaited.
+func (st *stream) Unread() int64 {
+	if st.late || st.carries != nil {
+		return 0
+	}
+	return st.unread()
+}
+
+// linger reads on after the last response, for hangUpLocked's reason, until the client
+// closes or a limit is reached. rest is what its request's body still owes.
+func (c *conn) linger(rest int64) {
+	began := c.srv.had.now()
+	last := began
+	for discarded := int64(0); discarded < max(rest, lingerBytes); discarded += int64(len(c.in.unread())) {
+		c.makeRoomForBody()
+		if now := c.srv.had.now(); rest > 0 && now-last > int64(c.srv.times.sweep) && now-began < int64(c.srv.times.discard) {
+			c.lingerOn()
+			last = now
+		}
+		if c.unlessNudged(c.in.fill()) != nil {
+			return
+		}
+	}
+}
+
+// lingerBytes is how much is read of a client that owes no body.
+const lingerBytes = 256 << 10
+
+// lingerOn gives a client more time whose body still comes.
+func (c *conn) lingerOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage.now() == stageLinger {
+		c.stage.enter(stageLinger)
+	}
+}

@@ -1,0 +1,317 @@
+package front
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// refusing is a server that takes small bodies only.
+func refusing(c *Config) { c.MaxBody = 1 << 20 }
+
+// upload sends a request with a body of n bytes, as large as it says, and only then reads.
+func (c *client) upload(n int) (status int, body string) {
+	c.t.Helper()
+	c.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", n))
+	if _, err := c.Write(make([]byte, n)); err != nil {
+		c.t.Fatalf("it cannot be sent: %v", err)
+	}
+	res, body := c.response("POST")
+	return res.StatusCode, body
+}
+
+// Who looks at an answer only when its whole body is sent gets it, though nobody wanted it.
+func TestWhoSendsAllFirstGetsItsAnswer(t *testing.T) {
+	const size = 20 << 20
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, answerEnviron, refusing)
+		c := over.connect(t, s)
+		if status, body := c.upload(size); status != 413 {
+			t.Errorf("answered %d, %q", status, body)
+		}
+		c.wantClosed()
+		s.wantNothingHeld(t)
+	})
+}
+
+// The same of HTTP/2, by a client that obeys its windows: what it sends on is asked for.
+func TestHTTP2WhoSendsAllFirstGetsItsAnswer(t *testing.T) {
+	for transport, over := range transports {
+		t.Run(transport, func(t *testing.T) {
+			s := over.serveStreams(t, answerEnviron, refusing)
+			for range 3 {
+				h := over.dialStreams(t, s)
+				h.send(1, false, ":method", "POST")
+				if status := h.uploadAll(t, 5<<20); status != "413" {
+					t.Errorf("answered %q", status)
+				}
+				h.still(t, 3)
+				h.nc.Close()
+			}
+			s.wantNothingHeld(t)
+		})
+	}
+}
+
+func (o over) dialStreams(t *testing.T, s *served) *rawHTTP2 {
+	t.Helper()
+	if o.tls {
+		return s.dialHTTP2(t)
+	}
+	return newRawHTTP2(t, s.dial(t))
+}
+
+// uploadAll sends n bytes on a connection's first stream as windows allow, and ends it. It
+// returns the status, if that came meanwhile.
+func (h *rawHTTP2) uploadAll(t *testing.T, n int) (status string) {
+	t.Helper()
+	const id = 1
+	windows := map[uint32]int{0: 65535, id: 65535}
+	_ = h.nc.SetDeadline(time.Now().Add(20 * time.Second))
+	for n > 0 {
+		if k := min(n, windows[0], windows[id], 16384); k > 0 {
+			n -= k
+			windows[0], windows[id] = windows[0]-k, windows[id]-k
+			if err := h.framer.WriteData(id, n == 0, make([]byte, k)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		f, err := h.framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("with %d bytes to send: %v", n, err)
+		}
+		switch f := f.(type) {
+		case *http2.WindowUpdateFrame:
+			windows[f.StreamID] += int(f.Increment)
+		case *http2.MetaHeadersFrame:
+			status = f.PseudoValue("status")
+		case *http2.RSTStreamFrame:
+			t.Fatalf("with %d bytes to send: %v", n, f)
+		}
+	}
+	return status
+}
+
+// A client that is slow with what nobody wants has time, but not for ever.
+func TestTheRestOfABodyHasItsTime(t *testing.T) {
+	const factor = 5
+	limits := newTimes(factor, SocketOptions{})
+	overEach(t, func(t *testing.T, over over) {
+		for name, during := range map[string]time.Duration{"slow": 4 * limits.linger, "for ever": time.Hour} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := over.serve(t, answerEnviron, refusing, func(c *Config) { c.Hurry = factor })
+				c := over.connect(t, s)
+				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+				c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n")
+				began, failed := time.Now(), error(nil)
+				for failed == nil && time.Since(began) < during {
+					_, failed = c.Write([]byte("xxxxxxxx"))
+					time.Sleep(limits.linger / 20)
+				}
+				took := time.Since(began)
+				switch {
+				case name == "for ever" && took < limits.discard, name == "slow" && failed != nil:
+					t.Fatalf("it ended after %v: %v", took, failed)
+				case name == "slow":
+					if res, _ := c.response("POST"); res.StatusCode != 413 {
+						t.Errorf("answered %s", res.Status)
+					}
+				}
+				c.Close()
+				s.wantNothingHeld(t)
+			})
+		}
+	})
+}
+
+// HTTP/2: what is not ended by its client is reset when its time is over.
+func TestHTTP2TheRestOfABodyHasItsTime(t *testing.T) {
+	s, _ := serveHTTP2App(t, answerEnviron, refusing, func(c *Config) { c.Hurry = 20 })
+	h := s.dialHTTP2(t)
+	h.send(1, false, ":method", "POST", "content-length", "9999999")
+	h.wantHead(t, 1, ":status", "413")
+	began := time.Now()
+	h.wantReset(t, 1, http2.ErrCodeNo)
+	if took := time.Since(began); took < s.times.silent/2 {
+		t.Errorf("it is reset after %v", took)
+	}
+	h.still(t, 3)
+}
+
+// A connection whose answer is complete is no idle one while its body is read on.
+func TestHTTP2TheRestOfABodyKeepsTheConnection(t *testing.T) {
+	const keep = 200 * time.Millisecond
+	s, _ := serveHTTP2App(t, answerEnviron, refusing, func(c *Config) { c.KeepAlive = keep })
+	h := s.dialHTTP2(t)
+	h.send(1, false, ":method", "POST", "content-length", "9999999")
+	h.wantHead(t, 1, ":status", "413")
+	for began := time.Now(); time.Since(began) < 8*keep; time.Sleep(keep / 10) {
+		if err := h.framer.WriteData(1, false, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.still(t, 3)
+	if err := h.framer.WriteData(1, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	h.wantAway(t, http2.ErrCodeNo) // now it is one
+}
+
+// A client of Go's sends on while it reads its answer, and is served on the same connection.
+func TestGoClientsGetEarlyAnswers(t *testing.T) {
+	s, client := serveUploads(t, func(c *appCall) {
+		if c.environ["REQUEST_METHOD"] == "GET" {
+			c.answer("200 OK", "")
+			return
+		}
+		c.answer("401 Unauthorized", "no")
+	})
+	for range 20 {
+		res, err := client.Do(newRequest(t, "POST", s.url("/"), bytes.NewReader(make([]byte, 3<<20))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != 401 || string(body) != "no" || err != nil {
+			t.Fatalf("answered %s, %q, %v", res.Status, body, err)
+		}
+	}
+	if res, err := client.Get(s.url("/")); err != nil || res.StatusCode != 200 {
+		t.Fatal(res, err)
+	}
+	s.wantNothingHeld(t)
+}
+
+// slowly reads all frames up to the end of a stream, a little at a time, and tells the
+// client's windows on. It returns how many bytes came.
+func (h *rawHTTP2) slowly(t *testing.T, id uint32, nc io.Reader, pause time.Duration) (got int) {
+	t.Helper()
+	h.framer = http2.NewFramer(h.nc, &trickle{nc, pause})
+	for {
+		f, err := h.framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
+		}
+		switch f := f.(type) {
+		case *http2.DataFrame:
+			if got += len(f.Data()); f.StreamEnded() && f.StreamID == id {
+				return got
+			}
+			_ = h.framer.WritePing(false, [8]byte{1})
+			_ = h.framer.WriteWindowUpdate(0, 1)
+		case *http2.RSTStreamFrame:
+			t.Fatalf("after %d bytes: %v", got, f)
+		}
+	}
+}
+
+// trickle reads a few bytes at a time.
+type trickle struct {
+	io.Reader
+	pause time.Duration
+}
+
+func (r *trickle) Read(p []byte) (int, error) {
+	time.Sleep(r.pause)
+	return r.Reader.Read(p[:min(len(p), 2048)])
+}
+
+// An answer that is complete here and not with its client keeps the connection, longer than
+// an idle one is kept, and when the server stops.
+func TestHTTP2WhoReadsSlowlyIsNotIdle(t *testing.T) {
+	const size = 200_000
+	for transport, over := range transports {
+		for name, stops := range map[string]bool{"keep-alive": false, "stop": true} {
+			t.Run(transport+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := over.serveStreams(t, func(c *appCall) { c.answer("200 OK", string(make([]byte, size))) }, func(c *Config) {
+					c.Hurry, c.KeepAlive, c.SpoolResponse = 10, time.Second, 0
+				})
+				nc := dialNarrow(t, s)
+				if over.tls {
+					secure := tls.Client(nc, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+					if err := secure.Handshake(); err != nil {
+						t.Fatal(err)
+					}
+					nc = secure
+				}
+				h := newRawHTTP2(t, nc, http2.Setting{ID: http2.SettingInitialWindowSize, Val: size})
+				if err := h.framer.WriteWindowUpdate(0, 2*size); err != nil {
+					t.Fatal(err)
+				}
+				h.get(1, "/")
+				h.wantHead(t, 1, ":status", "200")
+				ended := make(chan error, 1)
+				if stops {
+					go func() {
+						ctx, cancel := testContext(t, 20*time.Second)
+						defer cancel()
+						ended <- s.Shutdown(ctx)
+					}()
+					waitFor(t, s.Draining)
+				}
+				if got := h.slowly(t, 1, nc, 20*time.Millisecond); got != size {
+					t.Errorf("%d bytes came", got)
+				}
+				if !stops {
+					h.framer.ReadMetaHeaders = nil
+					if err := h.get(3, "/"); err != nil {
+						t.Fatal(err)
+					}
+					h.slowly(t, 3, nc, 0)
+					return
+				}
+				nc.Close()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A stop takes no longer for connections that were kept, and what ran when it began is the
+// last on its connection.
+func TestKeptConnectionsAndAStop(t *testing.T) {
+	overEach(t, func(t *testing.T, over over) {
+		release, begun := make(chan struct{}), make(chan struct{})
+		s := over.serve(t, func(c *appCall) {
+			if c.environ["PATH_INFO"] == "/slow" {
+				close(begun)
+				<-release
+			}
+			c.answer("200 OK", "done")
+		}, func(c *Config) { c.KeepAlive = time.Hour })
+		running, kept := over.connect(t, s), over.connect(t, s)
+		kept.send(simpleGet)
+		kept.response("GET")
+		running.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-begun
+		ended := make(chan error)
+		go func() {
+			ctx, cancel := testContext(t, 3*time.Second)
+			defer cancel()
+			ended <- s.Shutdown(ctx)
+		}()
+		waitFor(t, s.Draining)
+		close(release)
+		var res *http.Response
+		if res, _ = running.response("GET"); !res.Close {
+			t.Errorf("the client is not told that the connection ends: %v", res.Header)
+		}
+		running.wantClosed()
+		running.Close()
+		if err := <-ended; err != nil { // though kept never closes
+			t.Errorf("it says that an answer is owed: %v", err)
+		}
+	})
+}
