@@ -64,11 +64,10 @@ type Arbiter struct {
 	lines   *lines
 	mount   atomic.Pointer[string]
 	waiting atomic.Int32  // jobs that were not begun
-	leaving chan struct{} // closed by Leave: the process is not started anew
+	end     end           // begun by Leave: the process is not started anew
 	closing chan struct{} // closed by Close: nothing is waited for any longer
 	quit    chan struct{} // closed by Close: no job comes
 	done    chan struct{} // closed when run has ended
-	leave   sync.Once     // closes leaving
 	once    sync.Once     // closes quit
 	stop    sync.Once     // closes closing
 
@@ -100,7 +99,7 @@ var ErrClosed = errors.New("the arbiter is closed")
 // New returns an arbiter; Load or Configure starts the process.
 func New(cfg Config) *Arbiter {
 	a := &Arbiter{
-		cfg: cfg, jobs: make(chan job, queued), leaving: make(chan struct{}), closing: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
+		cfg: cfg, jobs: make(chan job, queued), end: end{begun: make(chan struct{})}, closing: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 		living: map[int]int{}, lines: newLines(),
 	}
 	a.Attach(Master{})
@@ -210,17 +209,14 @@ func (a *Arbiter) finish() {
 	}
 }
 
-// Leave says that the server ends: a process that ends is not started anew from now on.
-// Its hooks that come after that fail at once.
-func (a *Arbiter) Leave() { a.leave.Do(func() { close(a.leaving) }) }
-
-func (a *Arbiter) leaves() bool {
-	select {
-	case <-a.leaving:
-		return true
-	default:
-		return false
-	}
+// Leave says that the server ends, and must have ended by last: a hook that keeps others
+// waiting has no more than half of the time left. A process that ends is not started
+// anew from now on, and its hooks that come after that fail at once.
+func (a *Arbiter) Leave(last time.Time) {
+	a.end.once.Do(func() {
+		a.end.last = last
+		close(a.end.begun)
+	})
 }
 
 // closeLimit is how long the process may take to end by itself.
@@ -229,7 +225,7 @@ const closeLimit = 5 * time.Second
 // Close lets what was asked for before run, for a while, and ends the process; at the end
 // of ctx without further ado.
 func (a *Arbiter) Close(ctx context.Context) {
-	a.Leave()
+	a.Leave(time.Now().Add(closeLimit))
 	a.once.Do(func() { close(a.quit) })
 	soon, cancel := context.WithTimeout(ctx, closeLimit)
 	defer cancel()
@@ -246,7 +242,7 @@ func (a *Arbiter) tell(message any, l limits) (answer, error) {
 	if err := a.ready(); err != nil {
 		return answer{}, err
 	}
-	l.giveUp = a.closing
+	l.giveUp, l.end = a.closing, &a.end
 	return a.process.exchange(message, nil, l)
 }
 
@@ -275,14 +271,14 @@ func (a *Arbiter) renew() {
 	if a.process != nil {
 		err := a.process.ended()
 		a.process = nil
-		if a.leaves() {
+		if a.end.near() {
 			a.master.Load().Failed("", fmt.Errorf("the arbiter has ended and is not started anew, since the server ends: %w", err))
 			return
 		}
 		a.master.Load().Failed("", fmt.Errorf("the arbiter has ended and is started anew: %w", err))
 		a.pause()
 	}
-	if a.leaves() {
+	if a.end.near() {
 		return
 	}
 	p, err := a.start(a.setup.Python, a.setup.Dir)
@@ -330,7 +326,7 @@ func (a *Arbiter) pause() {
 	a.deaths++
 	select {
 	case <-time.After(min(time.Duration(a.deaths)*time.Second, 10*time.Second)):
-	case <-a.leaving:
+	case <-a.end.begun:
 	}
 }
 

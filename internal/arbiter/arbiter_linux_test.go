@@ -237,7 +237,7 @@ def on_exit(server): server.log.info("exit")
 				}
 				f.until(t, "anew")
 			}
-			f.Leave()
+			f.Leave(time.Now().Add(30 * time.Second))
 			began := time.Now()
 			for age := range 8 {
 				f.Tell(arbiter.Event{Hook: "child_exit", Age: age + 1, PID: 501 + age})

@@ -71,7 +71,7 @@ const fileLimit = 30 * time.Second
 func (a *Arbiter) load(p *process, f File, giveUp <-chan struct{}) (answer, error) {
 	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys}
 	p.ran = a.loads
-	return p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp})
+	return p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp, end: &a.end})
 }
 
 // interpreter returns the process that is to run a file: the one there is, unless it runs
@@ -159,7 +159,7 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
 			files = append(files, s.In)
 		}
 	}
-	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing})
+	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing, end: &a.end})
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (o *Origin) Fork(ctx context.Context, age int, _ []byte, files []*os.File) 
 			return 0, err
 		}
 		message := map[string]any{"op": "fork", "role": o.role, "serial": o.serial, "age": age}
-		said, err := a.process.exchange(message, files, limits{patience: a.cfg.Patience, giveUp: a.closing})
+		said, err := a.process.exchange(message, files, limits{patience: a.cfg.Patience, giveUp: a.closing, end: &a.end})
 		return said.Forked, err
 	})
 }

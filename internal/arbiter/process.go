@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -110,7 +111,41 @@ func (p *process) read(a *Arbiter) {
 type limits struct {
 	patience time.Duration   // after it the hook is interrupted, if it keeps others waiting
 	waiting  func() bool     // does it? nil: always
-	giveUp   <-chan struct{} // the server ends
+	giveUp   <-chan struct{} // nothing is waited for
+	end      *end            // of the server, which leaves less time; nil: there is enough
+}
+
+// within is how long something may take that has a limit of its own. While the server
+// ends that is half of what is left, so that what comes behind it has its turn as well.
+func (l *limits) within(limit time.Duration) time.Duration {
+	if l.end == nil || !l.end.near() {
+		return limit
+	}
+	return min(limit, max(time.Until(l.end.last)/2, shortest))
+}
+
+// nears is closed when the server begins to end; nil: it did already, or that is nothing here.
+func (l *limits) nears() <-chan struct{} {
+	if l.end == nil || l.end.near() {
+		return nil
+	}
+	return l.end.begun
+}
+
+// end is that of the server.
+type end struct {
+	once  sync.Once
+	begun chan struct{}
+	last  time.Time // set before begun is closed: by when all must be done
+}
+
+func (e *end) near() bool {
+	select {
+	case <-e.begun:
+		return true
+	default:
+		return false
+	}
 }
 
 // endLimit is how long a hook may go on after it was interrupted: code in C may
@@ -120,20 +155,34 @@ const endLimit = 2 * time.Second
 // lookEvery is how often a hook that has run too long is looked at.
 const lookEvery = time.Second
 
+// shortest is the least time that anything has while the server ends.
+const shortest = 50 * time.Millisecond
+
 // exchange sends a message and waits for its answer.
 func (p *process) exchange(message any, files []*os.File, l limits) (answer, error) {
 	if err := send(p.conn, message, files); err != nil {
 		return answer{}, p.ended()
 	}
-	var late <-chan time.Time
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	due := time.Now().Add(time.Hour)
+	within := func(limit time.Duration) {
+		due = time.Now().Add(l.within(limit))
+		late.Reset(time.Until(due))
+	}
+	nears := l.nears()
 	if l.patience > 0 {
-		timer := time.NewTimer(l.patience)
-		defer timer.Stop()
-		late = timer.C
+		within(l.patience)
+	} else {
+		late.Stop()
+		nears = nil
 	}
 	interrupted, dead := false, p.proc.Done()
 	for {
 		select {
+		case <-nears:
+			nears = nil
+			within(time.Until(due))
 		case <-dead:
 			dead = nil
 			p.hurry()
@@ -148,17 +197,17 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 		case <-l.giveUp:
 			p.kill()
 			return answer{}, errEnded
-		case <-late:
+		case <-late.C:
 			switch {
 			case interrupted:
 				p.kill()
 				return answer{}, fmt.Errorf("it has run for more than %v and heard no signal: %w", l.patience, errEnded)
 			case l.waiting != nil && !l.waiting():
-				late = time.After(lookEvery)
+				within(lookEvery)
 			default:
 				interrupted = true
 				_ = p.proc.Signal(p.interrupt)
-				late = time.After(endLimit)
+				within(endLimit)
 			}
 		}
 	}

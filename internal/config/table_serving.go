@@ -63,7 +63,7 @@ func workerOptions() []Option {
 			Doc:   "How long a request may run before its response begins, and between two parts of it; then 504, and the stuck thread's process is replaced. 0 is no limit.",
 			field: func(c *Config) any { return &c.Timeout }},
 		{Key: "graceful_timeout", Flag: "graceful-timeout", Kind: Seconds, Meta: "SECONDS", Default: 30 * time.Second,
-			Doc:   "How long running requests may take to finish when workers are stopped or replaced.",
+			Doc:   "How long running requests may take to finish when workers are stopped or replaced, and how long a stop of the server takes at most: whatever hangs is left then. Only the last hooks, on_exit above all, have a second more.",
 			field: func(c *Config) any { return &c.GracefulTimeout }},
 		{Key: "shutdown_delay", Flag: "shutdown-delay", Kind: Seconds, Meta: "SECONDS", Default: time.Duration(0), Own: true,
 			Doc:   "How long the server goes on after TERM before it takes no more connections, so that whoever routes requests to it learns of it: health_check_path answers 503 at once, each response closes its connection. graceful_timeout counts from then. A second signal cuts it short.",

@@ -12,14 +12,17 @@ import (
 	"time"
 )
 
-// hangs are places where something that is not the server's own never returns,
-// and what makes the server come there once it serves; nil: it does at its start.
-// Each waits for the file hang, and says by the file hangs that it has come.
-var hangs = map[string]struct {
+// hang is what hangs in a configuration file or an application.
+type hang struct {
 	config, app string
 	args        []string
 	provoke     func(t *testing.T, s *server)
-}{
+}
+
+// hangs are places where something that is not the server's own never returns,
+// and what makes the server come there once it serves; nil: it does at its start.
+// Each waits for the file hang, and says by the file hangs that it has come.
+var hangs = map[string]hang{
 	"the configuration":              {config: "import spot; spot.pause()", provoke: hup},
 	"on_starting":                    {config: "def on_starting(server):\n    import spot; spot.pause(True)"},
 	"on_reload":                      {config: "def on_reload(server):\n    import spot; spot.pause()", provoke: hup},

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -102,9 +103,11 @@ func (b *beats) send(bye bool) {
 	}
 }
 
-func (b *beats) bye() {
+func (b *beats) bye(ctx context.Context) {
 	b.send(true)
-	_ = b.n.nc.FlushTimeout(time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = b.n.nc.FlushWithContext(ctx)
 }
 
 func (b *beats) hear(m *nats.Msg) {

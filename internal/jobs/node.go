@@ -171,19 +171,20 @@ func (n *Node) launch(what string, run func()) {
 	n.done.Go(func() { n.cfg.Guard.Keep(guard.Part{Name: what, Run: run}) })
 }
 
-// Close leaves: what runs here for others is cancelled, and they hear of it.
-func (n *Node) Close() {
+// Close leaves: what runs here for others is cancelled, and they hear of it. An engine that
+// is silent is waited for a while, and not beyond the end of ctx.
+func (n *Node) Close(ctx context.Context) {
 	n.runner.drain()
 	if n.queue != nil {
 		n.queue.TakeBack() // and others begin it
 	}
 	n.stop()
-	n.runner.close()
+	n.runner.close(ctx)
 	n.chores.close()
 	n.outbox.close()
-	awaitFor(&n.done, closeLimit)
+	awaitFor(ctx, &n.done)
 	if n.nc != nil {
-		n.beats.bye()
+		n.beats.bye(ctx)
 		n.nc.Close()
 	}
 }

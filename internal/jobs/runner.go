@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"sync"
@@ -63,19 +64,19 @@ func (r *runner) drain() { r.once.Do(func() { close(r.stop) }) }
 
 // close cancels what still runs, and waits for the slots: those of accepted jobs hear of
 // the end by the node's context.
-func (r *runner) close() {
+func (r *runner) close(ctx context.Context) {
 	r.drain()
 	for _, run := range r.all() {
 		run.leave(causeStopped)
 	}
-	awaitFor(&r.done, closeLimit)
+	awaitFor(ctx, &r.done)
 }
 
 // closeLimit is how long the end waits for who may wait for an engine that is silent.
 const closeLimit = 3 * time.Second
 
 // awaitFor waits for goroutines, but not for long: what hangs ends with the process.
-func awaitFor(all *sync.WaitGroup, limit time.Duration) {
+func awaitFor(ctx context.Context, all *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
 		all.Wait()
@@ -83,7 +84,8 @@ func awaitFor(all *sync.WaitGroup, limit time.Duration) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(limit):
+	case <-time.After(closeLimit):
+	case <-ctx.Done():
 	}
 }
 

@@ -146,7 +146,7 @@ func (s *server) heard() (all []arbiter.Listener) {
 // startHooks runs what comes before anything else. The start waits for on_starting as
 // long as it takes, and ends if it raises.
 func (s *server) startHooks() (stop func(), err error) {
-	context.AfterFunc(s.ending.quick, s.arbiter.Leave)
+	context.AfterFunc(s.ending.quick, s.leaveArbiter)
 	s.told.Store(int64(s.sizes.workers))
 	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: s.sizes.workers})
 	if !s.configured.Load() {
@@ -190,8 +190,11 @@ func (s *server) ask(ctx context.Context, e arbiter.Event) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hookLimit)
 	defer cancel()
-	if err := s.arbiter.Run(ctx, e); errors.Is(err, context.DeadlineExceeded) {
+	switch err := s.arbiter.Run(ctx, e); {
+	case errors.Is(err, context.DeadlineExceeded):
 		s.log.Warningf("The hook %s has run for %v; it is not waited for", e.Hook, hookLimit)
+	case errors.Is(err, context.Canceled):
+		s.log.Warningf("The hook %s is not waited for any longer, since the server ends", e.Hook)
 	}
 }
 
@@ -243,9 +246,12 @@ func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
+// leaveArbiter tells it by when its last hooks must have ended.
+func (s *server) leaveArbiter() { s.arbiter.Leave(s.ending.deadline().Add(lastMoment)) }
+
 // endHooks runs the last hook.
 func (s *server) endHooks() {
-	s.arbiter.Leave() // the workers have ended, perhaps by themselves
+	s.leaveArbiter() // the workers have ended, perhaps by themselves
 	s.ask(s.ending.now, arbiter.Event{Hook: "on_exit"})
 	if n := s.arbiter.Lost(); n > 0 {
 		s.log.Warningf("%d lines of the access log were lost: Python's logging was too slow for them", n)

@@ -12,29 +12,59 @@ import (
 //
 //	begun   a first signal to end: nothing new begins, neither a reload nor a hook
 //	quick   the workers must stop: their clients have gone, or were given up
-//	now     a second signal: nobody is waited for any more
+//	now     a second signal, or its time is over: nobody is waited for any more
+//
+// What the end takes is bounded in one place: from within on there is a moment by which
+// all should have ended, of which each part takes what is left, and lastMoment later comes now.
 type ending struct {
 	begun, quick, now     context.Context
 	begin, hasten, giveUp context.CancelFunc
 
-	by atomic.Int64 // when the time to end in is over, in Unix nanoseconds; 0: it has not begun
+	by      atomic.Int64  // that moment, in Unix nanoseconds; 0: there is none yet
+	bounded chan struct{} // closed when there is
 }
 
 func newEnding() *ending {
-	e := new(ending)
+	e := &ending{bounded: make(chan struct{})}
 	e.now, e.giveUp = context.WithCancel(context.Background())
 	e.quick, e.hasten = context.WithCancel(e.now)
 	e.begun, e.begin = context.WithCancel(e.quick)
 	return e
 }
 
+// within says how long the end may take from now on, unless that was said before.
+func (e *ending) within(limit time.Duration) {
+	if e.by.CompareAndSwap(0, time.Now().Add(limit).UnixNano()) {
+		close(e.bounded)
+	}
+}
+
+// deadline is by when all should have ended, once that was said.
+func (e *ending) deadline() time.Time { return time.Unix(0, e.by.Load()) }
+
 // left is what is left of the time that a graceful end may take.
 func (s *server) left() time.Duration {
-	by := s.ending.by.Load()
-	if by == 0 {
+	if s.ending.by.Load() == 0 {
 		return s.cfg.GracefulTimeout
 	}
-	return time.Until(time.Unix(0, by))
+	return time.Until(s.ending.deadline())
+}
+
+const (
+	// lastMoment is what the last hooks have beyond the time to end in, on_exit above all.
+	lastMoment = time.Second
+	// hooksLeast is what those of a worker have that is ended, and hooksMost if there is time.
+	hooksLeast, hooksMost = lastMoment / 2, 5 * time.Second
+	// quickLimit is how long an end may take that was to be at once (INT, QUIT).
+	quickLimit = 5 * time.Second
+)
+
+// lastHooks is how long the last hooks of a worker may take that is ended.
+func (s *server) lastHooks() time.Duration {
+	if s.ending.by.Load() == 0 {
+		return hooksMost
+	}
+	return min(max(s.left(), hooksLeast), hooksMost)
 }
 
 // sameSignal is within what a signal to end counts as the one before: timeout(1)
@@ -48,18 +78,17 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 	case !g.first.IsZero() && now.Sub(g.first) < sameSignal && sig == g.last:
 		return
 	case g.first.IsZero() && !g.isServing():
+		s.ending.within(s.cfg.GracefulTimeout)
 		s.ending.hasten()
 	case g.first.IsZero() && sig == syscall.SIGTERM:
 		s.ending.begin()
 		g.beside(s.drain)
 	case g.first.IsZero():
+		s.ending.within(min(quickLimit, s.cfg.GracefulTimeout))
 		s.ending.hasten()
 		g.beside(s.kill)
 	default:
 		s.ending.giveUp()
-		if g.isServing() {
-			g.beside(s.hurry)
-		}
 	}
 	g.first, g.last = time.Now(), sig
 }
@@ -67,13 +96,11 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 // drain lets clients be served to their end, then the workers end.
 func (s *server) drain() {
 	s.leave()
-	grace := s.cfg.GracefulTimeout
-	by := time.Now().Add(grace)
-	s.ending.by.Store(by.UnixNano())
-	s.sidecars.End(by)
-	forClients := grace
+	s.ending.within(s.cfg.GracefulTimeout)
+	s.sidecars.End(s.ending.deadline())
+	forClients := s.left()
 	if s.spoken.asgi() {
-		forClients = grace * 2 / 3 // an event loop can end what it runs, and needs time for that and the app's shutdown
+		forClients = forClients * 2 / 3 // an event loop can end what it runs, and needs time for that and the app's shutdown
 	}
 	ctx, cancel := context.WithTimeout(s.ending.quick, forClients)
 	defer cancel()
@@ -82,7 +109,7 @@ func (s *server) drain() {
 		go func() { s.work.node.Drain(ctx); close(jobs) }()
 		defer func() { <-jobs; s.ending.hasten() }()
 	}
-	if err := s.front.Shutdown(ctx); err != nil && s.ending.quick.Err() == nil {
+	if err := s.front.Drain(ctx); err != nil && s.ending.quick.Err() == nil {
 		s.log.Warningf("Some requests did not finish within %v", forClients)
 		if !s.spoken.asgi() {
 			s.workers.Kill()
@@ -97,7 +124,7 @@ func (s *server) drain() {
 func (s *server) kill() {
 	s.sidecars.End(time.Now().Add(hooksMoment))
 	s.workers.Kill()
-	_ = s.front.Shutdown(s.ending.quick)
+	_ = s.front.Drain(s.ending.quick)
 }
 
 // leave gives those who route requests the time to learn that the server ends.
@@ -115,7 +142,8 @@ func (s *server) leave() {
 	}
 }
 
-// hurry ends all workers and sidecars; workers' hooks have a moment.
+// hurry ends all workers and sidecars, when nobody is waited for any more; workers' hooks
+// have a moment.
 func (s *server) hurry() {
 	s.sidecars.Kill()
 	s.workers.Kill()
@@ -125,23 +153,33 @@ func (s *server) hurry() {
 
 const (
 	hooksMoment = 300 * time.Millisecond
-	lastResort  = 700 * time.Millisecond // after a second signal
+	lastResort  = 700 * time.Millisecond // when nobody is waited for any more
 )
 
-// outlasts waits until the server has ended, and after a second signal not for
-// long: what hangs then is left, and ends with this process.
-func (e *ending) outlasts(ended <-chan int) (code int, hangs bool) {
-	select {
-	case code = <-ended:
-		return code, false
-	case <-e.now.Done():
+// outlasts waits until the server has ended. When its time is over nobody is waited for
+// any more, of which late is told; and then not for long: what hangs is left, and ends
+// with this process.
+func (e *ending) outlasts(ended <-chan int, late func()) (code int, hangs bool) {
+	var over <-chan time.Time
+	for bounded := e.bounded; e.now.Err() == nil; {
+		select {
+		case code = <-ended:
+			return code, false
+		case <-bounded:
+			bounded = nil
+			over = time.After(time.Until(e.deadline()) + lastMoment)
+		case <-over:
+			late()
+			e.giveUp()
+		case <-e.now.Done():
+		}
 	}
-	late := time.NewTimer(lastResort)
-	defer late.Stop()
+	last := time.NewTimer(lastResort)
+	defer last.Stop()
 	select {
 	case code = <-ended:
 		return code, false
-	case <-late.C:
+	case <-last.C:
 		return 0, true
 	}
 }

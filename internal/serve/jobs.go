@@ -202,9 +202,9 @@ func (s *server) startJobs() (stop func(), err error) {
 	closeSocket := s.serveJobSocket()
 	stop = func() {
 		closeSocket()
-		s.work.node.Close()
+		s.work.node.Close(s.ending.now)
 		if child != nil {
-			child.Close()
+			child.Close(s.ending.now)
 		}
 	}
 	return stop, s.work.node.Start(s.queue, more...)

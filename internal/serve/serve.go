@@ -46,6 +46,7 @@ type server struct {
 	system
 	*Crew
 	broken  atomic.Pointer[string] // why the server cannot go on
+	ran     atomic.Pointer[int]    // the exit status, once all that serves has ended
 	orphans struct {
 		sync.Mutex
 		leave func() // nil: they are not waited for
@@ -92,16 +93,22 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 	ended := make(chan int, 1)
 	go func() {
 		code := s.run()
+		s.ran.Store(&code)
 		s.close()
 		ended <- code
 	}()
-	code, hangs := s.ending.outlasts(ended)
-	if hangs {
-		s.log.Criticalf("The server has not ended %v after the second signal: what hangs is left", lastResort)
-		s.forget()
-		return program.Failed
+	code, hangs := s.ending.outlasts(ended, func() {
+		s.log.Warningf("The server has not ended %v after its time was over: nothing is waited for any more", lastMoment)
+	})
+	if !hangs {
+		return code
 	}
-	return code
+	s.log.Criticalf("The server still has not ended after %v: what hangs is left", lastResort)
+	s.forget()
+	if code := s.ran.Load(); code != nil {
+		return *code // only what it has written is not taken
+	}
+	return program.Failed
 }
 
 // open takes what the server needs of the system, in the order that rights demand:
@@ -176,9 +183,11 @@ func (s *server) run() int {
 	stop, err := s.begin()
 	if err == nil && s.ending.begun.Err() == nil {
 		close(s.signals.serving)
+		defer context.AfterFunc(s.ending.now, s.hurry)()
 		err = s.workers.Run(s.ending.quick)
 	}
 	code := s.outcome(err)
+	s.ending.within(s.cfg.GracefulTimeout) // it may have ended by itself
 	stop()
 	return code
 }

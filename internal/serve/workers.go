@@ -25,7 +25,7 @@ func (s *server) supervisorConfig() supervisor.Config {
 	return supervisor.Config{
 		Queue: s.queue, Receiver: s.receiver(),
 		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
-		StopGrace: s.left, Silence: silenceLimit(c.Timeout),
+		StopGrace: s.left, LastHooks: s.lastHooks, Silence: silenceLimit(c.Timeout),
 		Recycle: recycle(c),
 		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Serving: s.workerServes, Ended: s.workerEnded, Scaled: s.workersScaled,
 		Perished: s.workerPerished,
@@ -73,7 +73,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 			return nil, context.Cause(ctx)
 		}
 		cfg.Origin = origin.now()
-		w, err := worker.Start(cfg)
+		w, err := worker.Start(ctx, cfg)
 		if err == nil {
 			s.metrics.Started()
 			s.countWorkers(1)

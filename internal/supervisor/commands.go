@@ -18,7 +18,7 @@ func (s *Supervisor) Kill() {
 			if s.killing {
 				m.w.Process().Kill()
 			} else {
-				m.w.End(syscall.SIGQUIT)
+				m.w.End(syscall.SIGQUIT, s.lastHooks())
 			}
 		}
 		s.killing = true
@@ -100,7 +100,7 @@ func (s *Supervisor) Restart(w *worker.Worker, why string) {
 func (s *Supervisor) restart(m *member, why string) {
 	s.cfg.Log.Warningf("Restarting %s (pid: %d): %s", m.w.Name(), m.w.PID(), why)
 	m.known = true
-	m.w.End(syscall.SIGABRT)
+	m.w.End(syscall.SIGABRT, s.lastHooks())
 }
 
 // withMember runs f for a worker that serves.

@@ -152,8 +152,8 @@ func newRig(t *testing.T, workers int, launch func(r *rig) supervisor.Launch, ch
 // version returns how workers of a role and version are launched.
 func version(role, version string, args ...string) func(r *rig) supervisor.Launch {
 	return func(r *rig) supervisor.Launch {
-		return func(_ context.Context, name string, to worker.Receiver) (*worker.Worker, error) {
-			w, err := worker.Start(worker.Config{
+		return func(ctx context.Context, name string, to worker.Receiver) (*worker.Worker, error) {
+			w, err := worker.Start(ctx, worker.Config{
 				Name: name, Starter: r.starter, Arena: r.arena, Lanes: []*worker.Lane{r.lane}, Receiver: to, Log: r,
 				Spec:     proc.Spec{Path: os.Args[0], Args: append([]string{version}, args...), Env: workertest.Environ(role)},
 				Settings: worker.Settings{Class: "sync"},

@@ -129,7 +129,7 @@ func (s *Supervisor) killIn(m *member, grace time.Duration) {
 			return
 		}
 		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
-		m.w.End(syscall.SIGABRT)
+		m.w.End(syscall.SIGABRT, s.lastHooks())
 	})
 }
 
@@ -139,6 +139,16 @@ func (s *Supervisor) killLater(m *member) {
 		s.killIn(m, lookEvery)
 	}
 }
+
+// lastHooks is how long the last hooks of a worker may take.
+func (s *Supervisor) lastHooks() time.Duration {
+	if s.cfg.LastHooks == nil {
+		return hooksLimit
+	}
+	return s.cfg.LastHooks()
+}
+
+const hooksLimit = 5 * time.Second
 
 // stopGrace is how long the stop of the server may still take.
 func (s *Supervisor) stopGrace() time.Duration {

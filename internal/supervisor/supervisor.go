@@ -50,6 +50,8 @@ type Config struct {
 	// StopGrace is the same while the server stops, when part of its time is
 	// spent; nil: Grace.
 	StopGrace func() time.Duration
+	// LastHooks is how long the last hooks of a worker may take that is ended; nil: 5 s.
+	LastHooks func() time.Duration
 	Silence   time.Duration // how long a worker may not answer; 0: for ever
 	Recycle   Recycle
 	Log       Logger

@@ -7,14 +7,14 @@ import (
 )
 
 // End ends the process at once. If its configuration has hooks that want to
-// hear of it, it gets the signal first, and a moment for them: QUIT where the
+// hear of it, it gets the signal first, and so long for them: QUIT where the
 // server stops, ABRT where the worker failed.
-func (w *Worker) End(sig syscall.Signal) {
+func (w *Worker) End(sig syscall.Signal, hooks time.Duration) {
 	if !w.hears(sig) || w.proc.Signal(sig) != nil {
 		w.proc.Kill()
 		return
 	}
-	time.AfterFunc(hooksLimit, func() {
+	time.AfterFunc(hooks, func() {
 		select {
 		case <-w.proc.Done():
 		default:
@@ -22,9 +22,6 @@ func (w *Worker) End(sig syscall.Signal) {
 		}
 	})
 }
-
-// hooksLimit is how long the last hooks of a worker may take.
-const hooksLimit = 5 * time.Second
 
 // hears reports whether the worker handles the signal: not before it has read
 // its configuration file.

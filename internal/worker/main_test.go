@@ -303,7 +303,7 @@ func (r *rig) faulted() int {
 // start starts a worker that does what TestMain has under that name.
 func (r *rig) start(name string, args ...string) *worker.Worker {
 	r.t.Helper()
-	w, err := worker.Start(worker.Config{
+	w, err := worker.Start(r.t.Context(), worker.Config{
 		Name: name, Starter: r.starter, Arena: r.arena, Lanes: []*worker.Lane{r.lane}, Receiver: r, Log: r,
 		Spec:     proc.Spec{Path: os.Args[0], Args: args, Env: workertest.Environ(name)},
 		Settings: worker.Settings{App: "app:app", Class: "gthread", Threads: 2},

@@ -62,7 +62,7 @@ func (t *Template) start() error {
 	if t.cfg.Origin == nil {
 		files = []*os.File{theirs, nil, nil, nil, shim}
 	}
-	if t.proc, err = t.cfg.begin(files); err != nil {
+	if t.proc, err = t.cfg.begin(context.Background(), files); err != nil {
 		control.Close()
 		return err
 	}

@@ -177,8 +177,8 @@ type Worker struct {
 }
 
 // Start starts a worker process and says Hello to it. What comes of it is
-// known when Ready is closed.
-func Start(cfg Config) (*Worker, error) {
+// known when Ready is closed. A fork is not waited for beyond the end of ctx.
+func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	cfg.Settings.Version = wire.Version
 	cfg.Settings.Accelerators = cfg.Accelerators.offer(wire.LaneFD + len(cfg.Lanes))
 	w := &Worker{
@@ -192,7 +192,7 @@ func Start(cfg Config) (*Worker, error) {
 	if w.page, err = newPage(cfg.Settings.room()); err != nil {
 		return nil, err
 	}
-	err = w.start()
+	err = w.start(ctx)
 	w.page.file.Close() // mapped here, inherited there
 	if err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func Start(cfg Config) (*Worker, error) {
 	return w, nil
 }
 
-func (w *Worker) start() (err error) {
+func (w *Worker) start(ctx context.Context) (err error) {
 	var theirs [2]*os.File
 	if w.control, theirs[0], err = socketPair(controlSocket); err != nil {
 		return err
@@ -215,7 +215,7 @@ func (w *Worker) start() (err error) {
 	shim, err := SealedFile("girin-shim", w.cfg.Shim)
 	if err == nil {
 		defer shim.Close()
-		w.proc, err = w.cfg.begin(w.cfg.inherited(theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim))
+		w.proc, err = w.cfg.begin(ctx, w.cfg.inherited(theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim))
 	}
 	if err == nil {
 		w.inbound.raw, err = w.response.SyscallConn()
@@ -236,10 +236,10 @@ func (c *Config) inherited(first ...*os.File) []*os.File {
 }
 
 // begin makes the process, with these descriptors.
-func (c *Config) begin(files []*os.File) (*proc.Process, error) {
+func (c *Config) begin(ctx context.Context, files []*os.File) (*proc.Process, error) {
 	if c.Origin != nil {
 		return c.Starter.Adopt(func() (int, error) {
-			ctx, cancel := context.WithTimeoutCause(context.Background(), forkLimit, errors.New("the fork took too long"))
+			ctx, cancel := context.WithTimeoutCause(ctx, forkLimit, errors.New("the fork took too long"))
 			defer cancel()
 			return c.Origin.Fork(ctx, c.Settings.Age, c.Carried, files)
 		})

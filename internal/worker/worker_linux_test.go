@@ -278,7 +278,7 @@ func TestWhatCannotBeStarted(t *testing.T) {
 	r := newRig(t)
 	before := descriptors(t)
 	for range 5 {
-		_, err := worker.Start(worker.Config{
+		_, err := worker.Start(t.Context(), worker.Config{
 			Name: "none", Starter: r.starter, Arena: r.arena, Lanes: []*worker.Lane{r.lane}, Receiver: r, Log: r,
 			Settings: worker.Settings{Class: "sync"},
 		})

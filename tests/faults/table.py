@@ -25,8 +25,8 @@ In plain words:
 5. A worker that dies takes only the requests and WebSockets along that it had; another takes its place.
 6. A reload refuses nobody, and a version that cannot be loaded never replaces one that works.
    WebSockets are closed with 1012, a few at a time; endless streams end within `--graceful-timeout`.
-7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`), and
-   leaves no process behind. (A hook of the configuration file that hangs in the stop may add 15 s.)
+7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`), whatever
+   hangs, and leaves no process behind. (The configuration file's last hooks have a second more.)
 8. An application that lies, breaks or never answers harms its own request only.
 9. Floods, crowds and full disks are refused early, with bounded memory and descriptors.
 10. What a client sends is never taken for two different things by girin and a proxy before it.

@@ -43,6 +43,12 @@ def sink(env, query):
     return f"{len(env['wsgi.input'].read())}\n"
 
 
+def sip(env, query):
+    """Read a byte of the body, and then wait."""
+    env["wsgi.input"].read(1)
+    return wait(env, query)
+
+
 def compute(env, query):
     """Use so many seconds of CPU."""
     end = time.thread_time() + float(query)
@@ -52,7 +58,7 @@ def compute(env, query):
 
 
 PATHS = {
-    "/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan, "/large": large, "/sink": sink,
+    "/environ": environ, "/identity": identity, "/variables": variables, "/wait": wait, "/orphan": orphan, "/large": large, "/sink": sink, "/sip": sip,
     "/compute": compute,
 }
 

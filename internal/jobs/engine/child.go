@@ -36,6 +36,8 @@ type Child struct {
 	cfg    Config
 	listen string // of its settings, as they were given
 	stop   context.CancelFunc
+	now    context.Context // ends with kill: the engine has no more time to end
+	kill   context.CancelFunc
 	done   chan struct{}
 
 	mu      sync.Mutex
@@ -47,7 +49,8 @@ type Child struct {
 // Start launches the engine and keeps it; Close ends it.
 func Start(cfg Config) *Child {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Child{cfg: cfg, listen: cfg.Settings.Listen, stop: stop, done: make(chan struct{}), started: make(chan struct{})}
+	now, kill := context.WithCancel(context.Background())
+	c := &Child{cfg: cfg, listen: cfg.Settings.Listen, stop: stop, now: now, kill: kill, done: make(chan struct{}), started: make(chan struct{})}
 	go c.keep(ctx)
 	return c
 }
@@ -59,10 +62,15 @@ func (c *Child) PID() int {
 	return c.pid
 }
 
-// Close ends the engine and waits for that.
-func (c *Child) Close() {
+// Close ends the engine and waits for that, for a while and not beyond the end of ctx.
+func (c *Child) Close(ctx context.Context) {
 	c.stop()
-	<-c.done
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		c.kill()
+		<-c.done
+	}
 }
 
 // Dial connects to the engine, wherever it listens now (nats.CustomDialer).
@@ -156,6 +164,7 @@ func (c *Child) live(ctx context.Context) error {
 	case <-p.Done():
 	case <-ctx.Done():
 		settings.w.Close()
+		defer context.AfterFunc(c.now, p.Kill)()
 		p.Stop(endLimit)
 	}
 	c.gone()
