@@ -19,6 +19,7 @@ type sinkConfig struct {
 	limit   int         // bytes that may wait; lines beyond are dropped
 	batch   int         // bytes that are written at once without waiting for delay
 	delay   time.Duration
+	named   bool // the name says where lines go
 	oneEach bool // one write for each record, so that lines of several processes do not mix
 }
 
@@ -44,7 +45,8 @@ type sink struct {
 	out     io.Writer
 	file    *os.File // out, when it is ours to close
 	failing bool
-	torn    bool // the last write ended inside a line
+	told    time.Time // when tell was called last
+	torn    bool      // the last write ended inside a line
 }
 
 func newSink(conf sinkConfig) (*sink, error) {
@@ -219,8 +221,21 @@ func (s *sink) writeOut(p []byte, records int) {
 	}
 	s.torn = n > 0 && p[n-1] != '\n'
 	s.lost.Add(uint64(max(1, records-bytes.Count(p[:n], []byte{'\n'}))))
-	if !s.failing {
-		s.failing = true
-		s.conf.tell(fmt.Errorf("%s %s: %w; lines are lost until it can be written again", s.conf.name, s.conf.target, err))
+	if !s.failing && time.Since(s.told) > tellEvery {
+		s.told = time.Now()
+		s.conf.tell(fmt.Errorf("%s: %w; lines are lost until it can be written again", s.conf.place(), err))
 	}
+	s.failing = true
+}
+
+// tellEvery is how often a medium that fails by turns is told of: by UDP a line that nobody takes
+// is known only from the next one's write, and the one after that seems to succeed.
+const tellEvery = time.Minute
+
+// place is where lines go, for messages.
+func (c *sinkConfig) place() string {
+	if c.named {
+		return c.name
+	}
+	return fmt.Sprintf("%s %s", c.name, c.target)
 }

@@ -66,7 +66,7 @@ func (s Syslog) open(tell func(error)) (*sink, error) {
 	}
 	out := &syslogWriter{networks: networks, addr: addr, facility: s.Facility, tag: s.Tag}
 	return newSink(sinkConfig{
-		name: "syslog " + s.Address, target: Target{Path: "-"}, std: out, tell: tell, limit: errorLimit, oneEach: true,
+		name: "syslog " + s.Address, target: Target{Path: "-"}, std: out, named: true, tell: tell, limit: errorLimit, oneEach: true,
 	})
 }
 

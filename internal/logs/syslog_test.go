@@ -124,6 +124,29 @@ func TestAccessLogInSyslogAlone(t *testing.T) {
 	}
 }
 
+// By UDP every other line seems to be taken.
+func TestWithoutADaemonByUDPTheFileSaysSoOnce(t *testing.T) {
+	nobody, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	var file strings.Builder
+	l, err := OpenError(ErrorOptions{Target: Target{Path: "-"}, Stderr: &file, Syslog: &Syslog{Address: "udp://" + nobody.LocalAddr().String(), Tag: "t"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		l.Infof("line")
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(file.String(), "lines are lost"); n > 1 {
+		t.Errorf("it is said %d times", n)
+	}
+}
+
 func TestWithoutADaemonTheFileSaysSo(t *testing.T) {
 	var file strings.Builder
 	l, err := OpenError(ErrorOptions{
