@@ -152,9 +152,9 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def launch(server: Server, app: str, cwd: Path, port: int, log, env: dict[str, str] | None = None) -> subprocess.Popen:
+def launch(server: Server, app: str, cwd: Path, port: int, log, env: dict[str, str] | None = None, stdin=subprocess.DEVNULL) -> subprocess.Popen:
     command = [part.format(port=port, app=app) for part in server.command]
-    return subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+    return subprocess.Popen(command, cwd=cwd, stdin=stdin, stdout=log, stderr=log,
                             env={**os.environ, **(env or {})}, start_new_session=True)
 
 

@@ -26,6 +26,52 @@ def with_file(girin: servers.Server, folder, config: str, code: str = "") -> ser
     (folder / "gunicorn.conf.py").write_text("import os\n" + config)
     return replace(girin, command=tuple("info" if part == "warning" else part for part in girin.command))
 
+# What requests come by are pipes.
+WHILE_IT_RUNS = """
+import os
+def pipes():
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if number > 2 and os.readlink("/proc/self/fd/%d" % number).startswith("pipe:"):
+                yield number
+        except OSError:
+            pass
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/close":
+        for number in list(pipes()):
+            {code}
+    start_response("200 OK", [])
+    return [str(os.getpid()).encode()]
+"""
+ON_A_LOOP = """
+async def asgi(scope, receive, send):
+    answer = application({{"PATH_INFO": scope["path"]}}, lambda *given: None)
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": answer[0]}})
+"""
+
+
+@pytest.mark.parametrize("timeout", ["30", "0"])
+@pytest.mark.parametrize("code", ["os.close(number)", "os.dup2(os.open(os.devnull, os.O_RDONLY), number)"], ids=["closed", "another's"])
+def test_an_app_that_closes_what_requests_come_by(girin, tmp_path, code, timeout):
+    """The worker would wait for ever, and serve nothing."""
+    (tmp_path / "app.py").write_text(WHILE_IT_RUNS.format(code=code))
+    server = replace(girin, command=(*girin.command[:-1], "-w", "1", "--timeout", timeout, girin.command[-1]))
+    with servers.running(server, "app", tmp_path) as run:
+        closed = client.get(run.port, "/close").body
+        # gevent's os.close waits for a turn of the loop.
+        until(lambda: client.get(run.port, "/", timeout=60) and "Descriptors that the server needs were closed" in run.output(), 60)
+        assert client.get(run.port, "/").body != closed
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_asgi_app_that_closes_what_requests_come_by(tmp_path, loop):
+    (tmp_path / "app.py").write_text((WHILE_IT_RUNS + ON_A_LOOP).format(code="os.close(number)"))
+    with servers.running(servers.girin("asgi", 1, 1, "--asgi-loop", loop), "app:asgi", tmp_path) as run:
+        closed = client.get(run.port, "/close").body
+        until(lambda: "Descriptors that the server needs were closed" in run.output(), 60)
+        assert client.get(run.port, "/").body != closed
+
 
 def test_a_file_that_closes_all_at_each_reload(girin, tmp_path):
     config = f"{ALL}\nos.environ['LOADS'] = str(int(os.environ.get('LOADS', '0')) + 1)\n"

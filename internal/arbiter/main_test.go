@@ -76,7 +76,7 @@ func newFile(t *testing.T) *file {
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive, err := shim.Archive()
+	archive, err := shim.Archive("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // good, in an arbiter.
 func loadFrom(t *testing.T, ctx context.Context, args []string, env []string, dir string) (*Config, []Warning, error) {
 	t.Helper()
-	archive, err := shim.Archive()
+	archive, err := shim.Archive("")
 	if err != nil {
 		t.Fatal(err)
 	}

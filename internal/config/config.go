@@ -21,11 +21,13 @@ import (
 // keys; the table's Doc of each says what zero means. A Config is not changed after Load.
 type Config struct {
 	// Application and configuration file.
-	App      string   // module, module:attribute or module:factory(arguments)
-	Found    string   // file in which App was found, if nobody named one
-	File     File     // the configuration file that was read
-	FromFile []string // settings that are the file's own objects
-	Hooks    []string // server hooks that the file defines, in the table's order
+	App         string   // module, module:attribute, module:factory(arguments) or, of a PasteDeploy file, config:/PATH#NAME
+	Found       string   // file in which App was found, if nobody named one
+	Paste       string   // as given: the PasteDeploy file of App
+	PasteGlobal []string // KEY=VALUE, for it
+	File        File     // the configuration file that was read
+	FromFile    []string // settings that are the file's own objects
+	Hooks       []string // server hooks that the file defines, in the table's order
 
 	// Sockets.
 	Bind      []string // see ParseAddress

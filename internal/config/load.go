@@ -251,7 +251,9 @@ func (l *loader) warnUnknown() {
 	known := byKey(l.options)
 	keys := make([]string, 0, len(l.options))
 	for _, o := range l.options {
-		keys = append(keys, o.Key)
+		if o.Section != "Help" { // no setting of a file's
+			keys = append(keys, o.Key)
+		}
 	}
 	for _, name := range l.file.others {
 		hint := Nearest(name, keys)
@@ -272,6 +274,9 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 		if o := &l.options[i]; o.field != nil {
 			store(o.field(cfg), resolved[o.Key].value)
 		}
+	}
+	if err := l.describe(cfg, resolved); err != nil {
+		return nil, err
 	}
 	if cfg.App == "" {
 		found, ok := FindApp(absolute(l.dir, cfg.Chdir))

@@ -107,7 +107,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 	}
 	cfg.resolved = nil
 	want := &Config{
-		App: "app:app", Bind: []string{"127.0.0.1:8000"}, Backlog: 2048,
+		App: "app:app", PasteGlobal: []string{}, Bind: []string{"127.0.0.1:8000"}, Backlog: 2048,
 		Workers: 1, WorkerClass: "sync", Threads: 1, WorkerConnections: 1000, QueueSize: 2048,
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestBody: 1 << 30, SpoolResponse: 1 << 30, StreamRequests: []string{},
@@ -198,7 +198,8 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"no value":         {sources{args: "app --workers"}, "--workers: a value is missing (from the command line)", true},
 		"two apps":         {sources{args: "app other"}, "'other': one application is enough, and it is 'app' (from the command line)", true},
 		"open quote":       {sources{args: "app", env: []string{"GIRIN_CMD_ARGS=-e 'a"}}, "a single quote is not closed (from GIRIN_CMD_ARGS)", true},
-		"not built":        {sources{args: "app --paste x.ini"}, "--paste: not built yet; it must be left out (from the command line)", true},
+		"not built":        {sources{args: "app --protocol uwsgi"}, "--protocol: not built yet; it must be left out (from the command line)", true},
+		"no paste file":    {sources{args: "--paste /no/such.ini"}, "--paste: open /no/such.ini: no such file or directory (from the command line)", true},
 		"hook":             {sources{args: "app", file: "post_fork = 3"}, "post_fork: 3 is not a function (from gunicorn.conf.py)", false},
 		"two at once":      {sources{args: "app -w x -t y"}, "--workers: 'x' is not a whole number (from the command line)\n--timeout: 'y' is not a number of seconds (from the command line)", true},
 		"chdir":            {sources{args: "app --chdir /no/such"}, "--chdir: '/no/such' is not a directory (from the command line)", true},
@@ -236,7 +237,7 @@ func TestWarnings(t *testing.T) {
 		"set to its default":  {sources{args: "app", file: "spew = False"}, ""},
 		"another gevent":      {sources{args: "app -k gevent_wsgi"}, "--worker-class (from the command line) means gevent: "},
 		"a typo in a file":    {sources{args: "app", file: "log_level = 'debug'"}, "log_level (from gunicorn.conf.py) is not a setting; did you mean loglevel?"},
-		"variables of a file": {sources{args: "app", file: "import os\ncores = os.cpu_count()\nhost = 'x'\n_worker = 1\nworkers = cores\nworker = 2"}, ""},
+		"variables of a file": {sources{args: "app", file: "import os\ncores = os.cpu_count()\nhost = 'x'\nversion = '1.2'\n_worker = 1\nworkers = cores\nworker = 2"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

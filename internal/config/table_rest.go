@@ -127,10 +127,12 @@ func asgiOptions() []Option {
 		{Key: "root_path", Flag: "root-path", Kind: String, Meta: "PATH", Default: "",
 			Doc:   "Where an ASGI application is mounted: its root_path, which is put before paths that do not begin with it. A WSGI application's mount point is the environment variable SCRIPT_NAME.",
 			field: func(c *Config) any { return &c.RootPath }},
-		{Key: "paste", Flag: "paste", Alias: "paster", Kind: String, Meta: "FILE", Status: NotBuilt,
-			Doc: "Load the application from a PasteDeploy file."},
-		{Key: "raw_paste_global_conf", Flag: "paste-global", Kind: List, Meta: "KEY=VALUE", Default: []string{}, Status: NotBuilt,
-			Doc: "A global variable for PasteDeploy."},
+		{Key: "paste", Flag: "paste", Alias: "paster", Kind: String, Meta: "FILE",
+			Doc:   "Load the application that a PasteDeploy file describes, such as Pyramid's production.ini: FILE or FILE#NAME, from the current directory. It takes the place of an application that is named otherwise. If the file has a section [loggers] it is logconfig as well.",
+			field: func(c *Config) any { return &c.Paste }},
+		{Key: "raw_paste_global_conf", Flag: "paste-global", Kind: List, Meta: "KEY=VALUE", Default: []string{}, check: checkEnv,
+			Doc:   "A global variable for the PasteDeploy file: its %(KEY)s. May be repeated.",
+			field: func(c *Config) any { return &c.PasteGlobal }},
 	})
 }
 

@@ -2,7 +2,12 @@
 // that it runs in, its version and origin, and the exit statuses. It does nothing itself.
 package program
 
-import "io"
+import (
+	"io"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
 
 // Exit statuses of a command that did not do what it was asked for, as gunicorn's.
 const (
@@ -17,4 +22,19 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Environ        []string
+}
+
+// CacheDir is the folder of what girin can make anew at any time; empty: there is none.
+func (e *Env) CacheDir() string {
+	dir, _, _ := strings.Cut(e.Getenv("CACHE_DIRECTORY"), ":") // systemd's, for this service alone
+	if home := e.Getenv("XDG_CACHE_HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, "girin")
+	}
+	if home := e.Getenv("HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, ".cache", "girin")
+	}
+	if !filepath.IsAbs(dir) || !utf8.ValidString(dir) {
+		return ""
+	}
+	return dir
 }

@@ -37,7 +37,7 @@ type Crew struct {
 
 // NewCrew returns a crew; Close ends its processes.
 func NewCrew(env *program.Env) (*Crew, error) {
-	archive, err := shim.Archive()
+	archive, err := shim.Archive(env.CacheDir())
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func recycle(c *config.Config) supervisor.Recycle {
 // launch returns how workers of the next generation are started, and what they are
 // forked from.
 func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Template) {
-	archive, archiveErr := shim.Archive()
+	archive, archiveErr := shim.Archive(s.env.CacheDir())
 	settings := s.workerSettings(c)
 	lanes := []*worker.Lane{s.lane}
 	if s.computeLane != nil {
@@ -88,7 +88,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 func (s *server) workerSettings(c *config.Config) worker.Settings {
 	p := sizesOf(c)
 	settings := worker.Settings{
-		App: c.App, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
+		App: c.App, PasteGlobal: c.PasteGlobal, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Unix: s.unixPaths(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
 		GCFreeze: c.GCFreeze, Jobs: s.jobsPath(), LogEnviron: s.logEnviron(c),

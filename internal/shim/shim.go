@@ -6,10 +6,13 @@ package shim
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -21,9 +24,13 @@ const loader = "loader.py"
 //go:embed _girin_shim/*.py _girin_shim/asgi/*.py _girin_shim/girin/*.py
 var sources embed.FS
 
+// place is the name in the archive that has no source but where the modules' code is kept.
+const place = "code"
+
 // Archive returns what a worker must find in the file behind wire.ShimFD:
-// name NUL source NUL name NUL source, without a last NUL, the loader first.
-func Archive() ([]byte, error) {
+// name NUL source NUL name NUL source, without a last NUL, the loader first. In the folder cache the
+// interpreters keep what they have compiled, under a name that only these sources have; empty: nowhere.
+func Archive(cache string) ([]byte, error) {
 	names := []string{loader}
 	err := fs.WalkDir(sources, folder, func(name string, d fs.DirEntry, err error) error {
 		if name = strings.TrimPrefix(name, folder+"/"); err == nil && !d.IsDir() && name != loader {
@@ -41,6 +48,10 @@ func Archive() ([]byte, error) {
 			return nil, fmt.Errorf("embedded shim: %w", err)
 		}
 		archive = append(archive, []byte(name), source)
+	}
+	if cache != "" {
+		sum := sha256.Sum256(bytes.Join(archive, []byte{0}))
+		archive = append(archive, []byte(place), []byte(filepath.Join(cache, "shim-"+hex.EncodeToString(sum[:12]))))
 	}
 	return bytes.Join(archive, []byte{0}), nil
 }

@@ -1,6 +1,8 @@
 package shim_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +12,7 @@ import (
 )
 
 func TestArchiveHoldsEveryModule(t *testing.T) {
-	archive, err := shim.Archive()
+	archive, err := shim.Archive("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,5 +44,20 @@ func TestArchiveHoldsEveryModule(t *testing.T) {
 	}
 	if len(got) != len(files) {
 		t.Errorf("the archive holds %d modules, the folder %d", len(got), len(files))
+	}
+}
+
+func TestArchiveNamesThePlaceOfItsCode(t *testing.T) {
+	without, err := shim.Archive("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, err := shim.Archive("/cache")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, found := strings.CutPrefix(string(with), string(without)+"\x00code\x00/cache/shim-")
+	if sum := sha256.Sum256(without); !found || name != hex.EncodeToString(sum[:12]) {
+		t.Errorf("the archive ends with %q: the name must be that of these sources alone", with[len(without):])
 	}
 }

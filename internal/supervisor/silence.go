@@ -10,17 +10,16 @@ import (
 // timeout would tell, since none begins. What it is at is asked for first.
 //
 // Silence is counted in looks, not by a clock: a master that was itself stopped
-// for a while must not blame its workers.
+// for a while must not blame its workers. Without a limit it is asked all the same:
+// it then looks after its descriptors.
 func (s *Supervisor) lookForSilent() {
 	limit := int((s.cfg.Silence + lookEvery - 1) / lookEvery)
-	if limit == 0 {
-		return
-	}
 	for _, m := range s.members {
 		if m.state != serving || m.known {
 			continue
 		}
 		switch silent := m.w.Ping(); {
+		case limit == 0:
 		case silent == limit:
 			m.w.Dump(0)
 		case silent > limit:

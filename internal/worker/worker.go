@@ -24,6 +24,7 @@ import (
 type Settings struct {
 	Version      int                 `json:"version"`
 	App          string              `json:"app"`
+	PasteGlobal  []string            `json:"paste_global,omitempty"` // KEY=VALUE, where App is a PasteDeploy file
 	Class        string              `json:"class"`
 	Threads      int                 `json:"threads"`
 	Connections  int                 `json:"connections"`

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -49,8 +51,12 @@ class Case:
     config: str = ""
     files: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)  # options of one server alone
+    program: dict[str, tuple[str, ...]] = field(default_factory=dict)  # in place of COMMAND
+    prepare: Callable[[Path], None] | None = None  # makes what there must be in folder beside files
+    terminal: bool = False  # standard input is one; see Site.type
     env: dict[str, str] = field(default_factory=dict)
-    target: str = "app"  # what is named on the command line
+    target: str = "app"  # what is named on the command line; "": nothing
     classes: tuple[str, ...] = CLASSES
     right: object = None  # what both must give; None: what gunicorn gives
     girin: object = None
@@ -83,12 +89,21 @@ class Site:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         self.site = folder / "site"
-        options = [option.replace("{folder}", str(self.site)) for option in case.options]
-        command = (*COMMAND[maker], "-b", f"127.0.0.1:{self.port}", *OF_CLASS[maker][cls], *options, case.target)
-        env = {name: value.replace("{folder}", str(self.site)) for name, value in case.env.items()}
+        if case.prepare is not None:
+            case.prepare(self.site)
+        options = [self._placed(option) for option in (*case.options, *case.own.get(maker, ()))]
+        program = [self._placed(part) for part in case.program.get(maker, COMMAND[maker])]
+        command = (*program, "-b", f"127.0.0.1:{self.port}", *OF_CLASS[maker][cls], *options, *filter(None, (case.target,)))
+        env = {name: self._placed(value) for name, value in case.env.items()}
+        self._terminal, stdin = pty.openpty() if case.terminal else (-1, subprocess.DEVNULL)
         with open(self._log, "w") as log:
             server = servers.Server(maker, cls, tuple(part.replace("{", "{{").replace("}", "}}") for part in command))
-            self.process = servers.launch(server, case.target, self.site, self.port, log, {"PYTHONHASHSEED": "0", **env})
+            self.process = servers.launch(server, case.target, self.site, self.port, log, {"PYTHONHASHSEED": "0", **env}, stdin)
+        if case.terminal:
+            os.close(stdin)
+
+    def _placed(self, text: str) -> str:
+        return text.replace("{folder}", str(self.site))
 
     def __enter__(self) -> Site:
         deadline = time.monotonic() + PATIENCE
@@ -100,6 +115,8 @@ class Site:
 
     def __exit__(self, *_) -> None:
         servers.end(self.process)
+        if self._terminal >= 0:
+            os.close(self._terminal)
 
     # What clients do.
 
@@ -122,6 +139,9 @@ class Site:
         return self.get(path, **kwargs).body
 
     # What operators do.
+
+    def type(self, line: str) -> None:
+        os.write(self._terminal, f"{line}\n".encode())
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)

@@ -9,12 +9,14 @@ import pytest
 
 import config_cases
 import idiom_cases
+import paste_cases
 import process_cases
+import reported_cases
 import servers
 import sidebyside
 import start_cases
 
-CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES]
+CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES]
 
 
 def variants():

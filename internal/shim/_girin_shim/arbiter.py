@@ -215,6 +215,7 @@ class Process:
             before.environ = place.environ
             self._forget_env(before.cfg)
         boot.load_class(settings.worker_class)
+        boot._late("hooks")
         set_paths(settings)
         os.chdir(settings.chdir)
         os.environ.update(configuration.cfg.env)
@@ -326,7 +327,7 @@ class Process:
         boot.patch(self._now.settings.worker_class)
         settings = self._now.settings
         try:
-            boot.needs_loop(import_app(settings.app, settings.worker_class), settings)
+            boot.needs_loop(import_app(settings.app, settings.worker_class, settings.paste_global), settings)
         except BaseException as e:
             return {"failed": explain(e, settings.app)[1]}
         return {}

@@ -57,7 +57,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.post_fork()
         worker.runner.init_process()
         worker.hooks.init_process()
-        app = worker.hooks.imported() or import_app(settings.app, settings.worker_class)
+        app = worker.hooks.imported() or import_app(settings.app, settings.worker_class, settings.paste_global)
         worker.hooks.post_worker_init(app)
         if not serve_asgi(worker, app, bool(tag)) and settings.worker_class != "asgi":
             worker.app = worker.hooks.wrap(app)
@@ -80,6 +80,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts["dump_signal"] = dump_signal
     facts["accelerator"], facts["no_accelerator"] = tag, reason
     descriptors.show()
+    descriptors.need(worker.descriptors())
     control.send_json(wire.READY, facts)
     try:
         worker.runner.run()
@@ -124,6 +125,7 @@ def patch(worker_class: str) -> None:
 
 def load_class(worker_class: str) -> None:
     """Imports what the class needs into a process that workers are forked from, as gunicorn's master does."""
+    _late({"gevent": "greenlets", "gaiohttp": "eventloop", "asgi": "asgi.loop"}.get(worker_class, "threads"))
     if worker_class == "gevent":
         try:
             import gevent.event

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
 from .configfile import HOOKS
+from .importing import global_conf
 
 # gunicorn's worker classes, of which hooks may read the name.
 _CLASS_NAMES = {"sync": "SyncWorker", "gthread": "ThreadWorker", "gevent": "GeventWorker", "gaiohttp": "AiohttpWorker", "auto": "ThreadWorker"}
@@ -113,10 +113,7 @@ class Cfg:
     @property
     def paste_global_conf(self) -> dict[str, str] | None:
         pairs = self._value("raw_paste_global_conf")
-        if pairs is None:
-            return None
-        split = (re.split(r"(?<!\\)=", pair, maxsplit=1) for pair in pairs)
-        return {key.replace("\\=", "="): value.replace("\\=", "=") for key, value in split}
+        return None if pairs is None else global_conf(pairs)
 
     @property
     def statsd_host(self):

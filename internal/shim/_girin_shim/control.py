@@ -135,6 +135,7 @@ class Control:
                 raise wire.ProtocolError("a Body message without its descriptor or length")
             runner.body_came(id, fd)
         elif op == wire.PING:
+            runner.check()
             self.send(wire.PONG, n)
         elif op == wire.DUMP:
             text = format_stacks(worker, id).encode("utf-8", "backslashreplace")

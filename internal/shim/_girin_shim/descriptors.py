@@ -3,7 +3,8 @@
 Under gunicorn there are none of these numbers: what closes all descriptors that there
 are (os.closerange(3, 256), as recipes for daemons do) closes nothing that it needs. So
 while code of the user's gets the process ready, for os.close and os.closerange the
-shim's own are not there. Whoever closes them by other means is told (check).
+shim's own are not there. Whoever closes them by other means, or while requests run, is
+told (check).
 """
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 _close, _closerange = os.close, os.closerange
 _own: set[int] = set()
 _opened: set[int] = set()  # of these what the last step has opened
+_needed: dict[int, tuple[int, int]] = {}  # by which requests come and go: each with what it is
 
 
 class Closed(Exception):
@@ -64,10 +66,17 @@ def show() -> None:
     """None is the shim's own any more: this is a child of the user's, or requests are about to
     come, for which os.close is Python's own again."""
     _own.clear()
+    _needed.clear()
     if os.close is close:
         os.close = _close
     if os.closerange is closerange:
         os.closerange = _closerange
+
+
+def need(numbers: Iterable[int]) -> None:
+    """From now on these are missed, also where something else has got the number of one: without
+    them the process would live on and serve nothing."""
+    _needed.update((number, _what_is(number)) for number in numbers)
 
 
 def check() -> None:
@@ -78,18 +87,20 @@ def check() -> None:
 
 def closed() -> str:
     """Says which of the shim's own were closed nevertheless; "": none."""
-    gone = [number for number in sorted(_own) if not _is_open(number)]
+    gone = [number for number in sorted(_own) if not _what_is(number)]
+    gone += [number for number, what in sorted(_needed.items()) if _what_is(number) != what]
     if not gone:
         return ""
     return f"Descriptors that the server needs were closed ({', '.join(map(str, gone))}): leave open what the process has not opened itself."
 
 
-def _is_open(number: int) -> bool:
+def _what_is(number: int) -> tuple[int, int] | None:
+    """None: it is not open."""
     try:
-        os.fstat(number)
+        about = os.fstat(number)
     except OSError:
-        return False
-    return True
+        return None
+    return about.st_dev, about.st_ino
 
 
 def close(fd) -> None:

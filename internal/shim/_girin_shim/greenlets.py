@@ -143,6 +143,11 @@ class Greenlets(Runner):
         if self._async is not None:
             self._async.send()
 
+    def check(self) -> None:
+        super().check()
+        if self._async is not None:
+            self._async.send()  # gevent's os.close closes in the loop's next turn, which nothing else may bring about
+
     def promote(self) -> None:
         """No greenlet leads; but a busy one may hold the batch back."""
         if self.out:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from importlib.machinery import ModuleSpec
 from keyword import iskeyword
@@ -11,6 +12,8 @@ from . import detect
 
 IMPORT_FAILED = 3  # gunicorn's exit codes: the worker cannot boot,
 APP_MISSING = 4  # and the app cannot be loaded
+
+PASTE = "config:/"  # an app of this form is described by a PasteDeploy file: config:/srv/production.ini#main
 
 _VARARGS = 0x04  # of co_flags, as in inspect
 
@@ -27,13 +30,24 @@ class NotAModule(ImportError):
     """What should name a module names a file, which is its argument."""
 
 
-def import_app(spec: str, worker_class: str | None = None):
+def import_app(spec: str, worker_class: str | None = None, paste_global: list[str] | None = None):
     """Returns the app that "module:attribute" or "module:factory(1, k=2)" names.
 
     Without an attribute it is "application". Raises AppError if the object is
     missing or cannot be called, or, if a worker class is given that serves WSGI, as no app is,
-    and whatever the import raises.
+    and whatever the import raises. paste_global are pairs for a PasteDeploy file.
     """
+    app = _load_paste(spec, paste_global) if spec.startswith(PASTE) else _import(spec)
+    if app is None:
+        raise AppError(f"Failed to find application object: {spec.partition(':')[2] or 'application'!r}")
+    if not callable(app):
+        raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
+    if worker_class not in (None, "asgi"):
+        _check_kind(app, spec)
+    return app
+
+
+def _import(spec: str):
     name, _, expression = spec.partition(":")
     expression = expression or "application"
     if os.path.sep in name:
@@ -46,14 +60,21 @@ def import_app(spec: str, worker_class: str | None = None):
         if name.endswith(".py") and os.path.exists(name):
             raise NotAModule(name) from None
         raise
-    app = _evaluate(module, name, expression)
-    if app is None:
-        raise AppError(f"Failed to find application object: {expression!r}")
-    if not callable(app):
-        raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
-    if worker_class not in (None, "asgi"):
-        _check_kind(app, spec)
-    return app
+    return _evaluate(module, name, expression)
+
+
+def _load_paste(uri: str, pairs: list[str] | None):
+    try:
+        from paste.deploy import loadapp
+    except ImportError as e:
+        raise WrongInterface(f"--paste needs PasteDeploy in the application's environment: {sys.executable} -m pip install PasteDeploy ({e})") from None
+    return loadapp(uri, relative_to=os.getcwd(), global_conf=global_conf(pairs or []))
+
+
+def global_conf(pairs: list[str]) -> dict[str, str]:
+    """Each is KEY=VALUE, where a backslash before = makes it a letter of the key or the value."""
+    split = (re.split(r"(?<!\\)=", pair, maxsplit=1) for pair in pairs)
+    return {key.replace("\\=", "="): value.replace("\\=", "=") for key, value in split}
 
 
 def _check_kind(app, spec: str) -> None:

@@ -20,7 +20,7 @@ class Application:
         self.usage = self.prog = self.logger = None
 
     def load(self):
-        return import_app(self.app_uri)
+        return import_app(self.app_uri, None, self.cfg.raw_paste_global_conf)
 
     def wsgi(self):
         """Imports the application where it is called, if that was not done before."""

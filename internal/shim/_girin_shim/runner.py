@@ -5,17 +5,21 @@ import io
 import os
 import stat
 
-from . import wire
+from . import descriptors, wire
 
 
 class Runner:
-    """Runs requests. The control thread calls credit and body_came, and of the
+    """Runs requests. The control thread calls check, credit and body_came, and of the
     classes themselves promote, drain and select."""
 
     _worker = None
 
     def init_process(self) -> None:
         """What the class does to the process after post_fork, as gunicorn's does."""
+
+    def check(self) -> None:
+        """Raises descriptors.Closed if the app has closed what requests come by."""
+        descriptors.check()
 
     def startup(self, app) -> None:
         """What an app wants done before its first request: WSGI knows no such thing."""

@@ -14,6 +14,7 @@ class Settings:
         if version != wire.VERSION:
             raise ValueError(f"the master speaks version {version} of the protocol, the shim {wire.VERSION}")
         self.app: str = hello["app"]
+        self.paste_global: list[str] = hello.get("paste_global") or []  # KEY=VALUE, for a PasteDeploy file
         self.worker_class: str = hello.get("class", "sync")
         if self.worker_class not in CLASSES:
             raise ValueError(f"class is {self.worker_class!r}, not one of {', '.join(CLASSES)}")

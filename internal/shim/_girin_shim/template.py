@@ -39,7 +39,8 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
         loader.offer()
         if heritage.server is None:
             set_paths(settings)
-        heritage.app = heritage.app or import_app(settings.app, settings.worker_class)
+        heritage.app = heritage.app or import_app(settings.app, settings.worker_class, settings.paste_global)
+        boot.load_class(settings.worker_class)
         die_with_parent = forking.dies_with_parent()
         descriptors.check()
     except BaseException as e:

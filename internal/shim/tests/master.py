@@ -40,10 +40,11 @@ GIL = getattr(sys, "_is_gil_enabled", lambda: True)()  # is there one in the Pyt
 BOOTSTRAP = re.search(r"const bootstrap = `(.*)`", (SHIM.parent / "shim.go").read_text()).group(1)
 
 
-def archive() -> bytes:
-    """As shim.Archive makes it."""
+def archive(code: Path | None = None) -> bytes:
+    """As shim.Archive makes it; code is where interpreters keep what they have compiled."""
     files = sorted(SHIM.rglob("*.py"), key=lambda path: (path.name != "loader.py", path))
-    return b"\0".join(part for f in files for part in (str(f.relative_to(SHIM)).encode(), f.read_bytes()))
+    parts = [part for f in files for part in (str(f.relative_to(SHIM)).encode(), f.read_bytes())]
+    return b"\0".join([*parts, b"code", os.fsencode(code)] if code else parts)
 
 
 def builds() -> dict[str, Path]:
@@ -169,6 +170,7 @@ class Worker:
         units: int = 0,
         missing_units: int = 0,  # that the page claims to have besides
         arena: int = 1 << 20,  # bytes
+        code_place: Path | None = None,
         **hello,
     ) -> None:
         self._own_folder = None if folder else tempfile.TemporaryDirectory(prefix="girin-shim-", ignore_cleanup_errors=True)  # goes with this
@@ -188,7 +190,7 @@ class Worker:
         self.responses, responses = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.stderr_fd = memfd("stderr")
         fcntl.fcntl(self.stderr_fd, fcntl.F_SETFL, os.O_APPEND)  # several processes write to it
-        shim = memfd("shim", data=archive())
+        shim = memfd("shim", data=archive(code_place))
         inherited = [control.fileno(), responses.fileno(), self._page_fd, self.arena.fd, shim]
         inherited += [lane.read_end for lane in self.lanes]
         accelerators = builds() if implementation == "native" else {}

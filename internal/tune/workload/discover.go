@@ -138,7 +138,7 @@ func tail(text string) string {
 
 // unpackShim writes the shim's modules, which find applications by gunicorn's rules.
 func unpackShim(dir string) error {
-	archive, err := shim.Archive()
+	archive, err := shim.Archive("")
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 
-from .. import detect, wire
+from .. import descriptors, detect, wire
 from ..heads import Heads
 from .http import Exchange
 from .inbound import OPEN, Inbound
@@ -121,6 +121,10 @@ class Loop:
         self.outbox.flush()
 
     # What the control thread calls.
+
+    def check(self) -> None:
+        """See Runner."""
+        descriptors.check()
 
     def promote(self) -> None:
         """Nobody can take over what runs; but what is finished goes out."""
