@@ -21,9 +21,11 @@ def promised() -> list[str]:
     return [command for cell in cells for command in re.findall(r"`(girin .*?)`", cell)]
 
 
-def fenced() -> list[str]:
+PAGES = ("README.md", "README.ko.md", *(f"docs/{name}.md" for name in ("start", "deploy", "diagnose", "which-setting", "from-gunicorn", "BENCH")))
+
+
+def fenced(names: tuple[str, ...] = PAGES) -> list[str]:
     """The lines of the pages' code blocks that begin with girin, without their remarks."""
-    names = ["README.md", "README.ko.md", *(f"docs/{name}.md" for name in ("start", "deploy", "diagnose", "which-setting", "from-gunicorn"))]
     blocks = [block for name in names for block in re.findall(r"^```[^`\n]*\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S)]
     lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return sorted({line for line in lines if line.startswith("girin ")})
@@ -43,6 +45,13 @@ def test_a_command_line_of_a_page_is_understood(command: str) -> None:
     nobody = command.replace(":8000", ":1")
     said = subprocess.run([GIRIN, *shlex.split(nobody)[1:]], env={**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"}, capture_output=True, text=True, timeout=60)
     assert said.returncode == 1, said.stderr
+
+
+@pytest.mark.parametrize("command", [line for line in fenced(("docs/LAB.md", "docs/article.md")) if line.split()[2] in ("article", "mixed", "phases", "aa", "replay")])
+def test_a_plan_of_a_page_is_there(command: str) -> None:
+    words = command.replace("replay DIR", "replay docs/article-run").split()[1:]
+    said = subprocess.run([GIRIN, *words, "--print-plan"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0 and "subjects:" in said.stdout, said.stderr
 
 
 @pytest.mark.parametrize("command", promised() + SERVED)

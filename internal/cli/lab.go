@@ -218,7 +218,11 @@ func (f *labFlags) measure(env *program.Env, verb string) error {
 		Resume: f.resume != "", Progress: display.Show,
 	})
 	display.Close()
-	if folder == nil {
+	switch {
+	case folder == nil && ctx.Err() != nil: // err is about what the signal has cut short
+		fmt.Fprintln(env.Stderr, "girin lab: stopped before anything was measured")
+		return errInterrupted
+	case folder == nil:
 		return err
 	}
 	if ctx.Err() != nil {
