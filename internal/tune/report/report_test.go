@@ -85,6 +85,18 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// What cannot be written costs no other file, least of all the one to deploy.
+func TestWriteWhereOneFileHasNoRoom(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "result.json", "in the way"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	files, err := Write(dir, sample())
+	if err == nil || len(files) != 2 || filepath.Base(files[1]) != "gunicorn.conf.py" {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 // The line through the dots never falls, and keeps their mean.
 func TestRising(t *testing.T) {
 	line := rising([]chart.XY{{X: 1, Y: 10}, {X: 2, Y: 40}, {X: 3, Y: 10}, {X: 4, Y: 100}, {X: 5, Y: math.MaxFloat64}})

@@ -4,13 +4,15 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 
 	"girin/internal/tune"
 )
 
-// Write writes the files of a result into dir, which it makes, and returns their paths. Each is there whole or not at all.
+// Write writes the files of a result into dir, which it makes, and returns the paths of those that are there. Each is there whole or
+// not at all; one for which there is no room costs no other.
 func Write(dir string, r *tune.Result) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -27,14 +29,16 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 	if r.Answer != nil {
 		contents = append(contents, file{"gunicorn.conf.py", []byte(r.Answer.File(r))})
 	}
+	var failed []error
 	for _, c := range contents {
 		path := filepath.Join(dir, c.name)
 		if err := replace(path, c.text); err != nil {
-			return files, err
+			failed = append(failed, err)
+			continue
 		}
 		files = append(files, path)
 	}
-	return files, nil
+	return files, errors.Join(failed...)
 }
 
 type file struct {
