@@ -204,7 +204,7 @@ func proxyOptions() []Option {
 			Doc:   "Environ variables that a believed proxy may set by a header field of that name.",
 			field: func(c *Config) any { return &c.ForwarderHeaders }},
 		{Key: "header_map", Flag: "header-map", Kind: Choice, Meta: "WAY", Default: "drop", Choices: []string{"drop", "refuse", "dangerous"},
-			Doc:   "What becomes of a field whose name has an underscore, which no application could tell from one with a dash: drop it, refuse the request, or pass it on (dangerous).",
+			Doc:   "What becomes of a field whose name has an underscore, which no WSGI application could tell from one with a dash: drop it, refuse the request, or pass it on (dangerous). ASGI applications get names as they came: drop passes it on.",
 			field: func(c *Config) any { return &c.HeaderMap }},
 		{Key: "proxy_protocol", Flag: "proxy-protocol", Kind: Choice, Meta: "[MODE]", Default: "off", Choices: []string{"off", "v1", "v2", "auto"}, OptionalValue: "auto",
 			Synonyms: map[string]string{"true": "auto", "1": "auto", "false": "off", "0": "off", "none": "off"},

@@ -53,12 +53,30 @@ func (t *Trust) limits(l http1.Limits) http1.Limits {
 	return l
 }
 
+// heads are the limits of heads: of peers that are trusted, and of others.
+type heads struct{ trusted, others http1.Limits }
+
+// ofASGI are the same where an application gets names as they came, so that it can tell one
+// with an underscore from one with a dash, and its users send such.
+func (h heads) ofASGI() heads {
+	for _, l := range []*http1.Limits{&h.trusted, &h.others} {
+		if l.Underscores == http1.DropUnderscores {
+			l.Underscores = http1.KeepUnderscores
+		}
+	}
+	return h
+}
+
 // limits are the limits of this peer's heads.
 func (x *exchange) limits() *http1.Limits {
-	if x.peer.trusted {
-		return &x.srv.trustedLimits
+	h := &x.srv.headsOfWSGI
+	if x.srv.asgi.Load() {
+		h = &x.srv.headsOfASGI
 	}
-	return &x.srv.cfg.Limits
+	if x.peer.trusted {
+		return &h.trusted
+	}
+	return &h.others
 }
 
 var errSchemes = &http1.Error{Status: 400, Reason: "the fields that tell the scheme disagree"}

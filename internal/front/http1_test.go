@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"girin/internal/http1"
 	"girin/internal/wire"
 )
 
@@ -747,6 +748,27 @@ func waitFor(t *testing.T, holds func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come to that")
 		}
+	}
+}
+
+// An ASGI application gets names as they came, and so can tell an underscore from a dash.
+func TestNamesWithUnderscoresReachASGI(t *testing.T) {
+	for name, test := range map[string]struct {
+		underscores http1.Underscores
+		status      int
+	}{"by default": {http1.DropUnderscores, 200}, "refused": {http1.RefuseUnderscores, 400}} {
+		t.Run(name, func(t *testing.T) {
+			overEach(t, func(t *testing.T, o over) {
+				s := o.serve(t, func(c *appCall) { c.answer("200 OK", string(c.scope)) }, func(c *Config) { c.Limits.Underscores = test.underscores })
+				s.SpeakASGI()
+				c := o.connect(t, s)
+				c.send("GET / HTTP/1.1\r\nHost: x\r\nApi_Key: secret\r\nApi-Key: other\r\n\r\n")
+				res, body := c.response("GET")
+				if res.StatusCode != test.status || test.status == 200 && !strings.Contains(body, "api_key\x00secret\x00api-key\x00other") {
+					t.Errorf("%s, with the scope %q", res.Status, body)
+				}
+			})
+		})
 	}
 }
 

@@ -88,7 +88,8 @@ type Server struct {
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
-	trustedLimits http1.Limits           // Config.Limits, for peers that Config.Trust has
+	headsOfWSGI   heads
+	headsOfASGI   heads
 	scriptByField bool                   // such peers may tell SCRIPT_NAME
 	mount         atomic.Pointer[[]byte] // where the application is mounted; never nil
 	unflushed     unflushed
@@ -117,7 +118,8 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
-	s.trustedLimits, s.scriptByField = cfg.Trust.limits(cfg.Limits), cfg.Trust.mayScriptName()
+	s.headsOfWSGI = heads{trusted: cfg.Trust.limits(cfg.Limits), others: cfg.Limits}
+	s.headsOfASGI, s.scriptByField = s.headsOfWSGI.ofASGI(), cfg.Trust.mayScriptName()
 	s.Mount(cfg.ScriptName)
 	s.spool = spool.Open(spool.Config{
 		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,
