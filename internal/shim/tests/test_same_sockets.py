@@ -101,6 +101,7 @@ APPS = {
         await asyncio.sleep(0)""",
     "left": "await accept(); await receive(); raise ValueError([task.done() and task.result() for task in LEFT])",
     "denies": "await receive(); await send({'type': 'websocket.close'})",
+    "denies_and_receives": "await receive(); await send({'type': 'websocket.close'}); raise ValueError(await receive())",
 }
 
 CODE = """
@@ -168,6 +169,11 @@ class Session:
         logs = [(m[1], OURS.sub("", m[3].decode())) for m in self.worker.messages if m[0] == master.LOG]
         self.worker.messages.clear()
         return self.said, logs
+
+    def end_of_log(self) -> str:
+        """The last line that its end has logged."""
+        text = self.worker.log()[1]
+        return text.rpartition("\n")[2]
 
     @property
     def taken(self) -> int:
@@ -243,6 +249,17 @@ def test_what_is_not_accepted(pair, name):
         worker.sync()
         worker.messages.clear()
     assert said[0] == said[-1]
+
+
+def test_a_disconnect_before_the_acceptance_has_no_reason(pair):
+    """There is no close frame that could have one: as under uvicorn."""
+    said = []
+    for worker in pair:
+        one = Session(worker, "denies_and_receives")
+        worker.answer(one.id)
+        said.append(one.end_of_log())
+    assert said[0] == said[-1]
+    assert "ValueError: {'type': 'websocket.disconnect', 'code': 1006}" in said[0]
 
 
 def test_a_receive_that_is_given_up_loses_no_message(pair):

@@ -45,6 +45,7 @@ class Socket:
         self._waiters: set[asyncio.Future] = set()
         self._end: dict | None = None  # the websocket.disconnect
         self._denial: Exchange | None = None
+        self._accepted = False
 
     # What the app calls.
 
@@ -97,7 +98,7 @@ class Socket:
             fields.append(("Sec-WebSocket-Protocol", message["subprotocol"]))
         head = self.runner.heads.encode(SWITCHING_STATUS, fields)
         self._emit(wire.ACCEPT, 0, b"", head)
-        self.state = OPEN
+        self.state, self._accepted = OPEN, True
         if self.runner.draining:
             self.runner.loop.call_soon(self.close_soon)
 
@@ -212,7 +213,9 @@ class Socket:
 
     def _disconnected(self, code: int, reason: str) -> None:
         if self._end is None:
-            self._end = {"type": "websocket.disconnect", "code": code or NO_STATUS, "reason": reason}
+            self._end = {"type": "websocket.disconnect", "code": code or NO_STATUS}
+            if self._accepted:  # else there is no close frame that could have one, and uvicorn gives none
+                self._end["reason"] = reason
         self._wake()
 
     async def _wait(self) -> None:
