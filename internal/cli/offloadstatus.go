@@ -49,8 +49,8 @@ func formatOverview(o jobs.Overview) string {
 	if !o.Connected {
 		engine = "the engine does not answer: requests run here"
 	}
-	return fmt.Sprintf("jobs of %s, version %s: %s\nof waiting clients: %d were sent, %d wait, %d ran here instead, %d attempts more\naccepted: %d here, %d in the queue; ended here: %d done, %d badly, %d cancelled\n",
-		printable(o.App), printable(o.Version), engine, o.Placed, o.Waiting, o.Local, o.Again, o.Accepted, o.Queued, o.Done, o.Failed, o.Cancelled)
+	return fmt.Sprintf("jobs of %s, version %s: %s\nof waiting clients: %d jobs, %d of them without the engine, %d wait, %d ran here as if they were none, %d attempts more\naccepted: %d here, %d in the queue; ended here: %d done, %d badly, %d cancelled\n",
+		printable(o.App), printable(o.Version), engine, o.Placed, o.Ways["slot"], o.Waiting, o.Local, o.Again, o.Accepted, o.Queued, o.Done, o.Failed, o.Cancelled)
 }
 
 func formatPeers(o jobs.Overview) string {
