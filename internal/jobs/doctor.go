@@ -197,7 +197,7 @@ func (n *Node) examineStreams(ctx context.Context, s *store) (all []Finding, err
 		if n.cfg.MoveAfter > 0 {
 			do = fmt.Sprintf("%v after its last server has gone they are for the present version; or start a server of it", n.cfg.MoveAfter)
 		}
-		all = append(all, found(FoundBad, do, "%d jobs wait for version %s of the application, which no server has", waits[version], version))
+		all = append(all, found(FoundBad, do, "%d jobs wait for version %s of the application, which no server has", waits[version], versionOf(version)))
 	}
 	return all, nil
 }

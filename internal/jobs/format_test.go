@@ -80,3 +80,11 @@ func (q quietButFor) Errorf(format string, args ...any) {
 		q.t.Errorf(format, args...)
 	}
 }
+
+func TestLinesAreToldAsVersions(t *testing.T) {
+	for line, want := range map[string]string{line("one"): "one", lineOf("one", job.Format+1): "one (in format 3)", lineOf("one", 0): "one", "f-x": "f-x", line("f3-x"): "f3-x"} {
+		if got := versionOf(line); got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}

@@ -53,6 +53,19 @@ func lineOf(version string, format int) string {
 	return "f" + strconv.Itoa(format) + "-" + job.Token(version)
 }
 
+// versionOf is what a person is told of a line.
+func versionOf(line string) string {
+	format, version, found := strings.Cut(line, "-")
+	n, err := strconv.Atoi(strings.TrimPrefix(format, "f"))
+	switch {
+	case !found || err != nil || !strings.HasPrefix(format, "f"):
+		return line
+	case n != job.Format:
+		return version + " (in format " + strconv.Itoa(n) + ")"
+	}
+	return version
+}
+
 // syncConsumer is shared by all nodes of the version. A message that is pulled and neither
 // begun nor refused goes to another: AckWait. Where only so many may run at once each is
 // acknowledged when it has ended (see runner.run).
