@@ -16,10 +16,11 @@ type alone struct {
 	on     atomic.Bool
 	reader atomic.Pointer[Worker] // who reads, while on
 
-	readers int    // how many there were when it began
-	after   int64  // not before this time again
-	still   int    // looks in a row at which nothing had been answered since the one before
-	served  uint32 // answers until the last look
+	readers int           // how many there were when it began
+	after   int64         // not before this time again
+	still   int           // looks in a row at which nothing had been answered since the one before
+	served  uint32        // answers until the last look
+	cpu     time.Duration // what the reader had used of it at the first of those
 
 	// What is judged next.
 	since int64
@@ -72,6 +73,9 @@ func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
 	if a.still++; served != a.served {
 		a.still, a.served = 0, served
 	}
+	if a.still == 1 && a.on.Load() {
+		a.cpu = a.used()
+	}
 	a.looks++
 	a.busy += busy
 	if a.on.Load() && a.fails(readers, unread) {
@@ -97,7 +101,36 @@ func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
 
 // fails reports whether the one that reads has gone or does not keep up, or others have come.
 func (a *alone) fails(readers []Worker, unread bool) bool {
-	return unread && a.still >= aloneStill || len(readers) != a.readers || !slices.Contains(readers, *a.reader.Load())
+	if len(readers) != a.readers || !slices.Contains(readers, *a.reader.Load()) {
+		return true
+	}
+	return unread && a.still >= aloneStill && !a.starves()
+}
+
+// observed is a worker of which it can be told whether it computes, waits, or lacks a core.
+type observed interface {
+	CPU() time.Duration // of the process so far; 0: not known
+	Runnable() bool     // one of its threads runs or could
+}
+
+// used is the CPU time of the one that reads; 0: not known.
+func (a *alone) used() time.Duration {
+	if w, ok := (*a.reader.Load()).(observed); ok {
+		return w.CPU()
+	}
+	return 0
+}
+
+// starves reports whether the one that reads answers nothing because others have the
+// cores, and not because a request computes or waits: another worker would lack a core as
+// well. If it takes long, rouse has all read again.
+func (a *alone) starves() bool {
+	w, ok := (*a.reader.Load()).(observed)
+	if !ok {
+		return false
+	}
+	used := w.CPU()
+	return used > 0 && used-a.cpu < tick/2 && w.Runnable()
 }
 
 // readAlone has the first worker read and the others stand by.

@@ -132,3 +132,49 @@ func TestTheOthersReadAgain(t *testing.T) {
 		}))
 	}
 }
+
+// starved is a worker of which it is known what it does while it answers nothing.
+type starved struct {
+	*selected
+	used     func() time.Duration
+	runnable bool
+}
+
+func (w *starved) CPU() time.Duration { return w.used() }
+func (w *starved) Runnable() bool     { return w.runnable }
+
+// Who lacks a core is not relieved by another, who would lack it too; who has one, or
+// waits for something, is.
+func TestOneThatLacksACoreGoesOnAlone(t *testing.T) {
+	began := time.Now()
+	for name, test := range map[string]struct {
+		used     func() time.Duration
+		runnable bool
+		after    time.Duration
+		alone    bool
+	}{
+		"it lacks a core":      {func() time.Duration { return time.Second }, true, 6 * time.Millisecond, true},
+		"it lacks it for long": {func() time.Duration { return time.Second }, true, 20 * time.Millisecond, false},
+		"it computes":          {func() time.Duration { return time.Hour + time.Since(began) }, true, 6 * time.Millisecond, false},
+		"it waits":             {func() time.Duration { return time.Second }, false, 6 * time.Millisecond, false},
+		"nobody knows":         {func() time.Duration { return 0 }, true, 6 * time.Millisecond, false},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			p := &pair{bench: newBench(t, 8, func(c *Config) { c.Alone = true }), first: newSelected(1), second: newSelected(2)}
+			p.Attach(&starved{p.first, test.used, test.runnable})
+			p.Attach(p.second)
+			p.call, _ = p.bench.call("/")
+			p.serve(time.Second, 47*time.Microsecond, 5*time.Microsecond)
+			if p.second.reads() {
+				t.Fatal("it does not stand by")
+			}
+			p.prepare(p.call, "/")
+			p.submit(p.call)
+			time.Sleep(test.after)
+			synctest.Wait()
+			if alone := !p.second.reads(); alone != test.alone {
+				t.Errorf("after %v it reads alone: %v", test.after, alone)
+			}
+		}))
+	}
+}
