@@ -1,8 +1,11 @@
 """What public configuration files do, an idiom each: the server starts, and serves as gunicorn does."""
 from __future__ import annotations
 
+import os
+import signal
+
 from process_cases import app
-from sidebyside import Case
+from sidebyside import Case, Site
 
 IDIOMS = {
     "workers from the number of cores": "import multiprocessing\nworkers = multiprocessing.cpu_count() * 2 + 1",
@@ -55,6 +58,73 @@ IDIOMS = {
     "reload in development only": "import os\nreload = os.environ.get('ENV') == 'development'",
 }
 
+# These make processes, set up logging, or reach into gunicorn: what a reload and a worker's death must not undo
+# as well. The app answers with what the file has made of its process.
+LIVED = {
+    "cfg.set in a hook": "import os\ndef on_starting(server): server.cfg.set('timeout', 21)\ndef post_fork(server, worker): os.environ['MADE'] = str(worker.cfg.timeout)\n",
+    "a pool of a class of the file's": (
+        "import multiprocessing\nclass Job:\n    def __init__(self, n): self.n = n\ndef double(job): return job.n * 2\n"
+        "def on_starting(server):\n    with multiprocessing.get_context('fork').Pool(1) as pool:\n        server.first = pool.map(double, [Job(2)])\n"
+        "def post_fork(server, worker):\n    import os\n    os.environ['MADE'] = str(server.first)\n"
+    ),
+    "a process that on_starting waits for": (
+        "import multiprocessing, os\ndef child(): open('ran', 'w').close()\n"
+        "def on_starting(server):\n    process = multiprocessing.get_context('fork').Process(target=child)\n    process.start(); process.join()\n"
+        "def post_fork(server, worker): os.environ['MADE'] = str(os.path.exists('ran'))\n"
+    ),
+    "an executor": (
+        "import os\nfrom concurrent.futures import ThreadPoolExecutor\nexecutor = ThreadPoolExecutor(1)\n"
+        "def on_starting(server): os.environ['MADE'] = str(executor.submit(pow, 2, 5).result())\n"
+    ),
+    "asyncio.run in a hook": "import asyncio, os\nasync def warm(): return 3\ndef on_starting(server): os.environ['MADE'] = str(asyncio.run(warm()))\n",
+    "a program that runs beside": (
+        "import os, subprocess\nos.environ['MADE'] = subprocess.run(['echo', 'abc'], stdout=subprocess.PIPE).stdout.decode()\n"
+        "def on_starting(server): server.helper = subprocess.Popen(['sleep', '60'])\n"
+        "def on_exit(server): server.helper.terminate(); server.helper.wait()\n"
+    ),
+    "dictConfig": (
+        "import logging, logging.config\nlogging.config.dictConfig({'version': 1, 'disable_existing_loggers': False, 'handlers': {'h': {'class': 'logging.StreamHandler'}},\n"
+        " 'root': {'handlers': ['h'], 'level': 'WARNING'}})\ndef post_fork(server, worker):\n    import os\n    os.environ['MADE'] = str(len(logging.getLogger().handlers))\n"
+    ),
+    "formatters in JSON": (
+        "import json, logging\nclass Line(logging.Formatter):\n    def format(self, record): return json.dumps({'m': record.getMessage()})\n"
+        "logconfig_dict = {'version': 1, 'disable_existing_loggers': False, 'loggers': {}, 'root': {'level': 'INFO', 'handlers': ['h']}, 'formatters': {'j': {'()': Line}},\n"
+        " 'handlers': {'h': {'class': 'logging.StreamHandler', 'formatter': 'j'}}}\n"
+    ),
+    "gunicorn's insides imported": (
+        "import os, gunicorn.util, gunicorn.arbiter, gunicorn.app.base, gunicorn.config, gunicorn.errors, gunicorn.http\n"
+        "from gunicorn.workers.base import Worker\nfrom gunicorn.workers.gthread import ThreadWorker\n"
+        "timeout = gunicorn.config.Timeout.default + 5\ndef post_fork(server, worker): os.environ['MADE'] = str(worker.cfg.timeout)\n"
+    ),
+    "callable objects and partials as hooks": (
+        "import functools, os\nclass Ready:\n    def __call__(self, server): pass\nwhen_ready = Ready()\n"
+        "def fork(tag, server, worker): os.environ['MADE'] = tag\npost_fork = functools.partial(fork, 'tagged')\n"
+    ),
+    "os.register_at_fork": "import os\nos.register_at_fork(after_in_child=lambda: os.environ.update(MADE='in the child'))\n",
+    "another file's code": "import os\nwith open('base.py') as base: exec(compile(base.read(), 'base.py', 'exec'))\nos.environ['MADE'] = str(timeout)\n",
+    "from another import *": "import os\nfrom base import *\nos.environ['MADE'] = str(timeout)\n",
+    "the settings of an ini": "import configparser, os\nini = configparser.ConfigParser()\nini.read('site.ini')\ntimeout = ini.getint('web', 'timeout')\nos.environ['MADE'] = ini['web']['color']\n",
+    "numbers as text": "import os\ntimeout = '25'\nkeepalive = '5'\nmax_requests = '0'\ndef post_fork(server, worker): os.environ['MADE'] = repr(worker.cfg.timeout)\n",
+}
+
+
+def through_its_life(site: Site):
+    """What the file has made is there at the start, after HUP, and in the place of a worker that was killed."""
+    seen = []
+
+    def another(than: int) -> int:
+        site.until(lambda: site.get().json()[0] != than)
+        pid, made = site.get().json()
+        seen.append(made)
+        return pid
+
+    pid = another(0)
+    site.send(signal.SIGHUP)
+    pid = another(pid)
+    os.kill(pid, signal.SIGKILL)
+    another(pid)
+    return [*seen, site.stop()]
+
 
 def status(site):
     answer = site.get("/a?b=c")
@@ -68,4 +138,26 @@ CASES = [
         config=config + "\n", classes=("sync",),
     )
     for name, config in IDIOMS.items()
+]
+def starts(site: Site):
+    try:
+        return site.get().status
+    except OSError:
+        return ["it ends", site.ended() != 0, "classes of one's own do not run here" in site.output()]
+
+
+CASES += [
+    Case(
+        "a worker class of the file's own", starts, app=app("return 1"), classes=("auto",),
+        config="from gunicorn.workers.gthread import ThreadWorker\nclass Own(ThreadWorker): pass\nworker_class = '__config__.Own'\n",
+        girin=["it ends", True, True], because="A worker class of one's own does not run",
+    ),
+    *(
+        Case(
+            f"lives: {name}", through_its_life, app=app("import os\nreturn [os.getpid(), os.environ.get('MADE')]"), config=config,
+            files={"base.py": "timeout = 33\ndef when_ready(server): pass\n", "site.ini": "[web]\ntimeout = 20\ncolor = blue\n"},
+            classes=(("gthread", "gevent", "auto")[n % 3],),  # the cases above are in sync; cfg.set is not in auto, where one of several workers may answer from before HUP
+        )
+        for n, (name, config) in enumerate(LIVED.items())
+    ),
 ]

@@ -21,8 +21,9 @@ def keep(path: str, kept: dict[str, bytes], new: dict[str, CodeType]) -> None:
     """Adds what was compiled to what is there already, and takes it out of new."""
     try:
         folder = _own_folder(path)
-        for file in list(new):
-            kept[file] = marshal.dumps(new.pop(file))
+        for file, code in list(new.items()):
+            kept[file] = marshal.dumps(code)
+            new.pop(file, None)
         data = marshal.dumps(kept)
         _write(path, MAGIC_NUMBER + crc32(data).to_bytes(4, "little") + data)
         _make_room(folder)
