@@ -36,6 +36,40 @@ def test_they_need_no_library_and_no_symbol_that_one_of_them_lacks(machine: str,
         assert re.findall(r" T (\S+)", symbols) == ["PyInit__girin"], path
 
 
+MUSL = """
+#include <stddef.h>
+void *dlopen(const char *, int);
+char *dlerror(void);
+int puts(const char *);
+int fflush(void *);
+void _exit(int);
+static const char *files[] = {FILES};
+void _start(void) {
+    __asm__ volatile("and $-16, %rsp");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (!dlopen(files[i], 2 /* RTLD_NOW */)) {
+            puts(dlerror());
+            fflush(0);
+            _exit(1);
+        }
+    _exit(0);
+}
+"""
+
+
+def test_musl_loads_them(built: list[Path], tmp_path: Path) -> None:
+    """By musl's own linker, which finds all that they want beside what Python has: that stands as variables in the program."""
+    wanted = "".join(subprocess.run(["nm", "--dynamic", path], capture_output=True, text=True, check=True).stdout for path in built)
+    names = sorted(set(re.findall(r"^ +[Uw] (_?Py\w+)$", wanted, re.M)))
+    (tmp_path / "musl.c").write_text(MUSL + "".join(f"void *{name};\n" for name in names))
+    files = ", ".join(f'"{path}"' for path in built)
+    libc = "/usr/lib/x86_64-linux-musl/libc.so"
+    subprocess.run(["gcc", "-w", "-fno-stack-protector", "-nostartfiles", "-nodefaultlibs", "-no-pie", "-rdynamic", f"-DFILES={files}", "musl.c", libc,
+                    f"-Wl,--dynamic-linker={libc}", "-o", "musl"], cwd=tmp_path, check=True)
+    said = subprocess.run([tmp_path / "musl"], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, "")
+
+
 def test_the_stable_abi_is_kept(tmp_path: Path, built: list[Path]) -> None:
     named = tmp_path / "_girin.abi3.so"  # the audit goes by the name
     shutil.copy(next(p for p in built if "abi3" in p.name), named)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,10 +39,8 @@ def python() -> Path:
 
 
 @pytest.fixture
-def env(user: User, python: Path) -> Path:
-    folder = user.venv(str(python))
-    user.pip(folder / "bin" / "python", "girin")
-    return folder
+def env(environment: Callable[..., Path], python: Path) -> Path:
+    return environment(str(python), "girin")
 
 
 def asked(girin: Path, user: User, served: Served) -> dict:
