@@ -14,7 +14,7 @@ from user import ROOT, build_accelerators as build
 # What is neither Python's nor in ISO C and POSIX.1-2008: the compiler's own guards, in glibc and musl alike, and Linux's epoll.
 EVERYWHERE = {"__errno_location", "__stack_chk_fail", "__stack_chk_guard", "epoll_wait", "bcmp"}
 POSIX = {"_exit", "calloc", "clock_gettime", "free", "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset", "poll",
-         "read", "realloc", "recv", "recvmsg", "send", "sendmsg", "strlen", "write", "writev", "nanosleep"}
+         "getrusage", "read", "realloc", "recv", "recvmsg", "send", "sendmsg", "strlen", "write", "writev", "nanosleep"}
 
 
 @pytest.fixture(scope="module")
