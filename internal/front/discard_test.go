@@ -222,19 +222,19 @@ type trickle struct {
 
 func (r *trickle) Read(p []byte) (int, error) {
 	time.Sleep(r.pause)
-	return r.Reader.Read(p[:min(len(p), 2048)])
+	return r.Reader.Read(p[:min(len(p), 4096)])
 }
 
 // An answer that is complete here and not with its client keeps the connection, longer than
 // an idle one is kept, and when the server stops.
 func TestHTTP2WhoReadsSlowlyIsNotIdle(t *testing.T) {
-	const size = 200_000
+	const size = 800_000
 	for transport, over := range transports {
 		for name, stops := range map[string]bool{"keep-alive": false, "stop": true} {
 			t.Run(transport+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				s := over.serveStreams(t, func(c *appCall) { c.answer("200 OK", string(make([]byte, size))) }, func(c *Config) {
-					c.Hurry, c.KeepAlive, c.SpoolResponse = 10, time.Second, 0
+					c.Hurry, c.KeepAlive, c.SpoolResponse = 10, 1500*time.Millisecond, 0
 				})
 				nc := dialNarrow(t, s)
 				if over.tls {
@@ -253,7 +253,7 @@ func TestHTTP2WhoReadsSlowlyIsNotIdle(t *testing.T) {
 				ended := make(chan error, 1)
 				if stops {
 					go func() {
-						ctx, cancel := testContext(t, 20*time.Second)
+						ctx, cancel := testContext(t, 30*time.Second)
 						defer cancel()
 						ended <- s.Shutdown(ctx)
 					}()

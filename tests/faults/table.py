@@ -23,6 +23,8 @@ In plain words:
    served gets a status that says why. (A job of `--offload` is run again where HTTP says that it may be.)
 4. A request that runs too long gets 504, and the log shows where it stood.
 5. A worker that dies takes only the requests and WebSockets along that it had; another takes its place.
+   (Answers of very quick requests leave it together: at most 32 that it had finished within about a
+   millisecond go with it. What it has written is delivered.)
 6. A reload refuses nobody, and a version that cannot be loaded never replaces one that works.
    WebSockets are closed with 1012, a few at a time; endless streams end within `--graceful-timeout`.
 7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`), whatever

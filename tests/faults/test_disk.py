@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 
 import pytest
 
@@ -65,3 +66,20 @@ def test_spool_files_go(girin, record, measured):
         assert not [number for number in record.begun() if number >= 100]
         assert client.get(run.port, "/").status == 200
         measured.girin("no descriptor left")
+
+
+@pytest.mark.parametrize("kind", ["missing", "read-only"])
+@pytest.mark.promise("A spool directory that cannot be written to is said at the start, and bodies are taken all the same",
+                     "`--spool-dir` that is not there, or on a file system that is mounted read-only; 3 MB with a length and in chunks")
+def test_unusable_spool_directory(girin, measured, tmp_path, small_disk, kind):
+    if kind == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    directory = small_disk if kind == "read-only" else tmp_path / "none"
+    with girin("gthread", 1, 2, "--spool-dir", str(directory)) as run:
+        said = next(line for line in run.output().splitlines() if str(directory) in line)
+        length = raw.ask(run.port, post(3 * MIB, 1))
+        chunks = raw.ask(run.port, raw.head("/body?n=2", "Transfer-Encoding: chunked", "Connection: close", method="POST")
+                         + b"100000\r\n%b\r\n" % (b"x" * MIB) * 3 + b"0\r\n\r\n")
+        assert (length.status, chunks.status) == (200, 200), said
+        assert (length.body, chunks.body) == (b"%d" % (3 * MIB),) * 2
+        measured.girin("said; 200 for both")

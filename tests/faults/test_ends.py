@@ -305,3 +305,26 @@ def test_a_daemon_thread_does_not_hold_up_the_end(girin):
         assert client.get(run.port, "/leaves_threads").status == 200
         run.process.terminate()
         assert run.process.wait(5) == 0
+
+
+HANGING = {"on_exit": "server", "child_exit": "server, worker", "worker_exit": "server, worker"}
+
+
+@pytest.mark.full
+@every_class
+@pytest.mark.promise("A hook that hangs in a stop costs what is left of `--graceful-timeout`, and a second",
+                     f"`time.sleep(1000)` in {', '.join(HANGING)}; TERM; `--graceful-timeout` 1 and 3")
+def test_a_stop_that_hangs(girin, measured, tmp_path, worker_class):
+    workers, threads = CLASSES[worker_class]
+    took = {}
+    for name, arguments in HANGING.items():
+        settings = tmp_path / f"{name}.py"
+        settings.write_text(f"import time\ndef {name}({arguments}):\n    time.sleep(1000)\n")
+        for grace in (1, 3):
+            with girin(worker_class, workers, threads, "-c", str(settings), "--graceful-timeout", str(grace)) as run:
+                began = time.monotonic()
+                run.process.terminate()
+                run.process.wait(30)
+                took[name, grace] = time.monotonic() - began
+                assert took[name, grace] < grace + 1 + 2, took  # with what a busy machine takes for itself
+    measured.girin("; ".join(f"{name} {took[name, 1]:.1f} and {took[name, 3]:.1f} s" for name in HANGING))

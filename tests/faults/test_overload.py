@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import statistics
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ import pytest
 import client
 import raw
 from conftest import came_of
+from load import Load
 
 PEAK = 160  # requests/s: 16 threads, 0.1 s each
 RATE = 5 * PEAK
@@ -148,3 +151,29 @@ def test_request_start_of_a_wrong_clock(girin, measured):
 def test_request_start_of_strangers(girin):
     with girin("gthread", 1, 1, "--timeout", "2", "--forwarded-allow-ips", "10.0.0.1") as run:
         assert raw.get(run.port, "/", f"X-Request-Start: t={time.time() - 30}").status == 200
+
+
+@pytest.mark.promise("A scanner changes nothing for those whose routes are known", "auto; 1,100 random paths; a light route beside three that compute, before and after")
+def test_scanner(girin, measured, full):
+    def median(port):
+        """Of a light route in ms, beside three clients that compute."""
+        with Load(port, 3, "/spin?s=0.05&n={}".format, 100_000), client.Connection(port) as connection:
+            time.sleep(1)
+            times = []
+            for _ in range(200):
+                began = time.monotonic()
+                assert connection.get("/").status == 200
+                times.append(1000 * (time.monotonic() - began))
+                time.sleep(0.002)
+        return statistics.median(times)
+
+    with girin("auto", 2, 4) as run:
+        for _ in range(300):
+            assert client.get(run.port, "/").status == 200
+        before = median(run.port)
+        with client.Connection(run.port) as connection:
+            for _ in range(1100):
+                connection.get("/" + secrets.token_hex(8))
+        after = median(run.port)
+        assert after < 3 * before + (15 if full else 100), (before, after)  # ms; make test runs beside other things
+        measured.girin(f"p50 {before:.1f} ms before, {after:.1f} ms after")
