@@ -50,6 +50,18 @@ func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, 
 	return best
 }
 
+// probing is who takes probes; nil: nobody. When a request computes it is the one to do so: it
+// reads the compute lane already, and would take what is put there before it hears that it
+// shall not.
+func (a *auto) probing(workers []AutoWorker) AutoWorker {
+	for _, w := range workers {
+		if r := a.roles.of[w]; !r.computes && r.lanes == mainLane|computeLane {
+			return w
+		}
+	}
+	return nil
+}
+
 // stuck reports whether what lies in the compute lane waits for loops that are all held for
 // long: a probe may lie there from when nobody computed.
 func (a *auto) stuck(workers []AutoWorker, now int64) bool {

@@ -238,7 +238,10 @@ func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
 			return false
 		}
 	}
-	best := a.heldOne(workers)
+	best := a.probing(workers)
+	if best == nil {
+		best = a.heldOne(workers)
+	}
 	if best == nil {
 		best = a.leastBusy(workers, false)
 	}
