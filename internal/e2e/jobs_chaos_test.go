@@ -51,7 +51,7 @@ func TestJobsInChaos(t *testing.T) {
 	}
 	t.Logf("CHAOS_SEED=%d", seed)
 	c := &chaos{t: t, rand: rand.New(rand.NewPCG(seed, 1)), urls: map[*entry]string{}}
-	c.j = startJobs(t, 1, "--offload", "/both/*,both,retry=100", "--offload-version", "one", "--offload-move", "0")
+	c.j = startJobs(t, 1, "--offload", "/both/*,both,retry=100", "--offload-version", "one", "--offload-move", "0", "--offload-keep", "86400")
 	c.j.common = append(c.j.common, "--offload-version", "one")
 	c.j.offload(t, "both")
 	c.front = c.j.front
