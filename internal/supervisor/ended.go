@@ -136,8 +136,17 @@ func (s *Supervisor) bootErrorOf(m *member, how string) *BootError {
 	case m.slow.Load():
 		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v", s.cfg.Boot)}
 	}
-	killed := m.w.Process().Signalled() == syscall.SIGKILL
-	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", how), killed: killed}
+	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", how), killed: fromOutside(m.w.Process().Signalled())}
+}
+
+// fromOutside reports whether a signal is one by which others end processes. What the
+// application does wrong has others.
+func fromOutside(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP:
+		return true
+	}
+	return false
 }
 
 // failed handles a worker that never became ready.
@@ -146,12 +155,16 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 		return
 	}
 	s.cfg.Log.Errorf("Worker failed to boot: %s", why.Text)
+	if why.killed && s.crashes < bootKills {
+		s.crashed(0) // which says nothing about the application
+		return
+	}
 	patient := !gen.proven && s.cfg.Failed(why)
 	switch {
+	case s.previous != nil && !gen.proven && why.killed:
+		s.abandon("its workers are killed before they are ready; the running version stays")
 	case s.previous != nil && !gen.proven:
 		s.abandon("the application cannot be loaded; the running version stays")
-	case why.killed && s.crashes < bootKills:
-		s.crashed(0)
 	case patient:
 		s.wait = true // until the next reload
 	case s.announce && !gen.proven:
@@ -162,8 +175,8 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 	}
 }
 
-// bootKills is how often in a row the first workers may be killed from outside
-// before the server gives up: more is want of memory, not an accident.
+// bootKills is how often in a row the first workers, of the server or of a reload, may be
+// killed from outside before it gives up: more is want of memory, not an accident.
 const bootKills = 3
 
 // abandon goes back to the generation before.

@@ -77,7 +77,7 @@ type Config struct {
 type BootError struct {
 	Code   int // exit code
 	Text   string
-	killed bool // by SIGKILL, which the application did not do
+	killed bool // by a signal from outside, which the application did not do
 }
 
 func (e *BootError) Error() string { return e.Text }

@@ -335,6 +335,33 @@ func TestAWorkerKilledWhileItBootsIsNoReasonToEnd(t *testing.T) {
 	r.wantVersion("1")
 }
 
+func TestAWorkerKilledWhileAReloadBootsIsNoReasonToGiveItUp(t *testing.T) {
+	g := gate(t)
+	r := newRig(t, 1, version("serves", "1"))
+	r.waitReady()
+	r.Reload(supervisor.Next{Launch: version("late", "2", g)(r), Workers: 1})
+	r.logged(2, "Booting worker")
+	r.started()[1].Process().Kill()
+	r.logged(3, "Booting worker")
+	r.wantVersion("1")
+	open(t, g)
+	r.logged(1, "generation 2 serves")
+	r.logged(1, "Worker exiting")
+	r.wantVersion("2")
+}
+
+func TestAReloadWhoseWorkersAreKilledAgainAndAgainSaysSo(t *testing.T) {
+	r := newRig(t, 1, version("serves", "1"))
+	r.waitReady()
+	r.Reload(supervisor.Next{Launch: version("late", "2", gate(t))(r), Workers: 1})
+	for n := 1; n <= 4; n++ {
+		r.logged(n+1, "Booting worker")
+		r.started()[n].Process().Kill()
+	}
+	r.logged(1, "Reload failed: its workers are killed before they are ready; the running version stays")
+	r.wantVersion("1")
+}
+
 func TestWorkersKilledAgainAndAgainWhileTheyBootEndTheServer(t *testing.T) {
 	r := newRig(t, 1, version("late", "1", gate(t)))
 	for n := 1; n <= 4; n++ {

@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"errors"
+	"os/exec"
+	"syscall"
 
 	"girin/internal/worker"
 )
@@ -46,7 +48,13 @@ func templateError(err error) *BootError {
 	if errors.As(err, &broken) {
 		return &BootError{Code: broken.Code, Text: broken.Text}
 	}
-	return &BootError{Code: 3, Text: "the application cannot be imported: " + err.Error()}
+	killed := false
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status, ok := exit.Sys().(syscall.WaitStatus)
+		killed = ok && status.Signaled() && fromOutside(status.Signal())
+	}
+	return &BootError{Code: 3, Text: "the application cannot be imported: " + err.Error(), killed: killed}
 }
 
 // close ends what workers would be forked from.
