@@ -5,7 +5,6 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -258,35 +257,6 @@ func (s *server) startFront() (stop func(), err error) {
 		cancel() // the workers have ended: nobody is waited for
 		_ = s.front.Shutdown(ctx)
 	}, nil
-}
-
-// partFailed ends the server, as TERM does, because a part of it could not be kept.
-func (s *server) partFailed(why string) {
-	s.broken.CompareAndSwap(nil, &why)
-	if s.ending.quick.Err() != nil {
-		return // it ends already
-	}
-	s.tellEnd()
-	s.ending.begin()
-	s.signals.beside(s.drain)
-}
-
-// outcome maps how the server ended to an exit status.
-func (s *server) outcome(err error) int {
-	s.log.Infof("Shutting down: Master")
-	var boot *supervisor.BootError
-	switch {
-	case errors.As(err, &boot):
-		s.log.Errorf("Reason: App failed to load.")
-		return boot.Code
-	case err != nil:
-		return program.Failed
-	}
-	if why := s.broken.Load(); why != nil {
-		s.log.Errorf("Reason: %s", *why)
-		return program.Broken
-	}
-	return 0
 }
 
 // close gives back what open took.
