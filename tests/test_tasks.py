@@ -179,6 +179,13 @@ def test_tasks_are_run_retried_and_given_up(tmp_path: Path, worker_class: str) -
             s.ask("/add/1/2/3")
 
 
+def test_a_configuration_file_leaves_tasks_of_an_asgi_application_as_they_are(tmp_path: Path) -> None:
+    """Its process loads the event loop's modules before anybody knows of jobs."""
+    (tmp_path / "gunicorn.conf.py").write_text("backlog = 512\n")
+    with serving(tmp_path, "asgi") as s:
+        assert s.get("/add/41") == 42
+
+
 def test_the_configuration_file_and_preload_leave_tasks_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text("tasks = True\npreload_app = True\n")
     with serving(tmp_path, "gthread") as s:

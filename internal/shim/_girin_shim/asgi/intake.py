@@ -5,7 +5,7 @@ import asyncio
 import os
 from time import monotonic_ns
 
-from .. import wire
+from .. import boot, wire
 from ..shortage import patiently
 from . import threadtime
 from .eager import Starter
@@ -13,9 +13,6 @@ from .http import Exchange, describe
 from .scope import Scopes, from_environ, joined, with_lengths
 from .socket import Socket
 from .steps import Steps
-
-if os.environ.get(wire.JOBS):
-    from .job import job_of
 
 # Of packets that are known to be quick so many are read in a turn of the loop, and for
 # so long; of others one, so that workers share them. Then other callbacks have their turn.
@@ -52,6 +49,8 @@ class Intake:
         self._app = app
         self._scopes = scopes
         self._threads_measured = threadtime.watch(self._runner.loop)
+        if os.environ.get(wire.JOBS):  # not where this module is loaded: the arbiter does that before the variable is there
+            self._job_of = boot._late("asgi.job").job_of
 
     def read(self) -> None:
         """Something can be read."""
@@ -138,7 +137,7 @@ class Intake:
         scope = self._scopes.make(parts, base, websocket)
         app = self._app
         if JOB_ID in environ:
-            app = job_of(app, runner, environ, exchange, scope)
+            app = self._job_of(app, runner, environ, exchange, scope)
         task = self._run(app, exchange, scope)
         task = self._steps(task, exchange)
         try:
