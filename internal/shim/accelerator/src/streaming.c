@@ -26,11 +26,12 @@ emit_part(Streaming *streaming, PyObject *body, size_t size)
     Outbox *outbox = streaming->intake->outbox;
     unsigned char frame[RESPONSE_HEAD];
     fill_frame(streaming, frame, 0, size);
-    streaming->sent += (long long)size;
-    if (size >= LARGE) {
-        return send_large(&outbox->sender, outbox->batch, frame, NULL, body);
+    int failed = size >= LARGE ? send_large(&outbox->sender, outbox->batch, frame, NULL, body)
+                               : outbox_put(outbox, frame, NULL, BYTES_DATA(body), size);
+    if (!failed) { /* without memory none of it is out, and the app may try again */
+        streaming->sent += (long long)size;
     }
-    return outbox_put(outbox, frame, NULL, BYTES_DATA(body), size);
+    return failed;
 }
 
 static int
