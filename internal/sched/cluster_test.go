@@ -55,6 +55,7 @@ type phase struct {
 	Sleep   time.Duration
 	Block   time.Duration // waits, and holds its event loop
 	Thread  time.Duration // waits in one of the loop's threads
+	Stop    time.Duration // its process is stopped, and tells nothing
 	Pool    *pool         // held during Hold
 	Hold    time.Duration // in the pool
 }
@@ -592,6 +593,8 @@ func (w *autoWorker) serve(r *wire.Request, j *autoJob) (f *wire.Frame, lives bo
 			ok = w.hold(p, j)
 		case p.Thread > 0:
 			ok = w.inThread(p, j)
+		case p.Stop > 0:
+			ok = w.pause(p.Stop)
 		case p.Block > 0:
 			w.stepping.Store(clock())
 			noticed := min(p.Block, 40*time.Millisecond)

@@ -82,6 +82,41 @@ func TestNewRoutesDoNotWaitForOneThatHoldsItsLoopForLong(t *testing.T) {
 	})
 }
 
+// The same if it was stopped: then it does not tell that anything holds it.
+func TestNewRoutesDoNotWaitForALoopThatIsStopped(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		time.Sleep(time.Second)
+		_, first := s.ask("/stops", phase{Stop: 20 * time.Second})
+		time.Sleep(100 * time.Millisecond)
+		_, other := s.ask("/other", quick)
+		<-other.ended
+		if took := time.Since(other.asked); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		<-first.ended
+	})
+}
+
+// The first request of a route may run where nothing else will: the others do not wait for it.
+func TestANewRouteDoesNotWaitForAWorkerThatDrains(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		wait := phase{Sleep: 20 * time.Second}
+		_, first := s.ask("/poll", wait)
+		s.reload()
+		time.Sleep(time.Second)
+		for range 10 {
+			_, j := s.ask("/poll", wait)
+			defer func() {
+				<-j.ended
+				if took := time.Since(j.asked); took > 22*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			}()
+		}
+		<-first.ended
+	})
+}
+
 // The same where others of the route that holds it wait too, so that its loop computes.
 func TestNewRoutesDoNotWaitForALoopThatComputes(t *testing.T) {
 	onCluster(t, loops, func(t *testing.T, s *cluster) {

@@ -12,17 +12,20 @@ func isParallel(w Worker) bool {
 }
 
 // perProcess is how many computing requests a worker may run at once. Without a GIL they
-// hold up neither each other nor who reads there, so one process has all of them. Where the workers differ, since a module that one of them has
-// imported turned the GIL on, each has one. Of event loops a request that computes holds
-// the whole loop, whatever else its process could do.
+// hold up neither each other nor who reads there, so one process has all of them, or as many
+// as it has threads. Where the workers differ, since a module that one of them has imported
+// turned the GIL on, each has one. Of event loops a request that computes holds the whole
+// loop, whatever else its process could do.
 func (a *auto) perProcess(workers []AutoWorker) int {
 	if a.hasLoops() {
 		return 1
 	}
+	each := a.cfg.Cores
 	for _, w := range workers {
 		if !isParallel(w) {
 			return 1
 		}
+		each = min(each, w.Slots())
 	}
-	return a.cfg.Cores
+	return max(each, 1)
 }

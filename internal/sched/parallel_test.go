@@ -35,6 +35,20 @@ func TestWithoutAGILOneProcessComputes(t *testing.T) {
 	})
 }
 
+// A process runs no more of them at once than it has threads.
+func TestWithoutAGILAsManyProcessesComputeAsThreadsNeed(t *testing.T) {
+	small := noGIL
+	small.Threads = 2
+	onCluster(t, small, func(t *testing.T, s *cluster) {
+		const lasts = 20 * time.Second
+		began := time.Now()
+		s.clients(16, lasts, "/compute", heavy)()
+		if _, n := latency(s.jobs, "/compute", began.Add(5*time.Second)); float64(n)/15 < 0.95*40 {
+			t.Errorf("computing: %d in 15 s on four cores, ideally 600", n)
+		}
+	})
+}
+
 // A module that turns the GIL on in one worker takes that away: each computes in a process.
 func TestAGILThatIsTurnedOnSpreadsWhatComputes(t *testing.T) {
 	onCluster(t, noGIL, func(t *testing.T, s *cluster) {

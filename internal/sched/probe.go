@@ -31,16 +31,18 @@ func (a *auto) waitingLineLocked(r *Route) *line {
 // none.
 func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, now int64) (best AutoWorker) {
 	if !a.hasLoops() || have > 0 {
+		a.roles.unread = unread{}
 		return nil
 	}
-	free := false
+	free, unread := false, a.roles.unread.lasts(a.compute.lane.Unread(), now)
 	for _, w := range workers {
 		l, ok := w.(looper)
 		if !ok || !main[w] {
 			continue
 		}
-		held := lasts(l.Stepping(), now, probeHeld)
-		if !held && a.roles.of[w].lanes == mainLane|computeLane {
+		present := a.roles.of[w].lanes == mainLane|computeLane
+		held := isHeldLong(l, now) || present && unread
+		if present && !held {
 			return w
 		}
 		if best == nil || !held && !free {
@@ -48,6 +50,33 @@ func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, 
 		}
 	}
 	return best
+}
+
+// isHeldLong reports whether a step holds the loop for longer than probes are to wait, or
+// something else does.
+func isHeldLong(l looper, now int64) bool {
+	return lasts(l.Stepping(), now, probeHeld) || lasts(l.Silent(), now, probeHeld)
+}
+
+// unread is what lies in a lane, and since when nobody has read any of it. A process that was
+// stopped, or whose GIL something outside the loop keeps, tells of itself that all is well.
+type unread struct {
+	bytes int
+	since int64
+}
+
+// lasts takes note of a look, and reports whether that lasts too long. Then it is another's
+// turn, and it counts from now.
+func (u *unread) lasts(bytes int, now int64) bool {
+	if bytes < u.bytes || u.bytes == 0 {
+		u.since = now
+	}
+	u.bytes = bytes
+	if now-u.since <= int64(probeHeld) {
+		return false
+	}
+	u.since = now
+	return true
 }
 
 // probing is who takes probes; nil: nobody. When a request computes it is the one to do so: it
@@ -70,7 +99,7 @@ func (a *auto) stuck(workers []AutoWorker, now int64) bool {
 	}
 	for _, w := range workers {
 		l, ok := w.(looper)
-		if ok && a.roles.of[w].computes && !lasts(l.Stepping(), now, probeHeld) {
+		if ok && a.roles.of[w].computes && !isHeldLong(l, now) {
 			return false
 		}
 	}

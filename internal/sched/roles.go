@@ -34,6 +34,7 @@ type roles struct {
 	lastLook int64
 	lookedAt int64 // when the look before that was
 	overlap  overlap
+	unread   unread // of the compute lane, while nobody computes and the workers are event loops
 }
 
 // role is what one worker does.

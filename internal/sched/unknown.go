@@ -31,8 +31,7 @@ func (a *auto) widen(workers []AutoWorker, now int64) (unknown bool) {
 		most = wire.FlagTable
 	}
 	looked, unknown := a.unknownRoutes()
-	for _, r := range looked {
-		after := a.widensAfter(r, workers, now)
+	for r, after := range a.widensAfter(looked, workers, now) {
 		a.mu.Lock()
 		if after == 0 {
 			r.limiter.widen(most)
@@ -67,29 +66,52 @@ func (a *auto) unknownRoutes() (looked []*Route, any bool) {
 // unbegun is for a route whose first request has not begun: of that nothing can be seen.
 const unbegun = 1 << 62
 
-// widensAfter is how long each widening takes, by what those of its requests seem to do that
-// run; 0: they wait, and all may run.
-func (a *auto) widensAfter(r *Route, workers []AutoWorker, now int64) (after time.Duration) {
-	begun := !a.hasLoops() // else what takes what is new may be held, and has not read it
+// widensAfter is how long each widening takes of routes, by what those of their requests seem
+// to do that run; 0: they wait, and all may run.
+func (a *auto) widensAfter(routes []*Route, workers []AutoWorker, now int64) map[*Route]time.Duration {
+	after := make(map[*Route]time.Duration, len(routes))
+	if len(routes) == 0 {
+		return after
+	}
+	for _, r := range routes {
+		if after[r] = 0; a.hasLoops() {
+			after[r] = unbegun // what takes what is new may be held, and has not read it
+		}
+	}
 	for _, w := range workers {
 		busy := a.roles.of[w].share > mostlyWaits || isHeld(w)
-		if begun && !busy {
+		if !busy && !a.hasLoops() {
 			continue
 		}
 		for i := range w.Slots() {
 			id, began := w.Slot(i)
-			if c := a.q.find(id); c == nil || c.route.Load() != r {
+			r := a.q.routeOf(id)
+			before, asked := after[r]
+			if !asked {
 				continue
 			}
-			if begun = true; busy {
-				after = max(after, a.suspicion(w, began, now))
+			if before == unbegun {
+				before = 0
+			}
+			if after[r] = before; busy {
+				after[r] = max(before, a.suspicion(w, began, now))
 			}
 		}
 	}
-	if !begun {
-		return unbegun
-	}
+	a.q.slots(func(_ Worker, id, _ uint64) {
+		if r := a.q.routeOf(id); after[r] == unbegun { // in one that drains, of which less is known
+			after[r] = widenAfter
+		}
+	})
 	return after
+}
+
+// routeOf is the route of a request in flight; nil: there is none.
+func (q *Queue) routeOf(id uint64) *Route {
+	if c := q.find(id); c != nil {
+		return c.route.Load()
+	}
+	return nil
 }
 
 // suspicion says the same by one request that began then, where much CPU is used.
