@@ -57,17 +57,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.post_fork()
         worker.runner.init_process()
         worker.hooks.init_process()
-        app = worker.hooks.imported() or import_app(settings.app, settings.worker_class, settings.paste_global)
-        worker.hooks.post_worker_init(app)
-        if not serve_asgi(worker, app, bool(tag)) and settings.worker_class != "asgi":
-            worker.app = worker.hooks.wrap(app)
-            if settings.log_environ:
-                worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
-            if os.environ.get(wire.JOBS):
-                worker.app = _late("jobs").JobApp(worker.app, worker)
-        if "girin.tasks" in sys.modules:
-            _late("jobs").tell_schedules(control.log)
-        worker.runner.startup(app)
+        worker.runner.startup(_load_app(worker, bool(tag)))
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
             freeze()
@@ -90,6 +80,22 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.leave_child()
     worker.hooks.worker_exit()
     control.idle()
+
+
+def _load_app(worker: Worker, accelerated: bool):
+    """Imports the app, and gives the worker what it is to run."""
+    settings = worker.settings
+    app = worker.hooks.imported() or import_app(settings.app, settings.worker_class, settings.paste_global)
+    worker.hooks.post_worker_init(app)
+    if not serve_asgi(worker, app, accelerated) and settings.worker_class != "asgi":
+        worker.app = worker.hooks.wrap(app)
+        if settings.log_environ:
+            worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
+        if os.environ.get(wire.JOBS):
+            worker.app = _late("jobs").JobApp(worker.app, worker)
+    if "girin.tasks" in sys.modules:
+        _late("jobs").tell_schedules(worker.control.log)
+    return app
 
 
 def _handle_signals() -> int:
