@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +34,10 @@ const (
 func (h *hookHosts) turn(ctx context.Context, place string) (done func(took time.Duration), ok bool) {
 	name := ""
 	if u, err := url.Parse(place); err == nil {
-		name = u.Host
+		name = strings.ToLower(u.Hostname()) // however its client writes it
+		if port := u.Port(); port != "" && port != "80" && port != "443" {
+			name += ":" + port
+		}
 	}
 	h.mu.Lock()
 	host := h.all[name]

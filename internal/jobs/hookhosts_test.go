@@ -61,3 +61,16 @@ func TestAQuickHostIsWaitedFor(t *testing.T) {
 		done(time.Millisecond)
 	}
 }
+
+// A host is one, however a client writes it.
+func TestAHostIsKnownByAnyNameOfIt(t *testing.T) {
+	var h hookHosts
+	for _, place := range []string{"https://a.example/x", "http://A.example:80/", "https://a.EXAMPLE:443/?y"} {
+		if _, ok := h.turn(context.Background(), place); !ok {
+			t.Errorf("%s has no turn", place)
+		}
+	}
+	if len(h.all) != 1 {
+		t.Errorf("they are %d hosts", len(h.all))
+	}
+}
