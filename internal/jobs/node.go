@@ -254,11 +254,11 @@ func (n *Node) connect() {
 			continue
 		}
 		n.beats.all()
-		n.beats.send(false) // others may keep jobs to themselves until they know of this node
 		if !n.up.Swap(true) {
 			n.said.Store(false)
 			n.cfg.Log.Infof("Jobs: connected as %s, version %s of %s, %d at once", host(), n.Version(), n.cfg.App, n.cfg.Slots)
 		}
+		n.beats.send(false) // others may keep jobs to themselves until they know of this node
 		n.runner.wake()
 	}
 }
