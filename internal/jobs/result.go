@@ -29,7 +29,7 @@ var statusOfEnd = map[job.Status]int{
 
 // showClient is showResult for a client: what a task has raised is the application's own business.
 func (n *Node) showClient(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if rec.Task && rec.Code >= http.StatusInternalServerError {
+	if rec.Task && rec.Status.Ended() && rec.Code >= http.StatusInternalServerError {
 		writeProblem(w, rec, rec.Code, taskFailed)
 		return
 	}

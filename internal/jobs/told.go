@@ -42,7 +42,7 @@ func (n *Node) status(ctx context.Context, r *job.Record) Status {
 // told is what clients hear: not how this server's machines are called, nor what a task has raised.
 func (n *Node) told(ctx context.Context, r *job.Record) Status {
 	s := n.status(ctx, r)
-	if s.Node = ""; r.Task && r.Code >= http.StatusInternalServerError {
+	if s.Node = ""; s.Reason != "" && r.Task && r.Code >= http.StatusInternalServerError {
 		s.Reason = taskFailed
 	}
 	return s

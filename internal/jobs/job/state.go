@@ -154,7 +154,7 @@ func (r *Record) Apply(e Event, now time.Time) bool {
 	}
 	switch {
 	case e == Begin && to == Running:
-		r.Attempt, r.Began, r.Reason = r.Attempt+1, now, ""
+		r.Attempt, r.Began, r.Reason, r.Code, r.Small = r.Attempt+1, now, "", 0, nil
 	case e == Refused:
 		r.Attempt--
 	case e == Withdrawn && to == Running:
