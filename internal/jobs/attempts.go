@@ -151,10 +151,10 @@ func (o *origin) remind() {
 	o.mu.Lock()
 	for _, p := range o.jobs {
 		switch {
-		case p.runner == "" || p.runner == o.n.name:
-		case p.left:
+		case p.runner == "":
+		case p.left: // also this node's own: it may have been told between the beginning and runner.register
 			all = append(all, word{p.runner, job.Word{Kind: job.Cancel, ID: p.id, Attempt: p.attempt}})
-		case p.granted > 0:
+		case p.granted > 0 && p.runner != o.n.name:
 			all = append(all, word{p.runner, job.Word{Kind: job.Credit, ID: p.id, Attempt: p.attempt, N: p.granted}})
 		}
 	}

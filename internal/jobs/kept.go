@@ -15,9 +15,15 @@ func (o *origin) queue(p *placed) {
 	alone := o.n.alone()
 	o.mu.Lock()
 	keep := alone && o.sent == 0 // those in the stream were first
+	subject := p.subject         // another version may be served in a moment
 	switch {
 	case o.jobs[p.id] != p: // its client has left
 		o.mu.Unlock()
+		return
+	case o.n.draining.Load(): // homeAll has not seen it, and no slot of this node will
+		o.forgetLocked(p)
+		o.mu.Unlock()
+		o.n.chores.add(func() { o.home(p, hereEnding) })
 		return
 	case keep:
 		p.kept = o.kept.PushBack(p)
@@ -27,7 +33,7 @@ func (o *origin) queue(p *placed) {
 	o.mu.Unlock()
 	if !keep {
 		o.n.counts.placed[placedQueue].Add(1)
-		o.publish(p, p.subject)
+		o.publish(p, subject)
 		return
 	}
 	o.n.counts.placed[placedSlot].Add(1)
@@ -68,23 +74,27 @@ func (o *origin) lookAtKept() {
 	if o.n.alone() {
 		return
 	}
+	type sending struct {
+		*placed
+		subject string
+	}
+	var all []sending
 	o.mu.Lock()
-	var all []*placed
 	for e := o.kept.Front(); e != nil; e = o.kept.Front() {
 		p := o.kept.Remove(e).(*placed)
 		p.kept, p.since = nil, o.n.cfg.Clock()
 		o.sentLocked(p, true)
-		all = append(all, p)
+		all = append(all, sending{p, p.subject})
 	}
 	o.mu.Unlock()
-	for _, p := range all {
+	for _, s := range all {
 		if o.n.draining.Load() || !o.n.up.Load() {
-			if o.forget(p) {
-				o.home(p, hereEngine)
+			if o.forget(s.placed) {
+				o.home(s.placed, hereEngine)
 			}
 			continue
 		}
-		o.publish(p, p.subject)
+		o.publish(s.placed, s.subject)
 	}
 }
 
