@@ -91,6 +91,12 @@ func classOf(subject string) string {
 	return parts[max(len(parts)-2, 0)]
 }
 
+// lineIn is the line in the subject of a job whose client waits.
+func lineIn(subject string) string {
+	parts := strings.Split(subject, ".")
+	return parts[max(len(parts)-3, 0)]
+}
+
 const beginWait = 2 * time.Second
 
 // syncStream holds nothing that its origin has not as well: it may be lost.

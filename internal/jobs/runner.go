@@ -143,14 +143,19 @@ func (r *runner) giveBack(messages chan *nats.Msg) {
 	}
 }
 
-// run begins a job, if its origin allows it, and returns when it has ended.
-func (r *runner) run(m *nats.Msg) {
+// run begins a job, if its origin allows it, and returns when it has ended. What comes to
+// messages meanwhile is given back.
+func (r *runner) run(m *nats.Msg, messages chan *nats.Msg) {
 	id, ok := idOf(m.Subject)
 	origin := m.Header.Get(fieldReply)
 	message, err := job.ParseMessage(m.Data)
 	if !ok || origin == "" || err != nil {
 		r.unread("a message", err)
 		_ = m.NakWithDelay(beginWait)
+		return
+	}
+	if s := r.n.store.Load(); s == nil || lineIn(m.Subject) != line(s.version) { // it was asked for before a reload
+		_ = m.Nak()
 		return
 	}
 	select {
@@ -181,7 +186,7 @@ func (r *runner) run(m *nats.Msg) {
 	}
 	length, _ := strconv.ParseInt(m.Header.Get(fieldBody), 10, 64)
 	run.begin(&message, length)
-	r.await(run, nil)
+	r.await(run, messages)
 }
 
 // unread says that a message is not for this node. Of those of another format there may be

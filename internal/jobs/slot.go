@@ -61,7 +61,7 @@ func (s *slot) loop() {
 			return
 		}
 		if m != nil {
-			s.r.run(m)
+			s.r.run(m, nil)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (s *slot) one(queues []string, woken chan struct{}) {
 		if m.Header.Get("Status") != "" { // the wish has expired, or the stream has gone
 			s.r.pause(m)
 		} else {
-			s.r.run(m)
+			s.r.run(m, s.messages)
 		}
 	}
 }
