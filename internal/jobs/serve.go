@@ -90,7 +90,7 @@ func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	n.writeStatus(w, r, http.StatusSeeOther, rec)
 }
 
-// awaitEnd waits for a job's end; not ok: it did not come in time, or too many wait.
+// awaitEnd waits for a job's end; not ok: it did not come in time, too many wait, or this server ends.
 func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r stored, ok bool) {
 	done, ok := n.beside(ctx)
 	if !ok {
@@ -107,6 +107,9 @@ func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r 
 				return r, true
 			}
 		}
+		if n.draining.Load() && isClient(ctx) { // who still wants to know asks another server
+			return r, false
+		}
 		select {
 		case <-ctx.Done():
 			return r, false
@@ -115,13 +118,16 @@ func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r 
 	}
 }
 
+// isClient reports whether a request came by the front, not by a socket of the server's own.
+func isClient(ctx context.Context) bool { return ctx.Value(messageKey{}) != nil }
+
 // besideMost is how many clients may wait for the ends of their jobs, or watch them.
 const besideMost = 10_000
 
 // beside lets a client wait for a job without a place in the queue of requests, until done. Not
 // ok: too many do.
 func (n *Node) beside(ctx context.Context) (done func(), ok bool) {
-	if ctx.Value(messageKey{}) == nil { // it came by a socket of the server's own
+	if !isClient(ctx) {
 		return func() {}, true
 	}
 	if n.besides.Add(1) > besideMost {
