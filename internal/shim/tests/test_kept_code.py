@@ -120,12 +120,27 @@ def test_optimized_code_is_kept_apart(start, place):
 
 
 def test_the_oldest_make_room(start, place):
+    """And nothing else: the folder may be the app's as well ($CACHE_DIRECTORY)."""
     place.parent.parent.mkdir()
     place.parent.mkdir(0o700)
     for n in range(20):
-        path = place.parent / f"old-{n:02}"
-        path.write_bytes(b"")
-        os.utime(path, (n, n))
+        for name in (f"shim-old-{n:02}", f"of-the-app-{n:02}"):
+            (place.parent / name).write_bytes(b"")
+            os.utime(place.parent / name, (n, n))
     serves(start, place)
     left = sorted(path.name for path in place.parent.iterdir())
-    assert left == [*(f"old-{n:02}" for n in range(5, 20)), kept_file(place).name]
+    assert left == [*(f"of-the-app-{n:02}" for n in range(20)), kept_file(place).name, *(f"shim-old-{n:02}" for n in range(5, 20))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write to another's home")
+@pytest.mark.parametrize("what", ["no folder", ".cache"])
+def test_root_makes_no_folder_in_the_home_of_another(start, tmp_path, what):
+    """As sudo does where it keeps $HOME: that user's own cache would be root's."""
+    home = tmp_path / "home"
+    home.mkdir()
+    if what == ".cache":
+        (home / ".cache").mkdir()
+        os.chown(home / ".cache", 1000, 1000)
+    os.chown(home, 1000, 1000)
+    assert serves(start, home / ".cache" / "girin" / "shim-0123") == ""
+    assert [path.name for path in home.rglob("*")] == ([".cache"] if what == ".cache" else [])
