@@ -143,7 +143,7 @@ func TestWhatARequestSays(t *testing.T) {
 	for _, pair := range [][2]string{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/a b"}, {"QUERY_STRING", "q=1"}, {"HTTP_IDEMPOTENCY_KEY", "k"}, {"HTTP_X", "a\x00b"}} {
 		lengths = wire.AppendLengths(lengths, pair[0], []byte(pair[1]))
 	}
-	scope := "POST\x001.1\x00http\x00/a b\x00/a%20b\x00q=1\x00\x00127.0.0.1\x0080\x00idempotency-key\x00k\x00x\x00a\x00x\x00b"
+	scope := "POST\x001.1\x00http\x00/a b\x00/a%20b\x00q=1\x00\x00127.0.0.1\x0080\x00idempotency-key\x00k\x00x\x00a\x00x\x00b\x00x_user\x00me"
 	for name, r := range map[string]struct {
 		form  wire.Form
 		block string
@@ -156,6 +156,9 @@ func TestWhatARequestSays(t *testing.T) {
 		got, err := ParseRequest(r.form, []byte(r.block))
 		if err != nil || got.Method != "POST" || got.Path != "/a b" || got.Query != "q=1" || got.Field("X") != r.x || !got.Idempotent() {
 			t.Errorf("%s: %v, %+v", name, err, got)
+		}
+		if user := got.Field("X-User"); user != "" {
+			t.Errorf("%s: x_user passes for X-User: %q", name, user)
 		}
 	}
 	if _, err := ParseRequest(wire.Joined, []byte("A\x00b\x00C")); err == nil {

@@ -133,6 +133,9 @@ func ofScope(strs []string) (*Request, error) {
 		r.Path = rest
 	}
 	for i := scopeFields; i < len(strs); i += 2 {
+		if strings.Contains(strs[i], "_") {
+			continue // it would pass for one with a dash, which a proxy may have taken out or set
+		}
 		name := strings.ToUpper(strings.ReplaceAll(strs[i], "-", "_"))
 		if was, there := r.fields[name]; there {
 			separator := ","
