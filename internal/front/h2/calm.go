@@ -39,7 +39,7 @@ func (b *calm) spend(n int64, clock func() int64) bool {
 		return true
 	}
 	now := clock()
-	b.left = min(b.left+(now-b.filled)*b.rate/1e9, b.burst)
+	b.left = min(b.left+int64(float64(now-b.filled)*float64(b.rate)/1e9), b.burst) // whole numbers would overflow after hours
 	b.filled = now
 	return b.left >= 0
 }

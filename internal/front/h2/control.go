@@ -146,6 +146,9 @@ func (c *Conn) streamFault(id uint32, code http2.ErrCode) *Error {
 	if s := c.streams[id]; s != nil {
 		s.lose()
 	}
+	if i := c.discarding(id); i >= 0 {
+		c.endDiscard(i)
+	}
 	return c.wasReset()
 }
 

@@ -60,9 +60,7 @@ func (c *Conn) discarding(id uint32) int {
 func (c *Conn) dropData(i, n int, ends bool) *Error {
 	d := &c.discards[i]
 	if !d.recv.take(n) {
-		id := d.id
-		c.endDiscard(i)
-		return c.streamFault(id, http2.ErrCodeFlowControl)
+		return c.streamFault(d.id, http2.ErrCodeFlowControl)
 	}
 	d.rest -= int64(n)
 	spent := !c.dropping.spend(int64(n), c.cfg.Clock)

@@ -107,6 +107,9 @@ func TestHowTheRestOfABodyEnds(t *testing.T) {
 		"trailers that do not end it": {1 << 20, func(_ *rig, h *client) {
 			h.request(1, false)
 		}, int(http2.ErrCodeProtocol)},
+		"a malformed frame": {1 << 20, func(_ *rig, h *client) {
+			h.must(0, h.WriteRawFrame(http2.FrameWindowUpdate, 0, 1, make([]byte, 4)))
+		}, int(http2.ErrCodeProtocol)},
 		"trailers":     {1 << 20, func(_ *rig, h *client) { h.request(1, true) }, quietly},
 		"its end":      {1 << 20, func(_ *rig, h *client) { h.must(0, h.WriteData(1, true, nil)) }, quietly},
 		"a reset":      {1 << 20, func(_ *rig, h *client) { h.must(0, h.WriteRSTStream(1, http2.ErrCodeCancel)) }, quietly},
@@ -206,5 +209,18 @@ func TestTheFarewellWaitsForTheRestOfBodies(t *testing.T) {
 	look()
 	if !slices.Equal(over, []bool{false, false, true}) || rested != 1 {
 		t.Errorf("over: %v, told %d times", over, rested)
+	}
+}
+
+// What a connection may send comes back, however long it was unused.
+func TestABudgetComesBackAfterAnyTime(t *testing.T) {
+	for after := time.Second; after < 10*365*24*time.Hour; after *= 2 {
+		b := newCalm(discardBurst, discardRate, 0)
+		if b.spend(discardBurst+1, func() int64 { return 0 }) {
+			t.Fatal("more was left than there was")
+		}
+		if !b.spend(0, func() int64 { return int64(after) }) || b.left > b.burst {
+			t.Fatalf("after %v %d are left", after, b.left)
+		}
 	}
 }

@@ -49,10 +49,10 @@ func (c *Conn) beginBlock(f *http2.HeadersFrame) *Error {
 		return c.beginTrailers(s)
 	}
 	if i := c.discarding(id); i >= 0 { // trailers
-		c.endDiscard(i)
 		if !c.block.ends {
 			return c.streamFault(id, http2.ErrCodeProtocol)
 		}
+		c.endDiscard(i)
 		return nil
 	}
 	if id <= c.last {
