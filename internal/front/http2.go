@@ -159,22 +159,31 @@ func (h *streams) leave() {
 
 // open makes room for a request (h2.Config.Open).
 func (h *streams) open() (h2.Request, *h2.Stream) {
-	c := h.c
-	if h.conn.Streams() == 0 {
-		c.stage.enter(stageStreams)
+	st := h.freeStream()
+	if st == nil {
+		return nil, nil
 	}
+	if h.conn.Streams() == 0 {
+		h.c.stage.enter(stageStreams)
+	}
+	return st, &st.frames
+}
+
+// freeStream is one that is ready for a request; nil: there may be no more.
+func (h *streams) freeStream() *stream {
+	c := h.c
 	if n := len(h.free); n > 0 {
 		st := h.free[n-1]
 		h.free = h.free[:n-1]
-		return st, &st.frames
+		return st
 	}
 	st := &stream{h: h}
 	st.exchange = exchange{srv: c.srv, peer: c.peer, streamed: true, to: st}
 	st.call.Answer, st.call.Base = st, c.ls.base
 	if !c.srv.cfg.Queue.Register(&st.call) {
-		return nil, nil
+		return nil
 	}
-	return st, &st.frames
+	return st
 }
 
 // Buffered is how much has been read and not used (h2.Source).
