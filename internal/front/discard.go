@@ -46,8 +46,10 @@ func (c *conn) linger(rest int64) {
 	last := began
 	for discarded := int64(0); discarded < max(rest, lingerBytes); discarded += int64(len(c.in.unread())) {
 		c.makeRoomForBody()
-		if now := c.srv.had.now(); rest > 0 && now-last > int64(c.srv.times.sweep) && now-began < int64(c.srv.times.discard) {
-			c.lingerOn()
+		if now := c.srv.had.now(); rest > 0 && now-last > int64(c.srv.times.sweep) {
+			if longest, _ := c.srv.discardLimits(now); now-began < longest {
+				c.lingerOn()
+			}
 			last = now
 		}
 		if c.unlessNudged(c.in.fill()) != nil {

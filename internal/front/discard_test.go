@@ -315,3 +315,50 @@ func TestKeptConnectionsAndAStop(t *testing.T) {
 		}
 	})
 }
+
+// A stop does not wait long for a client of HTTP/2 that takes nothing of its last answer: it
+// may have left without a word.
+func TestHTTP2WhoReadsNothingDoesNotHoldUpAStop(t *testing.T) {
+	s := transports["clear"].serveStreams(t, func(c *appCall) { c.answer("200 OK", string(make([]byte, 200_000))) },
+		func(c *Config) { c.Hurry, c.KeepAlive = 10, time.Hour })
+	h := newRawHTTP2(t, dialNarrow(t, s), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 200_000})
+	if err := h.framer.WriteWindowUpdate(0, 200_000); err != nil {
+		t.Fatal(err)
+	}
+	h.get(1, "/")
+	h.wantHead(t, 1, ":status", "200")
+	ctx, cancel := testContext(t, 30*time.Second)
+	defer cancel()
+	began := time.Now()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > s.times.write/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A stop waits for the rest of a body that nobody wants for a part of its time only.
+func TestTheRestOfABodyDoesNotHoldUpAStop(t *testing.T) {
+	const most = 2 * time.Second
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, answerEnviron, refusing)
+		c := over.connect(t, s)
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n")
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for _, err := c.Write([]byte("x")); err == nil; _, err = c.Write([]byte("x")) {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+		c.response("POST")
+		ctx, cancel := testContext(t, most)
+		defer cancel()
+		began := time.Now()
+		if err := s.Shutdown(ctx); err != nil || time.Since(began) > most*9/10 {
+			t.Errorf("it took %v: %v", time.Since(began), err)
+		}
+		<-sent
+	})
+}

@@ -37,7 +37,7 @@ type stage struct {
 	since  int64
 	looked uint32 // the word for which it nudged
 
-	left, leftSince int64 // what the client had not acknowledged of its answers, and since when that is so
+	left, leftSince int64 // what the client had not acknowledged of its answers, and when that became less last
 }
 
 const (
@@ -68,6 +68,9 @@ func (s *stage) note(word uint32, now int64) (changed bool) {
 		return false
 	}
 	s.last, s.since = word, now
+	if word&(1<<stageBits-1) != stageLinger { // which goes on with what an idle client has left
+		s.left = 0
+	}
 	return true
 }
 

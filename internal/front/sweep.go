@@ -86,14 +86,19 @@ func (s *Server) stillReads(c *conn, now int64) bool {
 	}
 	st := &c.stage
 	before := st.left
-	if st.left = c.unacknowledged(); st.left != before {
+	if st.left = c.unacknowledged(); before == 0 || st.left < before {
 		st.leftSince = now
 	}
 	if st.left == 0 && before > 0 {
 		st.since = now
 		return true
 	}
-	return st.left > 0 && now-st.leftSince < int64(s.times.write)
+	since, limit := st.leftSince, s.times.write
+	if s.drainBegan != 0 { // many have left without a word, and a stop must not wait for them
+		since = max(since, s.drainBegan)
+		limit = s.untilDrained(since, 2*s.times.silent)
+	}
+	return st.left > 0 && now-since < int64(limit)
 }
 
 // judgeWriting ends a connection whose client takes nothing of what waits for
