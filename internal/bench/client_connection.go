@@ -105,7 +105,7 @@ func (c *client) interrupt() {
 func (c *client) lost(err error) {
 	kind := kindOf(err)
 	refused := errors.Is(err, errUnprocessed) && c.refusals < maxRefusals
-	if refused && c.stream != nil {
+	if refused && c.stream != nil && !errors.As(err, new(http2.StreamError)) { // else only the stream: others may come
 		c.leaveGroup()
 	}
 	c.hangUp()

@@ -49,7 +49,7 @@ func doubtEnd(res *Result) []Doubt {
 			n.Failed, n.Done, strings.Join(kinds, ", "))})
 	}
 	return append(out, doubtIf(n.Retried > 0, "retried",
-		"%d requests were sent again: the server closed kept-alive connections at the moment they were sent.", n.Retried)...)
+		"%d requests were sent again: the server closed kept-alive connections at the moment they were sent, or refused streams.", n.Retried)...)
 }
 
 // doubtClient is about the load generator itself.

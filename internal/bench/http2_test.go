@@ -1,12 +1,17 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // h2server serves HTTP/2 in clear.
@@ -54,6 +59,49 @@ func TestResetStreamIsAFailure(t *testing.T) {
 		if res.Requests.Failed != 20 || res.Errors["reset"] != 20 || res.Requests.Retried != 0 {
 			t.Errorf("%d streams: %+v %v %v", streams, res.Requests, res.Errors, res.ErrorExamples)
 		}
+	}
+}
+
+// refuses answers over HTTP/2 in clear, but refuses each so manieth stream.
+func refuses(p *peer, nth int) {
+	if _, err := io.ReadFull(p.r, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	f := http2.NewFramer(p, p.r)
+	_ = f.WriteSettings()
+	var ok bytes.Buffer
+	_ = hpack.NewEncoder(&ok).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+	for n := 1; ; {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				_ = f.WriteSettingsAck()
+			}
+		case *http2.HeadersFrame:
+			if n++; n%nth == 0 {
+				_ = f.WriteRSTStream(frame.StreamID, http2.ErrCodeRefusedStream)
+			} else {
+				_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: ok.Bytes(), EndStream: true, EndHeaders: true})
+			}
+		}
+	}
+}
+
+// A refused stream is sent again on the connection that it was refused on: that takes others, and a new one for each would
+// leave as many open.
+func TestRefusedStreamsOpenNoConnections(t *testing.T) {
+	var connections atomic.Int64
+	url := serve(t, func(p *peer) {
+		connections.Add(1)
+		refuses(p, 5)
+	})
+	res := mustRun(t, url, Options{Requests: 200, Clients: 8, HTTP2: true, Streams: 4})
+	if res.Requests.OK != 200 || res.Requests.Retried == 0 || connections.Load() > 3 { // 2, and the look before the run
+		t.Errorf("%d connections: %+v %v", connections.Load(), res.Requests, res.ErrorExamples)
 	}
 }
 
