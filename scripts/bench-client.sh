@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compares load generators as clients: girin bench, wrk, ab and hey, interleaved, against one raw server on this machine.
 # First the highest rate at -c64 with keep-alive, per second of CPU that the client spends; then what each says about
-# latencies that are known. Needs a quiet machine.
+# latencies that are known: the server tells what it has really taken, since its timers are late. Ends with 1 if a percentile
+# of girin bench is further from that than 1 % or 0.1 ms. Needs a quiet machine.
 #
 #	scripts/bench-client.sh [ROUNDS [SECONDS]]
 set -euo pipefail
@@ -79,20 +80,57 @@ sort -k1,1 "$tmp/table" | awk -v secs="$secs" '
 
 # What each says about known latencies. A fresh server each, so that the stall comes two seconds after the first request.
 row() { printf '  %-12s p50 %-10s p90 %-10s p95 %-10s p99 %-10s longest %s\n' "$@"; }
-girin_row() { row "girin bench" $(awk '/^  p(50|90|95|99) / {printf "%s%s ", $2, $3} /^  min/ {m = $0; sub(/.*max /, "", m); gsub(/ /, "", m)} END {print m}' "$tmp/girin.out"); }
-ab_row() { row ab $(awk '/^ +(50|90|95|99|100)%/ {printf "%sms ", $2}' "$tmp/ab.out"); }
-hey_row() { row hey $(awk '/(50|90|95|99)%+ in/ {printf "%.1fms ", $3 * 1000} /Slowest/ {s = $2 * 1000} END {printf "%.1fms", s}' "$tmp/hey.out"); }
+girin_ms() { awk '/"p": / {p = $2 + 0} /"ms": / && !(p in ms) {ms[p] = $2} END {printf "%.3f %.3f %.3f %.3f %.3f", ms[50], ms[90], ms[95], ms[99], ms[100]}' "$tmp/girin.json"; }
+ab_ms() { awk '/^ +(50|90|95|99|100)%/ {printf "%s ", $2}' "$tmp/ab.out"; }
+hey_ms() { awk '/(50|90|95|99)%+ in/ {printf "%.1f ", $3 * 1000} /Slowest/ {s = $2 * 1000} END {printf "%.1f", s}' "$tmp/hey.out"; }
+
+# taken_ms: what the requests since the last time have taken in the server.
+taken_ms() {
+	local addr=${url#http://}
+	exec 3<>"/dev/tcp/${addr%:*}/${addr##*:}"
+	printf 'GET /taken HTTP/1.0\r\n\r\n' >&3
+	awk '/^p[0-9]+ / {printf "%s ", $2}' <&3
+	exec 3>&-
+}
+
+wrong=0
+# compare TOOL: its percentiles beside the server's, and how far they are from them at most.
+compare() {
+	local name=$1 said taken within=yes
+	said=$("${1/girin bench/girin}_ms") taken=$(taken_ms)
+	# shellcheck disable=SC2086 # words
+	row "$name" $said
+	# shellcheck disable=SC2086
+	row "  server" $taken
+	echo "$said $taken" | awk '{
+		for (i = 1; i <= 4; i++) {
+			off = $i - $(i + 5)
+			if (off < 0) off = -off
+			if (off > most) most = off
+			if (off / $(i + 5) > share) share = off / $(i + 5)
+			if (off > 0.1 && off > 0.01 * $(i + 5)) far = 1
+		}
+		printf "               percentiles are at most %.3f ms, and at most %.2f %%, from the server'"'"'s: %s\n", most, 100 * share,
+			far ? "NOT within 1 % or 0.1 ms" : "within 1 % or 0.1 ms"
+		exit far
+	}' || within=no
+	[ "$within" = yes ] || [ "$name" != "girin bench" ] || wrong=1
+}
 
 for path in fixed bimodal; do
 	[ "$path" = fixed ] && truth="20 ms" || truth="10 ms, and 100 ms for one in eight: p50 10, p90 and above 100"
-	echo "Closed loop, -c8, 2000 requests, /$path: $truth"
+	echo "Closed loop, -c8, 2000 requests, /$path: $truth, and what timers are late; ms"
 	start_server
-	measure girin "$tmp/girin" bench -q -c 8 -n 2000 "$url/$path" && girin_row
-	measure ab ab -q -k -c 8 -n 2000 "$url/$path" && ab_row
-	measure hey hey -c 8 -n 2000 "$url/$path" && hey_row
+	measure girin "$tmp/girin" bench -q -c 8 -n 2000 --json="$tmp/girin.json" "$url/$path" && compare "girin bench"
+	measure ab ab -q -k -c 8 -n 2000 "$url/$path" && compare ab
+	measure hey hey -c 8 -n 2000 "$url/$path" && compare hey
 done
 echo "200 requests per second for 5 s, and a stall of 500 ms: 10 % of the requests fall into it; p50 2, p95 252, p99 452, longest 502 ms"
-start_server && measure girin "$tmp/girin" bench -q --rate 200 -d 5s "$url/stall" && girin_row
-start_server && measure hey hey -c 8 -q 25 -z 5s "$url/stall" && hey_row
-start_server && measure ab ab -q -k -c 1 -t 5 -n 100000000 "$url/stall" && ab_row
+# shellcheck disable=SC2046
+start_server && measure girin "$tmp/girin" bench -q --rate 200 -d 5s --json="$tmp/girin.json" "$url/stall" && row "girin bench" $(girin_ms) && row "  server" $(taken_ms)
+# shellcheck disable=SC2046
+start_server && measure hey hey -c 8 -q 25 -z 5s "$url/stall" && row hey $(hey_ms)
+# shellcheck disable=SC2046
+start_server && measure ab ab -q -k -c 1 -t 5 -n 100000000 "$url/stall" && row ab $(ab_ms)
 echo "  (hey's 8 clients and ab's one send nothing while they wait: of the stall they see one request each)"
+exit "$wrong"

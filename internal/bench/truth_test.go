@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -31,44 +32,45 @@ func (s *truth) handle(p *peer) {
 	}
 }
 
-// Every percentile that the client reports is the server's own, and the way there and back, which takes 0.1 ms on a quiet
-// machine. The client may never report less. Whatever else the machine does can only add to it, so of several runs the least
-// disturbed one counts for the upper bound.
+// Every percentile that the client reports is the server's own within 1 %, the way there and back included. The client may
+// never report less. Whatever else the machine does can only add to it, so of several runs the one counts in which a
+// percentile was least disturbed.
 func TestPercentilesAreTheServers(t *testing.T) {
 	for name, delay := range map[string]func(int) time.Duration{
-		"fixed":   func(int) time.Duration { return 20 * time.Millisecond },
-		"bimodal": func(n int) time.Duration { return []time.Duration{20, 20, 20, 60}[n%4] * time.Millisecond },
+		"fixed":   func(int) time.Duration { return 50 * time.Millisecond },
+		"bimodal": func(n int) time.Duration { return []time.Duration{50, 50, 50, 150}[n%4] * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const tolerated, attempts = 2.0, 8 // ms
-			var excess float64
+			const tolerated, attempts = 0.01, 8
+			least := map[float64]float64{}
 			for range attempts {
-				if excess = excessOver(t, &truth{delay: delay}); excess <= tolerated {
+				excessOver(t, &truth{delay: delay}, least)
+				if slices.Max(slices.Collect(maps.Values(least))) <= tolerated {
 					return
 				}
 			}
-			t.Errorf("at best a percentile is %.3f ms above the server's", excess)
+			t.Errorf("percentiles are above the server's, at best by these shares: %v", least)
 		})
 	}
 }
 
-// excessOver runs against s and returns by how much the client's percentiles lie above the server's, at most.
-func excessOver(t *testing.T, s *truth) float64 {
-	res := mustRun(t, serve(t, s.handle), Options{Requests: 320, Clients: 8})
+// excessOver runs against s and notes by what share the client's percentiles lie above the server's, if by less than before.
+func excessOver(t *testing.T, s *truth, least map[float64]float64) {
+	res := mustRun(t, serve(t, s.handle), Options{Requests: 160, Clients: 8})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slices.Sort(s.taken)
-	var excess float64
 	for _, p := range []float64{50, 66, 80, 90, 95} {
 		want := ms(s.taken[rank(p/100, int64(len(s.taken)))])
 		got := res.Latency.At(p)
 		if got < want {
 			t.Errorf("p%v: client %.3f ms, server %.3f ms", p, got, want)
 		}
-		excess = max(excess, got-want)
+		if share, ok := least[p]; !ok || got/want-1 < share {
+			least[p] = got/want - 1
+		}
 	}
-	return excess
 }
 
 // The server stops for half a second. A closed loop would send nothing meanwhile and count one slow request per client; the
