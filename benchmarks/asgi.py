@@ -2,10 +2,14 @@
 """Speed, CPU time and memory of girin's class asgi beside its peers.
 
 Each round starts every server anew, one after the other and in turning order;
-medians of the rounds are compared, of each peer its best setting. HTTP is driven
-by wrk from one thread, WebSockets by wsload.c, which is compiled first. Costs are
-those of the whole tree of processes. Prints a table in Markdown and whether the
-targets hold; ends with 1 if one does not.
+medians of the rounds are compared. HTTP is driven by wrk from one thread,
+WebSockets by wsload.c, which is compiled first. Costs are those of the whole tree
+of processes. Prints a table in Markdown and whether the targets hold; ends with 1
+if one does not.
+
+The rule: of rates, the best setting of each server counts, whatever it is. What it
+costs, in CPU and memory, is compared between settings of as many workers, of a peer
+the one that costs least; a target must hold for each number of workers.
 """
 from __future__ import annotations
 
@@ -81,15 +85,28 @@ SERVERS += [granian(n, tasks) for n in (1, 2) for tasks in ("asyncio", "rust")]
 
 @dataclass(frozen=True)
 class Target:
-    """girin's best setting against a peer's, or against the best of all: those with the best rate; of CPU and memory the least."""
+    """girin against a peer, or against the best of all."""
     case: str
     figure: str  # of Figures
     peer: str  # "": any
     ratio: float  # at least so much of a rate, at most so much of a cost
 
-    def verdict(self, medians: Medians) -> tuple[bool, str]:
-        claim = Claim(self.case, self.figure, self.peer or "the best peer", self.ratio)
-        return claim.verdict(best(medians, self.case, "girin", "rate"), best(medians, self.case, self.peer, self.figure))
+    def verdicts(self, medians: Medians) -> list[tuple[bool, str]]:
+        """Of a rate one, of a cost one for each number of workers."""
+        if self.figure == "rate":
+            return [self.verdict(self.case, medians)]
+        numbers = sorted({workers(name) for case, name in medians if case == self.case and name.startswith("girin")})
+        return [self.verdict(f"{self.case} with {n} worker{'s' if n > 1 else ''}", {key: f for key, f in medians.items() if workers(key[1]) == n})
+                for n in numbers] or [self.verdict(self.case, {})]
+
+    def verdict(self, about: str, medians: Medians) -> tuple[bool, str]:
+        claim = Claim(about, self.figure, self.peer or "the best peer", self.ratio)
+        return claim.verdict(best(medians, self.case, "girin", self.figure), best(medians, self.case, self.peer, self.figure))
+
+
+def workers(name: str) -> int:
+    """How many a server of SERVERS has."""
+    return int(name.split()[1])
 
 
 TARGETS = (
@@ -164,7 +181,7 @@ def main() -> int:
         subprocess.run(["cc", "-O2", "-std=gnu11", "-o", wsload, HERE / "wsload.c"], check=True)
         measured = rounds.measure_all(options, compared, lambda server, case, _: measure(server, CASES[case], options.seconds, wsload))
     medians = rounds.medians(measured)
-    verdicts = [t.verdict(medians) for t in TARGETS if t.case in options.cases]
+    verdicts = [verdict for t in TARGETS if t.case in options.cases for verdict in t.verdicts(medians)]
     print(table(medians), "", *(f"- {said}" for _, said in verdicts), sep="\n")
     return 0 if all(holds for holds, _ in verdicts) else 1
 

@@ -80,6 +80,8 @@ def keep(options: argparse.Namespace, load: str, **results) -> None:
 class Table:
     """Rows for people, printed as they come and kept for a page."""
 
+    MARKS = re.compile(r"(<!-- proof -->\n).*?(<!-- /proof -->)", flags=re.S)
+
     def __init__(self) -> None:
         self.rows: list[str] = []
 
@@ -90,10 +92,7 @@ class Table:
     def write(self, page: Path, slo: str, verdict: str) -> None:
         """Puts the table between the marks of a page."""
         made = (f"Measured on {datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, with {slo}: {verdict}", "", *self.rows)
-        text, count = re.subn(r"(<!-- proof -->\n).*?(<!-- /proof -->)", lambda m: m[1] + "\n".join(made) + "\n" + m[2], page.read_text(), flags=re.S)
-        if count != 1:
-            sys.exit(f"{page} has no marks <!-- proof -->")
-        page.write_text(text)
+        page.write_text(self.MARKS.sub(lambda m: m[1] + "\n".join(made) + "\n" + m[2], page.read_text()))
 
 
 def judge(load: str, options: argparse.Namespace, table: Table) -> bool | None:
@@ -144,6 +143,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
     parser.add_argument("--page", metavar="FILE", type=Path, help="put the table into this page")
     options = parser.parse_args()
+    if options.page and len(Table.MARKS.findall(options.page.read_text())) != 1:
+        sys.exit(f"{options.page} has no marks <!-- proof -->")
     if options.json:
         Path(options.json).mkdir(parents=True, exist_ok=True)  # now, and not after minutes of measuring
     table = Table()
