@@ -81,7 +81,7 @@ func (s *servers) profile(ctx context.Context, alone *lab.Server, each time.Dura
 			return routes, "", cause
 		}
 		differ[route.Name] = res != nil && res.Content.BodiesDiffer
-		routes, parts = append(routes, route), append(parts, bench.Part{Name: route.Name, Share: route.Share, Alone: res})
+		routes, parts = append(routes, route), append(parts, bench.Part{Name: route.Name, Share: route.Share, Alone: conclusive(res)})
 	}
 	if why := s.slo.Hopeless(parts); why != "" || s.opts.asgi {
 		return routes, why, nil
@@ -163,6 +163,15 @@ func (r Route) askedOnce(res *bench.Result) (Route, *bench.Result) {
 // leastAlone is how many slow requests show that most of a route's are slow.
 const leastAlone = 3
 
+// conclusive is a result that can show that a route is slow: of one that the time's end has cut short, the only request may be
+// the one that paid for what every application does once.
+func conclusive(res *bench.Result) *bench.Result {
+	if res == nil || res.Requests.Done < leastAlone {
+		return nil
+	}
+	return res
+}
+
 // describe takes what a result says of a route.
 func (r *Route) describe(res *bench.Result) {
 	r.Requests, r.Failed = res.Requests.Done, res.Requests.Failed
@@ -202,9 +211,11 @@ func (s *servers) inThreads(ctx context.Context, requests []workload.Request, ro
 	if !suspicious {
 		return nil
 	}
-	processes, err := s.crowded(ctx, requests, Setting{Class: "sync", Workers: crowd, Threads: 1}.Args(), each)
-	if err != nil {
-		return err
+	processes := make([]*bench.Result, len(requests))
+	if time.Until(s.lookEnds) > 0 {
+		if processes, err = s.crowded(ctx, requests, Setting{Class: "sync", Workers: crowd, Threads: 1}.Args(), each); err != nil {
+			return err
+		}
 	}
 	for i := range routes {
 		routes[i].judgeThreads(threads[i], processes[i], differ[routes[i].Name])
@@ -219,13 +230,20 @@ func (r *Route) untried() {
 
 // judgeThreads compares what threads did with what processes did.
 func (r *Route) judgeThreads(threads, processes *bench.Result, differAlone bool) {
-	if threads == nil || processes == nil {
+	if threads == nil {
 		return
 	}
 	failed := func(res *bench.Result) float64 {
 		return float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))
 	}
 	switch {
+	case processes == nil && failed(threads) > 0:
+		r.Unsure = fmt.Sprintf("%.2g %% of its requests fail in %d threads, and no time was left to see whether they do in processes: a larger --budget has more",
+			100*failed(threads), crowd)
+	case processes == nil:
+		if threads.Content.BodiesDiffer && !differAlone {
+			r.untried()
+		}
 	case failed(threads) > 0 && failed(processes) == 0:
 		r.Threads = fmt.Sprintf("%d of %d requests failed in %d threads, none in %d processes: %s",
 			threads.Requests.Failed, threads.Requests.Done, crowd, crowd, fault(&bench.Result{Statuses: failing(threads), ErrorExamples: threads.ErrorExamples}, nil))
