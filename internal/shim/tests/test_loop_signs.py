@@ -33,6 +33,8 @@ async def app(scope, receive, send):
         await anyio.to_thread.run_sync(time.sleep, 1.5)
     elif scope["path"] == "/own_threads":
         await anyio.to_thread.run_sync(time.sleep, 0.5, limiter=anyio.CapacityLimiter(1))
+    elif scope["path"] == "/own_loop":
+        await asyncio.to_thread(asyncio.run, anyio.to_thread.run_sync(time.sleep, 0.5))
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"light"})
 """
@@ -78,3 +80,9 @@ def test_calls_that_want_threads(worker):
     worker.lane.put(packet("/own_threads", id=100))  # which are not those that all share
     worker.answer(100)
     assert worker.page[THREADS] == 40
+
+
+def test_threads_of_another_loop_are_not_counted(worker):
+    worker.lane.put(packet("/own_loop", id=1))
+    worker.answer(1)
+    assert worker.page[THREADS] == 0

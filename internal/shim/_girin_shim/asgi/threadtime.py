@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from _thread import get_ident
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from time import thread_time_ns
@@ -19,7 +20,8 @@ used: ContextVar[list[int] | None] = ContextVar("girin_thread_time", default=Non
 class Shared:
     """The threads that anyio has for all requests."""
 
-    wanted = 0  # calls that have one or wait for one; of the loop's thread
+    thread = 0  # the loop's: loops of the app's in other threads have threads of their own
+    wanted = 0  # calls that have one or wait for one
     there = 0  # how many there may be, as far as was asked; 0: nobody has wanted any
 
     def look(self) -> None:
@@ -42,6 +44,7 @@ def watch(loop) -> bool:
     if anyio is None and "asgiref.sync" not in sys.modules:
         return False
     if anyio is not None:
+        shared.thread = get_ident()
         anyio.run_sync = _of_anyio(anyio.run_sync)
     loop.run_in_executor = _of_loop(loop.run_in_executor)
     return True
@@ -53,7 +56,7 @@ def _of_anyio(run_sync):
         place = used.get()
         if place is not None:
             func = functools.partial(_timed, place, func)
-        if options.get("limiter") is not None:
+        if options.get("limiter") is not None or get_ident() != shared.thread:
             return await run_sync(func, *args, **options)  # threads of its own
         shared.wanted += 1
         try:
