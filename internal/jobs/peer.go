@@ -69,7 +69,7 @@ func (o *origin) hear(w *job.Word) {
 	p.seq++
 	f := w.Frame
 	f.ID, f.Began, f.CPU = p.call, uint64(p.began), wire.NotMeasured
-	final := f.Flags&wire.Final != 0
+	final, runner := f.Flags&wire.Final != 0, p.runner
 	if !missed {
 		p.headed = p.headed || f.Kind == wire.Response
 		if final {
@@ -86,6 +86,7 @@ func (o *origin) hear(w *job.Word) {
 	if err := o.n.queue.Frame(o.peer, &f, w.Head, w.Body); err != nil {
 		o.n.cfg.Log.Errorf("jobs: an answer is refused: %v", err)
 		o.forget(p)
+		o.n.tell(runner, &job.Word{Kind: job.Cancel, ID: p.id, Attempt: w.Attempt}) // or it waits for credit for ever
 		o.n.queue.Lost(p.call, sched.ErrWorkerDied)
 	}
 	o.n.cfg.Rest()

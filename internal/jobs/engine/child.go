@@ -169,6 +169,7 @@ func (c *Child) live(ctx context.Context) error {
 	}
 	c.gone()
 	readers.Wait()
+	c.gone() // its word that it listens may have been read after its end
 	return p.Err()
 }
 
