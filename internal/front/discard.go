@@ -44,7 +44,7 @@ func (st *stream) Unread() int64 {
 func (c *conn) linger(rest int64) {
 	began := c.srv.had.now()
 	last := began
-	for discarded := int64(0); discarded < max(rest, lingerBytes); discarded += int64(len(c.in.unread())) {
+	for discarded := int64(0); discarded < rest+lingerBytes; discarded += int64(len(c.in.unread())) {
 		c.makeRoomForBody()
 		if now := c.srv.had.now(); rest > 0 && now-last > int64(c.srv.times.sweep) {
 			if longest, _ := c.srv.discardLimits(now); now-began < longest {
@@ -58,7 +58,8 @@ func (c *conn) linger(rest int64) {
 	}
 }
 
-// lingerBytes is how much is read of a client that owes no body.
+// lingerBytes is how much is read beyond what a client owes: it may have sent more requests
+// before it looks at its answer.
 const lingerBytes = 256 << 10
 
 // lingerOn gives a client more time whose body still comes.

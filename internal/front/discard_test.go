@@ -40,7 +40,31 @@ func TestWhoSendsAllFirstGetsItsAnswer(t *testing.T) {
 	})
 }
 
-// The same of HTTP/2, by a client that obeys its windows: what it sends on is asked for.
+// Requests that follow such a body do not reset the connection before its answer is read.
+func TestWhoSendsMoreRequestsFirstGetsItsAnswer(t *testing.T) {
+	const size = 2 << 20
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, answerEnviron, refusing)
+		c := over.connect(t, s)
+		c.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+		if _, err := c.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			time.Sleep(50 * time.Millisecond)
+			if _, err := c.Write([]byte(simpleGet)); err != nil {
+				t.Fatalf("it cannot be sent: %v", err)
+			}
+		}
+		if res, _ := c.response("POST"); res.StatusCode != 413 {
+			t.Errorf("answered %s", res.Status)
+		}
+		c.wantClosed()
+		s.wantNothingHeld(t)
+	})
+}
+
+// Who sends all first over HTTP/2 gets its answer as well, if it obeys its windows: what it sends on is asked for.
 func TestHTTP2WhoSendsAllFirstGetsItsAnswer(t *testing.T) {
 	for transport, over := range transports {
 		t.Run(transport, func(t *testing.T) {
