@@ -29,6 +29,27 @@ type Setup struct {
 	User      *User    // whom the process becomes; nil: nobody else
 	Out, Err  *os.File // its standard output and error from now on; nil: as they were
 	In        *os.File // with these, its standard input; nil: as it was
+	TLS       bool     // the hook ssl_context is to be run
+}
+
+// Configured is what came of a Setup.
+type Configured struct {
+	Serial int
+	TLS    *TLS // nil: nobody asked
+}
+
+// TLS is what the context comes to that the hook ssl_context has made.
+type TLS struct {
+	Minimum     uint16   `json:"minimum"` // versions, as in handshakes
+	Maximum     uint16   `json:"maximum"`
+	Tickets     bool     `json:"tickets"`
+	Verify      int      `json:"verify"`      // as ssl.VerifyMode
+	Authorities [][]byte `json:"authorities"` // DER; nil: those of ca_certs
+	Ciphers     []string `json:"ciphers"`     // of TLS 1.2; nil: those of ciphers
+	Protocols   []string `json:"protocols"`   // of ALPN; nil: those of http_protocols
+	CertFile    string   `json:"certfile"`    // "": that of certfile, and of keyfile
+	KeyFile     string   `json:"keyfile"`
+	Warnings    []string `json:"warnings"` // of what it sets without effect
 }
 
 // Listener is a socket that the server listens on: its address as Python has it.
@@ -121,36 +142,38 @@ func (a *Arbiter) dropDead(p *process) {
 }
 
 // Configure makes the settings take effect that the last run of the file has led to.
-func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (serial int, err error) {
-	return ask(ctx, a, func() (int, error) {
+func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (Configured, error) {
+	return ask(ctx, a, func() (Configured, error) {
 		p, err := a.interpreter(s.Python, s.Dir)
 		if err != nil {
-			return 0, err
+			return Configured{}, err
 		}
 		if f.Location != "" && p.ran != a.loads { // it ran in another interpreter
 			if _, err := a.load(p, f, ctx.Done()); err != nil {
 				a.dropDead(p)
-				return 0, err
+				return Configured{}, err
 			}
 		}
-		if err := a.configure(p, &s, a.serial+1); err != nil {
+		made, err := a.configure(p, &s, a.serial+1)
+		if err != nil {
 			a.dropDead(p)
-			return 0, err
+			return Configured{}, err
 		}
+		s.TLS = false // a process that is started anew may not read the key
 		if p == a.next {
 			a.process.close(closeLimit, a.closing)
 			a.process, a.next = p, nil
 		}
 		a.serial++
 		a.setup, a.loaded = &s, f
-		return a.serial, nil
+		return Configured{a.serial, made}, nil
 	})
 }
 
-func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
+func (a *Arbiter) configure(p *process, s *Setup, serial int) (*TLS, error) {
 	s.Settings.Version = wire.Version
 	message := map[string]any{
-		"op": "configure", "serial": serial, "settings": s.Settings, "from_file": s.FromFile, "listeners": s.Listeners, "user": s.User,
+		"op": "configure", "serial": serial, "settings": s.Settings, "from_file": s.FromFile, "listeners": s.Listeners, "user": s.User, "tls": s.TLS,
 	}
 	var files []*os.File
 	if s.Out != nil {
@@ -161,10 +184,10 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) error {
 	}
 	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing, end: &a.end})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.follow(p, said)
-	return nil
+	return said.TLS, nil
 }
 
 // ScriptName is $SCRIPT_NAME of the process as it was after the last hook of the master's.

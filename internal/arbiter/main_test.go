@@ -112,7 +112,7 @@ func (f *file) load(text string) (json.RawMessage, error) {
 // configure makes the last that was loaded take effect.
 func (f *file) configure() (serial int, err error) {
 	dir := filepath.Dir(f.path)
-	return f.Configure(context.Background(), f.place(), arbiter.Setup{Python: f.python, Dir: dir, Settings: worker.Settings{
+	made, err := f.Configure(context.Background(), f.place(), arbiter.Setup{Python: f.python, Dir: dir, Settings: worker.Settings{
 		Version: wire.Version, App: "app", Class: "sync", Chdir: dir, LogLevel: "info",
 		Cfg: map[string]any{
 			"workers": 2, "timeout": 30, "max_requests": 0, "loglevel": "info", "bind": []string{"127.0.0.1:8000"},
@@ -120,6 +120,7 @@ func (f *file) configure() (serial int, err error) {
 			"syslog": false, "proc_name": nil, "raw_env": nil,
 		},
 	}})
+	return made.Serial, err
 }
 
 // begin loads and configures a file.

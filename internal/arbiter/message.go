@@ -26,6 +26,7 @@ type answer struct {
 	Mount   string          `json:"script_name"` // with Wants
 	Forked  int             `json:"forked"`
 	Carried json.RawMessage `json:"carried"`
+	TLS     *TLS            `json:"tls"`
 
 	// At any time.
 	Log       *string `json:"log"`

@@ -41,7 +41,7 @@ func (a *Arbiter) again() error {
 			return err
 		}
 	}
-	if err := a.configure(a.process, a.setup, a.serial); err != nil {
+	if _, err := a.configure(a.process, a.setup, a.serial); err != nil {
 		return err
 	}
 	for age, pid := range a.living {

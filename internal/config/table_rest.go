@@ -26,9 +26,8 @@ func hookOptions() []Option {
 		{Key: "pre_exec", Kind: Hook, Status: NotApplicable,
 			Instead: "the server is not a Python process that could run it",
 			Doc:     "Called before a new server process replaces this one."},
-		{Key: "ssl_context", Kind: Hook, Status: NotApplicable,
-			Instead: "certfile, keyfile, ca_certs, cert_reqs and ciphers set up TLS",
-			Doc:     "Called to make the context of TLS connections."},
+		{Key: "ssl_context", Kind: Hook,
+			Doc: "Called once, when the server starts, to make the context of TLS connections. Girin does what the context says: its versions, verify_mode, authorities, ciphers of TLS 1.2, session tickets, and one certificate. What it cannot do, such as sni_callback, revocation lists or a key with a password, is an error."},
 	})
 }
 

@@ -42,6 +42,22 @@ func cipherSuites(names []string) (ids []uint16, err error) {
 	return ids, nil
 }
 
+// suites are the suites of TLS 1.2 from which a connection takes one.
+func (o *TLSOptions) suites(lowest uint16) (ids []uint16, err error) {
+	if o.Allowed == nil {
+		return cipherSuites(o.Ciphers)
+	}
+	for _, name := range o.Allowed {
+		if id, ok := cipherSuite(name); ok {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 && lowest < tls.VersionTLS13 {
+		return nil, fmt.Errorf("none of its ciphers is a secure suite of TLS 1.2; there are %s", strings.Join(cipherNames(), ":"))
+	}
+	return ids, nil
+}
+
 func cipherSuite(name string) (id uint16, ok bool) {
 	for _, suite := range tls.CipherSuites() {
 		if name == suite.Name || name == opensslNames[suite.ID] {

@@ -15,7 +15,7 @@ import (
 	"girin/internal/logs"
 )
 
-// TLSOptions say how connections are encrypted. Versions are TLS 1.2 and 1.3.
+// TLSOptions say how connections are encrypted.
 type TLSOptions struct {
 	CertFile  string // the certificate and its chain, PEM
 	KeyFile   string // "": the key is in CertFile
@@ -24,6 +24,11 @@ type TLSOptions struct {
 	Ciphers   []string // of TLS 1.2, by OpenSSL's names; none: Go's choice
 	Protocols []string // for ALPN, the most preferred first; none: no ALPN
 	Log       *logs.ErrorLog
+
+	MinVersion, MaxVersion uint16   // as crypto/tls has them; 0: TLS 1.2, the newest
+	NoTickets              bool     // sessions are not resumed
+	Authorities            [][]byte // DER; in place of those in CAFile, unless nil
+	Allowed                []string // in place of Ciphers, unless nil: those of them that there are
 }
 
 // ClientCerts says whether a client needs a certificate, with the values of
@@ -58,6 +63,17 @@ func OpenTLS(o TLSOptions) (*TLS, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// Adjust changes the options and reads the files that they name. It comes before the
+// first connection.
+func (t *TLS) Adjust(change func(*TLSOptions)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.opts)
+	t.stamps = nil
+	_, err := t.readLocked()
+	return err
 }
 
 // Reload reads the files anew. What was read before stays if that fails, which
@@ -138,8 +154,11 @@ func (o *TLSOptions) load() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certfile %s and keyfile %s: %w", o.CertFile, keyFile, err)
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: o.Protocols}
-	if c.CipherSuites, err = cipherSuites(o.Ciphers); err != nil {
+	c := &tls.Config{
+		MinVersion: max(o.MinVersion, tls.VersionTLS12), MaxVersion: o.MaxVersion, SessionTicketsDisabled: o.NoTickets,
+		Certificates: []tls.Certificate{cert}, NextProtos: o.Protocols,
+	}
+	if c.CipherSuites, err = o.suites(c.MinVersion); err != nil {
 		return nil, err
 	}
 	switch o.Clients {
@@ -148,7 +167,16 @@ func (o *TLSOptions) load() (*tls.Config, error) {
 	case RequireClientCert:
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	if o.CAFile != "" {
+	if o.Authorities != nil {
+		c.ClientCAs = x509.NewCertPool()
+		for _, der := range o.Authorities {
+			authority, err := x509.ParseCertificate(der)
+			if err != nil {
+				return nil, fmt.Errorf("the certificate of an authority: %w", err)
+			}
+			c.ClientCAs.AddCert(authority)
+		}
+	} else if o.CAFile != "" {
 		if c.ClientCAs, err = readAuthorities(o.CAFile); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,47 @@ func TestCiphersAreChosen(t *testing.T) {
 	nc := s.dialTLS(t, &tls.Config{RootCAs: a.pool(), MaxVersion: tls.VersionTLS12})
 	_, env := roundTrip(t, nc, simpleGet)
 	wantLines(t, env, "SSL_CIPHER=ECDHE-ECDSA-CHACHA20-POLY1305")
+}
+
+func TestWhatAContextOfPythonsSays(t *testing.T) {
+	a := newAuthority(t)
+	s := serveApp(t, answerEnviron, a.files(t).secure(t))
+	for name, test := range map[string]struct {
+		change   func(*TLSOptions)
+		versions []uint16 // those that are spoken
+	}{
+		"nothing":       {func(*TLSOptions) {}, []uint16{tls.VersionTLS12, tls.VersionTLS13}},
+		"from 1.3":      {func(o *TLSOptions) { o.MinVersion, o.Allowed = tls.VersionTLS13, []string{} }, []uint16{tls.VersionTLS13}},
+		"up to 1.2":     {func(o *TLSOptions) { o.MaxVersion = tls.VersionTLS12 }, []uint16{tls.VersionTLS12}},
+		"no old one":    {func(o *TLSOptions) { o.MinVersion = tls.VersionTLS10 }, []uint16{tls.VersionTLS12, tls.VersionTLS13}},
+		"ciphers known": {func(o *TLSOptions) { o.Allowed = []string{"PSK-NULL-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256"} }, []uint16{tls.VersionTLS12, tls.VersionTLS13}},
+		"nobody signs":  {func(o *TLSOptions) { o.Clients, o.Authorities = RequireClientCert, [][]byte{} }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := s.cfg.TLS.Adjust(func(o *TLSOptions) {
+				o.MinVersion, o.MaxVersion, o.Allowed, o.Clients, o.Authorities = 0, 0, nil, NoClientCert, nil
+				test.change(o)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for _, version := range []uint16{tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
+				nc, err := tls.Dial("tcp", s.addr, &tls.Config{RootCAs: a.pool(), MinVersion: version, MaxVersion: version})
+				if err == nil {
+					_, err = nc.Write([]byte(simpleGet))
+					if err == nil {
+						_, err = nc.Read(make([]byte, 1))
+					}
+					nc.Close()
+				}
+				if (err == nil) != slices.Contains(test.versions, version) {
+					t.Errorf("%s: %v", tls.VersionName(version), err)
+				}
+			}
+		})
+	}
+	if err := s.cfg.TLS.Adjust(func(o *TLSOptions) { o.MinVersion, o.Allowed = 0, []string{"PSK-NULL-SHA"} }); err == nil {
+		t.Error("no cipher is left, and that is no error")
+	}
 }
 
 func TestCleartextOnATLSPortIsTold(t *testing.T) {

@@ -63,7 +63,7 @@ func (c *Crew) RunFile(ctx context.Context, f config.File) (config.Variables, er
 // Check imports the application as a worker would, after the configuration file if there is one.
 func (c *Crew) Check(cfg *config.Config, python string) error {
 	s := &server{cfg: cfg, python: python, Crew: c, sizes: sizesOf(cfg), source: config.Source{Dir: cfg.Chdir}}
-	if err := s.configure(context.Background(), cfg); err != nil {
+	if _, err := s.configure(context.Background(), cfg, usesContext(cfg)); err != nil {
 		return err
 	}
 	return c.arbiter.Check(context.Background())
@@ -94,33 +94,35 @@ func (s *server) openArbiter() error {
 		},
 		Scale: s.wantWorkers, Wants: s.divert, Access: s.accessLines,
 	})
-	if err := s.configure(context.Background(), s.cfg); err != nil {
+	made, err := s.configure(context.Background(), s.cfg, usesContext(s.cfg))
+	if err != nil {
 		return fmt.Errorf("the configuration cannot take effect: %w", err)
 	}
-	return nil
+	return s.takeContext(made)
 }
 
-// configure makes settings take effect in the arbiter.
-func (s *server) configure(ctx context.Context, c *config.Config) error {
+// configure makes settings take effect in the arbiter, and returns what the hook
+// ssl_context has made, if it was to be run.
+func (s *server) configure(ctx context.Context, c *config.Config, withContext bool) (*arbiter.TLS, error) {
 	settings := s.workerSettings(c)
 	settings.ConfigFile, settings.Cfg = "", c.Values()
 	setup := arbiter.Setup{
-		Python: s.python, Dir: s.source.Dir, Settings: settings, FromFile: c.FromFile, Listeners: s.heard(), User: s.becomes(c),
+		Python: s.python, Dir: s.source.Dir, Settings: settings, FromFile: c.FromFile, Listeners: s.heard(), User: s.becomes(c), TLS: withContext,
 	}
 	var err error
 	if setup.Out, setup.Err, err = s.outputs(c); err != nil {
-		return err
+		return nil, err
 	}
 	if c.Debugger {
 		setup.In = os.Stdin
 	}
-	serial, err := s.arbiter.Configure(ctx, arbiter.File(c.File), setup)
+	made, err := s.arbiter.Configure(ctx, arbiter.File(c.File), setup)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.serial = serial
+	s.serial = made.Serial
 	s.configured.Store(true)
-	return nil
+	return made.TLS, nil
 }
 
 // outputs are where the arbiter and what is forked from it print.
@@ -232,7 +234,7 @@ func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
 	if err := s.adoptOrphans(); err != nil {
 		return err
 	}
-	if err := s.configure(ctx, c); err != nil {
+	if _, err := s.configure(ctx, c, false); err != nil {
 		return err
 	}
 	before := int(s.told.Load())

@@ -78,7 +78,7 @@ func (s *server) canReload(key string) bool {
 	if key == "bind" && s.inherited {
 		return false
 	}
-	return slices.Contains(byReload, key) || config.IsHook(key)
+	return slices.Contains(byReload, key) || config.IsHook(key) && key != contextHook
 }
 
 // appFailed hears whether the application can be loaded. With --reload the

@@ -1,9 +1,12 @@
 package serve
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"girin/internal/arbiter"
+	"girin/internal/config"
 	"girin/internal/front"
 )
 
@@ -20,6 +23,35 @@ func (s *server) openTLS() (err error) {
 		Log: s.log,
 	})
 	return err
+}
+
+// usesContext reports whether the hook ssl_context has a say.
+func usesContext(c *config.Config) bool { return c.TLS() && slices.Contains(c.Hooks, contextHook) }
+
+const contextHook = "ssl_context"
+
+// takeContext does what the context would that the hook ssl_context has made.
+func (s *server) takeContext(made *arbiter.TLS) error {
+	if made == nil || s.tls == nil {
+		return nil
+	}
+	for _, text := range made.Warnings {
+		s.log.Warningf("%s: %s", contextHook, text)
+	}
+	err := s.tls.Adjust(func(o *front.TLSOptions) {
+		o.MinVersion, o.MaxVersion, o.NoTickets = made.Minimum, made.Maximum, !made.Tickets
+		o.Clients, o.Authorities, o.Allowed = front.ClientCerts(made.Verify), made.Authorities, made.Ciphers
+		if made.CertFile != "" {
+			o.CertFile, o.KeyFile = made.CertFile, made.KeyFile
+		}
+		if made.Protocols != nil {
+			o.Protocols = slices.DeleteFunc(o.Protocols, func(p string) bool { return !slices.Contains(made.Protocols, p) })
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", contextHook, err)
+	}
+	return nil
 }
 
 // reloadTLS reads the certificate anew.

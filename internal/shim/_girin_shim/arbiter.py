@@ -6,6 +6,7 @@ workers are forked from it. It lives as long as the master, which sends messages
 
     {"op": "load", "location": ..., "dir": ..., "keys": [...]}   -> {"done": true, "values": ..., "others": ...}
     {"op": "configure", "settings": {...}, ...}                  -> {"done": true, "log_lines": {"error": ..., ...}}
+                                  with "tls", of ssl_context too -> {..., "tls": {"minimum": ..., ...}}
     {"op": "hook", "hook": "child_exit", "age": 3, "pid": 42}    -> {"done": true, "log_lines": ...}
     {"op": "fork", "role": "worker", "age": 3} and descriptors   -> {"done": true, "forked": 4711}
                                              what goes wrong     -> {"failed": "Traceback ..."}
@@ -180,11 +181,14 @@ class Process:
             self._place = Place()
             after.redo(before)
 
-    def _configure(self, serial: int, settings: dict, from_file: list[str] | None, listeners: list | None, user: dict | None, fds: list[int] = []) -> dict:
+    def _configure(self, serial: int, settings: dict, from_file: list[str] | None, listeners: list | None, user: dict | None, tls: bool = False, fds: list[int] = []) -> dict:
         self._take_up()
+        made = {}
         place, self._place = self._place or Place(), None
         try:
             self._take(Settings(settings), serial, from_file or [], listeners or [], place)
+            if tls:  # before the user changes, who may not read the key
+                made = {"tls": self._make_context()}
         except BaseException:
             place.restore()
             if self._now is not None:
@@ -199,7 +203,15 @@ class Process:
             os.setgid(user["gid"])
             os.setuid(user["uid"])
             self._die_with_parent()  # the kernel forgets it where the user changes
-        return self._changed()
+        return {**self._changed(), **made}
+
+    def _make_context(self) -> dict:
+        self._loader.enter()
+        from . import tlscontext
+
+        self._loader.leave()
+        cfg = self._now.cfg
+        return self._call(tlscontext.made_by, cfg.ssl_context, cfg)
 
     def _changed(self) -> dict:
         """What the master follows of what settings and hooks change."""
