@@ -244,11 +244,14 @@ func (a *auto) unread() bool {
 	return false
 }
 
-// choose tells a worker which lanes to read.
-func (a *auto) choose(w AutoWorker, lanes uint32) {
+// choose tells a worker which lanes to read, of two for now the compute lane alone.
+func (a *auto) choose(w AutoWorker, lanes uint32, first bool) {
 	a.mu.Lock()
 	a.lanes[w] = lanes
 	a.mu.Unlock()
+	if first {
+		lanes = computeLane
+	}
 	w.Select(lanes)
 }
 

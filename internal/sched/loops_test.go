@@ -282,3 +282,21 @@ func TestLoopsAreGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// What is new has its turn on a server that has as much to do as it can.
+func TestANewRouteHasItsTurnOnABusyServer(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		s.know("/busy", phase{Compute: time.Millisecond})
+		for _, w := range s.readers() {
+			w.lightly.Store(true)
+		}
+		busy := s.clients(100, 5*time.Second, "/busy", phase{Compute: time.Millisecond})
+		time.Sleep(time.Second)
+		_, j := s.ask("/new", quick)
+		<-j.ended
+		if took := time.Since(j.asked); took > 200*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		busy()
+	})
+}

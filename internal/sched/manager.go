@@ -35,10 +35,10 @@ func (a *auto) look() bool {
 		a.measure(workers, now)
 	}
 	unknown := a.widen(workers, now)
-	a.assign(workers, now)
+	first := a.assign(workers, now)
 	a.feedComputing()
 	a.need(workers, now)
-	return a.roles.want > 0 || a.roles.starved != 0 || unknown || a.unread()
+	return a.roles.want > 0 || a.roles.starved != 0 || unknown || a.unread() || first
 }
 
 // workers returns those that read, and forgets the roles of the others.

@@ -10,6 +10,10 @@ import (
 // which is not held, takes them.
 const probeHeld = 250 * time.Millisecond
 
+// probeUnread is for how long what lies in the compute lane may wait because the main lane, of
+// which a loop reads first, always holds something. Then it alone is read for a moment.
+const probeUnread = 25 * time.Millisecond
+
 // A probe is a request of a route of which nothing is known, where workers are event loops:
 // it may hold its loop for long, and several such, of several routes, would hold all of them
 // at once. So of the loops that read the main lane one alone takes them, by the compute lane,
@@ -28,28 +32,31 @@ func (a *auto) waitingLineLocked(r *Route) *line {
 }
 
 // prober is which of the loops that read the main lane takes probes, while have compute; nil:
-// none.
-func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, now int64) (best AutoWorker) {
+// none. First: for now it reads nothing else.
+func (a *auto) prober(workers []AutoWorker, main map[AutoWorker]bool, have int, now int64) (best AutoWorker, first bool) {
 	if !a.hasLoops() || have > 0 {
 		a.roles.unread = unread{}
-		return nil
+		return nil, false
 	}
-	free, unread := false, a.roles.unread.lasts(a.compute.lane.Unread(), now)
+	lain := a.roles.unread.look(a.compute.lane.Unread(), now)
+	first = lain > probeUnread && len(main) > 1
+	free := false
 	for _, w := range workers {
 		l, ok := w.(looper)
 		if !ok || !main[w] {
 			continue
 		}
 		present := a.roles.of[w].lanes == mainLane|computeLane
-		held := isHeldLong(l, now) || present && unread
+		held := isHeldLong(l, now) || present && lain > probeHeld
 		if present && !held {
-			return w
+			return w, first
 		}
 		if best == nil || !held && !free {
 			best, free = w, !held
 		}
 	}
-	return best
+	a.roles.unread.since = now // it is another's turn
+	return best, first
 }
 
 // isHeldLong reports whether a step holds the loop for longer than probes are to wait, or
@@ -65,18 +72,13 @@ type unread struct {
 	since int64
 }
 
-// lasts takes note of a look, and reports whether that lasts too long. Then it is another's
-// turn, and it counts from now.
-func (u *unread) lasts(bytes int, now int64) bool {
-	if bytes < u.bytes || u.bytes == 0 {
+// look takes note of a look, and tells for how long nobody has read.
+func (u *unread) look(bytes int, now int64) time.Duration {
+	if bytes == 0 || bytes < u.bytes || u.bytes == 0 {
 		u.since = now
 	}
 	u.bytes = bytes
-	if now-u.since <= int64(probeHeld) {
-		return false
-	}
-	u.since = now
-	return true
+	return time.Duration(now - u.since)
 }
 
 // probing is who takes probes; nil: nobody. When a request computes it is the one to do so: it

@@ -42,6 +42,7 @@ type role struct {
 	computes bool
 	lanes    uint32
 	told     bool          // what to read
+	first    bool          // of what it reads, for now the compute lane alone: see prober
 	cpu      time.Duration // at the last look
 	share    float64       // of a core, since then
 	waits    int           // looks in a row in which it had little CPU
@@ -55,8 +56,8 @@ func newRoles() roles { return roles{of: map[AutoWorker]*role{}, each: 1} }
 func (s *roles) processes() int { return (s.want + s.each - 1) / s.each }
 
 // assign makes as many workers compute as are needed, and leaves one at least
-// for everything else.
-func (a *auto) assign(workers []AutoWorker, now int64) {
+// for everything else. First: one reads the compute lane alone, for a moment.
+func (a *auto) assign(workers []AutoWorker, now int64) (first bool) {
 	a.mu.Lock()
 	demand := a.demandLocked()
 	a.mu.Unlock()
@@ -84,11 +85,12 @@ func (a *auto) assign(workers []AutoWorker, now int64) {
 	for ; have > s.processes(); have-- {
 		a.dismiss(workers)
 	}
-	a.spread(workers, have, now)
+	first = a.spread(workers, have, now)
 	a.mu.Lock()
 	a.slots, a.shares, a.extra = min(have*s.each, a.cfg.Cores), s.each > 1, s.overlap.extra
 	a.loopful = have * s.each
 	a.mu.Unlock()
+	return first
 }
 
 // recruit makes the least busy worker compute. rest is how many do not yet; the
@@ -152,9 +154,9 @@ func (a *auto) leastBusy(workers []AutoWorker, computes bool) (best AutoWorker) 
 // spread tells the workers what to read. A leader that runs something of the main
 // lane gives leadership up when its worker begins to compute, or what comes on the
 // compute lane would wait for it.
-func (a *auto) spread(workers []AutoWorker, have int, now int64) {
+func (a *auto) spread(workers []AutoWorker, have int, now int64) (first bool) {
 	main := a.mainReaders(workers, have, now)
-	prober := a.prober(workers, main, have, now)
+	prober, first := a.prober(workers, main, have, now)
 	room := 0
 	for _, w := range workers {
 		r, lanes := a.roles.of[w], uint32(0)
@@ -168,8 +170,12 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 		if w == prober {
 			lanes |= computeLane
 		}
-		if lanes != r.lanes || !r.told {
-			a.choose(w, lanes)
+		changes, alone := lanes != r.lanes || !r.told, first && w == prober
+		if changes || alone != r.first {
+			r.first = alone
+			a.choose(w, lanes, alone)
+		}
+		if changes {
 			w.Background(lanes == computeLane)
 			if lanes&^r.lanes&computeLane != 0 {
 				w.Promote()
@@ -184,6 +190,7 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) {
 	if more {
 		a.feedWaiting()
 	}
+	return first
 }
 
 // mainReaders are the workers that read the main lane. More than there are cores
