@@ -369,6 +369,7 @@ def test_schedules_have_six_fields():
 
 def test_a_server_without_tasks_says_that_they_run_in_the_request(monkeypatch, caplog):
     monkeypatch.delenv("GIRIN_JOBS", raising=False)
+    monkeypatch.delitem(sys.modules, "_girin_shim", raising=False)  # tests beside this one import it
     tasks._say_inline.cache_clear()
     add.delay(1)
     assert "--tasks" not in caplog.text  # outside of girin that is as it should be
