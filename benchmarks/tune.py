@@ -121,11 +121,12 @@ def judge(load: str, options: argparse.Namespace, table: Table) -> bool | None:
     best = max(held, key=lambda n: rate(held[n]))
     thorough = THOROUGH * len(rates) * mean_seconds(last)
     table.add(f"**{load}**: the best of {len(rates)}", f"{thorough:.0f} s for a thorough sweep", best, f"{rate(held[best]):,.1f}", "")
+    theirs = last["answer"]["best"]["setting"]  # tune's own: it may be one that is cheaper and nearly as good
     verdicts = []
     for seed, f, setting in zip(options.seeds, found, chosen):
         share, took = rate(held[setting]) / rate(held[best]), f["took_ns"] / 1e9
         high = next((a["high"] for a in last["answer"].get("others", ()) if name(a["setting"]) == setting), 0.0)
-        verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if 1 + high >= ENOUGH else False))
+        verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if (1 + high) * rate(held[name(theirs)]) / rate(held[best]) >= ENOUGH else False))
         table.add(f"found, seed {seed}", f"{took:.0f} s, {100 * took / thorough:.0f} %", setting, f"{rate(held[setting]):,.1f}", f"{100 * share:.0f} %")
     table.add("auto", "", "auto", f"{rate(held['auto']):,.1f}", f"{100 * rate(held['auto']) / rate(held[best]):.0f} %")
     return False if False in verdicts else None if None in verdicts else True

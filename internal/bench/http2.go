@@ -175,6 +175,9 @@ func (r *response) readHTTP2(body io.Reader, buf []byte) error {
 			r.finish()
 			return nil
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return errTruncated
+		}
 		if err != nil {
 			return err
 		}

@@ -62,8 +62,8 @@ func TestResetStreamIsAFailure(t *testing.T) {
 	}
 }
 
-// refuses answers over HTTP/2 in clear, but refuses each so manieth stream.
-func refuses(p *peer, nth int) {
+// answersHTTP2 has answer deal with each request over HTTP/2 in clear, until it returns false; ok is the head of a success.
+func answersHTTP2(p *peer, answer func(f *http2.Framer, id uint32, ok []byte) bool) {
 	if _, err := io.ReadFull(p.r, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}
@@ -71,7 +71,7 @@ func refuses(p *peer, nth int) {
 	_ = f.WriteSettings()
 	var ok bytes.Buffer
 	_ = hpack.NewEncoder(&ok).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-	for n := 1; ; {
+	for {
 		frame, err := f.ReadFrame()
 		if err != nil {
 			return
@@ -82,10 +82,8 @@ func refuses(p *peer, nth int) {
 				_ = f.WriteSettingsAck()
 			}
 		case *http2.HeadersFrame:
-			if n++; n%nth == 0 {
-				_ = f.WriteRSTStream(frame.StreamID, http2.ErrCodeRefusedStream)
-			} else {
-				_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: ok.Bytes(), EndStream: true, EndHeaders: true})
+			if !answer(f, frame.StreamID, ok.Bytes()) {
+				return
 			}
 		}
 	}
@@ -97,11 +95,32 @@ func TestRefusedStreamsOpenNoConnections(t *testing.T) {
 	var connections atomic.Int64
 	url := serve(t, func(p *peer) {
 		connections.Add(1)
-		refuses(p, 5)
+		n := 0
+		answersHTTP2(p, func(f *http2.Framer, id uint32, ok []byte) bool {
+			if n++; n%5 == 0 {
+				return f.WriteRSTStream(id, http2.ErrCodeRefusedStream) == nil
+			}
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: ok, EndStream: true, EndHeaders: true}) == nil
+		})
 	})
 	res := mustRun(t, url, Options{Requests: 200, Clients: 8, HTTP2: true, Streams: 4})
 	if res.Requests.OK != 200 || res.Requests.Retried == 0 || connections.Load() > 3 { // 2, and the look before the run
 		t.Errorf("%d connections: %+v %v", connections.Load(), res.Requests, res.ErrorExamples)
+	}
+}
+
+// A connection that ends in the middle of an answer is told from one that ends instead of it.
+func TestHTTP2EndsInTheMiddle(t *testing.T) {
+	url := serve(t, func(p *peer) {
+		answersHTTP2(p, func(f *http2.Framer, id uint32, ok []byte) bool {
+			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: ok, EndHeaders: true})
+			_ = f.WriteData(id, false, []byte("half"))
+			return false
+		})
+	})
+	res := mustRun(t, url, Options{Requests: 4, Clients: 2, HTTP2: true})
+	if res.Errors["truncated"] != 4 {
+		t.Errorf("%v %v", res.Errors, res.ErrorExamples)
 	}
 }
 

@@ -113,6 +113,28 @@ func TestWebSocketOfALyingServer(t *testing.T) {
 	}
 }
 
+// What breaks the protocol is named so, as over HTTP.
+func TestWebSocketOfABrokenServer(t *testing.T) {
+	for name, frame := range map[string]string{"reserved bits": "\xf1\x00", "no UTF-8": "\x81\x02\xff\xfe"} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, _, err := ws.UpgradeHTTP(r, w)
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			if _, _, err := wsutil.ReadClientData(conn); err == nil {
+				_, _ = conn.Write([]byte(frame))
+				_, _ = wsutil.ReadClientMessage(conn, nil) // until the client has left
+			}
+		}))
+		res := mustRun(t, "", Options{Targets: []Target{{URL: strings.Replace(s.URL, "http", "ws", 1)}}, Requests: 2, Clients: 2})
+		if res.Errors["malformed"] != 2 {
+			t.Errorf("%s: %+v %v %v", name, res.Requests, res.Errors, res.ErrorExamples)
+		}
+		s.Close()
+	}
+}
+
 // writes counts the writes to a connection.
 type writes struct {
 	net.Conn

@@ -134,10 +134,12 @@ func (c *client) exchangeMessage() error {
 		return err
 	}
 	payload, err := c.socket.receive()
-	if err != nil {
-		if errors.As(err, new(wsutil.ClosedError)) {
-			return fmt.Errorf("%w: %w", errEOF, err)
-		}
+	switch {
+	case errors.As(err, new(wsutil.ClosedError)):
+		return fmt.Errorf("%w: %w", errEOF, err)
+	case errors.As(err, new(ws.ProtocolError)), errors.Is(err, wsutil.ErrInvalidUTF8):
+		return malformed("no WebSocket frame: " + err.Error())
+	case err != nil:
 		return err
 	}
 	c.now = c.run.now()

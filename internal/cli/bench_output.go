@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -62,9 +63,32 @@ func (f *benchFlags) checkOutputs() error {
 			if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 				return fmt.Errorf("--%s %s: there is no folder %s", format.name, path, filepath.Dir(path))
 			}
+			if err := canWrite(path); err != nil {
+				return fmt.Errorf("--%s: %w", format.name, err)
+			}
 		}
 	}
 	return nil
+}
+
+// canWrite says why a file cannot be written. It leaves everything as it is.
+func canWrite(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return writable(filepath.Dir(path))
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder", path)
+	case !info.Mode().IsRegular(): // opening a pipe would wait for its reader
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func writeFile(path string, write func(io.Writer) error) error {
