@@ -72,7 +72,7 @@ func (n *Node) found(serve func(http.ResponseWriter, *http.Request, *job.Record)
 
 // show tells where a job stands, or leads to its result.
 func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		n.stream(w, r, rec)
 		return
 	}

@@ -122,7 +122,7 @@ class Job:
 
     @property
     def url(self) -> str:
-        """Its place on this server. Clients follow there what their own requests have become; of a task they are told nothing."""
+        """Its place on this server: clients follow there what their own requests have become, and whoever is given a task's sees what it has."""
         if self._url is None:
             self._url = self.info().get("url") or "/.girin" + self._path
         return self._url
