@@ -73,6 +73,7 @@ APPS = {
     "large_parts": "await start()\n    for _ in range(3):\n        await body(b'x' * 70000, True)\n    await body(b'y' * 1000)",
     "parts_wait_for_credit": "await start()\n    for i in range(6):\n        await body(b'%d' % i * 60000, True)\n    await body(b'')",
     "parts_of_another_task": "\n    async def stream():\n        await start()\n        for i in range(5):\n            await body(b'%d' % i, True)\n            await asyncio.sleep(0)\n        await body(b'')\n    task = asyncio.create_task(stream())\n    while (await receive())['type'] != 'http.disconnect':\n        pass\n    await task",
+    "a_key_that_raises": "\n    class Key:\n        def __hash__(self):\n            return hash('more_body')\n        def __eq__(self, other):\n            raise ValueError('no key')\n    await start(); await body(b'x', True)\n    try:\n        await send({'type': BODY, Key(): True, 'body': b'y'})\n    except ValueError:\n        await body(b'z')",
     "part_then_nothing": "await start(); await body(b'x', True)",
     "nothing": "pass",
     "only_start": "await start()",

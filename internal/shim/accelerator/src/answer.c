@@ -211,8 +211,8 @@ static int
 take_body(Call *call, PyObject *message)
 {
     Intake *intake = call->intake;
-    PyObject *body = PyDict_GetItemWithError(message, intake->key_body);
-    PyObject *more = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, intake->key_more);
+    PyObject *more = PyDict_GetItemWithError(message, intake->key_more);
+    PyObject *body = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, intake->key_body); /* last: see find_part */
     if (PyErr_Occurred()) {
         return -1;
     }

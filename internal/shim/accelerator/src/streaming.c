@@ -47,8 +47,9 @@ emit_end(Streaming *streaming)
     return done != NULL ? 0 : -1;
 }
 
-/* Is this a part of the body that may go out at once? Runs no code of the app's: only exact
- * types are accepted. */
+/* Is this a part of the body that may go out at once? Only exact types are accepted, so that code of
+ * the app's runs nowhere but in the looks into the dict, where a key of its own compares: the body,
+ * which that could take out again, is looked up last. */
 static int
 find_part(const Streaming *streaming, PyObject *message, PyObject **body, int *more)
 {
@@ -57,10 +58,13 @@ find_part(const Streaming *streaming, PyObject *message, PyObject **body, int *m
     if (type == NULL || !same_text(type, intake->type_body)) {
         return 0;
     }
-    *body = PyDict_GetItemWithError(message, intake->key_body);
-    PyObject *follows = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, intake->key_more);
+    PyObject *follows = PyDict_GetItemWithError(message, intake->key_more);
     *more = follows == Py_True;
-    if (*body == NULL || !PyBytes_CheckExact(*body) || (follows != NULL && follows != Py_True && follows != Py_False)) {
+    if (follows == NULL ? PyErr_Occurred() != NULL : follows != Py_True && follows != Py_False) {
+        return 0;
+    }
+    *body = PyDict_GetItemWithError(message, intake->key_body);
+    if (*body == NULL || !PyBytes_CheckExact(*body)) {
         return 0;
     }
     long long size = (long long)BYTES_SIZE(*body), sent = streaming->sent + size;
