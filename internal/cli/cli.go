@@ -63,9 +63,13 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return runServe(env, args)
 }
 
-// runBare is `girin` alone: what it serves may stand in a configuration file, or be found.
+// runBare is `girin` alone: what it serves may stand in a configuration file, which variables
+// of the environment may name, or be found.
 func runBare(env *program.Env) int {
 	if _, err := os.Stat("gunicorn.conf.py"); err == nil {
+		return runServe(env, nil)
+	}
+	if env.Getenv("GUNICORN_CMD_ARGS") != "" || env.Getenv("GIRIN_CMD_ARGS") != "" {
 		return runServe(env, nil)
 	}
 	if _, ok := config.FindApp("."); ok {

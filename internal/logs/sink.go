@@ -45,6 +45,7 @@ type sink struct {
 	out     io.Writer
 	file    *os.File // out, when it is ours to close
 	failing bool
+	owed    bool      // it fails, and tell was called too recently to say so
 	told    time.Time // when tell was called last
 	torn    bool      // the last write ended inside a line
 }
@@ -210,19 +211,26 @@ func (s *sink) writeOut(p []byte, records int) {
 		// The medium filled up inside a line; the next one begins on its own.
 		if _, err := s.out.Write([]byte{'\n'}); err != nil {
 			s.lost.Add(uint64(records))
+			s.fails(err)
 			return
 		}
 		s.torn = false
 	}
 	n, err := s.out.Write(p)
 	if err == nil {
-		s.failing = false
+		s.failing, s.owed = false, false
 		return
 	}
 	s.torn = n > 0 && p[n-1] != '\n'
 	s.lost.Add(uint64(max(1, records-bytes.Count(p[:n], []byte{'\n'}))))
-	if !s.failing && time.Since(s.told) > tellEvery {
-		s.told = time.Now()
+	s.fails(err)
+}
+
+// fails tells that a write has failed, unless that is known, or was told too recently: then a
+// later one that fails does.
+func (s *sink) fails(err error) {
+	if s.owed = s.owed || !s.failing; s.owed && time.Since(s.told) > tellEvery {
+		s.owed, s.told = false, time.Now()
 		s.conf.tell(fmt.Errorf("%s: %w; lines are lost until it can be written again", s.conf.place(), err))
 	}
 	s.failing = true

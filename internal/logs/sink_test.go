@@ -192,6 +192,26 @@ func TestAMediumThatFails(t *testing.T) {
 	}
 }
 
+// What begins to fail soon after it was told of, and goes on, is told of in the end.
+func TestAMediumThatFailsAgain(t *testing.T) {
+	told := 0
+	s := &sink{conf: sinkConfig{name: "access log", tell: func(error) { told++ }}}
+	for _, want := range []int{1, 1} {
+		s.failing = false // a line was written
+		s.fails(errFull)
+		if told != want {
+			t.Fatalf("told %d times, want %d", told, want)
+		}
+	}
+	s.told = s.told.Add(-2 * tellEvery)
+	for range 2 {
+		s.fails(errFull)
+	}
+	if told != 2 {
+		t.Errorf("told %d times of a medium that goes on failing", told)
+	}
+}
+
 var errFull = errors.New("no space left on device")
 
 // fullDisk takes room bytes, and then fails.

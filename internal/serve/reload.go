@@ -19,7 +19,7 @@ import (
 
 // byReload are the settings that a reload can change: those of the workers.
 var byReload = []string{
-	"wsgi_app", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
+	"wsgi_app", "paste", "raw_paste_global_conf", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
 	"python", "proc_name", "capture_output", "bind", "sidecar",
 }
 
