@@ -85,6 +85,7 @@ type auto struct {
 	room    int      // guarded by mu: how many of those the workers have threads for
 	probes  bool     // guarded by mu: what nothing is known of has a loop to itself: see prober
 	blocked []*Route // guarded by mu: routes with pending calls, in turn
+	letIn   int64    // guarded by mu: when one of those last went to the main lane though it was crowded
 
 	lanes map[Worker]uint32 // guarded by mu: what each worker was told to read
 }
@@ -158,6 +159,9 @@ func (a *auto) roomLocked(c *Call) bool {
 // request is put there: a crowd of them, each of which needs a thread, would keep
 // light ones waiting. The watcher lets the next ones in.
 const waitingUnread = 4 << 10
+
+// crowdedMost is for how long they are kept from it at most. Then one is let in each tick.
+const crowdedMost = 100 * time.Millisecond
 
 // crowded reports whether waiting requests must let others go first.
 func (a *auto) crowded() bool { return a.q.main.lane.Unread() > waitingUnread }

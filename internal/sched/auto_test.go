@@ -288,3 +288,23 @@ func TestMemoryLimitsWorkers(t *testing.T) {
 		}
 	})
 }
+
+// Where light requests keep the server as busy as it can be, others have their turn too.
+func TestLightRequestsDoNotStarveOthers(t *testing.T) {
+	onCluster(t, clusterSize{Cores: 2, Workers: 3, Most: 5, Threads: 128, Waiting: 256, Boot: 300 * time.Millisecond}, func(t *testing.T, s *cluster) {
+		busy := phase{Compute: time.Millisecond}
+		for range 40 {
+			_, j := s.ask("/busy", busy)
+			<-j.ended
+		}
+		done := s.clients(250, 5*time.Second, "/busy", busy)
+		time.Sleep(time.Second)
+		for range 3 { // the first one is new
+			_, j := s.ask("/wait", phase{Sleep: 50 * time.Millisecond})
+			if <-j.ended; time.Since(j.asked) > time.Second {
+				t.Errorf("it took %v", time.Since(j.asked))
+			}
+		}
+		done()
+	})
+}

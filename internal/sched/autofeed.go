@@ -46,8 +46,11 @@ func (a *auto) feedWaiting() {
 	for {
 		a.mu.Lock()
 		a.regroupLocked()
-		i := slices.IndexFunc(a.blocked, func(r *Route) bool { return a.roomLocked(r.pending[0]) })
-		if i < 0 || a.crowded() {
+		crowded, now := a.crowded(), a.q.cfg.Clock()
+		i := slices.IndexFunc(a.blocked, func(r *Route) bool {
+			return (!crowded || a.turnLocked(r, now)) && a.roomLocked(r.pending[0])
+		})
+		if i < 0 {
 			a.mu.Unlock()
 			return
 		}
@@ -61,9 +64,18 @@ func (a *auto) feedWaiting() {
 		id := c.id()
 		a.takeLocked(c)
 		l := a.waitingLineLocked(r)
+		if crowded && l == a.q.main {
+			a.letIn = now
+		}
 		a.mu.Unlock()
-		a.send(l, c, id, a.q.cfg.Clock())
+		a.send(l, c, id, now)
 	}
+}
+
+// turnLocked reports whether it is the turn of what waits for a route although the main lane is
+// crowded: on a server with as much to do as it can that is so all the time.
+func (a *auto) turnLocked(r *Route, now int64) bool {
+	return a.waitingLineLocked(r) != a.q.main || now-r.pending[0].submitted > int64(crowdedMost) && now-a.letIn >= int64(tick)
 }
 
 // regroupLocked puts what waits for a route of which nothing was known among the
