@@ -32,11 +32,15 @@ func TestSettingsDocument(t *testing.T) {
 
 const settingsHead = `# Settings
 
-This page is written from the table in ` + "`internal/config`" + ` by ` + "`go test ./internal/config -run Settings -update`" + `.
+This page is written from the table in ` + "`internal/config`" + ` by
+` + "`go test ./internal/config -run Settings -update`" + `.
 
-Names, flags and defaults are gunicorn's. Of the places where a setting may stand, the later one wins: an environment variable that stands in for
-the default, the configuration file, ` + "`$GUNICORN_CMD_ARGS`, `$GIRIN_CMD_ARGS`" + `, the command line. A setting that is *not built yet* is an error if it is
-set to anything but its default; one that is *not applicable* is accepted with a warning.
+Names, flags and defaults are gunicorn's. Of the places where a setting may stand, the later one
+wins: an environment variable that stands in for the default, the configuration file,
+` + "`$GUNICORN_CMD_ARGS`, `$GIRIN_CMD_ARGS`" + `, the command line.
+
+A setting that is *not built yet* is an error if it is set to anything but its default; one that is
+*not applicable* is accepted with a warning.
 `
 
 //go:embed testdata/differences.md
@@ -77,16 +81,17 @@ func settingEntry(b *strings.Builder, o *Option) {
 	if o.Own {
 		facts = append(facts, "Girin's own")
 	}
-	fmt.Fprintf(b, "- **%s** (%s). %s", o.Key, strings.Join(facts, "; "), o.Doc)
+	text := fmt.Sprintf("- **%s** (%s). %s", o.Key, strings.Join(facts, "; "), o.Doc)
 	switch o.Status {
 	case NotBuilt:
-		b.WriteString(" *Not built yet")
+		text += " *Not built yet"
 		if o.Instead != "" {
-			b.WriteString(": " + o.Instead)
+			text += ": " + o.Instead
 		}
-		b.WriteString(".*")
+		text += ".*"
 	case NotApplicable:
-		fmt.Fprintf(b, " *Not applicable: %s.*", o.Instead)
+		text += fmt.Sprintf(" *Not applicable: %s.*", o.Instead)
 	}
-	b.WriteByte('\n')
+	text = strings.ReplaceAll(text, " * ", " `*` ") // at a line's beginning it would be a list
+	b.WriteString(strings.Join(wrap(text, 98), "\n  ") + "\n")
 }
