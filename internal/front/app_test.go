@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ import (
 // only worker.
 type app struct {
 	queue  *sched.Queue
-	server *Server // set by tests whose application looks at it
+	server atomic.Pointer[Server] // set by tests whose application looks at it
 	run    func(*appCall)
 
 	mu      sync.Mutex

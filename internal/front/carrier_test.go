@@ -95,7 +95,7 @@ func (o over) serveCarried(t *testing.T, run func(*appCall), change ...func(*Con
 		change = append(change, trusting("127.0.0.0/8"), speakClear)
 	}
 	s := serveApp(t, run, change...)
-	s.app.server = s.Server
+	s.app.server.Store(s.Server)
 	s.SpeakASGI()
 	return s
 }

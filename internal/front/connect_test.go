@@ -27,7 +27,7 @@ func acceptAll(c *appCall) {
 				return
 			}
 			c.frame(wire.Binary, 0, nil, m)
-			c.app.server.Rest()
+			c.app.server.Load().Rest()
 		case n := <-c.granted:
 			if n == wire.Cancelled {
 				c.frame(wire.Close, wire.Final, nil, []byte{0xe8, 3})

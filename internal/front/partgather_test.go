@@ -75,12 +75,12 @@ func TestPartsOfAnySizeKeepTheirOrder(t *testing.T) {
 				for i, n := range sizes {
 					c.block(want[at : at+n])
 					if at += n; i%4 == 3 {
-						c.app.server.Rest()
+						c.app.server.Load().Rest()
 					}
 				}
 				c.end()
 			}, rests)
-			s.app.server = s.Server
+			s.app.server.Store(s.Server)
 			c := o.connect(t, s)
 			for range 3 {
 				c.send(simpleGet)

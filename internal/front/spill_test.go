@@ -213,12 +213,12 @@ func TestWhoKeepsUpNeedsNoFile(t *testing.T) {
 		for range 50 {
 			c.block([]byte("data: x\n\n"))
 			time.Sleep(2 * spillAfter)
-			most = max(most, c.app.server.spool.Files())
+			most = max(most, c.app.server.Load().spool.Files())
 		}
 		c.end()
 		opened <- most
 	}, func(c *Config) { c.SpoolResponse = 1 << 30 })
-	s.app.server = s.Server
+	s.app.server.Store(s.Server)
 	close(ready)
 	c := s.connect(t)
 	c.send(simpleGet)

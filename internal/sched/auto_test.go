@@ -88,7 +88,7 @@ func TestAStepSettles(t *testing.T) {
 		}
 		wait()
 		wait2()
-		for _, at := range s.resizes {
+		for _, at := range s.resized() {
 			if at.Sub(began) > 15*time.Second {
 				t.Errorf("a resize after %v", at.Sub(began))
 			}
@@ -231,8 +231,8 @@ func TestBurstsAreNoNeed(t *testing.T) {
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
-		if len(s.resizes) != 0 {
-			t.Errorf("%d resizes", len(s.resizes))
+		if n := len(s.resized()); n != 0 {
+			t.Errorf("%d resizes", n)
 		}
 	})
 }

@@ -178,6 +178,13 @@ func (s *cluster) resize(n int, _ string) {
 	s.reconcileLocked()
 }
 
+// resized is when another size was asked for.
+func (s *cluster) resized() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.resizes)
+}
+
 // reconcileLocked starts what is missing and drains what is too much.
 func (s *cluster) reconcileLocked() {
 	if s.closed {

@@ -257,7 +257,7 @@ func TestLoopsWhoseThreadsAreTakenGetOthers(t *testing.T) {
 		if _, n := latency(s.jobs, "/driver", began.Add(lasts-10*time.Second)); n < 3300 {
 			t.Errorf("%d in the last 10 s, want nearly 380 a second", n)
 		}
-		if n := len(s.resizes); n > 4 {
+		if n := len(s.resized()); n > 4 {
 			t.Errorf("%d resizes under a steady load", n)
 		}
 		time.Sleep(6 * time.Minute)
