@@ -60,6 +60,12 @@ func (res *Result) joinTargets(all []*Result) {
 
 func (res *Result) addCounts(r *Result) {
 	n := &res.Requests
+	switch { // a run without a success says nothing of bodies
+	case r.Requests.OK > 0 && n.OK > 0:
+		res.Content.merge(r.Content, len(res.Targets) == 1)
+	case r.Requests.OK > 0:
+		res.Content = r.Content
+	}
 	n.Done += r.Requests.Done
 	n.OK += r.Requests.OK
 	n.Failed += r.Requests.Failed
@@ -89,7 +95,6 @@ func (res *Result) addCounts(r *Result) {
 	if r.Partial {
 		res.Partial, res.PartialReason = true, r.PartialReason
 	}
-	res.Content.merge(r.Content, len(res.Targets) == 1)
 }
 
 // merge joins what two runs say of the same targets; of one target lengths must agree from run to run too.

@@ -128,6 +128,9 @@ func TestMergeOfAFailedRunWithAGoodOne(t *testing.T) {
 		if res.Requests.OK != 400 || res.Requests.Failed != 400 || res.ErrorExamples["status"] != "status 503" || len(res.Runs) != 2 {
 			t.Errorf("%+v %v", res.Requests, res.ErrorExamples)
 		}
+		if res.Content != good.Content || hasDoubt(res, "lengths-differ") {
+			t.Errorf("bodies of a run without a success: %+v %v", res.Content, res.Doubts)
+		}
 		if !hasDoubt(res, "schedule-lag") || !hasDoubt(res, "errors") || !res.Client.Bottleneck {
 			t.Errorf("doubts: %v", res.Doubts)
 		}
