@@ -209,7 +209,11 @@ func (res *Result) writeTargets(w io.Writer) {
 	if len(res.Targets) < 2 {
 		return
 	}
-	fmt.Fprintf(w, "\nTargets\n")
+	fmt.Fprintf(w, "\nTargets")
+	if res.Samples.Kept > 0 && !res.Samples.Complete {
+		fmt.Fprintf(w, "; mean and p99 are of the first %d requests of all", res.Samples.Kept)
+	}
+	fmt.Fprintln(w)
 	for _, t := range res.Targets {
 		fmt.Fprintf(w, "  %8d ok %6d failed  mean %10s  p99 %10s  %s %s\n", t.OK, t.Failed, formatMS(t.MeanMS), t.told(t.P99MS), t.Method, t.URL)
 	}

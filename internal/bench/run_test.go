@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -146,6 +147,10 @@ func TestMoreRequestsThanSamples(t *testing.T) {
 	}
 	if d := res.Latency; binned != 3000 || d.MinMS > d.MedianMS || d.MedianMS > d.MaxMS || d.MeanMS <= 0 || d.SDMS <= 0 {
 		t.Errorf("%d in the histogram; %+v", binned, d)
+	}
+	two := mustRun(t, "", Options{Targets: []Target{{URL: url + "/a"}, {URL: url + "/b"}}, Requests: 3000, Clients: 4, MaxSamples: 1024})
+	if text, err := two.text(); err != nil || !strings.Contains(text, fmt.Sprintf("Targets; mean and p99 are of the first %d requests of all\n", two.Samples.Kept)) {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 
