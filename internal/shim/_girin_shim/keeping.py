@@ -9,6 +9,7 @@ import marshal
 import os
 from binascii import crc32
 from importlib._bootstrap_external import MAGIC_NUMBER
+from posix import close  # os.close may be gevent's, which leaves a folder open until its loop runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def keep(path: str, kept: dict[str, bytes], new: dict[str, CodeType]) -> None:
             _write(folder, name, MAGIC_NUMBER + crc32(data).to_bytes(4, "little") + data)
             _make_room(folder)
         finally:
-            os.close(folder)
+            close(folder)
     except OSError:
         pass
 
@@ -43,7 +44,7 @@ def _own_folder(place: str) -> int:
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     about = os.fstat(folder)
     if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        os.close(folder)
+        close(folder)
         raise PermissionError(place)
     return folder
 
@@ -68,7 +69,7 @@ def _write(folder: int, name: str, data: bytes) -> None:
         try:
             written = os.write(fd, data)
         finally:
-            os.close(fd)
+            close(fd)
         if written == len(data):
             os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
             return
