@@ -112,7 +112,7 @@ func (s *server) drain() {
 	if err := s.front.Drain(ctx); err != nil && s.ending.quick.Err() == nil {
 		s.log.Warningf("Some requests did not finish within %v", forClients)
 		if !s.spoken.asgi() {
-			s.workers.Kill()
+			s.workers.KillBusy()
 		}
 	}
 	if s.work == nil {

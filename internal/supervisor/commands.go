@@ -9,15 +9,24 @@ import (
 
 // Kill ends all workers at once; their hooks have a moment, unless it is called
 // again.
-func (s *Supervisor) Kill() {
+func (s *Supervisor) Kill() { s.kill(func(*member) bool { return true }) }
+
+// KillBusy is Kill for the workers that run something. The others end as they do in any
+// stop, which must come next: what they do at their end is not lost for somebody else's request.
+func (s *Supervisor) KillBusy() {
+	s.kill(func(m *member) bool { return m.state != serving || m.w.Busy() > 0 })
+}
+
+func (s *Supervisor) kill(wanted func(*member) bool) {
 	s.do(func() {
 		s.stopping = true
 		s.launching.giveUp()
 		s.gen.close()
 		for _, m := range s.members {
-			if s.killing {
+			switch {
+			case s.killing:
 				m.w.Process().Kill()
-			} else {
+			case wanted(m):
 				m.w.End(syscall.SIGQUIT, s.lastHooks())
 			}
 		}

@@ -117,6 +117,9 @@ func (s *Supervisor) drain(m *member) {
 	if s.stopping {
 		grace = s.stopGrace()
 	}
+	if s.killing {
+		grace = max(grace, s.lastHooks()) // which those have that were told to end
+	}
 	m.w.Drain(grace)
 	s.killIn(m, grace)
 }

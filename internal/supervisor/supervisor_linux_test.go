@@ -289,6 +289,35 @@ func TestKillEndsAllAtOnce(t *testing.T) {
 	}
 }
 
+func TestKillBusySparesWhoRunsNothing(t *testing.T) {
+	r := newRig(t, 2, version("waits", "1", gate(t)), func(c *supervisor.Config) {
+		c.StopGrace = func() time.Duration { return 0 }
+	})
+	r.waitReady()
+	ended := r.call()
+	for r.alive()[0].Busy()+r.alive()[1].Busy() == 0 {
+		time.Sleep(time.Millisecond) // the page has no signal
+	}
+	busy, idle := r.started()[0], r.started()[1]
+	if busy.Busy() == 0 {
+		busy, idle = idle, busy
+	}
+	r.KillBusy()
+	r.stop()
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if o := r.answered(ended); o.cause == nil {
+		t.Errorf("it was answered %q", o.body)
+	}
+	if sig := busy.Process().Signalled(); sig != syscall.SIGKILL {
+		t.Errorf("who ran the request ended by signal %v", sig)
+	}
+	if sig := idle.Process().Signalled(); sig != 0 {
+		t.Errorf("who ran nothing ended by signal %v", sig)
+	}
+}
+
 func TestReplaceStartsTheNextBeforeTheOldOneGoes(t *testing.T) {
 	r := newRig(t, 1, version("serves", "1"))
 	r.waitReady()
