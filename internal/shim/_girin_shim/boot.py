@@ -57,7 +57,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.post_fork()
         worker.runner.init_process()
         worker.hooks.init_process()
-        worker.runner.startup(_load_app(worker, bool(tag)))
+        app = _load_app(worker, bool(tag))  # which may change the runner
+        worker.runner.startup(app)
         signals.guard(worker.note_handler)
         if settings.gc_freeze:
             freeze()
