@@ -51,7 +51,7 @@ def pieces():
 
 @pytest.mark.parametrize("body", ["with its length", "in pieces"])
 @pytest.mark.parametrize("version", ["h1", "h2"])
-def test_httpx(server, version, body):
+def test_httpx_gets_its_answer(server, version, body):
     with httpx.Client(http1=version == "h1", http2=version == "h2", verify=False, timeout=20) as client:
         for _ in range(2):
             answer = client.post(server.address, content=b"x" * LARGE if body == "with its length" else pieces())
@@ -61,7 +61,7 @@ def test_httpx(server, version, body):
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_curl(server, version, tmp_path):
+def test_curl_gets_its_answer(server, version, tmp_path):
     if version == "--http2" and not server.tls:
         version = "--http2-prior-knowledge"
     (tmp_path / "body").write_bytes(b"x" * LARGE)
@@ -72,7 +72,7 @@ def test_curl(server, version, tmp_path):
         assert said.returncode == 0, said.stderr
 
 
-def test_h2load(server, tmp_path):
+def test_h2load_gets_its_answers(server, tmp_path):
     (tmp_path / "body").write_bytes(b"x" * 1_000_000)
     options = [] if server.tls else ["-p", "h2c"]
     said = subprocess.run(["h2load", "-n", "40", "-c", "2", "-m", "4", "-d", str(tmp_path / "body"), *options, server.address],
@@ -80,7 +80,7 @@ def test_h2load(server, tmp_path):
     assert re.search(r"status codes: 0 2xx, 0 3xx, 40 4xx, 0 5xx", said), said
 
 
-def test_who_sends_all_before_it_reads(server):
+def test_who_sends_all_before_it_reads_gets_its_answer(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
         context = ssl._create_unverified_context()
         s = context.wrap_socket(plain) if server.tls else plain
@@ -94,7 +94,7 @@ def test_who_sends_all_before_it_reads(server):
         assert b"\r\nconnection: close\r\n" in came.lower()
 
 
-def test_nothing_is_left(server):
+def test_no_connection_is_left(server):
     """All those connections have gone."""
     def held():
         said = subprocess.run([servers.GIRIN, "ctl", "status", "--json", "--pid", str(server.process.pid)], capture_output=True, text=True)

@@ -22,7 +22,7 @@ def begun(s, until=rb"\r\n\d+\n") -> tuple:
 
 
 @pytest.mark.parametrize("options", [("--no-accelerator",), ()], ids=["Python", "C"])
-def test_they_are_spread(options):
+def test_long_streams_are_spread_over_the_loops(options):
     with serving("-w", "2", *options, app="streams:app") as s, contextlib.ExitStack() as stack:
         workers = collections.Counter()
         sock, came = begun(s, rb"(\.[^.]*){30}")  # one a twentieth of a second: it is known to last
