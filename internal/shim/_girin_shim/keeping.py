@@ -43,7 +43,7 @@ def _own_folder(place: str) -> int:
     _make(place)
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     about = os.fstat(folder)
-    if about.st_uid != os.geteuid() or about.st_mode & 0o022:
+    if about.st_uid != os.geteuid() or about.st_mode & 0o022 or os.lstat(place).st_uid not in (0, os.geteuid()):
         close(folder)
         raise PermissionError(place)
     return folder

@@ -48,11 +48,14 @@ class Code:
 
 def read_code(path):
     """What keeping.py has written there; nothing if others could have, or if it is not whole."""
+    ours = 0, os.geteuid()
     try:
+        if os.lstat(os.path.dirname(path)).st_uid not in ours:
+            return {}  # another's folder, or link to one where somebody can put files under names of their own
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             about = os.fstat(fd)
-            if not stat.S_ISREG(about.st_mode) or about.st_uid not in (0, os.geteuid()) or about.st_mode & 0o022:
+            if not stat.S_ISREG(about.st_mode) or about.st_uid not in ours or about.st_mode & 0o022:
                 return {}
             head, data = os.read(fd, HEAD), os.read(fd, about.st_size)
         finally:

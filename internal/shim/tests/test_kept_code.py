@@ -144,3 +144,19 @@ def test_root_makes_no_folder_in_the_home_of_another(start, tmp_path, what):
     os.chown(home, 1000, 1000)
     assert serves(start, home / ".cache" / "girin" / "shim-0123") == ""
     assert [path.name for path in home.rglob("*")] == ([".cache"] if what == ".cache" else [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_what_lies_in_a_folder_of_another_is_not_read(start, place, what):
+    """It leads to files of ours whose names and contents that user could choose, as uploads."""
+    serves(start, place)
+    mark(place)
+    if what == "link":
+        place.parent.rename(place.parent.with_name("uploads"))
+        place.parent.symlink_to("uploads")
+    os.chown(place.parent, 1000, 1000, follow_symlinks=False)
+    assert "kept code runs" not in serves(start, place)
+    kept_file(place).unlink()
+    serves(start, place)
+    assert not kept_file(place).exists(), "nothing is written there either"
