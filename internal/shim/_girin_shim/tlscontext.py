@@ -32,7 +32,7 @@ def made_by(hook: Callable, cfg) -> dict:
     default = _default(cfg)
     with _noting() as notes:
         context = hook(cfg, lambda: _default(cfg))
-    if not isinstance(context, ssl.SSLContext):
+    if not isinstance(context, _kind()):
         raise ValueError(f"ssl_context has returned {context!r}, which is no ssl.SSLContext")
     if context.sni_callback is not None:
         raise ValueError("ssl_context sets sni_callback, which girin cannot call: it has one certificate for all names")
@@ -68,10 +68,15 @@ def _default(cfg) -> ssl.SSLContext:
     return context
 
 
+def _kind() -> type:
+    """The library's own class, also if gevent has put another over it."""
+    return ssl.SSLContext.__mro__[-3]
+
+
 @contextlib.contextmanager
 def _noting() -> Iterator[Notes]:
     notes = Notes()
-    kind = ssl.SSLContext.__mro__[-3]  # the library's own, also if gevent has put another over it
+    kind = _kind()
     plain = {name: getattr(kind, name) for name in ("load_cert_chain", "load_verify_locations", "set_alpn_protocols", "set_ecdh_curve")}
     own = {name: function for name, function in plain.items() if name in vars(kind)}
 
