@@ -75,6 +75,7 @@ func (b *beats) run() {
 		case <-beat.C:
 			b.send(false)
 			b.n.runner.renew()
+			b.n.runner.recount()
 			b.n.origin.remind()
 		case <-look.C:
 			b.look()

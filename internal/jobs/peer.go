@@ -65,12 +65,14 @@ func (o *origin) hear(w *job.Word) {
 		o.failed(p, w.Attempt, cause(w.N))
 		return
 	}
-	missed := w.Seq != p.seq
-	p.seq++
+	missed, counted := w.Seq != p.seq, w.Kind == job.Count
+	if !counted {
+		p.seq++
+	}
 	f := w.Frame
 	f.ID, f.Began, f.CPU = p.call, uint64(p.began), wire.NotMeasured
 	final, runner := f.Flags&wire.Final != 0, p.runner
-	if !missed {
+	if !missed && !counted {
 		p.headed = p.headed || f.Kind == wire.Response
 		if final {
 			o.n.counts.trips.Observe(time.Duration(o.n.cfg.Clock() - p.came))
@@ -81,6 +83,9 @@ func (o *origin) hear(w *job.Word) {
 	if missed {
 		o.n.cfg.Log.Warningf("jobs: a part of an answer was lost on its way")
 		o.failed(p, w.Attempt, causeDied)
+		return
+	}
+	if counted {
 		return
 	}
 	if err := o.n.queue.Frame(o.peer, &f, w.Head, w.Body); err != nil {

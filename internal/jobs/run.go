@@ -20,11 +20,13 @@ type run struct {
 	method  string // "": the message says it
 	path    string
 	call    sched.Call
-	seq     uint32 // of the goroutine that answers
 	timeout time.Duration
 	held    *nats.Msg // what is acknowledged when it has ended; nil: it was already
 	done    chan struct{}
 	refused bool // set before done is closed: it was not begun
+
+	telling sync.Mutex // what is told goes in its order
+	seq     uint32     // guarded by telling where others are told: of the next frame
 
 	mu      sync.Mutex
 	cond    *sync.Cond // credit or ended changed
@@ -154,8 +156,14 @@ func (x *run) grant(sum uint32) {
 }
 
 func (x *run) tell(w *job.Word) {
+	if x.origin != x.r.n.name { // to this node nothing is lost, and its answer may lead back here
+		x.telling.Lock()
+		defer x.telling.Unlock()
+	}
 	w.ID, w.Attempt, w.Seq = x.id, x.attempt, x.seq
-	x.seq++
+	if w.Kind != job.Count {
+		x.seq++
+	}
 	x.r.n.tell(x.origin, w)
 }
 

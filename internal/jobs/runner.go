@@ -207,6 +207,16 @@ func (r *runner) renew() {
 	}
 }
 
+// recount tells other nodes how much of their answers was sent: where the last frames that
+// credit allowed were lost, no later one would show it.
+func (r *runner) recount() {
+	for _, run := range r.all() {
+		if run.origin != r.n.name {
+			run.tell(&job.Word{Kind: job.Count})
+		}
+	}
+}
+
 // await returns when a job has ended, or after the end of this node. What comes meanwhile is
 // given back.
 func (r *runner) await(run *run, messages chan *nats.Msg) (came bool) {

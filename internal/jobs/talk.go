@@ -17,7 +17,7 @@ import (
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // tell passes a word to a node, which may be this one. What other nodes are told does not
-// come if the connection breaks: the seq of frames shows that, and the beats.
+// come if the connection breaks: the seq of frames and counts shows that, and the beats.
 func (n *Node) tell(node string, w *job.Word) {
 	if node == n.name {
 		n.take(w)
@@ -29,10 +29,11 @@ func (n *Node) tell(node string, w *job.Word) {
 }
 
 func (n *Node) take(w *job.Word) {
-	if w.Kind == job.Frame || w.Kind == job.Fail {
-		n.origin.hear(w)
-	} else {
+	switch w.Kind {
+	case job.Credit, job.Cancel:
 		n.runner.hear(w)
+	default:
+		n.origin.hear(w)
 	}
 }
 

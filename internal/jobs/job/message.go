@@ -70,6 +70,7 @@ const (
 	Fail                   // to the origin: there is no answer, or no more of it; N says why
 	Credit                 // to the runner: N bytes of the answer more than its first window may come in all
 	Cancel                 // to the runner: nobody waits any more
+	Count                  // to the origin, now and then: so many frames were sent before, by seq
 )
 
 // Word is what one node tells another about a job. As bytes:
@@ -129,7 +130,7 @@ func ParseWord(b []byte) (w Word, err error) {
 	copy(w.ID[:], b[12:])
 	rest := b[wordHead:]
 	switch {
-	case w.Kind < Frame || w.Kind > Cancel:
+	case w.Kind < Frame || w.Kind > Count:
 		return w, fmt.Errorf("a word of the kind %d", w.Kind)
 	case w.Kind != Frame:
 		return w, nil

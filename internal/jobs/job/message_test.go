@@ -70,6 +70,7 @@ func TestWordsAreWhatOtherNodesRead(t *testing.T) {
 		"fail":   {Kind: Fail, Attempt: 1, Seq: 3, N: 1, ID: id(t)},
 		"credit": {Kind: Credit, Attempt: 1, N: 65536, ID: id(t)},
 		"cancel": {Kind: Cancel, Attempt: 65535, ID: id(t)},
+		"count":  {Kind: Count, Attempt: 1, Seq: 9, ID: id(t)},
 	}
 	for name, w := range words {
 		b := w.Append(nil)
