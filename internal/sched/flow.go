@@ -121,9 +121,10 @@ func (c *Call) fits(f *wire.Frame, n int) error {
 		}
 		c.parts = int64(f.Body) - int64(n)
 	case f.Kind == wire.Block && c.accepted:
-		if c.parts -= int64(n); c.parts < 0 || f.Flags&wire.Final != 0 {
+		if c.parts == 0 || int64(n) > c.parts || f.Flags&wire.Final != 0 {
 			return errNoMessage
 		}
+		c.parts -= int64(n)
 	case n > 0 && int64(n) > left:
 		return errWindow
 	}
