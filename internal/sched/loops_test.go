@@ -67,34 +67,24 @@ func TestOfNewRoutesOneLoopAtMostIsHeld(t *testing.T) {
 	})
 }
 
-// What holds the loop that takes what is new does not keep all that is new for long.
-func TestNewRoutesDoNotWaitForOneThatHoldsItsLoopForLong(t *testing.T) {
-	onCluster(t, loops, func(t *testing.T, s *cluster) {
-		time.Sleep(time.Second)
-		_, first := s.ask("/hangs", phase{Block: 20 * time.Second})
-		time.Sleep(100 * time.Millisecond)
-		_, other := s.ask("/other", quick)
-		<-other.ended
-		if took := time.Since(other.asked); took > time.Second {
-			t.Errorf("it took %v", took)
-		}
-		<-first.ended
-	})
-}
-
-// The same if it was stopped: then it does not tell that anything holds it.
-func TestNewRoutesDoNotWaitForALoopThatIsStopped(t *testing.T) {
-	onCluster(t, loops, func(t *testing.T, s *cluster) {
-		time.Sleep(time.Second)
-		_, first := s.ask("/stops", phase{Stop: 20 * time.Second})
-		time.Sleep(100 * time.Millisecond)
-		_, other := s.ask("/other", quick)
-		<-other.ended
-		if took := time.Since(other.asked); took > time.Second {
-			t.Errorf("it took %v", took)
-		}
-		<-first.ended
-	})
+// What holds the loop that takes what is new does not keep all that is new for long: nor if it
+// was stopped, and does not tell that anything holds it.
+func TestNewRoutesDoNotWaitForALoopThatIsHeldForLong(t *testing.T) {
+	for name, held := range map[string]phase{"a request holds it": {Block: 20 * time.Second}, "it is stopped": {Stop: 20 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			onCluster(t, loops, func(t *testing.T, s *cluster) {
+				time.Sleep(time.Second)
+				_, first := s.ask("/holds", held)
+				time.Sleep(100 * time.Millisecond)
+				_, other := s.ask("/other", quick)
+				<-other.ended
+				if took := time.Since(other.asked); took > time.Second {
+					t.Errorf("it took %v", took)
+				}
+				<-first.ended
+			})
+		})
+	}
 }
 
 // The first request of a route may run where nothing else will: the others do not wait for it.
