@@ -12,6 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GIRIN = os.environ.get("GIRIN", str(ROOT / "bin" / "girin"))
+# The interpreter is that of the tests, which has gevent and uvloop, whatever $PATH finds; and no setting comes from outside.
+ENV = {
+    **{name: value for name, value in os.environ.items() if name not in ("GUNICORN_CMD_ARGS", "GIRIN_CMD_ARGS", "WEB_CONCURRENCY", "PORT")},
+    "VIRTUAL_ENV": sys.prefix,
+    "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+}
 
 
 def promised() -> list[str]:
@@ -65,7 +71,7 @@ def test_a_command_line_of_the_migration_page_is_accepted(command: str, tmp_path
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "k.pem", "-out", "c.pem"],
                        cwd=tmp_path, check=True, capture_output=True)
     words = [w.replace("/srv/app", str(tmp_path)).replace("/srv/venv/bin/python", sys.executable) for w in shlex.split(command)]
-    said = subprocess.run([GIRIN, *words[1:], "--check-config"], cwd=tmp_path, capture_output=True, text=True)
+    said = subprocess.run([GIRIN, *words[1:], "--check-config"], cwd=tmp_path, env=ENV, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert "warning" not in said.stderr, said.stderr
 

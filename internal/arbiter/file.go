@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"time"
 
@@ -35,7 +36,8 @@ type Setup struct {
 // Configured is what came of a Setup.
 type Configured struct {
 	Serial int
-	TLS    *TLS // nil: nobody asked
+	TLS    *TLS   // nil: nobody asked
+	NoTLS  string // why ssl_context has made none, at a reload
 }
 
 // TLS is what the context comes to that the hook ssl_context has made.
@@ -92,7 +94,11 @@ const fileLimit = 30 * time.Second
 func (a *Arbiter) load(p *process, f File, giveUp <-chan struct{}) (answer, error) {
 	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys}
 	p.ran = a.loads
-	return p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp, end: &a.end})
+	said, err := p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp, end: &a.end})
+	if errors.Is(err, errEnded) && p.hasEnded() && p.proc.ExitCode() >= 0 {
+		err = &Exit{Status: p.proc.ExitCode(), Text: err.Error()} // os._exit
+	}
+	return said, err
 }
 
 // interpreter returns the process that is to run a file: the one there is, unless it runs
@@ -127,9 +133,7 @@ func (a *Arbiter) interpreter(python, dir string) (*process, error) {
 
 // dropDead forgets a process that has ended.
 func (a *Arbiter) dropDead(p *process) {
-	select {
-	case <-p.proc.Done():
-	default:
+	if !p.hasEnded() {
 		return
 	}
 	p.part()
@@ -166,11 +170,11 @@ func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (Configured, e
 		}
 		a.serial++
 		a.setup, a.loaded = &s, f
-		return Configured{a.serial, made}, nil
+		return Configured{a.serial, made.TLS, made.NoTLS}, nil
 	})
 }
 
-func (a *Arbiter) configure(p *process, s *Setup, serial int) (*TLS, error) {
+func (a *Arbiter) configure(p *process, s *Setup, serial int) (answer, error) {
 	s.Settings.Version = wire.Version
 	message := map[string]any{
 		"op": "configure", "serial": serial, "settings": s.Settings, "from_file": s.FromFile, "listeners": s.Listeners, "user": s.User, "tls": s.TLS,
@@ -184,10 +188,10 @@ func (a *Arbiter) configure(p *process, s *Setup, serial int) (*TLS, error) {
 	}
 	said, err := p.exchange(message, files, limits{patience: fileLimit, giveUp: a.closing, end: &a.end})
 	if err != nil {
-		return nil, err
+		return said, err
 	}
 	a.follow(p, said)
-	return said.TLS, nil
+	return said, nil
 }
 
 // ScriptName is $SCRIPT_NAME of the process as it was after the last hook of the master's.

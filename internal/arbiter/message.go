@@ -20,6 +20,7 @@ type answer struct {
 	// Of an answer to a message.
 	Done    bool            `json:"done"`
 	Failed  string          `json:"failed"`
+	Status  *int            `json:"status"` // with Failed: it ends a program, with this exit status
 	Values  json.RawMessage `json:"values"`
 	Others  []string        `json:"others"`
 	Wants   *Wants          `json:"log_lines"`
@@ -27,6 +28,7 @@ type answer struct {
 	Forked  int             `json:"forked"`
 	Carried json.RawMessage `json:"carried"`
 	TLS     *TLS            `json:"tls"`
+	NoTLS   string          `json:"tls_failed"` // why there is none, at a reload
 
 	// At any time.
 	Log       *string `json:"log"`

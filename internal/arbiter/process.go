@@ -29,6 +29,17 @@ type process struct {
 	ran       int // the run of a file that was the last here, by Arbiter.loads
 }
 
+// Exit is the error of code that has ended the program it ran in, as sys.exit does.
+type Exit struct {
+	Status int
+	Text   string
+}
+
+func (e *Exit) Error() string { return e.Text }
+
+// ExitStatus is that of the program.
+func (e *Exit) ExitStatus() int { return e.Status }
+
 // errEnded is the error of an exchange with a process that has ended meanwhile.
 var errEnded = errors.New("the process has ended")
 
@@ -190,6 +201,8 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 			switch {
 			case !ok:
 				return answer{}, p.ended()
+			case !said.Done && said.Status != nil:
+				return said, &Exit{Status: *said.Status, Text: said.Failed}
 			case !said.Done:
 				return said, errors.New(said.Failed)
 			}
@@ -210,6 +223,15 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 				within(endLimit)
 			}
 		}
+	}
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.proc.Done():
+		return true
+	default:
+		return false
 	}
 }
 

@@ -19,7 +19,7 @@ func checkApp(env *program.Env, cfg *config.Config, crew *serve.Crew) int {
 	if err := crew.Check(cfg, python); err != nil {
 		fmt.Fprintf(env.Stderr, "\nError while loading the application:\n\n%v\n", err)
 		fmt.Fprintf(env.Stderr, "girin: %s cannot be loaded by %s in %s\n", cfg.App, python, cfg.Chdir)
-		return program.Failed
+		return program.StatusOf(err)
 	}
 	return 0
 }

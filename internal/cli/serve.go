@@ -84,5 +84,5 @@ func loadFailed(env *program.Env, err error) int {
 	if errors.As(err, &setting) && setting.Usage {
 		return program.Usage
 	}
-	return program.Failed
+	return program.StatusOf(err)
 }

@@ -23,11 +23,9 @@ func hookOptions() []Option {
 		hook("worker_exit", "in a worker, before it ends"),
 		hook("nworkers_changed", "when the number of workers changes"),
 		hook("on_exit", "before the server ends"),
-		{Key: "pre_exec", Kind: Hook, Status: NotApplicable,
-			Instead: "the server is not a Python process that could run it",
-			Doc:     "Called before a new server process replaces this one."},
+		hook("pre_exec", "before USR2 starts another server beside this one"),
 		{Key: "ssl_context", Kind: Hook,
-			Doc: "Called once, when the server starts, to make the context of TLS connections. Girin does what the context says: its versions, verify_mode, authorities, ciphers of TLS 1.2, session tickets, and one certificate. What it cannot do, such as sni_callback, revocation lists or a key with a password, is an error."},
+			Doc: "Called when the server starts, and at each reload, to make the context of TLS connections. Girin does what the context says: its versions, verify_mode, authorities, ciphers of TLS 1.2, session tickets, and one certificate. What it cannot do, such as sni_callback, revocation lists or a key with a password, is an error."},
 	})
 }
 

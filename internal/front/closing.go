@@ -21,7 +21,8 @@ import (
 //	last round what waits is accepted, and what comes of handshakes under way
 //	close
 //
-// An inherited listener lives on in who handed it over: it is only left.
+// An inherited listener lives on in who handed it over, and one that is shared with another
+// server in that: it is only left.
 
 // halfOpenLimit is how long a handshake that is under way is waited for: with a
 // client on the other side of the world it takes 0.3 s.
@@ -33,7 +34,7 @@ const (
 // refuse lets no connection begin any more.
 func (l *listener) refuse() {
 	d, ok := l.Listener.(socket)
-	if !ok || l.inherited || !l.refused.IsZero() {
+	if !ok || l.left.Load() || !l.refused.IsZero() {
 		return
 	}
 	l.refused = time.Now()
@@ -73,7 +74,7 @@ func (l *listener) again() {
 // waits itself for handshakes that are under way.
 func (l *listener) pending() bool {
 	d, ok := l.Listener.(socket)
-	if !ok || l.inherited {
+	if !ok || l.left.Load() {
 		return false
 	}
 	if l.unix {
@@ -117,6 +118,7 @@ type pathListener struct {
 	file    os.FileInfo // nil: it has none
 	gone    sync.Once
 	refuses atomic.Bool // nobody new can connect: Accept no longer waits
+	shared  atomic.Bool // another process accepts from it as well
 }
 
 func ownPath(l net.Listener, path string) net.Listener {
@@ -131,6 +133,9 @@ func ownPath(l net.Listener, path string) net.Listener {
 }
 
 func (p *pathListener) unlink() {
+	if p.shared.Load() {
+		return
+	}
 	p.gone.Do(func() {
 		if now, err := os.Lstat(p.path); err == nil && p.file != nil && os.SameFile(now, p.file) {
 			_ = os.Remove(p.path)

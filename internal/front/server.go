@@ -78,6 +78,7 @@ type Server struct {
 	mu         sync.Mutex
 	conns      map[*conn]struct{} // guarded by mu
 	left       sync.Cond          // a connection has gone, or the server stops
+	shares     bool               // guarded by mu: another server accepts from the listeners as well
 	accepting  int                // guarded by mu: listeners
 	empty      chan struct{}      // guarded by mu: closed when nothing is left, while draining
 	drainBegan int64              // guarded by mu: ns, of had
@@ -102,12 +103,12 @@ type Server struct {
 // listener is a socket that accepts, and what its requests have in common.
 type listener struct {
 	net.Listener
-	base      uint8 // index of its base environ
-	unix      bool
-	inherited bool        // what waits to be accepted is for the next server
-	silent    int         // of accept: how often it waited in vain
-	retired   atomic.Bool // it alone is to close
-	refused   time.Time   // set before draining: since when nobody new begins
+	base    uint8 // index of its base environ
+	unix    bool
+	left    atomic.Bool // it goes on elsewhere: what waits to be accepted is for another server
+	silent  int         // of accept: how often it waited in vain
+	retired atomic.Bool // it alone is to close
+	refused time.Time   // set before draining: since when nobody new begins
 }
 
 // New returns a server; Serve and Start launch it.
@@ -149,8 +150,8 @@ func (s *Server) Start() {
 // the base environ of its requests.
 func (s *Server) Serve(l net.Listener, base uint8) {
 	ln := &listener{Listener: l, base: base, unix: l.Addr().Network() == "unix"}
-	_, ln.inherited = l.(handedOver)
 	s.mu.Lock()
+	ln.share(s.shares)
 	if s.draining.Load() {
 		s.mu.Unlock()
 		l.Close()

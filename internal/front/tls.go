@@ -45,12 +45,12 @@ const (
 // TLS holds the certificate as its files say. It looks at them again when told
 // to, and at most once a second when connections come.
 type TLS struct {
-	opts    TLSOptions
 	current atomic.Pointer[tls.Config]
 	looked  atomic.Int64 // Unix seconds of the last look at the files
 
 	mu     sync.Mutex
-	stamps []stamp // guarded by mu: of the files as they were read last
+	opts   TLSOptions // guarded by mu
+	stamps []stamp    // guarded by mu: of the files as they were read last
 }
 
 // OpenTLS reads the files.
@@ -65,15 +65,25 @@ func OpenTLS(o TLSOptions) (*TLS, error) {
 	return t, nil
 }
 
-// Adjust changes the options and reads the files that they name. It comes before the
-// first connection.
-func (t *TLS) Adjust(change func(*TLSOptions)) error {
+// Adjust takes other options and reads the files that they name, for the connections that
+// come from now on. If that fails all stays as it was.
+func (t *TLS) Adjust(o TLSOptions) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	change(&t.opts)
-	t.stamps = nil
+	opts, stamps := t.opts, t.stamps
+	t.opts, t.stamps = o, nil
 	_, err := t.readLocked()
+	if err != nil {
+		t.opts, t.stamps = opts, stamps
+	}
 	return err
+}
+
+// CertFile is the file of the certificate.
+func (t *TLS) CertFile() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.opts.CertFile
 }
 
 // Reload reads the files anew. What was read before stays if that fails, which

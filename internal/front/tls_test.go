@@ -248,7 +248,8 @@ func TestCiphersAreChosen(t *testing.T) {
 
 func TestWhatAContextOfPythonsSays(t *testing.T) {
 	a := newAuthority(t)
-	s := serveApp(t, answerEnviron, a.files(t).secure(t))
+	var plain TLSOptions
+	s := serveApp(t, answerEnviron, a.files(t).secure(t, func(o *TLSOptions) { plain = *o }))
 	for name, test := range map[string]struct {
 		change   func(*TLSOptions)
 		versions []uint16 // those that are spoken
@@ -261,10 +262,9 @@ func TestWhatAContextOfPythonsSays(t *testing.T) {
 		"nobody signs":  {func(o *TLSOptions) { o.Clients, o.Authorities = RequireClientCert, [][]byte{} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := s.cfg.TLS.Adjust(func(o *TLSOptions) {
-				o.MinVersion, o.MaxVersion, o.Allowed, o.Clients, o.Authorities = 0, 0, nil, NoClientCert, nil
-				test.change(o)
-			}); err != nil {
+			o := plain
+			test.change(&o)
+			if err := s.cfg.TLS.Adjust(o); err != nil {
 				t.Fatal(err)
 			}
 			for _, version := range []uint16{tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
@@ -282,8 +282,18 @@ func TestWhatAContextOfPythonsSays(t *testing.T) {
 			}
 		})
 	}
-	if err := s.cfg.TLS.Adjust(func(o *TLSOptions) { o.MinVersion, o.Allowed = 0, []string{"PSK-NULL-SHA"} }); err == nil {
-		t.Error("no cipher is left, and that is no error")
+	if err := s.cfg.TLS.Adjust(plain); err != nil {
+		t.Fatal(err)
+	}
+	before := s.cfg.TLS.config()
+	wrong := plain
+	wrong.Allowed = []string{"PSK-NULL-SHA"}
+	if err := s.cfg.TLS.Adjust(wrong); err == nil || s.cfg.TLS.config() != before {
+		t.Errorf("no cipher is left: %v, and connections are encrypted otherwise: %v", err, s.cfg.TLS.config() != before)
+	}
+	s.cfg.TLS.Reload() // as before, too
+	if c := s.cfg.TLS.config(); len(c.CipherSuites) != len(before.CipherSuites) {
+		t.Errorf("what was refused counts after all: %v", c.CipherSuites)
 	}
 }
 

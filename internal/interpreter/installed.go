@@ -18,7 +18,7 @@ const LauncherOfDaemon = "daemon"
 // launchedBy is the interpreter that LauncherVariable names for this process, else empty.
 func launchedBy(getenv func(string) string) string {
 	id, python, _ := strings.Cut(getenv(LauncherVariable), ":")
-	mine := id == strconv.Itoa(os.Getpid()) || id == LauncherOfDaemon && getenv("GIRIN_DAEMON") != ""
+	mine := id == strconv.Itoa(os.Getpid()) || id == LauncherOfDaemon && (getenv("GIRIN_DAEMON") != "" || getenv("GIRIN_UPGRADE") != "")
 	if !mine || !executable(python) {
 		return ""
 	}

@@ -3,6 +3,7 @@
 package program
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,16 @@ const (
 	Usage  = 2
 	Broken = 70 // a part of the server failed again and again: EX_SOFTWARE of sysexits.h
 )
+
+// StatusOf is the exit status for an error: that of code of the user's that has ended the
+// program, such as a configuration file with sys.exit(3), else Failed.
+func StatusOf(err error) int {
+	var ended interface{ ExitStatus() int }
+	if errors.As(err, &ended) {
+		return ended.ExitStatus()
+	}
+	return Failed
+}
 
 // Env is what a command may use of the process it runs in.
 type Env struct {

@@ -25,6 +25,8 @@ import (
 type Crew struct {
 	starter *proc.Starter
 	arbiter *arbiter.Arbiter
+	// predecessor has started this server; nil: none has
+	predecessor *predecessor
 
 	configured atomic.Bool  // the arbiter has settings that take effect in it
 	told       atomic.Int64 // how many workers there should be, as hooks know it
@@ -41,7 +43,11 @@ func NewCrew(env *program.Env) (*Crew, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Crew{starter: proc.NewStarter()}
+	before, err := meetPredecessor(env)
+	if err != nil {
+		return nil, err
+	}
+	c := &Crew{starter: proc.NewStarter(), predecessor: before}
 	c.arbiter = arbiter.New(arbiter.Config{
 		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(withoutManagersOwn(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
 	})
@@ -98,31 +104,32 @@ func (s *server) openArbiter() error {
 	if err != nil {
 		return fmt.Errorf("the configuration cannot take effect: %w", err)
 	}
-	return s.takeContext(made)
+	if made.TLS == nil {
+		return nil
+	}
+	return s.takeContext(s.cfg, made.TLS)
 }
 
 // configure makes settings take effect in the arbiter, and returns what the hook
 // ssl_context has made, if it was to be run.
-func (s *server) configure(ctx context.Context, c *config.Config, withContext bool) (*arbiter.TLS, error) {
+func (s *server) configure(ctx context.Context, c *config.Config, withContext bool) (made arbiter.Configured, err error) {
 	settings := s.workerSettings(c)
 	settings.ConfigFile, settings.Cfg = "", c.Values()
 	setup := arbiter.Setup{
 		Python: s.python, Dir: s.source.Dir, Settings: settings, FromFile: c.FromFile, Listeners: s.heard(), User: s.becomes(c), TLS: withContext,
 	}
-	var err error
 	if setup.Out, setup.Err, err = s.outputs(c); err != nil {
-		return nil, err
+		return made, err
 	}
 	if c.Debugger {
 		setup.In = os.Stdin
 	}
-	made, err := s.arbiter.Configure(ctx, arbiter.File(c.File), setup)
-	if err != nil {
-		return nil, err
+	if made, err = s.arbiter.Configure(ctx, arbiter.File(c.File), setup); err != nil {
+		return made, err
 	}
 	s.serial = made.Serial
 	s.configured.Store(true)
-	return made.TLS, nil
+	return made, nil
 }
 
 // outputs are where the arbiter and what is forked from it print.
@@ -226,16 +233,16 @@ func (s *server) workerEnded(w *worker.Worker) {
 }
 
 // reloadArbiter brings in settings that were read anew, and runs the hooks of a reload.
-func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
+func (s *server) reloadArbiter(ctx context.Context, c *config.Config) (made arbiter.Configured, err error) {
 	if !needsArbiter(c) {
 		s.configured.Store(false) // the file is gone
-		return nil
+		return made, nil
 	}
 	if err := s.adoptOrphans(); err != nil {
-		return err
+		return made, err
 	}
-	if _, err := s.configure(ctx, c, false); err != nil {
-		return err
+	if made, err = s.configure(ctx, c, s.tls != nil && usesContext(c)); err != nil {
+		return made, err
 	}
 	before := int(s.told.Load())
 	now := before
@@ -245,7 +252,7 @@ func (s *server) reloadArbiter(ctx context.Context, c *config.Config) error {
 	s.told.Store(int64(now))
 	s.tell(arbiter.Event{Hook: "nworkers_changed", Now: now, Before: &before})
 	s.ask(ctx, arbiter.Event{Hook: "on_reload"})
-	return nil
+	return made, nil
 }
 
 // leaveArbiter tells it by when its last hooks must have ended.

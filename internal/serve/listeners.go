@@ -56,6 +56,9 @@ func (s *sockets) open() []socket {
 }
 
 func (s *server) listen() error {
+	if s.predecessor.here() && !s.cfg.NoBind {
+		return s.takeOver()
+	}
 	if err := s.activated(); err != nil || s.inherited {
 		return err
 	}

@@ -23,6 +23,9 @@ func (s *server) listenMetrics() error {
 	}
 	a, err := config.ParseAddress(s.cfg.Metrics)
 	if err == nil {
+		s.scrapes, err = s.takeOverMetrics(a)
+	}
+	if err == nil && s.scrapes == nil {
 		s.scrapes, err = front.Listen(a.Network, a.Addr, a.FD, front.ListenOptions{Backlog: scrapeBacklog, Umask: s.cfg.Umask})
 	}
 	if err != nil {

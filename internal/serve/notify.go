@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -83,7 +84,6 @@ func (s *server) served() {
 
 // reloading tells that new workers are on their way.
 func (s *server) reloading() {
-	s.reloadTLS()
 	s.manager.tell(daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec())
 }
 
@@ -97,5 +97,9 @@ func (s *server) reloadEnded() {
 
 // tellEnd tells of a signal that ends the server.
 func (s *server) tellEnd() {
+	if p := s.successor.Load(); p != nil {
+		s.manager.tell(fmt.Sprintf("MAINPID=%d", p.PID())) // what goes on is the service
+		return
+	}
 	s.manager.tell(daemon.SdNotifyStopping, "STATUS=Ends, running requests first")
 }

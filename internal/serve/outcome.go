@@ -27,7 +27,7 @@ func (s *server) outcome(err error) int {
 		s.log.Errorf("Reason: App failed to load.")
 		return boot.Code
 	case err != nil:
-		return program.Failed
+		return program.StatusOf(err)
 	}
 	if why := s.broken.Load(); why != nil {
 		s.log.Errorf("Reason: %s", *why)

@@ -97,8 +97,8 @@ func (s *server) groups() ([]int, error) {
 // giveAway gives the user what the server has made as root: the pidfile and
 // unix sockets. Logs are given away where they are opened.
 func (s *server) giveAway() error {
-	if path := s.cfg.PidFile; path != "" {
-		if err := os.Lchown(path, s.cfg.UID, s.cfg.GID); err != nil {
+	if path := s.pidFile.Load(); path != nil {
+		if err := os.Lchown(*path, s.cfg.UID, s.cfg.GID); err != nil {
 			return fmt.Errorf("pidfile: %w", err)
 		}
 	}

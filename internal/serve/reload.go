@@ -40,7 +40,7 @@ func (s *server) reload(ctx context.Context) {
 		return
 	}
 	for _, key := range config.Changed(s.cfg, cfg) {
-		if !s.canReload(key) {
+		if !s.canReload(key, cfg) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
 		}
 	}
@@ -49,11 +49,13 @@ func (s *server) reload(ctx context.Context) {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
-	if err := s.reloadArbiter(ctx, cfg); err != nil {
+	made, err := s.reloadArbiter(ctx, cfg)
+	if err != nil {
 		s.undo(sockets)
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
+	s.reloadTLS(cfg, made)
 	s.reloading()
 	launch, template := s.launch(cfg)
 	jobsToo := s.jobsReloaded(cfg)
@@ -71,14 +73,17 @@ func (s *server) reload(ctx context.Context) {
 
 // canReload reports whether a reload changes a setting. The sizes of the class
 // auto are the scheduler's as well, which stays.
-func (s *server) canReload(key string) bool {
+func (s *server) canReload(key string, next *config.Config) bool {
 	if s.cfg.WorkerClass == "auto" && (key == "workers" || key == "threads") {
 		return false
 	}
 	if key == "bind" && s.inherited {
 		return false
 	}
-	return slices.Contains(byReload, key) || config.IsHook(key) && key != contextHook
+	if slices.Contains(ofTLS, key) {
+		return s.tls != nil && next.TLS()
+	}
+	return slices.Contains(byReload, key) || config.IsHook(key)
 }
 
 // appFailed hears whether the application can be loaded. With --reload the

@@ -20,6 +20,7 @@ import (
 	"girin/internal/guard"
 	"girin/internal/logs"
 	"girin/internal/metrics"
+	"girin/internal/proc"
 	"girin/internal/program"
 	"girin/internal/sched"
 	"girin/internal/sidecar"
@@ -44,9 +45,11 @@ type server struct {
 
 	system
 	*Crew
-	broken  atomic.Pointer[string] // why the server cannot go on
-	ran     atomic.Pointer[int]    // the exit status, once all that serves has ended
-	orphans struct {
+	pidFile   atomic.Pointer[string] // where the pid is noted; nil: nowhere yet
+	successor atomic.Pointer[proc.Process]
+	broken    atomic.Pointer[string] // why the server cannot go on
+	ran       atomic.Pointer[int]    // the exit status, once all that serves has ended
+	orphans   struct {
 		sync.Mutex
 		leave func() // nil: they are not waited for
 	}
@@ -87,7 +90,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		crew.Close(context.Background())
 		s.close()
-		return program.Failed
+		return program.StatusOf(err)
 	}
 	ended := make(chan int, 1)
 	go func() {
@@ -143,8 +146,6 @@ func (s *server) findPython() (err error) {
 	}
 	return nil
 }
-
-func (s *server) notePID() error { return writePidFile(s.cfg.PidFile) }
 
 func (s *server) openLanes() (err error) {
 	if s.lane, err = worker.NewLane(); err == nil && s.isAuto() {
@@ -218,7 +219,7 @@ func (s *server) begin() (stop func(), err error) {
 	}
 	for _, start := range []func() (func(), error){
 		s.meetManager, s.startStarter, s.watchSignals, s.reapOrphans, s.startHooks, s.watchFiles, s.startWatchdog,
-		s.serveControl, s.serveMetrics, s.startSidecars, s.startQueue, s.startJobs, s.startFront,
+		s.serveControl, s.serveMetrics, s.startSidecars, s.startQueue, s.startJobs, s.startFront, s.succeed,
 	} {
 		if s.ending.begun.Err() != nil {
 			return stop, nil
@@ -283,7 +284,7 @@ func (s *server) close() {
 
 // forget removes what says that the server runs.
 func (s *server) forget() {
-	if s.cfg.PidFile != "" {
-		removePidFile(s.cfg.PidFile)
+	if path := s.pidFile.Load(); path != nil {
+		removePidFile(*path)
 	}
 }

@@ -19,7 +19,7 @@ import (
 //	HUP        reload
 //	TTIN TTOU  one worker more, one fewer; under auto the load decides
 //	USR1       reopen the logs
-//	USR2       gunicorn would start a new binary; here it is only told
+//	USR2       start another server beside this one, on the same sockets (upgrade.go)
 //
 // Its goroutine never waits: what may last runs beside it. Until the server serves
 // the signals that do not end it wait.
@@ -30,6 +30,7 @@ type signals struct {
 	reload  *chore
 	reopen  *chore
 	resize  *chore
+	upgrade *chore
 
 	first time.Time      // of watch: when the last signal to end came; zero: none has
 	last  syscall.Signal // of watch: which
@@ -39,7 +40,7 @@ type signals struct {
 func (s *server) watchSignals() (stop func(), err error) {
 	g := &signals{came: make(chan os.Signal, waitingSignals), serving: make(chan struct{})}
 	s.signals = g
-	g.reload, g.reopen, g.resize = newChore(s.reload), newChore(s.reopenLogs), newChore(s.resize)
+	g.reload, g.reopen, g.resize, g.upgrade = newChore(s.reload), newChore(s.reopenLogs), newChore(s.resize), newChore(s.upgrade)
 	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
 		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
@@ -48,6 +49,7 @@ func (s *server) watchSignals() (stop func(), err error) {
 		{Name: "the signals", Run: func() { g.watch(s, stopped) }},
 		{Name: "reloads", Run: func() { g.reload.run(s.ending.begun) }},
 		{Name: "opening the logs again", Run: func() { g.reopen.run(s.ending.quick) }},
+		{Name: "starting another server (USR2)", Run: func() { g.upgrade.run(s.ending.begun) }},
 		{Name: "how many workers a hook wants", Run: func() { g.resize.run(s.ending.begun) }},
 	} {
 		g.beside(func() { s.guard.Keep(part) })
@@ -115,7 +117,7 @@ func (g *signals) handle(s *server, sig os.Signal) {
 	case syscall.SIGUSR1:
 		g.reopen.ask()
 	case syscall.SIGUSR2:
-		s.log.Warningf("USR2 changes nothing: HUP reloads the application; a new girin needs a restart, in which systemd can keep the sockets")
+		g.upgrade.ask()
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // managersOwn are the variables by which a service manager, Daemonize, or the
 // launcher in Python speaks to the one process that it started. Workers must not take them for theirs.
-var managersOwn = []string{daemonMark, interpreter.LauncherVariable + "=", "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
+var managersOwn = []string{daemonMark, upgradeVariable + "=", interpreter.LauncherVariable + "=", "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="}
 
 func withoutManagersOwn(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import config_cases
+import ending_cases
 import idiom_cases
 import paste_cases
 import process_cases
@@ -16,7 +17,8 @@ import servers
 import sidebyside
 import start_cases
 
-CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES]
+CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
+         *ending_cases.CASES]
 
 
 def variants():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import time
 
@@ -235,13 +236,13 @@ def signal_all(run, reloaded) -> Load:
     return load
 
 
-def test_usr2_is_answered_and_harmless(girin):
-    with girin("gthread", 1, 1) as run:
-        before = run.children
+def test_usr2_starts_a_server_that_may_go_again(girin):
+    with girin("gthread", 1, 1) as run, Load(run.port, 8) as load:
         os.kill(run.process.pid, signal.SIGUSR2)
-        raw.until(lambda: "USR2 changes nothing" in run.output())
-        assert client.get(run.port, "/").status == 200
-        assert run.children == before
+        raw.until(lambda: run.output().count("Ready after") == 2, what="the other server")
+        os.kill(int(re.search(r"starts beside this one, pid: (\d+)", run.output())[1]), signal.SIGTERM)
+        raw.until(lambda: "that USR2 started has ended" in run.output())
+    assert not load.failed, load.summary()
 
 
 def test_usr1_opens_the_logs_anew(girin, tmp_path):

@@ -9,7 +9,7 @@ workers are forked from it. It lives as long as the master, which sends messages
                                   with "tls", of ssl_context too -> {..., "tls": {"minimum": ..., ...}}
     {"op": "hook", "hook": "child_exit", "age": 3, "pid": 42}    -> {"done": true, "log_lines": ...}
     {"op": "fork", "role": "worker", "age": 3} and descriptors   -> {"done": true, "forked": 4711}
-                                             what goes wrong     -> {"failed": "Traceback ..."}
+                                             what goes wrong     -> {"failed": "Traceback ...", "status": 3}
                         at any time, not as an answer, of logs   -> {"log": "text", "level": 20}
 
 A hook that others wait for too long is interrupted by a signal: HookTooLong is
@@ -127,7 +127,7 @@ class Process:
             except BaseException as e:
                 if os.getpid() != self._pid:
                     raise
-                answer = {"failed": configfile.explain(e)}
+                answer = {"failed": configfile.explain(e), "status": configfile.status_of(e)}
             if callable(answer):
                 return answer
             if os.getpid() != self._pid:
@@ -185,10 +185,11 @@ class Process:
         self._take_up()
         made = {}
         place, self._place = self._place or Place(), None
+        first = self._now is None
         try:
             self._take(Settings(settings), serial, from_file or [], listeners or [], place)
             if tls:  # before the user changes, who may not read the key
-                made = {"tls": self._make_context()}
+                made = self._make_context(first)
         except BaseException:
             place.restore()
             if self._now is not None:
@@ -205,13 +206,20 @@ class Process:
             self._die_with_parent()  # the kernel forgets it where the user changes
         return {**self._changed(), **made}
 
-    def _make_context(self) -> dict:
+    def _make_context(self, must: bool) -> dict:
+        """What ssl_context comes to. At a reload one that fails leaves TLS as it is: the user may not
+        be able to read the key."""
         self._loader.enter()
         from . import tlscontext
 
         self._loader.leave()
         cfg = self._now.cfg
-        return self._call(tlscontext.made_by, cfg.ssl_context, cfg)
+        try:
+            return {"tls": self._call(tlscontext.made_by, cfg.ssl_context, cfg)}
+        except Exception as e:
+            if must:
+                raise
+            return {"tls_failed": configfile.explain(e)}
 
     def _changed(self) -> dict:
         """What the master follows of what settings and hooks change."""
@@ -226,12 +234,12 @@ class Process:
         if before is not None:
             before.environ = place.environ
             self._forget_env(before.cfg)
-        boot.load_class(settings.worker_class)
-        boot._late("hooks")
         set_paths(settings)
         os.chdir(settings.chdir)
         os.environ.update(configuration.cfg.env)
         self._logs.configure(configuration.cfg)
+        boot.load_class(settings.worker_class)  # asyncio's logger is then none that disable_existing_loggers would disable
+        boot._late("hooks")
         heard = [Listener(tuple(at) if isinstance(at, list) else at, url) for at, url in listeners]
         self._server.configure(configuration.cfg, configuration.app, self._logs.logger, heard)
         self._now = configuration
@@ -341,7 +349,7 @@ class Process:
         try:
             boot.needs_loop(import_app(settings.app, settings.worker_class, settings.paste_global), settings)
         except BaseException as e:
-            return {"failed": explain(e, settings.app)[1]}
+            return {"failed": explain(e, settings.app)[1], "status": configfile.status_of(e)}
         return {}
 
     # How they are run.

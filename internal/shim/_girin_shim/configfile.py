@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 
 _MODULE = "python:"
+_INTERRUPTED = 130  # of a program that SIGINT ended, as shells have it
 _VARARGS = 4  # of co_flags: inspect.CO_VARARGS
 
 # With what each hook is called; post_request may leave out the last two.
@@ -101,6 +102,14 @@ def explain(error: BaseException) -> str:
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("_girin_shim"):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
+def status_of(error: BaseException) -> int | None:
+    """The exit status of a program that the error ends as gunicorn, which catches others; None: it is one of those."""
+    if isinstance(error, SystemExit):
+        code = error.code
+        return code & 0xFF if isinstance(code, int) else int(code is not None)
+    return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else None
 
 
 def takes(function: Callable, count: int) -> bool:
