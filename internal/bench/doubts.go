@@ -79,8 +79,12 @@ func doubtSchedule(res *Result) []Doubt {
 		"%d of %d requests waited for a free connection%s, %s in the median; their latency contains that wait.",
 		s.Backlog.Count, res.Requests.Done, limit, formatMS(s.Backlog.MedianMS))...)
 	short := res.Rate.Achieved < 0.95*res.Rate.Offered
-	return append(out, doubtIf(short, "rate-missed", "Only %.1f of %.1f requests per second could be sent in time.",
+	out = append(out, doubtIf(short, "rate-missed", "Only %.1f of %.1f requests per second could be sent in time.",
 		res.Rate.Achieved, res.Rate.Offered)...)
+	if res.growing(defaultPrecision) {
+		out = append(out, Doubt{"growing", "T" + res.notKeptUp()[1:] + ". A longer run would show longer latencies."})
+	}
+	return out
 }
 
 func doubtContent(res *Result) []Doubt {

@@ -63,6 +63,7 @@ func noSuccess(ctx context.Context, res *Result) error {
 
 // bracket closes in on the border between rates that hold and rates that do not, and returns the highest that held.
 func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err error) {
+	step := f.Step
 	for len(f.found.Probes) < maxProbes {
 		p, err := f.probe(ctx, rate, 1, false)
 		if err == nil && !p.Held && !f.overloaded(p) {
@@ -81,7 +82,8 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 		case high == 0 && low >= f.Max:
 			return low, nil
 		case high == 0:
-			rate = min(f.Step*rate, f.Max)
+			rate = min(step*rate, f.Max)
+			step = min(step*step, max(f.Step, longestStep)) // one hold after the other: it is far away
 		case low == 0 && rate <= f.Floor:
 			return 0, nil
 		case low == 0:
@@ -90,18 +92,52 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 					return 0, idleTooSlow{why}
 				}
 			}
-			rate = max(rate/f.Step, f.Floor)
+			rate = f.below(p)
 		case high <= low*(1+f.Precision):
 			return low, nil
 		default:
-			rate = math.Sqrt(low * high)
+			rate = f.between(p, low, high)
 		}
 	}
 	return low, nil
 }
 
-// overloaded reports whether a probe failed so clearly that it need not be tried again: even its median is beyond all limits.
-func (f *finder) overloaded(p RateProbe) bool { return p.P50MS > ms(int64(f.SLO.HighestLimit())) }
+// longestStep is how far steps grow that begin small.
+const longestStep = 2
+
+// between is the next rate to try between one that held and one that failed: the middle, or what the server did in fact when it
+// was asked for too much.
+func (f *finder) between(p RateProbe, low, high float64) float64 {
+	did := p.Result.Rate.OK
+	if f.overloaded(p) && did > low*(1+f.Precision) && did*(1+f.Precision) < high {
+		return did
+	}
+	return math.Sqrt(low * high)
+}
+
+// overloaded reports whether a probe failed so clearly that it need not be tried again: even its median is beyond all limits,
+// or the queue grew too quickly for chance.
+func (f *finder) overloaded(p RateProbe) bool {
+	return !p.Held && (p.P50MS > ms(int64(f.SLO.HighestLimit())) || p.Result.growing(clearGrowth))
+}
+
+// isLast reports whether nothing will be asked after a probe: it failed where the search ends.
+func (f *finder) isLast(p RateProbe) bool {
+	return f.Floor > leastRate && p.Rate <= f.Floor && f.overloaded(p)
+}
+
+// below is the next rate to try after one has failed and none has held: a step less, or what the server did in fact when it
+// was asked for too much, if that is less still.
+func (f *finder) below(p RateProbe) float64 {
+	rate := p.Rate / f.Step
+	if f.overloaded(p) {
+		rate = max(min(rate, p.Result.Rate.OK), p.Rate/deepestFall)
+	}
+	return max(rate, f.Floor)
+}
+
+// deepestFall bounds a fall: some servers answer hardly anything when they are asked for too much.
+const deepestFall = 8
 
 // take makes a rate that has held the answer.
 func (f *finder) take(rate float64) {
@@ -159,6 +195,8 @@ func (f *finder) probe(ctx context.Context, rate float64, times int, confirms bo
 	case res.Rate.Achieved < 0.95*res.Rate.Offered && res.Requests.Done >= 20:
 		p.Verdict, p.Held = Fails, false
 		p.Reason = fmt.Sprintf("only %.1f requests per second could be sent in time", res.Rate.Achieved)
+	case p.Held && res.growing(min(f.Precision, defaultPrecision)):
+		p.Verdict, p.Held, p.Reason = Fails, false, res.notKeptUp()
 	}
 	if res.Client.Bottleneck {
 		p.Reason = strings.TrimSpace(p.Reason + " (the client was the bottleneck)")
@@ -167,7 +205,7 @@ func (f *finder) probe(ctx context.Context, rate float64, times int, confirms bo
 	if f.Progress != nil {
 		f.Progress(p)
 	}
-	if !p.Held && !f.settle(ctx) {
+	if !p.Held && !f.isLast(p) && !f.settle(ctx) {
 		if why := f.hopeless(ctx); why != "" {
 			return p, idleTooSlow{why}
 		}

@@ -97,6 +97,7 @@ func FindRate(ctx context.Context, s RateSearch) (*RateFinding, error) {
 		return nil, err
 	case err != nil && f.Once && low > 0:
 		f.take(low) // what held is known, only not whether more would
+		f.found.Stopped = true
 	case err != nil:
 		if f.found.Rate == 0 && (f.found.FailsAt == 0 || low < f.found.FailsAt) {
 			f.found.Rate = low // has held once: what is known

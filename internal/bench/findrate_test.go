@@ -2,8 +2,10 @@ package bench
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +31,7 @@ func oneAtATime(runs *int) func(context.Context, Options) (*Result, error) {
 		if !o.Rate.open() {
 			return resultOf(0, repeat(int(200*o.Duration.Seconds())*10, 5)...), nil // resultOf says that it took 10 s
 		}
-		var latencies []float64
+		var latencies, dues []float64 // of successes
 		var failed int64
 		free := 0.0
 		arrivals := newSchedule(o)
@@ -47,11 +49,17 @@ func oneAtATime(runs *int) func(context.Context, Options) (*Result, error) {
 			if free-due > ms(int64(o.Timeout)) {
 				failed++
 			} else {
-				latencies = append(latencies, free-due)
+				latencies, dues = append(latencies, free-due), append(dues, due)
 			}
 		}
 		res := resultOf(failed, latencies...)
 		res.Rate.Offered, res.Rate.Achieved = o.Rate.From, o.Rate.From
+		for i, due := range dues {
+			res.samples[i].scheduled, res.samples[i].done = int64(due*1e6), int64((due+latencies[i])*1e6)
+		}
+		res.Schedule = &Schedule{Growth: res.growth()}
+		res.DurationS = free / 1000
+		res.Rate.OK = float64(len(latencies)) / res.DurationS
 		return res, nil
 	}
 }
@@ -108,6 +116,91 @@ func TestFindRateInAHurry(t *testing.T) {
 				t.Errorf("%+v: a probe that nobody wanted: %s", tt, p.Line())
 			}
 		}
+	}
+}
+
+// From a rate that is far too low or far too high, small steps become large ones.
+func TestFindRateFromFarAway(t *testing.T) {
+	for start, most := range map[float64]int{2: 20, 20: 16, 4000: 12} {
+		runs := 0
+		f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Duration: 4 * time.Second},
+			SLO: mustSLO(t, "p99<200ms"), Start: start, Step: 1.1, Precision: 0.04, Once: true, Longest: 1, run: oneAtATime(&runs)})
+		if err != nil || f.Rate < 180 || f.Rate > 220 || len(f.Probes) > most {
+			t.Errorf("from %g in %d probes: %v, %s", start, len(f.Probes), err, f.Sentence())
+			for _, p := range f.Probes {
+				t.Log(p.Line())
+			}
+		}
+	}
+}
+
+// Half a second is too short for a queue to outgrow 200 ms, unless it is asked for 1.4 times what it can do: that the wait
+// grows shows it.
+func TestFindRateWithShortProbes(t *testing.T) {
+	for _, poisson := range []bool{false, true} {
+		mean := 0.0
+		for seed := range uint64(10) {
+			runs := 0
+			f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Poisson: poisson, Duration: 2 * time.Second, Seed: 100 * seed},
+				SLO: mustSLO(t, "p99<800ms,errors<1%"), Start: 50, Once: true, Longest: 1, run: oneAtATime(&runs)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mean += f.Rate / 10
+			if f.Rate < 150 || f.Rate > 260 {
+				t.Errorf("poisson %t, seed %d: %s", poisson, seed, f.Sentence())
+				for _, p := range f.Probes {
+					t.Log(p.Line())
+				}
+			}
+		}
+		if mean < 180 || mean > 240 { // 200; by latency alone, 271 and 284
+			t.Errorf("poisson %t: %.0f on average", poisson, mean)
+		}
+	}
+}
+
+// Neither a stall nor a run whose end has more of the slow requests is a queue that grows; a queue is, behind slow ones too.
+func TestGrowthOfTheWait(t *testing.T) {
+	run := func(latency func(i int) float64) *Result {
+		res := &Result{Load: Load{Mode: "open"}, Schedule: &Schedule{}}
+		for i := range 1000 { // one each millisecond
+			due := int64(i) * 1e6
+			res.samples = append(res.samples, sample{scheduled: due, done: due + int64(1e6*latency(i))})
+		}
+		res.Requests.Done = 1000
+		res.Schedule.Growth = res.growth()
+		return res
+	}
+	mixed := func(i int) float64 { return []float64{1, 1, 1, 50, 80}[i%5] }
+	for name, tt := range map[string]struct {
+		res  *Result
+		want float64
+	}{
+		"steady":                {run(mixed), 0},
+		"queue":                 {run(func(i int) float64 { return 1 + 0.2*float64(i) }), 0.2},
+		"queue behind a mix":    {run(func(i int) float64 { return mixed(i) + 0.3*float64(i) }), 0.3},
+		"a queue that shrinks":  {run(func(i int) float64 { return 300 - 0.3*float64(i) }), 0},
+		"stall of 100 ms":       {run(func(i int) float64 { return max(1, float64(100-(i-800)))*float64(max(0, min(1, i-799))) + 1 }), 0},
+		"slow ones at the end":  {run(func(i int) float64 { return []float64{1, 1, 1, 80}[i%4] + 80*float64(max(0, i%2*(i-900))/100) }), 0},
+		"only failures are few": {&Result{Schedule: &Schedule{}}, 0},
+	} {
+		if got := tt.res.Schedule.Growth; math.Abs(got-tt.want) > 0.03 {
+			t.Errorf("%s: %.3f, want %.3f", name, got, tt.want)
+		}
+		if got := tt.res.growing(defaultPrecision); got != (tt.want > 0) {
+			t.Errorf("%s: growing is %t", name, got)
+		}
+	}
+	// 240 requests a second where 200 can be done, for two seconds
+	runs := 0
+	res, _ := oneAtATime(&runs)(t.Context(), Options{Rate: RateCurve{240, 240}, Duration: 2 * time.Second, Timeout: time.Minute})
+	if g := res.Schedule.Growth; math.Abs(g-0.2) > 0.02 {
+		t.Errorf("growth %.3f, want 0.2", g)
+	}
+	res.Latency.Count, res.Load.Clients = 1, 1
+	if res.doubt(); !slices.ContainsFunc(res.Doubts, func(d Doubt) bool { return d.Code == "growing" }) {
+		t.Errorf("no doubt: %v", res.Doubts)
 	}
 }
 

@@ -30,6 +30,9 @@ func merge(all []*Result) *Result {
 		kept = nil // they are in the tallies
 	}
 	res.describeSamples(kept, beyond)
+	if res.Schedule != nil {
+		res.Schedule.Growth = mostGrowth(all)
+	}
 	if res.Requests.OK > 0 && len(res.samples) == 0 {
 		res.joinTargets(all)
 	} else {

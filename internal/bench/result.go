@@ -192,6 +192,8 @@ type Schedule struct {
 	Backlog Distribution `json:"backlog"`
 	// Connections is how many there were in the end.
 	Connections int `json:"connections"`
+	// Growth is by how many seconds requests waited longer with each second of the run; of several, the most.
+	Growth float64 `json:"growth,omitempty"`
 }
 
 // Bin is one bar of the latency histogram of successes; bins are logarithmic and empty ones are left out.

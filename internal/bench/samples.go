@@ -86,6 +86,6 @@ func (res *Result) describeSamples(samples []sample, beyond *tallies) {
 	res.Batches = batches(res.samples, open)
 	res.Samples = Samples{Kept: int64(len(res.samples)), Complete: beyond == nil}
 	if open {
-		res.Schedule = &Schedule{Lag: of(mLag), Backlog: of(mBacklog), Connections: res.Load.Clients}
+		res.Schedule = &Schedule{Lag: of(mLag), Backlog: of(mBacklog), Connections: res.Load.Clients, Growth: res.growth()}
 	}
 }

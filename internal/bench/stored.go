@@ -60,7 +60,8 @@ func (res *Result) restore() error {
 	return nil
 }
 
-// Merge makes one result of stored ones: of the same load, on one server or several. Their runs are its runs.
+// Merge makes one result of stored ones: of the same load, on one server or several. Where they followed each other their
+// runs are its runs; where they overlapped in time their rates add up.
 func Merge(all []*Result) (*Result, error) {
 	if len(all) == 0 {
 		return nil, errors.New("no results")
@@ -78,7 +79,10 @@ func Merge(all []*Result) (*Result, error) {
 			return nil, errors.New("a result that an older girin wrote has no histogram to merge: it lacks latency_hdr")
 		}
 	}
-	res := merge(all)
+	res, err := mergeStored(all)
+	if err != nil {
+		return nil, err
+	}
 	res.SLO, res.Against, res.LatencyHDR = nil, nil, ""
 	res.encodeLatency()
 	res.keepDoubts(all)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,59 @@ func TestStoredResults(t *testing.T) {
 	stored[1].Load.MaxClients++
 	if _, err := Merge(stored); err == nil || !strings.Contains(err.Error(), "different loads") {
 		t.Errorf("different loads: %v", err)
+	}
+}
+
+// Clients at work together have the sum of their rates; the same clients one after the other have its mean.
+func TestMergeOfClientsAtWorkTogether(t *testing.T) {
+	url := serve(t, always(okResponse))
+	client := func(later time.Duration) *Result {
+		res := storeAgain(t, mustRun(t, url, Options{Requests: 400, Clients: 4}))
+		res.StartedUnixNS, res.DurationS = int64(1e18)+int64(later), 2
+		return res
+	}
+	for name, tt := range map[string]struct {
+		later    time.Duration
+		rate     float64
+		clients  int
+		duration float64
+		runs     int
+		doubt    bool
+		fault    string
+	}{
+		"at once":                 {later: 20 * time.Millisecond, rate: 800 / 2.02, clients: 8, duration: 2.02, runs: 1},
+		"one after the other":     {later: 2100 * time.Millisecond, rate: 200, clients: 4, duration: 4, runs: 2},
+		"with clocks that differ": {later: 1900 * time.Millisecond, rate: 200, clients: 4, duration: 4, runs: 2},
+		"mostly together":         {later: 600 * time.Millisecond, rate: 800 / 2.6, clients: 8, duration: 2.6, runs: 1, doubt: true},
+		"partly":                  {later: 1500 * time.Millisecond, fault: "overlapped in time and some did not"},
+	} {
+		res, err := Merge([]*Result{client(tt.later), client(0)}) // in whichever order
+		if tt.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.fault) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		doubted := slices.ContainsFunc(res.Doubts, func(d Doubt) bool { return d.Code == "overlap" })
+		if math.Abs(res.Rate.OK-tt.rate) > 0.01*tt.rate || math.Abs(res.DurationS-tt.duration) > 0.01 || res.Load.Clients != tt.clients ||
+			len(res.Runs) != tt.runs || res.Requests.OK != 800 || res.Latency.Count != 800 || doubted != tt.doubt {
+			t.Errorf("%s: %+v in %v s by %d, %d runs, %v", name, res.Rate, res.DurationS, res.Load.Clients, len(res.Runs), res.Doubts)
+		}
+		var done int64
+		for _, s := range res.Timeline {
+			done += s.OK
+		}
+		if done != 800 {
+			t.Errorf("%s: the timeline has %d requests: %+v", name, done, res.Timeline)
+		}
+	}
+	two := client(0)
+	two.Runs = append(two.Runs, two.Runs...)
+	if _, err := Merge([]*Result{two, client(0)}); err == nil || !strings.Contains(err.Error(), "one run") {
+		t.Errorf("several runs: %v", err)
 	}
 }
 
