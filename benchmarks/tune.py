@@ -8,9 +8,11 @@ Four loads on examples/blocking_flask.py: light, sleeping, computing, mixed. For
 3. what it chose and the sweep's best are measured together, thoroughly and in blocks, on fresh servers.
 
 What was chosen must hold 95 % of what the best does, by the figures of step 3 alone: the highest of forty noisy
-figures is too high by chance, so the sweep's own are no measure. A thorough sweep, of three blocks, is not made: its
-time is that of the measurements of step 3 times as many as it would have. Ends with 1 if a choice falls short, with
-3 if step 3 cannot tell. --page docs/TUNE.md puts the table between that page's marks <!-- proof --> and <!-- /proof -->.
+figures is too high by chance, so the sweep's own are no measure. Where that is not certain, step 3 is made again, up to
+three times in all. A thorough sweep, of three blocks, is not made: its time is that of the measurements of step 3 times
+as many as it would have. Ends with 1 if a choice falls short, with 3 if one does not, but that is not certain.
+--page docs/TUNE.md puts the table between that page's marks <!-- proof --> and <!-- /proof -->; with --stored it takes
+what several calls with --json have measured.
 """
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ import json
 import math
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import servers
@@ -34,7 +38,10 @@ LOADS = {
     "mixed": ["8=/", "1=/sleep/0.05", "1=/compute/100000"],
 }
 ENOUGH = 0.95
+LEVEL = 0.05  # of error
 THOROUGH = 3  # blocks of a thorough sweep
+BUDGET = 0.2  # of a thorough sweep's time
+TURNS = 3  # of the last step at most
 
 
 def tune(load: str, *arguments: str) -> dict:
@@ -71,10 +78,10 @@ def mean_seconds(result: dict) -> float:
     return sum(took) / len(took)
 
 
-def keep(options: argparse.Namespace, load: str, **results) -> None:
+def keep(options: argparse.Namespace, load: str, known: dict) -> None:
     """Writes what is known so far."""
     if options.json:
-        Path(options.json, f"tune-{load}.json").write_text(json.dumps(results))
+        Path(options.json, f"tune-{load}.json").write_text(json.dumps(known))
 
 
 class Table:
@@ -91,57 +98,128 @@ class Table:
 
     def write(self, page: Path, slo: str, verdict: str) -> None:
         """Puts the table between the marks of a page."""
-        made = (f"Measured on {datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, with {slo}: {verdict}", "", *self.rows)
+        made = (*textwrap.wrap(f"Measured on {datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, with {slo}: {verdict}", 100), "", *self.rows)
         page.write_text(self.MARKS.sub(lambda m: m[1] + "\n".join(made) + "\n" + m[2], page.read_text()))
 
 
-def judge(load: str, options: argparse.Namespace, table: Table) -> bool | None:
-    """Whether all choices are good enough; None if that cannot be told."""
+def thorough_seconds(settings: int, result: dict) -> float:
+    """How long it would take to measure so many settings as thoroughly, by how long these measurements took."""
+    return THOROUGH * settings * mean_seconds(result)
+
+
+def measure(load: str, options: argparse.Namespace) -> dict:
+    """All that is measured for a load. Each step is kept as soon as it is known."""
     slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
-    swept = tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)
-    if not swept.get("answer"):
-        keep(options, load, sweep=swept)
-        table.add(load, "", f"no setting holds {options.slo}: {swept.get('nothing', '')}", "", "")
-        return False
-    rates = {name(c["setting"]): rate(c["rates"]) for c in swept["candidates"]}
-    shortlist = sorted(rates, key=lambda n: -rates[n])[:options.shortlist]
-    found = [tune(load, "--budget", options.budget, "--seed", str(seed), *slo) for seed in options.seeds]
-    keep(options, load, sweep=swept, found=found)
-    if not all(f.get("answer") for f in found):
-        table.add(load, "", f"girin tune found nothing that holds {options.slo}", "", "")
-        return False
-    chosen = [name(f["answer"]["best"]["setting"]) for f in found]
-    compared = list(dict.fromkeys([*shortlist, *chosen]))
-    last = tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", *slo[:2], *(word for n in compared for word in ("--only", n)))
-    keep(options, load, sweep=swept, found=found, last=last)
-    if not last.get("answer"):
-        table.add(load, "", f"none of {', '.join(compared)} holds {options.slo} when measured again", "", "")
-        return None
-    held = {name(c["setting"]): c["rates"] for c in last["candidates"]}
-    best = max(held, key=lambda n: rate(held[n]))
-    thorough = THOROUGH * len(rates) * mean_seconds(last)
-    table.add(f"**{load}**: the best of {len(rates)}", f"{thorough:.0f} s for a thorough sweep", best, f"{rate(held[best]):,.1f}", "")
-    theirs = last["answer"]["best"]["setting"]  # tune's own: it may be one that is cheaper and nearly as good
-    verdicts = []
-    for seed, f, setting in zip(options.seeds, found, chosen):
-        share, took = rate(held[setting]) / rate(held[best]), f["took_ns"] / 1e9
-        high = next((a["high"] for a in last["answer"].get("others", ()) if name(a["setting"]) == setting), 0.0)
-        verdicts.append(took <= thorough / 4 and (True if share >= ENOUGH else None if (1 + high) * rate(held[name(theirs)]) / rate(held[best]) >= ENOUGH else False))
-        table.add(f"found, seed {seed}", f"{took:.0f} s, {100 * took / thorough:.0f} %", setting, f"{rate(held[setting]):,.1f}", f"{100 * share:.0f} %")
+    known: dict = {"seeds": options.seeds, "sweep": tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)}
+    keep(options, load, known)
+    if not known["sweep"].get("answer"):
+        return known
+    rates = {name(c["setting"]): rate(c["rates"]) for c in known["sweep"]["candidates"]}
+    budget = options.budget or f"{max(60, BUDGET * thorough_seconds(len(rates), known['sweep'])):.0f}s"
+    known["found"] = [tune(load, "--budget", budget, "--seed", str(seed), *slo) for seed in options.seeds]
+    keep(options, load, known)
+    if not all(f.get("answer") for f in known["found"]):
+        return known
+    chosen = [name(f["answer"]["best"]["setting"]) for f in known["found"]]
+    compared = dict.fromkeys([*sorted(rates, key=lambda n: -rates[n])[:options.shortlist], *chosen])
+    only = [word for n in compared for word in ("--only", n)]
+    known["last"] = []
+    for turn in range(TURNS):
+        known["last"].append(tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", "--seed", str(turn), *slo[:2], *only))
+        keep(options, load, known)
+        if None not in (enough(held_by(known), n) for n in chosen):
+            break
+    return known
+
+
+def held_by(known: dict) -> dict[str, list[float]]:
+    """What each setting of the last step has held, block by block."""
+    held: dict[str, list[float]] = {}
+    for turn in known["last"]:
+        for c in turn["candidates"]:
+            held.setdefault(name(c["setting"]), []).extend(c["rates"])
+    return held
+
+
+def best_of(held: dict[str, list[float]]) -> str:
+    return max(held, key=lambda n: rate(held[n]))
+
+
+def beside(held: dict[str, list[float]], chosen: str) -> tuple[float, float]:
+    """The interval of the share of the best's rate that a setting holds: paired by block, by Student's t, and so wide that it
+    may be looked at after each turn."""
+    best = held[best_of(held)]
+    if held[chosen] is best:
+        return 1, 1
+    if min(held[chosen] + best) <= 0 or len(best) < 2:
+        return 0, math.inf
+    logs = [math.log(ours / theirs) for ours, theirs in zip(held[chosen], best, strict=True)]
+    half = t_quantile(1 - LEVEL / TURNS / 2, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    mean = statistics.fmean(logs)
+    return math.exp(mean - half), math.exp(mean + half)
+
+
+def t_quantile(p: float, freedom: int) -> float:
+    """Of Student's t, for p above a half, by its density and bisection."""
+    scale = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
+
+    def below(x: float, steps: int = 2000) -> float:  # Simpson's rule
+        h = x / steps
+        ends = [scale * (1 + (i * h) ** 2 / freedom) ** (-(freedom + 1) / 2) for i in range(steps + 1)]
+        return 0.5 + h / 3 * (ends[0] + 4 * sum(ends[1:-1:2]) + 2 * sum(ends[2:-1:2]) + ends[-1])
+
+    low, high = 0.0, 200.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) < p else (low, middle)
+    return low
+
+
+def enough(held: dict[str, list[float]], chosen: str) -> bool | None:
+    """Whether a setting holds enough of the best's rate; None if that is not certain."""
+    low, high = beside(held, chosen)
+    return True if low >= ENOUGH else False if high < ENOUGH else None
+
+
+def judge(load: str, known: dict, table: Table) -> list[str]:
+    """Adds a load's rows and returns a word for each choice: certain, likely, short or late."""
+    if not all(r.get("answer") for r in (known["sweep"], *known.get("found", ()), *known.get("last", ()))):
+        table.add(load, "", "nothing holds the SLO", "", "")
+        return ["short"]
+    settings, held = len(known["sweep"]["candidates"]), held_by(known)
+    best, thorough = best_of(held), thorough_seconds(settings, known["last"][0])
+    table.add(f"**{load}**: the best of {settings}", f"{thorough:.0f} s for a thorough sweep", best, f"{rate(held[best]):,.1f}", "")
+    words = []
+    for seed, f in zip(known["seeds"], known["found"], strict=True):
+        setting, took = name(f["answer"]["best"]["setting"]), f["took_ns"] / 1e9
+        share, (low, high) = rate(held[setting]) / rate(held[best]), beside(held, setting)
+        between = f" ({100 * low:.0f} to {100 * min(high, 9.99):.0f} %)" if setting != best else ""
+        table.add(f"found, seed {seed}", f"{took:.0f} s, {100 * took / thorough:.0f} %", setting, f"{rate(held[setting]):,.1f}", f"{100 * share:.0f} %{between}")
+        sure = enough(held, setting)
+        words.append("late" if took > thorough / 4 else "certain" if sure else "short" if sure is False or share < ENOUGH else "likely")
     table.add("auto", "", "auto", f"{rate(held['auto']):,.1f}", f"{100 * rate(held['auto']) / rate(held[best]):.0f} %")
-    return False if False in verdicts else None if None in verdicts else True
+    return words
+
+
+def sentence(words: list[str]) -> str:
+    """What the choices of all loads show together."""
+    n = len(words)
+    return (f"of {n} choices {words.count('certain') + words.count('likely')} hold {100 * ENOUGH:.0f} % of the best's rate or more, "
+            f"found in at most a quarter of a thorough sweep's time; for {words.count('certain')} of them that is certain to {100 * (1 - LEVEL):.0f} %. "
+            f"{words.count('short')} hold less, and {words.count('late')} took longer.")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=LOADS, action="append")
-    parser.add_argument("--budget", default="75s", help="of girin tune (default: %(default)s)")
+    parser.add_argument("--budget", help="of girin tune (default: a fifth of a thorough sweep's time)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shortlist", type=int, default=3, help="how many of the sweep's best are measured again (default: %(default)s)")
-    parser.add_argument("--blocks", type=int, default=3, help="of the last step (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=3, help="of the last step, which is repeated while it is undecided (default: %(default)s)")
     parser.add_argument("--slo", default="p99<200ms,errors<0.1%")
     parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
+    parser.add_argument("--stored", nargs="+", metavar="DIR", help="measure nothing: what --json has written into these folders")
     parser.add_argument("--page", metavar="FILE", type=Path, help="put the table into this page")
     options = parser.parse_args()
     if options.page and len(Table.MARKS.findall(options.page.read_text())) != 1:
@@ -151,12 +229,22 @@ def main() -> int:
     table = Table()
     table.add("load", "time", "setting", "holds, requests/s", "of the best")
     table.add("---", "---", "---", "--:", "--:")
-    results = [judge(load, options, table) for load in options.only or LOADS]
-    status = 1 if False in results else 3 if None in results else 0
+    words = []
+    for load in options.only or LOADS:
+        known = stored(load, options) if options.stored else measure(load, options)
+        words += judge(load, known, table)
     if options.page:
-        within = f"each found setting holds {100 * ENOUGH:.0f} % of the best's rate or more, in at most a quarter of a thorough sweep's time."
-        table.write(options.page, options.slo, {0: within, 1: "not " + within, 3: "these runs cannot tell whether " + within}[status])
-    return status
+        table.write(options.page, options.slo, sentence(words))
+    print(sentence(words))
+    return 1 if {"short", "late"} & set(words) else 3 if "likely" in words else 0
+
+
+def stored(load: str, options: argparse.Namespace) -> dict:
+    """What an earlier call has kept of a load."""
+    for folder in options.stored:
+        if (kept := Path(folder, f"tune-{load}.json")).exists():
+            return json.loads(kept.read_text())
+    sys.exit(f"no tune-{load}.json in {', '.join(options.stored)}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ type Measurement struct {
 	Client    bool          `json:"client_limited,omitempty"` // the load generator was the bottleneck
 	Reason    string        `json:"reason,omitempty"`         // why no rate held, or why there is none
 	Broken    bool          `json:"broken,omitempty"`         // it did not run at all: Reason says why
+	AtLeast   bool          `json:"at_least,omitempty"`       // the time was up before a rate failed: it may hold more
 	TooSlow   bool          `json:"too_slow,omitempty"`       // even a single request takes longer than the SLO allows
 	Took      time.Duration `json:"took_ns"`
 }

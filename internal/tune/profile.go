@@ -1,7 +1,6 @@
 package tune
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -54,7 +53,6 @@ const (
 	computingFrom = 5.0 // ms of CPU
 	waitingFrom   = 5.0 // ms that are no CPU
 	mostProfiled  = 16
-	crowd         = 8 // requests at once, to see whether threads hurt
 )
 
 func kindOf(serviceMS, cpuMS float64) string {
@@ -188,97 +186,9 @@ func (s *servers) targetsOf(server *lab.Server, r workload.Request) []bench.Targ
 	return one.Targets(server.URL())
 }
 
-// inThreads asks for each route by many at once, of one process with threads. What fails there and
-// not in as many processes, threads are to blame for.
-func (s *servers) inThreads(ctx context.Context, requests []workload.Request, routes []Route, differ map[string]bool, each time.Duration) error {
-	if time.Until(s.lookEnds) <= 0 {
-		for i := range routes {
-			routes[i].untried()
-		}
-		return nil
-	}
-	threads, err := s.crowded(ctx, requests, Setting{Class: gthread, Workers: 1, Threads: crowd}.Args(), each)
-	if err != nil {
-		return err
-	}
-	suspicious := false
-	for i := range routes {
-		if threads[i] == nil && time.Until(s.lookEnds) <= 0 {
-			routes[i].untried()
-		}
-		suspicious = suspicious || threads[i] != nil && (threads[i].Requests.Failed > 0 || threads[i].Content.BodiesDiffer && !differ[routes[i].Name])
-	}
-	if !suspicious {
-		return nil
-	}
-	processes := make([]*bench.Result, len(requests))
-	if time.Until(s.lookEnds) > 0 {
-		if processes, err = s.crowded(ctx, requests, Setting{Class: "sync", Workers: crowd, Threads: 1}.Args(), each); err != nil {
-			return err
-		}
-	}
-	for i := range routes {
-		routes[i].judgeThreads(threads[i], processes[i], differ[routes[i].Name])
-	}
-	return nil
-}
-
-// untried notes that nobody has seen the route in threads.
-func (r *Route) untried() {
-	r.Unsure = cmp.Or(r.Unsure, "no time was left to see whether threads are safe for it: a larger --budget has more")
-}
-
-// judgeThreads compares what threads did with what processes did.
-func (r *Route) judgeThreads(threads, processes *bench.Result, differAlone bool) {
-	if threads == nil {
-		return
-	}
-	failed := func(res *bench.Result) float64 {
-		return float64(res.Requests.Failed) / float64(max(res.Requests.Done, 1))
-	}
-	switch {
-	case processes == nil && failed(threads) > 0:
-		r.Unsure = fmt.Sprintf("%.2g %% of its requests fail in %d threads, and no time was left to see whether they do in processes: a larger --budget has more",
-			100*failed(threads), crowd)
-	case processes == nil:
-		if threads.Content.BodiesDiffer && !differAlone {
-			r.untried()
-		}
-	case failed(threads) > 0 && failed(processes) == 0:
-		r.Threads = fmt.Sprintf("%d of %d requests failed in %d threads, none in %d processes: %s",
-			threads.Requests.Failed, threads.Requests.Done, crowd, crowd, fault(&bench.Result{Statuses: failing(threads), ErrorExamples: threads.ErrorExamples}, nil))
-	case failed(threads) > 0:
-		r.Unsure = fmt.Sprintf("%.2g %% of its requests fail when %d come at once, in processes too", 100*failed(threads), crowd)
-	case threads.Content.BodiesDiffer && !differAlone && !processes.Content.BodiesDiffer:
-		r.Threads = fmt.Sprintf("its answers differ in %d threads, and neither alone nor in %d processes", crowd, crowd)
-	}
-}
-
 // failing are the statuses that are no success.
 func failing(res *bench.Result) map[int]int64 {
 	statuses := maps.Clone(res.Statuses)
 	maps.DeleteFunc(statuses, func(status int, _ int64) bool { return status < 400 })
 	return statuses
-}
-
-// crowded asks for each request by many at once, on one server.
-func (s *servers) crowded(ctx context.Context, requests []workload.Request, args []string, each time.Duration) ([]*bench.Result, error) {
-	server, err := s.start(ctx, append(args, s.givesUp()...), false)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be served: %w", s.opts.App, cmp.Or(context.Cause(ctx), err))
-	}
-	defer server.Stop()
-	limited, cancel := context.WithDeadline(ctx, s.lookEnds)
-	defer cancel()
-	all := make([]*bench.Result, len(requests))
-	for i, r := range requests {
-		res, err := bench.Run(limited, bench.Options{Targets: s.targetsOf(server, r), Clients: crowd, Duration: each, Timeout: s.checkTimeout() + timeoutSlack})
-		if cause := context.Cause(ctx); cause != nil {
-			return nil, cause
-		}
-		if err == nil && res.Requests.Done > 0 {
-			all[i] = res
-		}
-	}
-	return all, nil
 }

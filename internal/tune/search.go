@@ -106,10 +106,7 @@ func (s *Search) screen(ctx context.Context) error {
 		if i > 1 && s.elapsed+s.elapsed/time.Duration(i) > time.Duration(screenShare*float64(s.Budget)) || hopeless == 3 {
 			return nil
 		}
-		e.Start, e.Floor = 0.7*s.best(), 0.5*s.best()
-		if i == 0 {
-			e.Start, e.Floor = 0, 0
-		}
+		e.Start, e.Floor = 0.5*s.best(), 0.5*s.best() // one probe, for those that are given up
 		m, err := s.measure(ctx, c, Screened, e, i, len(s.all))
 		if err != nil {
 			return err

@@ -171,7 +171,7 @@ func (s *servers) searchOn(server *lab.Server, e Effort) bench.RateSearch {
 const leastRate = 0.2
 
 func measured(found *bench.RateFinding) Measurement {
-	m := Measurement{Rate: found.Rate, FailsAt: found.FailsAt, Reason: found.Reason}
+	m := Measurement{Rate: found.Rate, FailsAt: found.FailsAt, Reason: found.Reason, AtLeast: found.Stopped && found.FailsAt == 0}
 	for _, p := range found.Probes {
 		m.Points = append(m.Points, point(p))
 		m.Client = m.Client || p.Result.Client.Bottleneck && !p.Held

@@ -86,6 +86,8 @@ func (p Step) line() string {
 		what = "not " + figure(m.FailsAt) + " requests/s"
 	case m.Rate == 0:
 		what = "holds no rate"
+	case m.AtLeast:
+		what = "at least " + what
 	}
 	return bench.Printable(fmt.Sprintf("%4.0f s  %-11s  %-24s  %s", p.Elapsed.Seconds(), stage, p.Candidate.Setting, shortened(what)))
 }
