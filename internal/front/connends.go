@@ -59,6 +59,21 @@ func (c *conn) gone(err error) {
 		}
 		return
 	}
+	c.reset()
+}
+
+// stopped is gone for a client whose answer has begun, or is to come: what it owes is not
+// wanted.
+func (c *conn) stopped(err error) {
+	if isEOF(err) && !c.hungUp() {
+		c.halfClosed()
+		return
+	}
+	c.reset()
+}
+
+// reset notes that the client wants no answer.
+func (c *conn) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reply.running {

@@ -1,6 +1,11 @@
 package front
 
-import "girin/internal/http1"
+import (
+	"errors"
+	"os"
+
+	"girin/internal/http1"
+)
 
 // What a client still sends of a request's body when the answer is complete, nobody
 // wants. Many clients look at an answer only when they have sent all: to one that is
@@ -37,6 +42,24 @@ func (st *stream) Unread() int64 {
 		return 0
 	}
 	return st.unread()
+}
+
+// discardWhileAnswering reads on while the answer is still being written, and returns how
+// much that was: a client that looks at an answer only when it has sent all would wait for
+// the server, which waits for it, once their sockets' buffers are full.
+func (c *conn) discardWhileAnswering(rest int64) (discarded int64) {
+	for c.makeRoomForBody(); discarded < rest && c.answering(); c.makeRoomForBody() {
+		switch err := c.unlessNudged(c.in.fill()); {
+		case err == nil:
+			discarded += int64(len(c.in.unread()))
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return discarded // it has sent nothing for too long
+		default:
+			c.stopped(err)
+			return discarded
+		}
+	}
+	return discarded
 }
 
 // linger reads on after the last response, for hangUpLocked's reason, until the client

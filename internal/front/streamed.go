@@ -271,6 +271,7 @@ var errShortBody = &http1.Error{Status: 400, Reason: "the request body ended too
 func (c *conn) leaveBody() bool { return c.leaveBodyOf(c.unread()) }
 
 func (c *conn) leaveBodyOf(rest int64) bool {
+	rest -= c.discardWhileAnswering(rest)
 	c.waitOutput()
 	c.linger(rest)
 	return false

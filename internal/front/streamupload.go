@@ -225,12 +225,15 @@ func (u *upload) openLocked() {
 	u.withheld = 0
 }
 
-// endLocked forgets what nobody wants. The pipe is the queue's to close.
+// endLocked forgets what nobody wants. The pipe is the queue's to close. The stream's
+// window opens for it: the answer may still be long, and its client may look at that only
+// when it has sent all.
 func (u *upload) endLocked() {
 	if u.over {
 		return
 	}
 	u.openLocked()
+	u.st.frames.Reopen(len(u.waits) - min(u.early, len(u.waits)))
 	u.over = true
 	u.h.c.srv.inlined.Add(-int64(len(u.waits)))
 	u.waits = nil
