@@ -34,7 +34,7 @@ TRIES = 50  # a busy machine may hardly ever give both threads a core
 @pytest.fixture(scope="session")
 def python() -> Path:
     folder = ROOT / "build" / "python3.13t"
-    subprocess.run([ROOT / "packaging" / "freethreaded", folder], check=True)
+    subprocess.run([ROOT / "packaging" / "cpython", "3.13t", folder], check=True)
     return folder / "bin" / "python3.13t"
 
 

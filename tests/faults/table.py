@@ -20,23 +20,26 @@ In plain words:
    ask for that: `--stream-requests`, responses without an end or beyond `--spool-response`, and
    WebSockets of WSGI applications.)
 3. A request is never run twice by girin, and none is lost without an answer: what cannot be
-   served gets a status that says why. (A job of `--offload` is run again where HTTP says that it may be.)
+   served gets a status that says why. (A job of `--offload` is run again where HTTP says that it
+   may be.)
 4. A request that runs too long gets 504, and the log shows where it stood.
-5. A worker that dies takes only the requests and WebSockets along that it had; another takes its place.
-   (Answers of very quick requests leave it together: at most 32 that it had finished within about a
-   millisecond go with it. What it has written is delivered.)
+5. A worker that dies takes only the requests and WebSockets along that it had; another takes its
+   place. (Answers of very quick requests leave it together: at most 32 that it had finished within
+   about a millisecond go with it. What it has written is delivered.)
 6. A reload refuses nobody, and a version that cannot be loaded never replaces one that works.
-   WebSockets are closed with 1012, a few at a time; endless streams end within `--graceful-timeout`.
-7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`), whatever
-   hangs, and leaves no process behind. (The configuration file's last hooks have a second more.)
+   WebSockets are closed with 1012, a few at a time; endless streams end within
+   `--graceful-timeout`.
+7. A stop finishes what runs, takes no longer than `--graceful-timeout` (after `--shutdown-delay`),
+   whatever hangs, and leaves no process behind. (The configuration file's last hooks have a second
+   more.)
 8. An application that lies, breaks or never answers harms its own request only.
 9. Floods, crowds and full disks are refused early, with bounded memory and descriptors.
 10. What a client sends is never taken for two different things by girin and a proxy before it.
 
-And in numbers. `make faults` wrote this page on {machine}, {python}. Every line is a test that
-injects a real fault into real processes and fails if the promise does not hold, which
-its line then says; the figures are those of that run, or of a later one of that test alone
-(`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
+And in numbers. `make faults` wrote this page on {machine}, {python}.
+Every line is a test that injects a real fault into real processes and fails if the promise does not
+hold, which its line then says; the figures are those of that run, or of a later one of that test
+alone (`make faults ARGS='-k TEST'` renews its line). Beside girin stands gunicorn {gunicorn}, with the
 same class, workers, threads and load, where the same fault can be put to it; beside what is
 ASGI's stand uvicorn {uvicorn} and Granian {granian}, as they are with that number of workers. They are
 measured, not judged. A dash means that there is no such promise or that the fault cannot be put
