@@ -76,17 +76,21 @@ func runBare(env *program.Env) int {
 		return runServe(env, nil)
 	}
 	status := runHelp(env, nil)
-	io.WriteString(env.Stdout, "\nThere is no application here that girin finds by itself (in app.py, main.py, wsgi.py, asgi.py or by manage.py):\nstart it in the application's folder, or name one, as in girin shop:app\n")
+	io.WriteString(env.Stdout, "\nThere is no application here that girin finds by itself (in app.py, main.py, wsgi.py, asgi.py, by manage.py, or in one other module alone):\nstart it in the application's folder, or name one, as in girin shop:app\n")
 	return status
 }
 
 // mistyped is the command that the first word most likely means, if it is followed by another
-// one and so is no application. Others' words for serving are meant so too.
+// one and so is no application. Others' words for serving are meant so too, alone if no module
+// has that name.
 func mistyped(args []string) string {
+	if slices.Contains(othersWords, args[0]) && !isModule(args[0]) {
+		return "serve"
+	}
 	if len(args) < 2 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[1], "-") || strings.ContainsAny(args[0], ":.") {
 		return ""
 	}
-	if slices.Contains([]string{"run", "start", "runserver"}, args[0]) {
+	if slices.Contains(othersWords, args[0]) {
 		return "serve"
 	}
 	var names []string
@@ -94,6 +98,19 @@ func mistyped(args []string) string {
 		names = append(names, c.name)
 	}
 	return config.Nearest(args[0], names)
+}
+
+// othersWords are the names that other programs have for serving.
+var othersWords = []string{"run", "start", "runserver"}
+
+// isModule reports whether Python would import name from this folder.
+func isModule(name string) bool {
+	for _, path := range []string{name + ".py", name} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func find(name string) (command, bool) {

@@ -131,7 +131,7 @@ func (f *tuneFlags) application(args []string, dir string, status *control.Statu
 	}
 	app, ok := config.FindApp(dir)
 	if !ok && file == "" {
-		return "", "", errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin tune MODULE:ATTRIBUTE")
+		return "", "", errors.New("no application given, and none found here, in app.py, main.py, wsgi.py, asgi.py, by manage.py, or in one other module alone: girin tune MODULE:ATTRIBUTE")
 	}
 	return "", app.App, nil
 }

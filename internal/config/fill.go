@@ -21,6 +21,9 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 	if err := l.describe(cfg, resolved); err != nil {
 		return nil, err
 	}
+	if isFolder(absolute(l.dir, cfg.App)) && (cfg.App == "." || strings.Contains(cfg.App, "/")) {
+		return nil, fmt.Errorf("'%s' is a folder; girin --chdir %s serves what is found in it", cfg.App, cfg.App)
+	}
 	if cfg.App == "" {
 		found, ok := FindApp(absolute(l.dir, cfg.Chdir))
 		if !ok {
@@ -106,6 +109,11 @@ func (l *loader) fillPaths(cfg *Config, resolved map[string]setting) error {
 		}
 	}
 	return nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func absolute(dir, p string) string {

@@ -40,7 +40,39 @@ func FindApp(dir string) (FoundApp, bool) {
 			return FoundApp{App: strings.ReplaceAll(module, "/", ".") + ":" + name, File: module + ".py"}, true
 		}
 	}
-	return FoundApp{}, false
+	return onlyApp(dir)
+}
+
+// onlyApp is the application of a module or package of any other name, such as hello.py or
+// shop/__init__.py, if the folder has one alone.
+func onlyApp(dir string) (FoundApp, bool) {
+	modules, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.py"))
+	packages, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*", "__init__.py"))
+	var found []FoundApp
+	for _, path := range append(modules, packages...) {
+		file, _ := filepath.Rel(dir, path)
+		module := strings.TrimSuffix(strings.TrimSuffix(file, ".py"), string(filepath.Separator)+"__init__")
+		if !identifier.MatchString(module) || noApp.MatchString(module) {
+			continue
+		}
+		if name := appIn(path); name != "" {
+			found = append(found, FoundApp{App: module + ":" + name, File: file})
+		}
+	}
+	if len(found) != 1 {
+		return FoundApp{}, false
+	}
+	return found[0], true
+}
+
+var (
+	identifier = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+	noApp      = regexp.MustCompile(`^(__init__|setup|conftest|tests?|test_.*|.*_test)$`)
+)
+
+// escapeGlob takes a path for what it says, though it has letters that mean something to Glob.
+func escapeGlob(path string) string {
+	return regexp.MustCompile(`[*?\[\\]`).ReplaceAllString(path, `\$0`)
 }
 
 // appIn is the application that a module has at its top level: a variable, or a factory that needs

@@ -30,6 +30,10 @@ func TestFindApp(t *testing.T) {
 		"Django without wsgi":             {map[string]string{"manage.py": manage}, ""},
 		"a folder of Django's called app": {map[string]string{"manage.py": manage, "shop/wsgi.py": "", "app/__init__.py": ""}, "shop.wsgi:application"},
 		"asgi":                            {map[string]string{"asgi.py": "application = get_asgi_application()\n"}, "asgi:application"},
+		"one module of another name":      {map[string]string{"hello.py": "app = Flask(__name__)\n", "models.py": "x = 1\n", "test_app.py": "app = 1\n"}, "hello:app"},
+		"one package of another name":     {map[string]string{"shop/__init__.py": "def create_app(config=None):\n    pass\n", "tests/__init__.py": "app = 1\n"}, "shop:create_app()"},
+		"two of other names":              {map[string]string{"hello.py": "app = 1\n", "bye.py": "app = 1\n"}, ""},
+		"one whose name is none":          {map[string]string{"my-app.py": "app = 1\n"}, ""},
 		"as FastAPI's guide has it":       {map[string]string{"app/__init__.py": "", "app/main.py": "app = FastAPI()\n"}, "app.main:app"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrNoApp is the error of a command line that names no application.
-var ErrNoApp = errors.New("no application given, and none found in app, main, wsgi, manage.py or asgi: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
+var ErrNoApp = errors.New("no application given, and none found here, in app.py, main.py, wsgi.py, asgi.py, by manage.py, or in one other module alone: girin MODULE:ATTRIBUTE, or wsgi_app in the configuration file")
 
 // Source is where the settings of a server come from. Relative paths start in Dir.
 type Source struct {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -130,6 +131,10 @@ func setBacklog(l net.Listener, backlog int) {
 	}
 }
 
+func onlyDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
 // explain says what to do about the usual reasons. The address is the caller's
 // to name.
 func explain(err error) error {
@@ -141,7 +146,10 @@ func explain(err error) error {
 	if errors.As(err, &call) {
 		err = call.Err
 	}
+	var lookup *net.DNSError
 	switch {
+	case errors.As(err, &lookup) && onlyDigits(lookup.Name):
+		return fmt.Errorf("%w; a port alone is written :%s", err, lookup.Name)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w: another server has it; stop that one, or choose another address with --bind", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 import traceback
 
@@ -55,11 +56,27 @@ def _nearest(wrong: str, names: dict) -> str:
 
 def _module_of(file: str, expression: str) -> str:
     """What to give instead of a file's path: it must work from here."""
+    if os.path.basename(file) == "manage.py" and (project := _django_project(file)):
+        return project
     expression = expression or _top_level_app(file)
     parts = os.path.normpath(file)[: -len(".py")].split(os.path.sep)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
     if all(part.isidentifier() for part in parts):
         return f"'{'.'.join(parts)}:{expression}'"
     return f"--chdir {os.path.dirname(file)} '{parts[-1]}:{expression}'"
+
+
+def _django_project(manage: str) -> str:
+    """The application of the project that a manage.py is of, whose wsgi.py lies beside its settings or above."""
+    folder = os.path.dirname(manage)
+    with open(manage, encoding="utf-8", errors="replace") as source:
+        named = re.search(r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"]([\w.]+)", source.read())
+    parts = named[1].split(".")[:-1] if named else []
+    while parts and not os.path.exists(os.path.join(folder, *parts, "wsgi.py")):
+        parts.pop()
+    chdir = f"--chdir {folder} " if folder else ""
+    return f"{chdir}'{'.'.join(parts)}.wsgi:application'" if parts else ""
 
 
 def _top_level_app(file: str) -> str:

@@ -156,11 +156,18 @@ def test_apps_of_every_kind_are_taken(start, name):
         ("pkg/wsgi", "'pkg.wsgi:application'"),
         ("./pkg/made.py", "'pkg.made:create_app()'"),
         ("./my-site/wsgi.py", "--chdir ./my-site 'wsgi:application'"),
+        ("pkg/__init__.py", "'pkg:app'"),
+        ("manage.py", "'shop.wsgi:application'"),
+        ("./django/manage.py", "--chdir ./django 'shop.wsgi:application'"),
     ],
 )
 def test_a_file_in_a_folder_instead_of_a_module(start, tmp_path, spec, meant):
-    for file, text in {"pkg/wsgi.py": "app = application = 1", "pkg/made.py": "def create_app(): 1", "my-site/wsgi.py": ""}.items():
-        (tmp_path / file).parent.mkdir(exist_ok=True)
+    manage = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings.prod')"
+    for file, text in {
+        "pkg/wsgi.py": "app = application = 1", "pkg/made.py": "def create_app(): 1", "pkg/__init__.py": "app = 1", "my-site/wsgi.py": "",
+        "manage.py": manage, "shop/wsgi.py": "", "django/manage.py": manage, "django/shop/wsgi.py": "",
+    }.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / file).write_text(text)
     worker = start(app=spec, folder=str(tmp_path), ready=False)
     text = json.loads(worker.message(master.BROKEN)[3])["text"]
