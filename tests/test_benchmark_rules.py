@@ -44,7 +44,7 @@ BEST = [100.0, 110, 90, 105, 95, 100, 102, 98, 101]
 @pytest.mark.parametrize("share, noise, want", [(1, 0.001, True), (0.9, 0.001, False), (1, 0.2, None), (0.96, 0.001, True)])
 def test_a_choice_is_judged_block_by_block(share, noise, want):
     """What the machine does to a block falls on both; what differs within blocks decides whether anything is certain."""
-    ours = [share * v * math.exp(noise * (-1) ** i) for i, v in enumerate(BEST)]
+    ours = [share * v * math.exp(noise * (-1) ** (i + 1)) for i, v in enumerate(BEST)]
     held = {"best": [max(share, 1) * 1.0001 * v for v in BEST], "ours": ours}
     low, high = beside(held, "ours")
     assert enough(held, "ours") is want and low < share < high
