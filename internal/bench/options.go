@@ -12,6 +12,8 @@ import (
 const (
 	// DefaultMaxSamples is how many requests are kept one by one: 64 bytes each.
 	DefaultMaxSamples = 1 << 20
+	// mostClients bounds what a slip of the finger takes of the machine's memory: each has buffers, and 64,512 ports is all there are.
+	mostClients = 100_000
 	// DefaultMaxClients bounds the open loop where Options.Clients is zero.
 	DefaultMaxClients = 4096
 
@@ -126,6 +128,9 @@ func (o Options) withDefaults() (Options, error) {
 		if o.Rate.open() {
 			o.Clients = DefaultMaxClients
 		}
+	}
+	if o.Clients > mostClients {
+		return o, fmt.Errorf("%d clients are more than the %d that one machine can be", o.Clients, mostClients)
 	}
 	if o.Requests > 0 && !o.Rate.open() && int64(o.Clients) > o.Requests {
 		return o, fmt.Errorf("%d clients cannot share %d requests", o.Clients, o.Requests)
