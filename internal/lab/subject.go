@@ -57,7 +57,8 @@ func needs(chdir, python string) string {
 	if chdir != plan.Examples {
 		return ""
 	}
-	return "\nThe examples need Flask, requests and SQLAlchemy: " + python + " -m pip install Flask requests SQLAlchemy"
+	return "\nThe examples need Flask, requests and SQLAlchemy, and what they are to be compared with, gunicorn and gevent: " +
+		python + " -m pip install Flask requests SQLAlchemy gunicorn gevent packaging"
 }
 
 func (w *workshop) close() { os.RemoveAll(w.dir) }
