@@ -66,7 +66,7 @@ func (s *Server) verdictOf(cause error) (status int, reason string) {
 	}
 	switch {
 	case errors.Is(cause, sched.ErrAppFailed), errors.Is(cause, errNonconforming):
-		return 500, "the application failed"
+		return 500, appFailed
 	case errors.Is(cause, sched.ErrQueueFull):
 		return 503, errOverload.Reason
 	case errors.Is(cause, sched.ErrTimeout):
@@ -76,6 +76,10 @@ func (s *Server) verdictOf(cause error) (status int, reason string) {
 	}
 	return 502, cause.Error()
 }
+
+// appFailed is the whole body of such an answer, without a line's end: other servers say just this,
+// and their clients' tests compare it.
+const appFailed = "Internal Server Error"
 
 // errNonconforming is the application's fault: what it answered is not HTTP.
 var errNonconforming = errors.New("the application's response is not valid")

@@ -46,7 +46,7 @@ func (s *Server) judgeSocket(c *conn, now int64) {
 	case c.takes(p):
 		p.pinged = now
 	default:
-		c.shut(ws.CodeInternal, "no answer to a ping", sched.Gone{Code: ws.CodeAbnormal})
+		c.shut(ws.CodeInternal, "keepalive ping timeout", sched.Gone{Code: ws.CodeAbnormal})
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	writeLimit     = 60 * time.Second // for none of what waits for the client
 
 	sweepEvery     = 250 * time.Millisecond
+	sweepLeast     = 50 * time.Millisecond
 	halfCloseGrace = 200 * time.Millisecond
 	closingLimit   = 5 * time.Second  // of a WebSocket: for its client's close frame
 	farewellAfter  = time.Second      // of HTTP/2: between the first and the last farewell
@@ -31,10 +32,14 @@ type times struct {
 
 func newTimes(hurry int, o SocketOptions) times {
 	by := time.Duration(max(hurry, 1))
+	sweep := sweepEvery
+	if o.PingInterval > 0 {
+		sweep = min(sweep, max(o.PingInterval/2, sweepLeast)) // else a short interval is a long one
+	}
 	return times{
 		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
-		write: writeLimit / by, sweep: sweepEvery / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
+		write: writeLimit / by, sweep: sweep / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
 		closing: closingLimit / by, discard: discardLimit / by, silent: silentLimit / by, ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
 	}
 }

@@ -150,7 +150,10 @@ func (x *exchange) failLocked(cause error) {
 		x.refused(status, reason)
 	}
 	r.last = !(status == 500 && r.keep && !x.call.InFlight()) // its call is free for the next request
-	x.ownLocked(status, plainText, []byte(reason+"\n"))
+	if status != 500 {
+		reason += "\n"
+	}
+	x.ownLocked(status, plainText, []byte(reason))
 }
 
 // ownLocked gives a response of the front's own.

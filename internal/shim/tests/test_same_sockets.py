@@ -38,6 +38,10 @@ APPS = {
         await accept()
         while (m := await receive())["type"] == "websocket.receive":
             await send({"type": "websocket.send"})""",
+    "all_keys": """
+        await accept()
+        while (m := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "x", "bytes": b"yz"})""",
     "surrogate": """
         await accept()
         await receive()
@@ -100,6 +104,36 @@ APPS = {
         LEFT.append(asyncio.create_task(receive()))
         await asyncio.sleep(0)""",
     "left": "await accept(); await receive(); raise ValueError([task.done() and task.result() for task in LEFT])",
+    "closes_when_left": """
+        await accept()
+        m = await receive()
+        await send({"type": "websocket.close"})
+        await send({"type": "websocket.close", "code": 4000})
+        raise ValueError(m)""",
+    "closes_twice": """
+        await accept()
+        await send({"type": "websocket.close"})
+        await send({"type": "websocket.close"})""",
+    "accepts_twice": """
+        await accept()
+        await send({"type": "websocket.accept"})""",
+    "denies_by_head": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"x", b"y")]})""",
+    "denies_twice": """
+        await receive()
+        for _ in range(2):
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})""",
+    "denies_less": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"content-length", b"1")]})""",
+    "denies_with_700": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 700, "headers": []})""",
+    "denies_and_sends": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.send", "text": "x"})""",
     "denies": "await receive(); await send({'type': 'websocket.close'})",
     "denies_and_receives": "await receive(); await send({'type': 'websocket.close'}); raise ValueError(await receive())",
 }
@@ -203,7 +237,7 @@ def test_messages(pair, name, together):
     assert [(k, b) for k, _, _, b in said[0][0] if k in (TEXT, BINARY)] == [(k + 5, b) for k, b in MESSAGES]
 
 
-@pytest.mark.parametrize("name", ["twice", "mutable", "empty"])
+@pytest.mark.parametrize("name", ["twice", "mutable", "all_keys"])
 def test_what_is_sent(pair, name):
     said = []
     for worker in pair:
@@ -215,7 +249,7 @@ def test_what_is_sent(pair, name):
     assert said[0] == said[-1]
 
 
-@pytest.mark.parametrize("name", ["surrogate", "number", "unknown", "after_close", "returns", "raises"])
+@pytest.mark.parametrize("name", ["surrogate", "number", "empty", "unknown", "after_close", "returns", "raises"])
 def test_ends(pair, name):
     said = []
     for worker in pair:
@@ -249,6 +283,49 @@ def test_what_is_not_accepted(pair, name):
         worker.sync()
         worker.messages.clear()
     assert said[0] == said[-1]
+
+
+@pytest.mark.parametrize("name, status", [
+    ("denies_by_head", b"404 Not Found"), ("denies_twice", b"404 Not Found"), ("denies_and_sends", b"404 Not Found"),
+    ("denies_less", None), ("denies_with_700", None),
+])
+def test_a_denial_may_be_only_a_head(pair, name, status):
+    """An app that ends after it, by an exception or not, has said what is to be said. None: the client gets a 500."""
+    for worker in pair:
+        answer = worker.answer(Session(worker, name).id)
+        assert [f.kind for f in answer.frames] == [master.RESPONSE if status else master.FAILED]
+        assert status is None or answer.frames[0].head.startswith(status)
+        worker.sync()
+        worker.messages.clear()
+
+
+@pytest.mark.parametrize("name, words", [
+    ("accepts_twice", "Expected ASGI message 'websocket.send' or 'websocket.close' but got 'websocket.accept'."),
+    ("before_accept", "Expected ASGI message 'websocket.accept', 'websocket.close' or 'websocket.http.response.start' but got 'websocket.send'."),
+    ("denies_twice", "Expected ASGI message 'websocket.http.response.body' but got 'websocket.http.response.start'."),
+    ("denies_and_sends", "Expected ASGI message 'websocket.http.response.body' but got 'websocket.send'."),
+    ("denies_with_700", "Invalid HTTP status code 700 in response."),
+    ("closes_twice", "Unexpected ASGI message 'websocket.close', after sending 'websocket.close' or response already completed."),
+])
+def test_what_is_out_of_order_is_said_in_words_that_people_look_for(pair, name, words):
+    for worker in pair:
+        one = Session(worker, name)
+        worker.answer(one.id)
+        assert one.end_of_log() == f"RuntimeError: {words}"
+        worker.messages.clear()
+
+
+def test_to_close_a_socket_whose_client_has_left_is_no_fault(pair):
+    said = []
+    for worker in pair:
+        worker.sync()
+        worker.messages.clear()
+        one = Session(worker, "closes_when_left")
+        one.until(ACCEPT)
+        one.tell((GONE, b"bye", 4001))
+        one.until(CLOSE)
+        said.append(one.end_of_log())
+    assert said[0] == said[-1] == "ValueError: {'type': 'websocket.disconnect', 'code': 4001, 'reason': 'bye'}"
 
 
 def test_a_disconnect_before_the_acceptance_has_no_reason(pair):

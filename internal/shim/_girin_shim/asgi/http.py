@@ -213,6 +213,11 @@ class Exchange:
         else:
             self._begin(self.head)
 
+    def end_with_head(self) -> None:
+        """Nothing follows: the head is the whole answer, where it may be that."""
+        if self.state == NOTHING and not self.gone and self.head is not None and self.head.length in (None, 0):
+            self._answer(self.head, b"")
+
     def _short(self, head: Head, length: int) -> None:
         self.fail()
         raise RuntimeError(f"the response has {length} of the {head.length} bytes of its Content-Length")

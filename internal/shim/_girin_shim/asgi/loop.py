@@ -35,6 +35,7 @@ from .watch import Watch
 # process, and as much before it for the app's shutdown.
 TO_END, FOR_SHUTDOWN = 2, 3
 SHUTDOWN_LEAST = 0.5  # s
+TO_HEAR = 0.1  # s: who waits in receive is told before it is cancelled, whatever the grace period
 
 
 class Loop:
@@ -260,7 +261,7 @@ class Loop:
 
     def expect_awareness(self, socket: Socket) -> None:
         """The app of a socket whose client has left may take as long as it likes to end, once it knows."""
-        self.loop.call_later(self._settings.disconnect_grace, self._cancel_unaware, socket, socket.unread())
+        self.loop.call_later(max(self._settings.disconnect_grace, TO_HEAR), self._cancel_unaware, socket, socket.unread())
 
     def _cancel_unaware(self, socket: Socket, before: int) -> None:
         """Before is how much was unread a grace period ago."""

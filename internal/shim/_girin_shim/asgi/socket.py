@@ -61,7 +61,11 @@ class Socket:
             if self._end is not None:
                 self.aware = True
                 return dict(self._end)
-            await self._wait()
+            if self.state == CONNECTING and self.runner.draining:  # nothing can come before it accepts
+                self.gone = True
+                self._disconnected(ABNORMAL, None)
+            else:
+                await self._wait()
         return message
 
     def _next(self) -> dict | None:
@@ -76,7 +80,9 @@ class Socket:
         if kind in ("websocket.http.response.start", "websocket.http.response.body"):
             await self._deny(kind, message)
         elif self.gone and self.state != CLOSED:
-            raise self._left()
+            if kind != "websocket.close":  # what is to be closed is closed: an app that does so at its end is right
+                raise self._left()
+            self.aware = True
         elif self.state == CONNECTING and kind == "websocket.accept":
             self._accept(message)
         elif self.state == CONNECTING and kind == "websocket.close":
@@ -88,7 +94,7 @@ class Socket:
         elif self._end is not None and (kind == "websocket.send" or self.gone):
             raise Disconnected("the socket is closed")
         else:
-            raise RuntimeError(f"{kind!r} cannot be sent {_WHEN[self.state]}")
+            raise self._unexpected(kind)
 
     def _accept(self, message: dict) -> None:
         fields = [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in message.get("headers") or ()]
@@ -103,8 +109,10 @@ class Socket:
             self.runner.loop.call_soon(self.close_soon)
 
     async def _send(self, message: dict) -> None:
-        text = message.get("text")
-        data = text.encode() if text is not None else bytes(message.get("bytes") or b"")
+        content, text = message.get("bytes"), message.get("text")
+        if content is None and text is None:
+            raise ValueError("websocket.send has neither bytes nor text")
+        data = bytes(content) if content is not None else text.encode()
         if len(data) > wire.MAX_BLOCK:
             raise ValueError(f"a message of {len(data)} bytes is too large: at most {wire.MAX_BLOCK} can be sent")
         while self._credit <= 0 and self.state == OPEN and not self.gone:
@@ -114,14 +122,20 @@ class Socket:
         if self.state != OPEN:
             raise Disconnected("the socket was closed meanwhile")
         self._credit -= len(data)
-        self._emit(wire.BINARY_MESSAGE if text is None else wire.TEXT_MESSAGE, 0, data)
+        self._emit(wire.TEXT_MESSAGE if content is None else wire.BINARY_MESSAGE, 0, data)
+
+    def _unexpected(self, kind: str) -> RuntimeError:
+        """In uvicorn's words: those are what people look for."""
+        if self.state == CLOSED:
+            return RuntimeError(f"Unexpected ASGI message {kind!r}, after sending 'websocket.close' or response already completed.")
+        return RuntimeError(f"Expected ASGI message {_EXPECTED[self.state]} but got {kind!r}.")
 
     def _left(self) -> Disconnected:
         self.aware = True
         return Disconnected("the client has left")
 
-    def _close(self, code: int, reason: str) -> None:
-        self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + _fitting(reason))
+    def _close(self, code: int, reason: str | None) -> None:
+        self._emit(wire.CLOSE, wire.FINAL, code.to_bytes(2, "little") + _fitting(reason or ""))
         self.state = CLOSED
         self._disconnected(code, reason)
 
@@ -132,14 +146,17 @@ class Socket:
 
     async def _deny(self, kind: str, message: dict) -> None:
         """The extension websocket.http.response: an answer in place of a handshake."""
-        if self.state not in (CONNECTING, DENYING):
-            raise RuntimeError(f"{kind!r} cannot be sent {_WHEN[self.state]}")
+        starts = kind == "websocket.http.response.start"
+        if self.state != (CONNECTING if starts else DENYING):
+            raise self._unexpected(kind)
+        if starts and message["status"] not in _STATUSES:
+            raise RuntimeError(f"Invalid HTTP status code {message['status']!r} in response.")
         if self._denial is None:
             self._denial = Exchange(self.runner, self.slot, self.id, self.window, False)
             self._denial.began, self._denial.name = self.began, self.name
         self._denial.gone = self.gone
         await self._denial.send({**message, "type": kind.removeprefix("websocket.")})
-        if kind.endswith("start"):
+        if starts:
             self.state = DENYING
         elif not message.get("more_body"):
             self.state = CLOSED
@@ -149,7 +166,8 @@ class Socket:
 
     def incoming(self, kind: int, code: int, data: bytes) -> None:
         if kind == GONE:
-            self._client_left(code, data.decode("utf-8", "replace"))
+            reason = data.decode("utf-8", "replace")
+            self._client_left(code, reason if reason or code != RESTART else None)
         elif kind in (TEXT, BINARY) and self._end is None:
             content = {"text": data.decode("utf-8", "replace")} if kind == TEXT else {"bytes": data}
             self._messages.append(({"type": "websocket.receive", **content}, len(data) + wire.MESSAGE_COST))
@@ -176,9 +194,9 @@ class Socket:
     def close_soon(self) -> None:
         """The worker ends: the client is told to connect anew."""
         if self.state == OPEN:
-            self._close(RESTART, "")
+            self._close(RESTART, None)
             self.gone = True
-            self._wake()
+        self._wake()
 
     def excuses(self, error: BaseException) -> bool:
         """Is this only how an app ends whose client has left?"""
@@ -194,6 +212,7 @@ class Socket:
         if self.state == OPEN:
             self._close(1000 if error is None else INTERNAL, "")
         elif self.state == DENYING:
+            self._denial.end_with_head()
             self._denial.app_ended(error)
         elif self.state == CONNECTING:
             self._emit(wire.FAILED, wire.FINAL, b"")
@@ -202,7 +221,7 @@ class Socket:
 
     # Below.
 
-    def _client_left(self, code: int, reason: str) -> None:
+    def _client_left(self, code: int, reason: str | None) -> None:
         if not self.gone and self.state != CLOSED:  # else the app itself has ended it
             self.runner.expect_awareness(self)
         self.gone = True
@@ -211,10 +230,11 @@ class Socket:
             self._denial.left()
         self._wake()
 
-    def _disconnected(self, code: int, reason: str) -> None:
+    def _disconnected(self, code: int, reason: str | None) -> None:
+        """reason is left out where no close frame could have one: before accept, and of the server's own end, as uvicorn does."""
         if self._end is None:
             self._end = {"type": "websocket.disconnect", "code": code or NO_STATUS}
-            if self._accepted:  # else there is no close frame that could have one, and uvicorn gives none
+            if self._accepted and reason is not None:
                 self._end["reason"] = reason
         self._wake()
 
@@ -242,4 +262,9 @@ def _fitting(reason: str) -> bytes:
     return reason.encode()[: wire.MAX_CLOSE - 2].decode(errors="ignore").encode()
 
 
-_WHEN = {CONNECTING: "before websocket.accept", DENYING: "after a denial has begun", OPEN: "on an open socket", CLOSED: "on a closed socket"}
+_EXPECTED = {
+    CONNECTING: "'websocket.accept', 'websocket.close' or 'websocket.http.response.start'",
+    DENYING: "'websocket.http.response.body'",
+    OPEN: "'websocket.send' or 'websocket.close'",
+}
+_STATUSES = range(200, 600)  # of a denial

@@ -70,7 +70,7 @@ next_message(Receiving *receiving, int *failed)
     if (socket->count > 0) {
         return socket_pop(socket);
     }
-    int in_python = socket_has_ended(socket) || socket->waiter != NULL;
+    int in_python = socket->phase != OPEN || socket_has_ended(socket) || socket->waiter != NULL;
     *failed = in_python ? wait_in_python(receiving) : wait_for_message(receiving);
     return NULL;
 }

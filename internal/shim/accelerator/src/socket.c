@@ -169,21 +169,23 @@ socket_receive(PyObject *self, PyObject *Py_UNUSED(ignored))
 static int
 content_of(State *state, PyObject *message, int *kind, const char **data, Py_ssize_t *size)
 {
-    PyObject *text = PyDict_GetItemWithError(message, state->key_text);
-    if (text != NULL && text != Py_None) {
-        *kind = TEXT_MESSAGE;
-        *data = PyUnicode_CheckExact(text) ? PyUnicode_AsUTF8AndSize(text, size) : NULL;
-        PyErr_Clear(); /* a lone surrogate */
+    PyObject *bytes = PyDict_GetItemWithError(message, state->key_bytes);
+    if (bytes != NULL && bytes != Py_None) {
+        *kind = BINARY_MESSAGE;
+        *data = PyBytes_CheckExact(bytes) ? BYTES_DATA(bytes) : NULL;
+        *size = *data != NULL ? BYTES_SIZE(bytes) : 0;
         return *data != NULL;
     }
-    PyObject *bytes = PyDict_GetItemWithError(message, state->key_bytes);
-    if (bytes == NULL || !PyBytes_CheckExact(bytes)) {
+    PyObject *text = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, state->key_text);
+    if (text == NULL || !PyUnicode_CheckExact(text)) {
         return 0;
     }
-    *kind = BINARY_MESSAGE;
-    *data = BYTES_DATA(bytes);
-    *size = BYTES_SIZE(bytes);
-    return 1;
+    *kind = TEXT_MESSAGE;
+    *data = PyUnicode_AsUTF8AndSize(text, size);
+    if (*data == NULL) {
+        PyErr_Clear(); /* a lone surrogate: Python says so */
+    }
+    return *data != NULL;
 }
 
 static int
