@@ -54,6 +54,7 @@ func (c *conn) newSocket() (*webSocket, *http1.Error) {
 	}
 	keys, version, extensions := 0, "", ""
 	s := &webSocket{c: c, share: c.srv.opened.Add(1)}
+	s.serve = s.tryServe
 	for i := range req.Fields {
 		f := &req.Fields[i]
 		switch strings.ToLower(string(f.Name)) {

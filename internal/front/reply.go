@@ -72,8 +72,9 @@ func (x *exchange) grantLocked() {
 	}
 }
 
-// creditStep is how much a client must have taken before the worker is told.
-const creditStep = 64 << 10
+// creditStep is how much a client must have taken before the worker is told. It is a
+// quarter of the window: who has the rest goes on meanwhile, and is told seldom.
+const creditStep = AnswerWindow / 4
 
 // What waits for slow clients may be so much in all. Beyond it an answer's
 // window is small: its thread, not the master's memory, waits for the client.

@@ -26,6 +26,9 @@ type webSocket struct {
 	window  int       // of that; 0: nothing is compressed
 	reader  ws.Reader // of the connection's goroutine
 	held    int64     // what of Server.messages is the reader's; of that goroutine
+	ended   bool      // there is nothing more to read; of that goroutine
+
+	serve func(fd uintptr) bool // passed to raw.Read; made once
 
 	messages   uint64        // that came; of that goroutine
 	unfinished atomic.Uint64 // messages<<arrivalBits, and of the next one the bytes so far and one; 0: there is none

@@ -104,29 +104,66 @@ func (c *conn) asking(s *webSocket, wait bool) bool {
 
 // readMessages reads until the socket is over.
 func (c *conn) readMessages(s *webSocket) {
-	for {
-		more, err := s.take()
-		if s.account(); err == nil && c.srv.messages.Load() > messagesMost && s.held > largeInput {
-			err = errMessages
-		}
-		if err != nil {
-			c.breakOff(s, err)
+	for s.goOn() && s.awaitRoom() {
+		s.makeRoom()
+		if c.unlessNudged(s.fill()) != nil || s.ended {
 			return
 		}
-		if !more {
-			return
-		}
+	}
+}
+
+// goOn hands over what was read, and reports false if the socket is over.
+func (s *webSocket) goOn() bool {
+	c := s.c
+	s.heard.Add(1)
+	more, err := s.take()
+	if s.account(); err == nil && c.srv.messages.Load() > messagesMost && s.held > largeInput {
+		err = errMessages
+	}
+	if err != nil {
+		c.breakOff(s, err)
+		return false
+	}
+	if more {
 		c.srv.cfg.Queue.Flush(&c.call)
 		s.noteUnfinished()
-		if !s.awaitRoom() {
-			return
-		}
-		s.makeRoom()
-		if c.unlessNudged(c.in.fill()) != nil {
-			return
-		}
-		s.heard.Add(1)
 	}
+	return more
+}
+
+// fill reads, and hands over small messages by the way, as fillServing serves requests:
+// no read is needed to find that there is nothing more.
+func (s *webSocket) fill() error {
+	in := &s.c.in
+	if s.c.raw == nil || in.buf != nil {
+		return in.fill()
+	}
+	if err := s.c.raw.Read(s.serve); err != nil {
+		return err
+	}
+	return in.err
+}
+
+// tryServe reads and hands over what comes while it is whole messages. It reports false
+// if it must wait for the next.
+func (s *webSocket) tryServe(fd uintptr) bool {
+	in := &s.c.in
+	in.polled()
+	for in.tryRead(fd) {
+		in.w += in.n
+		more := in.w == len(in.buf) || s.c.tls != nil // which may hold more than it gave
+		if in.err != nil {
+			return true
+		}
+		s.ended = !s.goOn()
+		if s.ended || !in.empty() || s.reader.InMessage() || !s.hasRoom() {
+			return true
+		}
+		if in.release(); !more {
+			return false
+		}
+	}
+	return false
 }
 
 // take takes the messages that were read, and reports false after the client's close

@@ -86,7 +86,7 @@ func (q *Queue) look() bool {
 		if a != nil && a.reads(w)&mainLane == 0 {
 			continue
 		}
-		busy := 0
+		busy, held := 0, true
 		for i := range w.Slots() {
 			id, began := w.Slot(i)
 			if id == 0 {
@@ -94,12 +94,15 @@ func (q *Queue) look() bool {
 			}
 			busy++
 			newest = max(newest, began)
-			again = q.lookAtQuick(w, id, now-min(began, now)) || again // it may have begun since
+			if c := q.find(id); c != nil {
+				held = held && (!c.Task() || isHeldUp(w, int64(now)))
+				again = c.lookAtQuick(w, now-min(began, now), held) || again // it may have begun since
+			}
 		}
 		if busy > 0 {
 			running++
 		}
-		if load := float64(busy) / float64(w.Slots()); busy > 0 && load < fewest {
+		if load := float64(busy) / float64(w.Slots()); busy > 0 && held && load < fewest {
 			best, fewest = w, load
 		}
 	}
@@ -133,17 +136,25 @@ func (q *Queue) rouse(readers []Worker, newest uint64, unread bool) {
 }
 
 // lookAtQuick promotes where a request that was known to be quick is not:
-// finished answers may wait for its own. It reports whether to look again.
-func (q *Queue) lookAtQuick(w Worker, id, age uint64) bool {
-	c := q.find(id)
-	if c == nil || !c.trusted.Load() {
+// finished answers may wait for its own, if it holds the worker. It reports whether to
+// look again.
+func (c *Call) lookAtQuick(w Worker, age uint64, held bool) bool {
+	if !c.trusted.Load() {
 		return false
 	}
 	if age < uint64(2*tick) {
 		return true
 	}
-	if c.trusted.CompareAndSwap(true, false) {
+	if c.trusted.CompareAndSwap(true, false) && held {
 		w.Promote()
 	}
 	return false
+}
+
+// isHeldUp reports whether something holds an event loop for long. Of one that nothing
+// holds nobody need take over, and what it has finished it sends by itself: its control
+// thread would only keep Python's lock from it.
+func isHeldUp(w Worker, now int64) bool {
+	l, ok := w.(looper)
+	return ok && (lasts(l.Stepping(), now, tick) || lasts(l.Silent(), now, tick))
 }

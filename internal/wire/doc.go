@@ -107,8 +107,11 @@
 // Binary and Taken, at last Close), or denied by an answer like any other. The
 // front speaks the protocol: no ping, fragment or mask comes here. A message may be
 // sent while any of the window is left, and may then be longer than that; Credit
-// comes as for bodies. Once it is accepted, frames come on the response socket,
-// a 20-byte head and then bytes:
+// comes as for bodies. Once it is accepted, frames come on the response socket.
+//
+// # What event loops are told on the response socket
+//
+// A 20-byte head, then bytes:
 //
 //	 0  u64  id
 //	 8  u32  length    of the bytes
@@ -126,6 +129,9 @@
 //	      5 Gone      the client has left or the server closes: code is that of the
 //	                  close frame (1005: it had none; 1006: there was none), the bytes
 //	                  are its reason. It is the last
+//	      6 Credited  u32 n: as Credit on the control socket, but for its word that a
+//	                  request was cancelled. A loop reads it itself, and needs no other
+//	                  thread for that
 //
 // Each message counts for its length and MessageCost (256). The front reads no more
 // of a client when --ws-max-queue of that is not Taken. The frames of a
@@ -149,7 +155,8 @@
 //	master to worker:
 //	 1 Hello    payload: settings as JSON
 //	 2 Credit   request id may send n more bytes; n = 0xffffffff: look at
-//	            the flag table, it was cancelled
+//	            the flag table, it was cancelled. Event loops get only that, others
+//	            both
 //	 3 Promote  a busy leader sends what it has finished and gives up
 //	            leadership
 //	 4 Drain    stop reading the lanes; finish what runs; end with exit code 0,

@@ -3,7 +3,7 @@ package wire
 import "encoding/binary"
 
 // Inbound is the head of a frame that the master sends on the response socket: what
-// came for a WebSocket that a worker has accepted, or one that it shall open.
+// came for a WebSocket that a worker has accepted, or one that it shall open; and credit.
 type Inbound struct {
 	ID     uint64
 	Length uint32 // of the bytes that follow
@@ -20,13 +20,15 @@ const (
 	TextCame   InboundKind = 3
 	BinaryCame InboundKind = 4
 	Gone       InboundKind = 5
+	Credited   InboundKind = 6
 )
 
 // InboundHead is the size of the head. MessageCost is what a message counts for beside
-// its own bytes, so that empty ones are bounded as well.
+// its own bytes, so that empty ones are bounded as well. CreditBytes are those of a Credited.
 const (
 	InboundHead = 20
 	MessageCost = 256
+	CreditBytes = 4
 )
 
 // Append appends the frame.

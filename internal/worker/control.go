@@ -183,9 +183,17 @@ func (w *Worker) Dump(id uint64) {
 
 const dumpPatience = 300 * time.Millisecond
 
-// Grant lets the request id send n more body bytes.
+// Grant lets the request id send n more body bytes. An event loop reads that itself: its
+// control thread would have to wait for Python's lock, and the loop for that thread.
 func (w *Worker) Grant(id uint64, n uint32) {
-	w.tell(id, func(e *entry) { e.grant(n) })
+	if n == wire.Cancelled || !w.facts.ASGI() {
+		w.tell(id, func(e *entry) { e.grant(n) })
+		return
+	}
+	var count [wire.CreditBytes]byte
+	binary.LittleEndian.PutUint32(count[:], n)
+	w.Say(wire.Inbound{ID: id, Kind: wire.Credited}, count[:])
+	w.Flush()
 }
 
 // SendBody hands the worker the spooled body of the request id.

@@ -11,7 +11,7 @@ import (
 // writing writes all that is there, his own and others', and waits for nobody: what
 // the socket does not take is written by a goroutine of its own, which ends when
 // nothing is left. It is bounded by what its WebSockets may have unread (see
-// --ws-max-queue).
+// --ws-max-queue), and by the credit for what its answers have sent.
 type inbound struct {
 	raw  syscall.RawConn
 	wait sync.WaitGroup // for the goroutine

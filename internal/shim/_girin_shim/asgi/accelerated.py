@@ -141,7 +141,7 @@ class AcceleratedIntake(NativeIntake, Intake):
 
 class AcceleratedLoop(Loop):
     def _new_outbox(self):
-        return Outbox(self.loop.call_soon, wire.RESPONSE_FD)
+        return Outbox(self.loop.call_soon, wire.RESPONSE_FD, self._worker.page)
 
     def _new_intake(self) -> Intake:
         return AcceleratedIntake(self, self._worker)

@@ -1,4 +1,4 @@
-"""What the master sends on the response socket: sockets that this loop shall open, and what comes for those that are.
+"""What the master sends on the response socket: sockets that this loop shall open, what comes for those that are, and credit.
 
 A head of 20 bytes: id, length, reserved, kind, reserved, code; then length bytes.
 """
@@ -9,7 +9,7 @@ import socket
 from struct import Struct
 
 HEAD = Struct("<QIIBBH")
-OPEN, TEXT, BINARY, GONE = 1, 3, 4, 5
+OPEN, TEXT, BINARY, GONE, CREDITED = 1, 3, 4, 5, 6
 
 _READ = 256 << 10
 

@@ -21,7 +21,7 @@ from time import monotonic_ns
 from .. import descriptors, detect, wire
 from ..heads import Heads
 from .http import Exchange
-from .inbound import OPEN, Inbound
+from .inbound import CREDITED, OPEN, Inbound
 from .intake import Intake
 from .lifespan import Lifespan
 from .outbox import Outbox
@@ -289,7 +289,10 @@ class Loop:
     def incoming(self, kind: int, id: int, code: int, data: bytes) -> None:
         """A frame of the master's on the response socket; see Inbound."""
         exchange = self.exchanges.get(id)
-        if isinstance(exchange, Socket):
+        if kind == CREDITED:
+            if exchange is not None:
+                exchange.grant(int.from_bytes(data, "little"))
+        elif isinstance(exchange, Socket):
             exchange.incoming(kind, code, data)
         elif kind == OPEN:
             self._opens.append(data)

@@ -198,7 +198,7 @@ emit(Call *call, PyObject *body)
     frame[32] = RESPONSE;
     frame[33] = FINAL | WHOLE;
     put_u16(frame + 34, (uint16_t)call->head.fields);
-    if (outbox_put(call->intake->outbox, frame, &call->head, BYTES_DATA(body), (size_t)BYTES_SIZE(body)) < 0) {
+    if (outbox_put_body(call->intake->outbox, frame, &call->head, body) < 0) {
         return -1;
     }
     call->state = ENDED;

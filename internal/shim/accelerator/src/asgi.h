@@ -24,6 +24,8 @@ typedef struct {
     PyObject_HEAD
     Sender sender;
     Batch *batch;        /* owned */
+    Py_buffer page;      /* held for units */
+    Units units;
     PyObject *call_soon; /* owned */
     int due;             /* somebody will flush */
 } Outbox;
@@ -140,6 +142,7 @@ PyObject *done_new(State *state, PyObject *value, Call *call);
 /* outbox.c */
 void outbox_fail(Outbox *outbox, uint64_t id);
 int outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const char *body, size_t size);
+int outbox_put_body(Outbox *outbox, unsigned char *frame, const Head *head, PyObject *body);
 void outbox_send(Outbox *outbox);
 
 /* socket.c */

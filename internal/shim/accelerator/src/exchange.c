@@ -2,21 +2,16 @@
  * then one final frame. */
 #include "girin.h"
 
-enum {
-    LEAST_PLACED = 8 << 10, /* smaller bodies are as cheap on the socket */
-    MAX_PLACED = 256 << 10, /* bytes of bodies in the page that may wait in a batch */
-};
-
 /* Puts a frame into the slot's batch and its body into units of the state page,
  * which were taken for it. */
 static int
 emit_placed(Slot *slot, unsigned char *frame, const Head *head, uint32_t place, PyObject *const *blocks,
             Py_ssize_t count, size_t body)
 {
-    page_fill(slot->loop, place, blocks, count);
+    page_fill(&slot->loop->units, place, blocks, count);
     frame[33] |= IN_PAGE;
     if (batch_add_placed(slot->batch, frame, head, place, body) < 0) {
-        page_give_back(slot->loop, place);
+        page_give_back(&slot->loop->units, place);
         return -1;
     }
     if (slot->batch->placed > MAX_PLACED) {
@@ -30,7 +25,7 @@ emit_placed(Slot *slot, unsigned char *frame, const Head *head, uint32_t place, 
 static int
 put_frame(Slot *slot, unsigned char *frame, const Head *head, PyObject *const *blocks, Py_ssize_t count, size_t body)
 {
-    int64_t place = body >= LEAST_PLACED ? page_take(slot->loop, body) : -1;
+    int64_t place = body >= LEAST_PLACED ? page_take(&slot->loop->units, body) : -1;
     if (place >= 0) {
         return emit_placed(slot, frame, head, (uint32_t)place, blocks, count, body);
     }

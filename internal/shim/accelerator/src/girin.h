@@ -73,6 +73,18 @@ typedef struct {
     PyThread_type_lock writing; /* held while frames are sent: they must not interleave */
 } Sender;
 
+/* Room for bodies in the state page: so many units of PAGE_UNIT bytes. */
+typedef struct {
+    char *memory;
+    uint64_t *states; /* how many units are taken from this one on */
+    uint32_t count;
+} Units;
+
+enum {
+    LEAST_PLACED = 8 << 10, /* smaller bodies are as cheap on the socket */
+    MAX_PLACED = 256 << 10, /* bytes of bodies in the page that may wait in a batch */
+};
+
 /* A copy of more bytes takes long enough (tens of microseconds) that other
  * threads should run meanwhile. */
 enum { LARGE = 64 << 10 };
@@ -149,9 +161,7 @@ struct Loop {
     Key *keys;         /* owned: environ names seen before */
     int key_count;
     Py_buffer page, arena;        /* held while the loop lives */
-    char *units;                  /* in the page: so many units of PAGE_UNIT bytes */
-    uint64_t *unit_states;        /* in the page: how many units are taken from this one on */
-    uint32_t unit_count;
+    Units units;                  /* of the page */
     Sender sender;
     int epoll_fd, wake_fd; /* of lanes; -1 where there is no epoll */
     int lifetime;          /* packets that may still be read; 0: any number */
@@ -181,10 +191,10 @@ void send_alone(Sender *sender, Batch *batch, unsigned char *frame);
 int send_large(Sender *sender, Batch *batch, const unsigned char *frame, const Head *head, PyObject *body);
 
 /* page.c */
-int page_find(Loop *loop);
-int64_t page_take(Loop *loop, size_t size);
-void page_fill(Loop *loop, uint32_t place, PyObject *const *blocks, Py_ssize_t count);
-void page_give_back(Loop *loop, uint32_t place);
+int page_find(Units *units, const Py_buffer *page);
+int64_t page_take(Units *units, size_t size);
+void page_fill(Units *units, uint32_t place, PyObject *const *blocks, Py_ssize_t count);
+void page_give_back(Units *units, uint32_t place);
 
 /* head.c */
 int head_encode(Head *head, PyObject *status, PyObject *headers);

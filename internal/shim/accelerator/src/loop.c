@@ -73,7 +73,7 @@ take_worker(Loop *loop)
         take_number(loop->lanes, "wake_fd", &loop->wake_fd) < 0 ||
         take_number(worker, "lifetime", &loop->lifetime) < 0 ||
         take_memory(worker, "page", PyBUF_WRITABLE, PAGE_FIRST_SLOT * sizeof(uint64_t), &loop->page) < 0 ||
-        page_find(loop) < 0) {
+        page_find(&loop->units, &loop->page) < 0) {
         return -1;
     }
     PyObject *arena;

@@ -40,6 +40,31 @@ outbox_put(Outbox *outbox, const unsigned char *frame, const Head *head, const c
     return 0;
 }
 
+/* Adds a frame of an answer with a body, a bytes object. A large one goes to the state page if
+ * there is room, else it is sent without copying it first. */
+int
+outbox_put_body(Outbox *outbox, unsigned char *frame, const Head *head, PyObject *body)
+{
+    size_t size = (size_t)BYTES_SIZE(body);
+    int64_t place = size >= LEAST_PLACED ? page_take(&outbox->units, size) : -1;
+    if (place < 0) {
+        return size >= LARGE ? send_large(&outbox->sender, outbox->batch, frame, head, body)
+                             : outbox_put(outbox, frame, head, BYTES_DATA(body), size);
+    }
+    page_fill(&outbox->units, (uint32_t)place, &body, 1);
+    frame[33] |= IN_PAGE;
+    if (batch_add_placed(outbox->batch, frame, head, (uint32_t)place, size) < 0) {
+        page_give_back(&outbox->units, (uint32_t)place);
+        return -1;
+    }
+    if (outbox->batch->placed > MAX_PLACED) {
+        outbox_send(outbox);
+    } else {
+        flush_soon(outbox);
+    }
+    return 0;
+}
+
 /* Says that a request has failed, which needs no memory. */
 void
 outbox_fail(Outbox *outbox, uint64_t id)
@@ -56,10 +81,40 @@ outbox_fail(Outbox *outbox, uint64_t id)
     }
 }
 
+/* Adds a frame of Python's whose body is large; 0: it is none. */
+static int
+put_large(Outbox *outbox, PyObject *pieces)
+{
+    PyObject *items[3];
+    for (Py_ssize_t i = 0; i < 3; i++) {
+        items[i] = TUPLE_SIZE(pieces) == 3 ? TUPLE_ITEM(pieces, i) : NULL;
+        if (items[i] == NULL || !PyBytes_CheckExact(items[i])) {
+            return 0;
+        }
+    }
+    const unsigned char *given = (const unsigned char *)BYTES_DATA(items[0]);
+    if (BYTES_SIZE(items[2]) < LEAST_PLACED || BYTES_SIZE(items[0]) != RESPONSE_HEAD ||
+        (given[32] != RESPONSE && given[32] != BLOCK)) {
+        return 0;
+    }
+    unsigned char frame[RESPONSE_HEAD];
+    memcpy(frame, given, sizeof frame);
+    Head head = {.data = BYTES_DATA(items[1]), .size = (size_t)BYTES_SIZE(items[1])};
+    return outbox_put_body(outbox, frame, &head, items[2]) < 0 ? -1 : 1;
+}
+
+/* put(head, head block, body) */
 static PyObject *
 outbox_py_put(PyObject *self, PyObject *frame)
 {
     Outbox *outbox = (Outbox *)self;
+    int large = put_large(outbox, frame);
+    if (large < 0) {
+        return NULL;
+    }
+    if (large > 0) {
+        Py_RETURN_NONE;
+    }
     PyObject *batch = PyNumber_InPlaceAdd((PyObject *)outbox->batch, frame);
     Py_XDECREF(batch);
     if (batch == NULL) {
@@ -94,9 +149,9 @@ outbox_flush_due(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 outbox_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *call_soon;
+    PyObject *call_soon, *page;
     int fd;
-    if (!PyArg_ParseTuple(args, "Oi", &call_soon, &fd)) {
+    if (!PyArg_ParseTuple(args, "OiO", &call_soon, &fd, &page)) {
         return NULL;
     }
     Outbox *outbox = (Outbox *)PyType_GenericAlloc(type, 0); /* all zero */
@@ -111,6 +166,10 @@ outbox_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         Py_DECREF((PyObject *)outbox);
         return PyErr_NoMemory();
     }
+    if (PyObject_GetBuffer(page, &outbox->page, PyBUF_WRITABLE) < 0 || page_find(&outbox->units, &outbox->page) < 0) {
+        Py_DECREF((PyObject *)outbox);
+        return NULL;
+    }
     return (PyObject *)outbox;
 }
 
@@ -121,6 +180,7 @@ outbox_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     Py_XDECREF(outbox->call_soon);
     Py_XDECREF((PyObject *)outbox->batch);
+    PyBuffer_Release(&outbox->page);
     if (outbox->sender.writing != NULL) {
         PyThread_free_lock(outbox->sender.writing);
     }
@@ -137,7 +197,7 @@ static PyMethodDef outbox_methods[] = {
 };
 
 static PyType_Slot outbox_slots[] = {
-    {Py_tp_doc, "Outbox(call_soon, fd): frames that go out together, in one write for each turn of the loop."},
+    {Py_tp_doc, "Outbox(call_soon, fd, page): frames that go out together, in one write for each turn of the loop."},
     {Py_tp_new, outbox_new},
     {Py_tp_dealloc, outbox_dealloc},
     {Py_tp_methods, outbox_methods},

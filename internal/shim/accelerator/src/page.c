@@ -2,22 +2,27 @@
  * without the two copies through the response socket. */
 #include "girin.h"
 
-/* Finds the units of the state page, if it has any. */
+/* Finds the units of a state page, if it has any. */
 int
-page_find(Loop *loop)
+page_find(Units *units, const Py_buffer *page)
 {
     enum { KERNEL_PAGE = 4096 };
-    uint64_t *cells = loop->page.buf;
-    uint64_t size = (uint64_t)loop->page.len, slots = cells[1], count = cells[2];
+    uint64_t *cells = page->buf;
+    uint64_t size = (uint64_t)page->len;
+    if (size < PAGE_FIRST_SLOT * sizeof *cells) {
+        PyErr_SetString(PyExc_ValueError, "the state page is too small");
+        return -1;
+    }
+    uint64_t slots = cells[1], count = cells[2];
     uint64_t states = PAGE_FIRST_SLOT + 2 * slots;
     uint64_t at = (8 * (states + count) + KERNEL_PAGE - 1) / KERNEL_PAGE * KERNEL_PAGE;
     if (slots > size || count > size || (count > 0 && at + count * PAGE_UNIT > size)) {
         PyErr_SetString(PyExc_ValueError, "the state page's units lie outside of it");
         return -1;
     }
-    loop->unit_count = (uint32_t)count;
-    loop->unit_states = cells + states;
-    loop->units = (char *)loop->page.buf + at;
+    units->count = (uint32_t)count;
+    units->states = cells + states;
+    units->memory = (char *)page->buf + at;
     return 0;
 }
 
@@ -26,11 +31,11 @@ page_find(Loop *loop)
  * are likely in the processor's cache. Threads take units only under the GIL;
  * the master frees them at any time. */
 int64_t
-page_take(Loop *loop, size_t size)
+page_take(Units *units, size_t size)
 {
     uint32_t needed = (uint32_t)((size + PAGE_UNIT - 1) / PAGE_UNIT), run = 0;
-    for (uint64_t i = 0; i < loop->unit_count;) {
-        uint64_t taken = __atomic_load_n(&loop->unit_states[i], __ATOMIC_ACQUIRE);
+    for (uint64_t i = 0; i < units->count;) {
+        uint64_t taken = __atomic_load_n(&units->states[i], __ATOMIC_ACQUIRE);
         if (taken > 0) {
             run = 0;
             i += taken;
@@ -38,7 +43,7 @@ page_take(Loop *loop, size_t size)
         }
         i++;
         if (++run == needed) {
-            __atomic_store_n(&loop->unit_states[i - needed], needed, __ATOMIC_RELAXED);
+            __atomic_store_n(&units->states[i - needed], needed, __ATOMIC_RELAXED);
             return (int64_t)(i - needed);
         }
     }
@@ -47,9 +52,9 @@ page_take(Loop *loop, size_t size)
 
 /* Gives back units that the master has not heard of. */
 void
-page_give_back(Loop *loop, uint32_t place)
+page_give_back(Units *units, uint32_t place)
 {
-    __atomic_store_n(&loop->unit_states[place], 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&units->states[place], 0, __ATOMIC_RELEASE);
 }
 
 static void
@@ -68,9 +73,9 @@ copy_unlocked(char *to, PyObject *block)
  * held unless there is but one and it is large: of others the app could change
  * the list meanwhile. */
 void
-page_fill(Loop *loop, uint32_t place, PyObject *const *blocks, Py_ssize_t count)
+page_fill(Units *units, uint32_t place, PyObject *const *blocks, Py_ssize_t count)
 {
-    char *to = loop->units + (size_t)place * PAGE_UNIT;
+    char *to = units->memory + (size_t)place * PAGE_UNIT;
     if (count == 1 && BYTES_SIZE(blocks[0]) > LARGE) {
         copy_unlocked(to, blocks[0]);
         return;

@@ -19,15 +19,14 @@ fill_frame(const Streaming *streaming, unsigned char *frame, int flags, size_t s
     frame[33] = (unsigned char)flags;
 }
 
-/* Sends a part of the body; a large one without copying it first. */
+/* Sends a part of the body. */
 static int
 emit_part(Streaming *streaming, PyObject *body, size_t size)
 {
     Outbox *outbox = streaming->intake->outbox;
     unsigned char frame[RESPONSE_HEAD];
     fill_frame(streaming, frame, 0, size);
-    int failed = size >= LARGE ? send_large(&outbox->sender, outbox->batch, frame, NULL, body)
-                               : outbox_put(outbox, frame, NULL, BYTES_DATA(body), size);
+    int failed = outbox_put_body(outbox, frame, NULL, body);
     if (!failed) { /* without memory none of it is out, and the app may try again */
         streaming->sent += (long long)size;
     }

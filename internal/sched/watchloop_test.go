@@ -1,0 +1,53 @@
+package sched
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"girin/internal/wire"
+)
+
+// A loop has nobody who could take over; it is told to send what it has finished, and only
+// where something holds it.
+func TestALoopIsPromotedOnlyWhereSomethingHoldsIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		stepping, silent time.Duration // for so long; 0: not
+		quick            bool          // what runs was known to be
+		want             bool
+	}{
+		"nothing holds it":             {},
+		"short steps":                  {stepping: tick / 2},
+		"short steps, quick":           {stepping: tick / 2, quick: true},
+		"a step holds it":              {stepping: 3 * tick, want: true},
+		"something else holds it":      {silent: 3 * tick, want: true},
+		"it owes a sign since shortly": {silent: tick / 2},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			b, loops := loopBench(t, 4)
+			l := loops[0]
+			c, _ := b.call("/")
+			c.Form = wire.ASGIJoined
+			b.submit(c)
+			l.set(0, b.read().ID)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			look := b.cfg.Clock() + int64(tick) // the next one
+			if test.stepping != 0 {
+				l.stepping = look - int64(test.stepping)
+			}
+			if test.silent != 0 {
+				l.silent = look - int64(test.silent)
+			}
+			c.trusted.Store(test.quick)
+			other, _ := b.call("/")
+			other.Form = wire.ASGIJoined
+			b.submit(other)
+			time.Sleep(tick)
+			synctest.Wait()
+			if promoted := len(l.promotions()) > 0; promoted != test.want {
+				t.Errorf("promoted: %v, want %v", promoted, test.want)
+			}
+		}))
+	}
+}
