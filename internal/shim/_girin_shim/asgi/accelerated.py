@@ -17,7 +17,7 @@ from . import threadtime
 from .http import NOTHING, REASONS, Exchange
 from .intake import Intake
 from .loop import Loop
-from .scope import HTTP_EXTENSIONS, Scopes
+from .scope import Scopes
 from .socket import Socket
 
 
@@ -80,7 +80,7 @@ class AcceleratedIntake(NativeIntake, Intake):
 
     def serve(self, app, scopes: Scopes) -> None:
         Intake.serve(self, app, scopes)
-        self.bind_app(app, scopes.templates, scopes.state, HTTP_EXTENSIONS, threadtime.used.set if self._threads_measured else None)
+        self.bind_app(app, scopes.templates, scopes.state, scopes.extensions, threadtime.used.set if self._threads_measured else None)
 
     # What the C code calls.
 

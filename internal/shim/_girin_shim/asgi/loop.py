@@ -30,6 +30,7 @@ from .selector import LaneSelector
 from .socket import Socket
 from .waiting import WaitingHeads
 from .watch import Watch
+from .wrapping import passes_files
 
 # Of the time to end in a quarter, and no more than so many seconds, is kept for the end of the
 # process, and as much before it for the app's shutdown.
@@ -98,7 +99,7 @@ class Loop:
         app = detect.version3(app)
         self._lifespan = Lifespan(app, self._settings.lifespan, self.log)
         self.loop.run_until_complete(self._lifespan.startup())
-        self.intake.serve(app, Scopes(self._settings, self._lifespan.state))
+        self.intake.serve(app, Scopes(self._settings, self._lifespan.state, passes_files(app)))
 
     def run(self) -> None:
         """Returns after Drain, when the last request has ended and the app's shutdown is done."""

@@ -22,7 +22,8 @@ class Scopes:
     templates has for each listener a scope of HTTP with all its keys, to be copied.
     """
 
-    def __init__(self, settings, state: dict) -> None:
+    def __init__(self, settings, state: dict, passes_files: bool) -> None:
+        self.extensions = {name: {} for name in HTTP_EXTENSIONS if passes_files or name != "http.response.pathsend"}
         version = "2.5" if settings.asgi_spec == "2.5" else "2.3"
         servers = [_server(base, unix) for base, unix in zip(settings.bases, settings.unix)]
         self.templates = [{
@@ -37,7 +38,7 @@ class Scopes:
             "headers": [],
             "client": None,
             "server": server,
-            "extensions": HTTP_EXTENSIONS,
+            "extensions": self.extensions,
             "method": "GET",
             "state": state,
         } for server in servers]
@@ -63,7 +64,7 @@ class Scopes:
         scope["root_path"] = root_path.decode("utf-8", "replace")
         headers = scope["headers"] = list(zip(fields, fields))
         scope["client"] = (client.decode("ascii"), int(port)) if client else None
-        scope["extensions"] = HTTP_EXTENSIONS.copy()
+        scope["extensions"] = self.extensions.copy()
         scope["method"] = method.decode("ascii")
         scope["state"] = self.state.copy()
         tls = self.tls_of(headers.pop()[1]) if headers and headers[-1][0] == TLS else None

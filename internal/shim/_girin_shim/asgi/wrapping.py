@@ -1,0 +1,58 @@
+"""Does what is no body pass through an app's middleware?
+
+Starlette's FileResponse sends http.response.pathsend wherever that is offered. Middleware
+that compresses would let such a file through as it is, and much that others wrote knows only
+heads and bodies: the file is lost, and the client gets a 500. So it is offered only where
+all middleware of a Starlette app is Starlette's own, and does not look at bodies.
+"""
+from __future__ import annotations
+
+from .. import detect
+
+_KNOWN = ("starlette.", "fastapi.")
+_LOOK_AT_BODIES = ("starlette.middleware.gzip", "starlette.middleware.base")
+
+
+def passes_files(app) -> bool:
+    """False also if that cannot be told."""
+    try:
+        return _pass([app])
+    except Exception:  # of attributes that are the app's own code
+        return False
+
+
+def _pass(left: list) -> bool:
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if not _passes(_module(one), one):
+            return False
+        for middleware in getattr(one, "user_middleware", ()):
+            if not _passes(_module(middleware.cls), None):
+                return False
+        left += _inner(one)
+        left += getattr(one, "routes", None) or ()
+    return True
+
+
+def _passes(module: str, one) -> bool:
+    """Of Starlette's own all that does not look at bodies; of another only if it wraps no app."""
+    if module.startswith(_KNOWN):
+        return module not in _LOOK_AT_BODIES
+    return one is not None and not _inner(one)
+
+
+def _module(one) -> str:
+    """Where the code is that a call runs: of a class, that a call of its objects runs."""
+    code = one if hasattr(one, "__code__") else getattr(one if isinstance(one, type) else type(one), "__call__", one)
+    return getattr(code, "__module__", None) or ""
+
+
+def _inner(one) -> list:
+    """The apps that an object holds, or a function has closed over."""
+    cells = getattr(one, "__closure__", None) or ()
+    held = [cell.cell_contents for cell in cells] if cells else list(getattr(one, "__dict__", {}).values())
+    return [value for value in held if not isinstance(value, type) and detect.is_asgi3(value)]
