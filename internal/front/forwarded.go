@@ -69,9 +69,10 @@ func (h heads) ofASGI() heads {
 
 // limits are the limits of this peer's heads.
 func (x *exchange) limits() *http1.Limits {
-	h := &x.srv.headsOfWSGI
+	asked := x.srv.asked.Load()
+	h := &asked.headsOfWSGI
 	if x.srv.asgi.Load() {
-		h = &x.srv.headsOfASGI
+		h = &asked.headsOfASGI
 	}
 	if x.peer.trusted {
 		return &h.trusted

@@ -19,9 +19,9 @@ import (
 // Config of a Server.
 type Config struct {
 	Queue         *sched.Queue
-	Limits        http1.Limits
-	MaxBody       int64         // bytes; 0: no limit
-	KeepAlive     time.Duration // how long a connection may be idle; 0: one request each
+	Limits        http1.Limits  // Adjust changes it
+	MaxBody       int64         // bytes; 0: no limit; likewise
+	KeepAlive     time.Duration // how long a connection may be idle; 0: one request each; likewise
 	MaxConns      int
 	MaxFiles      int                           // connections, spooled bodies and files that are sent; 0: no limit of their own
 	SpoolDir      string                        // "": the system's temporary directory
@@ -86,9 +86,8 @@ type Server struct {
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
-	headsOfWSGI   heads
-	headsOfASGI   heads
-	scriptByField bool                   // such peers may tell SCRIPT_NAME
+	asked         atomic.Pointer[asked]  // never nil
+	scriptByField bool                   // trusted peers may tell SCRIPT_NAME
 	mount         atomic.Pointer[[]byte] // where the application is mounted; never nil
 	unflushed     unflushed
 
@@ -116,8 +115,8 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
-	s.headsOfWSGI = heads{trusted: cfg.Trust.limits(cfg.Limits), others: cfg.Limits}
-	s.headsOfASGI, s.scriptByField = s.headsOfWSGI.ofASGI(), cfg.Trust.mayScriptName()
+	s.Adjust(cfg.Limits, cfg.MaxBody, cfg.KeepAlive)
+	s.scriptByField = cfg.Trust.mayScriptName()
 	s.Mount(cfg.ScriptName)
 	s.spool = spool.Open(spool.Config{
 		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,

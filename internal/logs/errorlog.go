@@ -27,7 +27,7 @@ type ErrorOptions struct {
 //
 // Its methods may be called from any goroutine.
 type ErrorLog struct {
-	level Level
+	level atomic.Int32 // a Level
 	pid   int
 	now   func() time.Time
 	sink  *sink
@@ -40,7 +40,8 @@ type ErrorLog struct {
 
 // OpenError opens the error log.
 func OpenError(o ErrorOptions) (*ErrorLog, error) {
-	l := &ErrorLog{level: o.Level, pid: os.Getpid(), now: o.Now}
+	l := &ErrorLog{pid: os.Getpid(), now: o.Now}
+	l.SetLevel(o.Level)
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -67,7 +68,10 @@ func tell(o ErrorOptions, err error) {
 }
 
 // Enabled reports whether lines of this weight are kept, to spare the making of costly ones.
-func (l *ErrorLog) Enabled(level Level) bool { return level >= l.level }
+func (l *ErrorLog) Enabled(level Level) bool { return int32(level) >= l.level.Load() }
+
+// SetLevel says which lines are kept from now on.
+func (l *ErrorLog) SetLevel(level Level) { l.level.Store(int32(level)) }
 
 // Debugf logs what only a developer of the server or its user's settings wants to see.
 func (l *ErrorLog) Debugf(format string, args ...any) { l.logf(Debug, format, args) }

@@ -13,14 +13,15 @@ type Overdue struct {
 	ID     uint64
 	Route  string
 	Age    time.Duration // since a thread began it
+	Limit  time.Duration // how long it might have run
 	Cut    bool          // its head was sent, so the response was cut
 }
 
 // Deadlines say how long a request may run, and who hears of those that do
 // not keep to it. The functions are called from one goroutine.
 type Deadlines struct {
-	Timeout time.Duration // 0: for ever
-	Grace   time.Duration // how long a thread may then still take to return
+	Timeout time.Duration // 0: for ever; SetDeadlines changes it
+	Grace   time.Duration // how long a thread may then still take to return; likewise
 	Overdue func(Overdue)
 	// Stuck is told of a worker one of whose threads did not return in time,
 	// or none of whose threads is left.
@@ -35,12 +36,16 @@ type late struct {
 	told  bool
 }
 
+// SetDeadlines says how long a request may run from now on, those that run included.
+func (q *Queue) SetDeadlines(timeout, grace time.Duration) {
+	q.timeout.Store(int64(timeout))
+	q.grace.Store(int64(grace))
+}
+
 // deadlines gives requests up that run too long: their clients get an answer,
 // their threads count as lost until they return.
 func (q *Queue) deadlines() {
-	d := q.cfg.Deadlines
-	every := min(max(d.Timeout/20, 10*time.Millisecond), 250*time.Millisecond)
-	t := time.NewTicker(every)
+	t := time.NewTimer(q.untilNextLook())
 	defer t.Stop()
 	lost := map[uint64]*late{}
 	for {
@@ -48,15 +53,28 @@ func (q *Queue) deadlines() {
 		case <-q.watch.stop:
 			return
 		case <-t.C:
-			q.giveUp(lost)
-			q.giveUpQueued()
+			if timeout := time.Duration(q.timeout.Load()); timeout > 0 {
+				q.giveUp(lost, timeout)
+				q.giveUpQueued(timeout)
+			}
 			q.tellStuck(lost)
+			t.Reset(q.untilNextLook())
 		}
 	}
 }
 
+// untilNextLook is how long the deadline keeper rests.
+func (q *Queue) untilNextLook() time.Duration {
+	const least, most = 10 * time.Millisecond, 250 * time.Millisecond
+	timeout := time.Duration(q.timeout.Load())
+	if timeout == 0 {
+		return most // it may be set
+	}
+	return min(max(timeout/20, least), most)
+}
+
 // giveUp answers for what has run too long.
-func (q *Queue) giveUp(lost map[uint64]*late) {
+func (q *Queue) giveUp(lost map[uint64]*late, timeout time.Duration) {
 	now := q.cfg.Clock()
 	q.slots(func(w Worker, id, began uint64) {
 		c := q.find(id)
@@ -64,7 +82,8 @@ func (q *Queue) giveUp(lost map[uint64]*late) {
 			return
 		}
 		since, started := c.progress(int64(began))
-		if now-since < c.limitOr(q.cfg.Deadlines.Timeout) {
+		limit := c.limitOr(timeout)
+		if now-since < limit {
 			return
 		}
 		route := c.route.Load()
@@ -75,18 +94,18 @@ func (q *Queue) giveUp(lost map[uint64]*late) {
 		route.sums.unanswered(c)
 		c.Answer.Fail(ErrTimeout)
 		q.cfg.Deadlines.Overdue(Overdue{
-			Worker: w, ID: id, Route: route.Name(), Age: time.Duration(now - int64(began)), Cut: started,
+			Worker: w, ID: id, Route: route.Name(), Age: time.Duration(now - int64(began)), Limit: time.Duration(limit), Cut: started,
 		})
 	})
 }
 
 // giveUpQueued answers for what nobody has begun and whose client, as a proxy
 // told, has waited too long: nobody shall run it any more.
-func (q *Queue) giveUpQueued() {
+func (q *Queue) giveUpQueued(timeout time.Duration) {
 	if !q.dated.Load() {
 		return
 	}
-	now, timeout := q.cfg.Clock(), int64(q.cfg.Deadlines.Timeout)
+	now := q.cfg.Clock()
 	running, _ := q.running()
 	dated := false
 	q.each(func(c *Call, id uint64) {
@@ -95,7 +114,7 @@ func (q *Queue) giveUpQueued() {
 		if s := stateOf(c.life.Load()); s != kept && s != placed {
 			return
 		}
-		if since == 0 || now-since < timeout || running[id] {
+		if since == 0 || now-since < int64(timeout) || running[id] {
 			return
 		}
 		if q.abandon(c, id, expire, ErrTimeout).to == overdue { // else its keeper tells it
@@ -111,7 +130,7 @@ func (q *Queue) giveUpQueued() {
 // time is over, and notes that there are such calls.
 func (q *Queue) tooLate(c *Call) bool {
 	q.dated.Store(true)
-	timeout := int64(q.cfg.Deadlines.Timeout)
+	timeout := q.timeout.Load()
 	return timeout > 0 && q.cfg.Clock()-c.Since >= timeout
 }
 
@@ -153,7 +172,7 @@ func (q *Queue) tellStuck(lost map[uint64]*late) {
 	if len(lost) == 0 {
 		return
 	}
-	now := q.cfg.Clock()
+	now, grace := q.cfg.Clock(), time.Duration(q.grace.Load())
 	running := map[uint64]bool{}
 	q.slots(func(_ Worker, id, _ uint64) { running[id] = true })
 	gone := map[Worker]int{} // threads lost
@@ -165,7 +184,7 @@ func (q *Queue) tellStuck(lost map[uint64]*late) {
 		gone[o.w]++
 	}
 	for id, o := range lost {
-		if !o.asked && now-o.since > int64(q.cfg.Deadlines.Grace-endTime(q.cfg.Deadlines.Grace)) {
+		if !o.asked && now-o.since > int64(grace-endTime(grace)) {
 			o.asked = true
 			q.askToEnd(id, o.w)
 		}
@@ -174,7 +193,7 @@ func (q *Queue) tellStuck(lost map[uint64]*late) {
 		case gone[o.w] >= o.w.Slots() && now-o.since > int64(stackTime):
 			o.told = true
 			q.cfg.Deadlines.Stuck(o.w, "none of its threads is left")
-		case now-o.since > int64(q.cfg.Deadlines.Grace):
+		case now-o.since > int64(grace):
 			o.told = true
 			q.cfg.Deadlines.Stuck(o.w, "a thread did not return")
 		}
@@ -201,7 +220,7 @@ func (q *Queue) askToEnd(id uint64, w Worker) {
 
 // Streams reports whether w sends an answer that moves: one that is not given up.
 func (q *Queue) Streams(w Worker) (yes bool) {
-	oldest := q.cfg.Clock() - int64(q.cfg.Deadlines.Timeout)
+	oldest := q.cfg.Clock() - q.timeout.Load()
 	q.slots(func(of Worker, id, began uint64) {
 		if of != w || yes {
 			return

@@ -18,9 +18,7 @@ func (q *Queue) Start() {
 	if q.auto != nil {
 		q.launch(guard.Part{Name: "auto's manager", Run: q.auto.manager, Sound: q.sound})
 	}
-	if q.cfg.Deadlines.Timeout > 0 {
-		q.launch(guard.Part{Name: "the deadlines", Run: q.deadlines, Sound: q.sound})
-	}
+	q.launch(guard.Part{Name: "the deadlines", Run: q.deadlines, Sound: q.sound})
 }
 
 // launch runs a part until Close.

@@ -126,6 +126,8 @@ type Queue struct {
 	keeper   keeper
 	deaths   undertaker
 	closed   atomic.Bool
+	timeout  atomic.Int64              // of Deadlines, in ns
+	grace    atomic.Int64              // likewise
 	known    atomic.Pointer[[]*Worker] // those of alive, for pointer
 	capacity atomic.Int64              // threads of the workers that are ready
 	dated    atomic.Bool               // there are calls with a Since
@@ -164,6 +166,7 @@ func New(cfg Config) *Queue {
 	if cfg.Remote != nil {
 		q.remote = newLine(q, nil)
 	}
+	q.SetDeadlines(cfg.Deadlines.Timeout, cfg.Deadlines.Grace)
 	q.routes.init()
 	q.watch.init()
 	q.keeper.init()

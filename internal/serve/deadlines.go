@@ -24,7 +24,7 @@ func (s *server) deadlines() sched.Deadlines {
 				follow = "Its worker's stacks were just written."
 			}
 			s.log.Errorf("Request timeout: %s ran %.1f s in worker (pid: %d), the limit is %v; %s. %s",
-				o.Route, o.Age.Seconds(), o.Worker.PID(), s.cfg.Timeout, did, follow)
+				o.Route, o.Age.Seconds(), o.Worker.PID(), o.Limit, did, follow)
 			if ask {
 				o.Worker.Dump(o.ID)
 			}

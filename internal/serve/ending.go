@@ -42,10 +42,13 @@ func (e *ending) within(limit time.Duration) {
 // deadline is by when all should have ended, once that was said.
 func (e *ending) deadline() time.Time { return time.Unix(0, e.by.Load()) }
 
+// grace is graceful_timeout as it was read last.
+func (s *server) grace() time.Duration { return time.Duration(s.graceful.Load()) }
+
 // left is what is left of the time that a graceful end may take.
 func (s *server) left() time.Duration {
 	if s.ending.by.Load() == 0 {
-		return s.cfg.GracefulTimeout
+		return s.grace()
 	}
 	return time.Until(s.ending.deadline())
 }
@@ -78,13 +81,13 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 	case !g.first.IsZero() && now.Sub(g.first) < sameSignal && sig == g.last:
 		return
 	case g.first.IsZero() && !g.isServing():
-		s.ending.within(s.cfg.GracefulTimeout)
+		s.ending.within(s.grace())
 		s.ending.hasten()
 	case g.first.IsZero() && sig == syscall.SIGTERM:
 		s.ending.begin()
 		g.beside(s.drain)
 	case g.first.IsZero():
-		s.ending.within(min(quickLimit, s.cfg.GracefulTimeout))
+		s.ending.within(min(quickLimit, s.grace()))
 		s.ending.hasten()
 		g.beside(s.kill)
 	default:
@@ -96,7 +99,7 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 // drain lets clients be served to their end, then the workers end.
 func (s *server) drain() {
 	s.leave()
-	s.ending.within(s.cfg.GracefulTimeout)
+	s.ending.within(s.grace())
 	s.sidecars.End(s.ending.deadline())
 	forClients := s.left()
 	if s.spoken.asgi() {

@@ -14,13 +14,16 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/guard"
+	"girin/internal/logs"
 	"girin/internal/supervisor"
 )
 
-// byReload are the settings that a reload can change: those of the workers.
+// byReload are the settings that a reload can change: those of the workers, and those of adjust.
 var byReload = []string{
 	"wsgi_app", "paste", "raw_paste_global_conf", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
-	"python", "proc_name", "capture_output", "bind", "sidecar",
+	"python", "proc_name", "capture_output", "bind", "sidecar", "max_requests", "max_requests_jitter", "max_worker_memory",
+	"timeout", "graceful_timeout", "keepalive", "loglevel", "header_map",
+	"limit_request_line", "limit_request_fields", "limit_request_field_size", "limit_request_body",
 }
 
 // reload reads the settings anew and brings in workers that load the
@@ -56,11 +59,12 @@ func (s *server) reload(ctx context.Context) {
 		return
 	}
 	s.reloadTLS(cfg, made)
+	s.adjust(cfg)
 	s.reloading()
 	launch, template := s.launch(cfg)
 	jobsToo := s.jobsReloaded(cfg)
 	s.workers.Reload(supervisor.Next{
-		Launch: launch, Template: template, Workers: s.reloadTo(cfg),
+		Launch: launch, Template: template, Workers: s.reloadTo(cfg), Recycle: recycle(cfg),
 		Settled: func(well bool) {
 			s.settle(sockets, well)
 			if well {
@@ -69,6 +73,17 @@ func (s *server) reload(ctx context.Context) {
 			}
 		},
 	})
+}
+
+// adjust does from now on as the settings of a reload say of what needs no other workers.
+func (s *server) adjust(c *config.Config) {
+	if level, err := logs.ParseLevel(c.LogLevel); err == nil { // which the configuration has checked
+		s.log.SetLevel(level)
+	}
+	s.graceful.Store(int64(c.GracefulTimeout))
+	s.queue.SetDeadlines(c.Timeout, c.GracefulTimeout)
+	s.workers.SetLimits(bootLimit(c.Timeout), c.GracefulTimeout, silenceLimit(c.Timeout))
+	s.front.Adjust(limitsOfHeads(c), c.LimitRequestBody, c.KeepAlive)
 }
 
 // canReload reports whether a reload changes a setting. The sizes of the class

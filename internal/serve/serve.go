@@ -47,6 +47,7 @@ type server struct {
 	*Crew
 	pidFile   atomic.Pointer[string] // where the pid is noted; nil: nowhere yet
 	successor atomic.Pointer[proc.Process]
+	graceful  atomic.Int64           // see grace
 	broken    atomic.Pointer[string] // why the server cannot go on
 	ran       atomic.Pointer[int]    // the exit status, once all that serves has ended
 	orphans   struct {
@@ -86,6 +87,7 @@ type system struct {
 // Run serves until it is told to stop, and returns the exit status.
 func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew) int {
 	s := &server{env: env, cfg: cfg, source: source, Crew: crew, sizes: sizesOf(cfg), began: time.Now(), ending: newEnding()}
+	s.graceful.Store(int64(cfg.GracefulTimeout))
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)
 		crew.Close(context.Background())
@@ -187,7 +189,7 @@ func (s *server) run() int {
 		err = s.workers.Run(s.ending.quick)
 	}
 	code := s.outcome(err)
-	s.ending.within(s.cfg.GracefulTimeout) // it may have ended by itself
+	s.ending.within(s.grace()) // it may have ended by itself
 	stop()
 	return code
 }

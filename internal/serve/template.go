@@ -29,7 +29,7 @@ type origin struct {
 }
 
 // newOrigin returns what workers of cfg come from.
-func (s *server) newOrigin(cfg worker.Config) origin {
+func (s *server) newOrigin(cfg worker.Config, boot time.Duration) origin {
 	var o origin
 	if forks && s.configured.Load() {
 		o.arbiter = s.arbiter.Workers(s.serial)
@@ -37,7 +37,7 @@ func (s *server) newOrigin(cfg worker.Config) origin {
 	}
 	if s.cfg.PreloadApp {
 		cfg.Spec.Args = shim.TemplateArgs()
-		o.template = &template{cfg: cfg, boot: bootLimit(s.cfg.Timeout), log: s.log}
+		o.template = &template{cfg: cfg, boot: boot, log: s.log}
 	}
 	return o
 }

@@ -59,7 +59,7 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
 		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Rest: s.front.Rest, Log: s.log,
 	}
-	origin := s.newOrigin(cfg)
+	origin := s.newOrigin(cfg, bootLimit(c.Timeout))
 	launch := func(ctx context.Context, name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"slices"
 	"syscall"
+	"time"
 
 	"girin/internal/worker"
 )
@@ -63,6 +64,7 @@ type Next struct {
 	Launch   Launch
 	Template Template // nil: none
 	Workers  int      // 0: as many as there are
+	Recycle  Recycle  // of its workers
 	// Settled is told what became of it: true when every worker from before has
 	// ended, false if it failed. Not if the server ends first. Nil: nobody asks.
 	Settled func(well bool)
@@ -80,7 +82,7 @@ func (s *Supervisor) Reload(n Next) {
 		}
 		s.previous, s.gen.target = s.gen, s.target
 		s.gen = &generation{
-			number: s.gen.number + 1, launch: n.Launch, template: n.Template, after: s.count, settled: append(slices.Clip(s.gen.settled), n.Settled),
+			number: s.gen.number + 1, launch: n.Launch, template: n.Template, recycle: n.Recycle, after: s.count, settled: append(slices.Clip(s.gen.settled), n.Settled),
 		}
 		s.crashes, s.wait = 0, false
 		s.launching.giveUp()
@@ -88,6 +90,11 @@ func (s *Supervisor) Reload(n Next) {
 			s.aim(n.Workers)
 		}
 	})
+}
+
+// SetLimits changes what Config says of times, for the workers that there are as well.
+func (s *Supervisor) SetLimits(boot, grace, silence time.Duration) {
+	s.do(func() { s.cfg.Boot, s.cfg.Grace, s.cfg.Silence = boot, grace, silence })
 }
 
 // Replace starts another worker for w, and drains w when that one is ready.

@@ -74,7 +74,7 @@ func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
 
 // boots takes in a worker whose process has begun.
 func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
-	m := &member{w: w, number: a.number, gen: a.gen, lifetime: s.cfg.Recycle.untilReplaced()}
+	m := &member{w: w, number: a.number, gen: a.gen, lifetime: a.gen.recycle.untilReplaced(), mostMemory: a.gen.recycle.Memory}
 	if s.cfg.Boot > 0 {
 		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
 	}

@@ -127,11 +127,12 @@ func (s *Supervisor) drain(m *member) {
 // killIn ends a draining worker after the grace time. One that drains because a
 // thread is stuck has more time as long as other answers of it move.
 func (s *Supervisor) killIn(m *member, grace time.Duration) {
+	limit := s.cfg.Grace
 	m.kill = time.AfterFunc(grace, func() {
 		if m.stuck && s.cfg.Queue.Streams(m.w) && s.do(func() { s.killLater(m) }) {
 			return
 		}
-		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), s.cfg.Grace)
+		s.cfg.Log.Warningf("%s (pid %d) did not finish within %v and is killed", m.w.Name(), m.w.PID(), limit)
 		m.w.End(syscall.SIGABRT, s.lastHooks())
 	})
 }

@@ -59,7 +59,7 @@ func (s *Supervisor) recycle() {
 			m.why = "it was told to end, by SIGTERM or a hook"
 		} else if n := m.w.Answered(); m.lifetime > 0 && n >= m.lifetime {
 			m.why = fmt.Sprintf("it has answered %d requests", n)
-		} else if most := s.cfg.Recycle.Memory; most > 0 {
+		} else if most := m.mostMemory; most > 0 {
 			s.measure(m)
 			if m.memory > most {
 				m.why = fmt.Sprintf("it has %d MiB of private memory, the limit is %d MiB", m.memory>>20, most>>20)

@@ -45,14 +45,14 @@ type Config struct {
 	Launch   Launch
 	Template Template // what Launch forks from; nil: nothing
 	Workers  int
-	Boot     time.Duration // how long a worker may take to be ready; 0: for ever
-	Grace    time.Duration // how long a draining worker may take
+	Boot     time.Duration // how long a worker may take to be ready; 0: for ever. SetLimits changes it
+	Grace    time.Duration // how long a draining worker may take; likewise
 	// StopGrace is the same while the server stops, when part of its time is
 	// spent; nil: Grace.
 	StopGrace func() time.Duration
 	// LastHooks is how long the last hooks of a worker may take that is ended; nil: 5 s.
 	LastHooks func() time.Duration
-	Silence   time.Duration // how long a worker may not answer; 0: for ever
+	Silence   time.Duration // how long a worker may not answer; 0: for ever; likewise
 	Recycle   Recycle
 	Log       Logger
 	Guard     *guard.Guard
@@ -110,7 +110,8 @@ type member struct {
 
 	refused *BootError // it was ready, and must not serve
 
-	lifetime int64 // in requests; 0: for ever
+	lifetime   int64 // in requests; 0: for ever
+	mostMemory int64 // bytes; 0: any
 
 	memory    int64 // bytes, when it was last measured
 	measuring bool
@@ -124,6 +125,7 @@ type generation struct {
 	number   int
 	launch   Launch
 	template Template
+	recycle  Recycle
 	proven   bool // one of its workers was ready
 	target   int  // how many workers there were to be, when a reload came
 
@@ -165,7 +167,7 @@ type event struct {
 // New returns a supervisor; Run starts it.
 func New(cfg Config) *Supervisor {
 	return &Supervisor{
-		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch, template: cfg.Template},
+		cfg: cfg, target: cfg.Workers, gen: &generation{number: 1, launch: cfg.Launch, template: cfg.Template, recycle: cfg.Recycle},
 		commands: make(chan func()), events: make(chan event), stopped: make(chan struct{}),
 		announce: true, kills: cgroup.Own().Kills(),
 	}
