@@ -54,6 +54,7 @@ func parseFlags(options []Option, args []string, source string) (*layer, error) 
 			addFlag(set, o, o.Alias, "", value)
 		}
 	}
+	set.SetNormalizeFunc(wholeName(options))
 	if err := set.Parse(joinOptional(options, args)); err != nil {
 		return nil, flagError(err, options, source)
 	}
@@ -63,6 +64,35 @@ func parseFlags(options []Option, args []string, source string) (*layer, error) 
 	}
 	l.app = set.Arg(0)
 	return l, nil
+}
+
+// wholeName completes the beginning of a flag of gunicorn's, whose argparse accepts one that no
+// other flag has.
+func wholeName(options []Option) func(*pflag.FlagSet, string) pflag.NormalizedName {
+	known, foreign := map[string]bool{}, map[string]string{} // of gunicorn's, the flag of the option
+	for _, o := range options {
+		for _, name := range []string{o.Flag, o.Alias} {
+			name = strings.ReplaceAll(name, "_", "-")
+			known[name] = true
+			if name != "" && !o.Own {
+				foreign[name] = o.Flag
+			}
+		}
+	}
+	return func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		name = strings.ReplaceAll(name, "_", "-")
+		whole := name
+		for flag, of := range foreign {
+			switch {
+			case known[name] || !strings.HasPrefix(flag, name):
+			case whole == name || whole == of:
+				whole = of
+			default:
+				return pflag.NormalizedName(name)
+			}
+		}
+		return pflag.NormalizedName(strings.ReplaceAll(whole, "_", "-"))
+	}
 }
 
 func addFlag(set *pflag.FlagSet, o *Option, name, short string, value *flagValue) {

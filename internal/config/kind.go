@@ -124,6 +124,9 @@ func parseAccount(raw any) (any, error) {
 
 func parseNumber(raw any, kind Kind) (any, error) {
 	text, unit := scalar(raw), int64(1)
+	if b, ok := raw.(bool); ok { // to Python they are numbers
+		text = map[bool]string{false: "0", true: "1"}[b]
+	}
 	if kind == Size {
 		text, unit = cutUnit(text)
 	}

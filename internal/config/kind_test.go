@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		{Option{Kind: Int}, "", "!'' is not a whole number"},
 		{Option{Kind: Int}, "-3", "!'-3' is negative"},
 		{Option{Kind: Int}, "99999999999", "!'99999999999' is too large"},
-		{Option{Kind: Int}, true, "!True is not a whole number"},
+		{Option{Kind: Int}, true, int64(1)},
 		{Option{Kind: Int}, []any{num("1")}, "![1] is not a whole number"},
 		{Option{Kind: Int, check: atLeast(1)}, "0", "!0 is too small; the least is 1"},
 		{Option{Kind: Int, check: atMost(2)}, "3", "!3 is too large; the most is 2"},

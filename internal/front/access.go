@@ -163,9 +163,24 @@ func (a accessFields) Environ(name string) []byte {
 		return []byte(x.reply.record.proto)
 	}
 	if rest, ok := bytes.CutPrefix([]byte(name), []byte("http_")); ok {
-		return a.RequestHeader(string(bytes.ReplaceAll(rest, []byte("_"), []byte("-"))))
+		return a.joined(bytes.ReplaceAll(rest, []byte("_"), []byte("-")))
 	}
 	return nil
+}
+
+// joined is a field as the environ has it: of a repeated one all values.
+func (a accessFields) joined(name []byte) (value []byte) {
+	for i := range a.x.reply.record.fields {
+		f := &a.x.reply.record.fields[i]
+		switch {
+		case !bytes.EqualFold(f.Name, name):
+		case value == nil:
+			value = f.Value
+		default:
+			value = slices.Concat(value, []byte(separatorOf(f)), f.Value)
+		}
+	}
+	return value
 }
 
 // fieldOf finds a field in a response head as it was sent.

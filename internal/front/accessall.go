@@ -27,6 +27,9 @@ func (a accessFields) All() (request, response [][2]string, environ map[string]s
 		if key != "CONTENT_TYPE" && key != "CONTENT_LENGTH" {
 			key = "HTTP_" + key
 		}
+		if before, repeated := environ[key]; repeated {
+			value = before + separatorOf(&f) + value
+		}
 		environ[key] = value
 	}
 	return request, fieldsOf(a.x.reply.sentHead), environ

@@ -228,8 +228,11 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
             ("what the app sets in the environ", "%({REMOTE_USER}e)s %({own}e)s %({wsgi.url_scheme}e)s", {}),
             ("what the app leaves alone", "%({SERVER_PROTOCOL}e)s %({CONTENT_LENGTH}e)s %({SCRIPT_NAME}e)s %({none}e)s", {}),
             ("the last of repeated fields", "%({X-Forwarded-For}i)s", {"X-Forwarded-For": ["a", "b"]}),
+            ("all of repeated fields in the environ", "%({HTTP_X_FORWARDED_FOR}e)s %({HTTP_X_AGAIN}e)s", {"X-Forwarded-For": ["a", "b"], "X-Again": ["c", "", "d"]}),
         ]
     ),
+    Case("beginnings of flags, and True for a number", root, app=app("return [environ['wsgi.multithread'], environ['wsgi.multiprocess']]"),
+         options=("--thread", "3", "--keep-al=1", "--error-log", "-"), config="workers = True\nmax_requests = False\n", classes=("sync",), right=[True, False]),
     Case(
         "the access log has a request field that the app changes in the environ",
         logged({}),
