@@ -134,6 +134,16 @@ APPS = {
         await receive()
         await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
         await send({"type": "websocket.send", "text": "x"})""",
+    "denies_when_left": """
+        await receive()
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"no"})""",
+    "denies_with_trailers": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": [], "trailers": True})
+        await send({"type": "websocket.http.response.body", "body": b"no"})""",
     "denies": "await receive(); await send({'type': 'websocket.close'})",
     "denies_and_receives": "await receive(); await send({'type': 'websocket.close'}); raise ValueError(await receive())",
 }
@@ -326,6 +336,24 @@ def test_to_close_a_socket_whose_client_has_left_is_no_fault(pair):
         one.until(CLOSE)
         said.append(one.end_of_log())
     assert said[0] == said[-1] == "ValueError: {'type': 'websocket.disconnect', 'code': 4001, 'reason': 'bye'}"
+
+
+def test_a_denial_that_nobody_is_there_for_ends_the_call(pair):
+    for worker in pair:
+        one = Session(worker, "denies_when_left")
+        master.until(lambda: worker.running() == [one.id])
+        one.tell((GONE, b"", 1006))
+        assert worker.frame(one.id).kind == master.FAILED
+        worker.sync()
+        worker.messages.clear()
+
+
+def test_a_denial_whose_trailers_are_missing_ends(pair):
+    for worker in pair:
+        frames = worker.answer(Session(worker, "denies_with_trailers").id).frames
+        assert b"".join(f.body for f in frames) == b"no"
+        worker.sync()
+        worker.messages.clear()
 
 
 def test_a_disconnect_before_the_acceptance_has_no_reason(pair):

@@ -179,7 +179,7 @@ class Socket:
 
     def grant(self, credit: int) -> None:
         """So much more of messages, or of a denial, may be sent."""
-        if self._denial is not None:
+        if self._denial is not None and self.state != OPEN:  # else one that could not begin
             self._denial.grant(credit)
             return
         self._credit += credit
@@ -211,11 +211,11 @@ class Socket:
         """The app has returned or raised."""
         if self.state == OPEN:
             self._close(1000 if error is None else INTERNAL, "")
-        elif self.state == DENYING:
-            self._denial.end_with_head()
-            self._denial.app_ended(error)
         elif self.state == CONNECTING:
             self._emit(wire.FAILED, wire.FINAL, b"")
+        elif self._denial is not None:  # also one that its client did not wait for, or whose trailers are missing: the call must end
+            self._denial.end_with_head()
+            self._denial.app_ended(error)
         self.state = CLOSED
         self._disconnected(ABNORMAL, "")  # tasks of the app's own may wait for something of it
 
