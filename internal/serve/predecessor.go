@@ -141,10 +141,7 @@ func (s *server) awaitPredecessor() {
 		return // this server ends
 	}
 	p.gone.Store(true)
-	s.front.Share(false)
-	if s.scrapes != nil {
-		front.Share(s.scrapes, false)
-	}
+	s.keepSockets()
 	s.log.Infof("Master has been promoted.")
 	if err := s.promotePID(); err != nil {
 		s.log.Errorf("%v", err)

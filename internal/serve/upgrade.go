@@ -43,7 +43,7 @@ func (s *server) upgrade(ctx context.Context) {
 	s.front.Share(true)
 	successor, alive, err := s.startSuccessor()
 	if err != nil {
-		s.front.Share(false)
+		s.keepSockets()
 		s.log.Errorf("USR2: %v", err)
 		return
 	}
@@ -144,11 +144,16 @@ func (s *server) awaitSuccessor(p *proc.Process, alive *os.File) {
 	}
 	alive.Close()
 	s.successor.Store(nil)
+	s.keepSockets()
+	s.log.Warningf("The server that USR2 started has ended (%v); this one goes on", endOf(p))
+}
+
+// keepSockets says that all sockets are this server's alone.
+func (s *server) keepSockets() {
 	s.front.Share(false)
 	if s.scrapes != nil {
 		front.Share(s.scrapes, false)
 	}
-	s.log.Warningf("The server that USR2 started has ended (%v); this one goes on", endOf(p))
 }
 
 func endOf(p *proc.Process) string {

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import accepted_cases
 import config_cases
 import ending_cases
 import idiom_cases
@@ -19,7 +20,7 @@ import sidebyside
 import start_cases
 
 CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
-         *ending_cases.CASES, *reload_cases.CASES]
+         *ending_cases.CASES, *reload_cases.CASES, *accepted_cases.CASES]
 
 
 def variants():
