@@ -16,20 +16,31 @@ import (
 	"girin/internal/wire"
 )
 
+// unstoredMost is how long it is tried to store the end of a job.
+const unstoredMost = time.Hour
+
 // finish stores what has become of a job, and says that the message is done with. refused
 // is why it was not begun.
+//
+// While the engine does not answer it goes on trying, and its slot begins nothing else: were
+// that given up, the job would pass for one whose runner has died, and be run again or be lost
+// though it was answered.
 func (w *workload) finish(refused error) {
 	e, reason := w.outcome(refused)
 	w.r.n.counts.attempts[e].Add(1)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*limitFor(w.size))
+	ctx, cancel := context.WithTimeout(context.Background(), unstoredMost)
 	defer cancel()
 	defer context.AfterFunc(w.r.n.ctx, func() { time.AfterFunc(askLimit, cancel) })() // the end does not wait for long
+	late := time.AfterFunc(limitFor(w.size), func() {
+		w.r.n.cfg.Log.Warningf("Job %s (%s) has ended, and the engine does not take that: it is tried until it does", w.rec.ID, w.rec.Route)
+	})
+	defer late.Stop()
 	code, large, small := 0, false, []byte(nil)
 	if e == job.Answered || e == job.Raised && w.cause == nil {
 		status, _ := wire.CutString(w.head)
 		code, _ = http1.StatusCode(status)
 		var err error
-		if small, large, err = w.s.keep(ctx, &w.rec, w.result(), w.size); err != nil {
+		if small, large, err = w.s.keep(ctx, &w.rec, w.result(), w.size); err != nil && ctx.Err() == nil {
 			w.r.n.cfg.Log.Errorf("Job %s: its result cannot be stored: %v", w.rec.ID, err)
 			e, reason, code = job.Died, "its result could not be stored", 0
 		}
@@ -46,18 +57,27 @@ func (w *workload) finish(refused error) {
 		w.r.n.cfg.Log.Errorf("Job %s (%s) has ended and that cannot be stored: %v", w.rec.ID, w.rec.Route, err)
 	case !changed:
 		w.r.n.cfg.Log.Warningf("Job %s (%s): another attempt counts than the one that has ended here", w.rec.ID, w.rec.Route)
-	case rec.Status == job.Queued:
-		_ = w.m.Load().NakWithDelay(rec.Wait())
 	default:
-		if rec.Status == job.Done {
-			w.s.dropBody(ctx, &rec.Record)
-		} else {
-			w.s.keepMessage(ctx, &rec.Record, w.data)
-		}
-		w.r.n.counts.ended(rec.Status)
-		w.tellEnd(&rec.Record)
-		_ = w.m.Load().Ack()
+		w.settle(ctx, &rec.Record)
 	}
+}
+
+// settle lets go of what a job had, whose end is stored.
+func (w *workload) settle(ctx context.Context, rec *job.Record) {
+	if rec.Status == job.Queued {
+		_ = w.m.Load().NakWithDelay(rec.Wait())
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	if rec.Status == job.Done {
+		w.s.dropBody(ctx, rec)
+	} else {
+		w.s.keepMessage(ctx, rec, w.data)
+	}
+	w.r.n.counts.ended(rec.Status)
+	w.tellEnd(rec)
+	_ = w.m.Load().Ack()
 }
 
 // keepMessage stores what a job was made of that has ended badly: a person may want it again.

@@ -118,7 +118,7 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	}
 	if r.Status == job.Running {
 		r.Apply(job.Died, n.now())
-		r.Reason = "the server that ran it has gone"
+		r.Reason = runnerGone
 	}
 	if !r.Status.Ended() {
 		r.Format = job.Format

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,7 +62,7 @@ func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*j
 	var mine [][]byte // what was tried to be written
 	for ; ; err = s.pause(ctx, err) {
 		if ctx.Err() != nil {
-			return r, false, err
+			return r, false, cmp.Or(err, ctx.Err())
 		}
 		var text []byte
 		if r, text, err = s.getText(ctx, id); errors.Is(err, errNoJob) {

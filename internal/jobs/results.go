@@ -1,11 +1,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
@@ -18,8 +21,8 @@ func resultName(id job.ID, attempt int) string { return id.String() + "." + strc
 // disk. Whoever lists jobs reads all records.
 const smallMost = 1 << 10
 
-// keep stores a result's body, and tries again while the engine does not take it. A small
-// one it returns, for the record.
+// keep stores a result's body, and tries again while the engine does not answer, and for a
+// while where it refuses. A small one it returns, for the record.
 func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size int64) (small []byte, large bool, err error) {
 	if size <= inlineMost {
 		small = make([]byte, size)
@@ -30,14 +33,26 @@ func (s *store) keep(ctx context.Context, r *job.Record, body io.ReaderAt, size 
 	if size <= smallMost {
 		return small, false, nil
 	}
+	refused := time.Now().Add(2 * limitFor(size))
 	for ; ; err = s.pause(ctx, err) {
-		if ctx.Err() != nil {
-			return nil, false, err
+		if ctx.Err() != nil || err != nil && !s.n.silent(err) && time.Now().After(refused) {
+			return nil, false, cmp.Or(err, ctx.Err())
 		}
 		if err = s.keepOnce(ctx, r, body, small, size); err == nil {
 			return nil, size > inlineMost, nil
 		}
 	}
+}
+
+// silent reports whether something was not stored since nobody has answered; else the engine
+// does not want it.
+func (n *Node) silent(err error) bool {
+	for _, silence := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse} {
+		if errors.Is(err, silence) {
+			return true
+		}
+	}
+	return !n.up.Load()
 }
 
 func (s *store) keepOnce(ctx context.Context, r *job.Record, body io.ReaderAt, whole []byte, size int64) error {

@@ -44,36 +44,8 @@ func (r *runner) work(m *nats.Msg) {
 		return
 	default:
 	}
-	left := false
-	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
-	rec, changed, err := s.changeIf(ctx, id, job.Begin, func(was *job.Record) bool {
-		left = r.isLeft(was, m)
-		return !left
-	}, func(rec *job.Record) { rec.Node, rec.Host = r.n.name, host() })
-	cancel()
-	switch {
-	case errors.Is(err, errNoJob):
-		r.orphan(m)
-		return
-	case err != nil:
-		r.n.cfg.Log.Debugf("jobs: %v", err)
-		_ = m.NakWithDelay(time.Second)
-		return
-	case left:
-		return
-	case !changed: // it has ended
-		_ = m.Ack()
-		return
-	case rec.Status == job.Queued:
-		_ = m.NakWithDelay(rec.Wait())
-		return
-	case rec.Status != job.Running:
-		r.n.cfg.Log.Warningf("Job %s (%s) is %s: whoever ran it has gone", id, rec.Route, rec.Status)
-		r.n.counts.ended(rec.Status)
-		ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
-		s.keepMessage(ctx, &rec.Record, m.Data)
-		cancel()
-		_ = m.Ack()
+	rec := r.claim(s, m, id)
+	if rec == nil {
 		return
 	}
 	r.n.counts.pulled.Add(1)
@@ -81,7 +53,7 @@ func (r *runner) work(m *nats.Msg) {
 	if rec.Attempt > 1 {
 		r.n.counts.redelivered.Add(1)
 	}
-	w := &workload{r: r, s: s, rec: rec.Record, data: m.Data, ended: make(chan struct{})}
+	w := &workload{r: r, s: s, rec: *rec, data: m.Data, ended: make(chan struct{})}
 	w.m.Store(m)
 	r.mu.Lock()
 	r.works[id] = w
@@ -91,6 +63,48 @@ func (r *runner) work(m *nats.Msg) {
 	delete(r.works, id)
 	r.mu.Unlock()
 }
+
+// claim begins a job in its record, which it returns. nil: it is not begun, and what becomes
+// of the message is settled.
+func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *job.Record {
+	left := false
+	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
+	defer cancel()
+	rec, changed, err := s.changeIf(ctx, id, job.Begin, func(was *job.Record) bool {
+		left = r.isLeft(was, m)
+		return !left
+	}, func(rec *job.Record) {
+		switch rec.Status {
+		case job.Running:
+			rec.Node, rec.Host = r.n.name, host()
+		case job.Queued, job.Lost, job.Dead:
+			rec.Reason = runnerGone
+		}
+	})
+	switch {
+	case errors.Is(err, errNoJob):
+		r.orphan(m)
+	case err != nil:
+		r.n.cfg.Log.Debugf("jobs: %v", err)
+		_ = m.NakWithDelay(time.Second)
+	case left:
+	case !changed: // it has ended
+		_ = m.Ack()
+	case rec.Status == job.Queued:
+		_ = m.NakWithDelay(rec.Wait())
+	case rec.Status != job.Running:
+		r.n.cfg.Log.Warningf("Job %s (%s) is %s: whoever ran it has gone", id, rec.Route, rec.Status)
+		r.n.counts.ended(rec.Status)
+		s.keepMessage(ctx, &rec.Record, m.Data)
+		_ = m.Ack()
+	default:
+		return &rec.Record
+	}
+	return nil
+}
+
+// runnerGone is why a job has ended, or begins anew, of whose runner nobody hears any more.
+const runnerGone = "the server that ran it has gone"
 
 // isLeft reports whether a message is not to be begun now: it is too early, or it was
 // delivered again although its runner lives, as after a new start of the engine.
