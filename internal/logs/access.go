@@ -24,7 +24,7 @@ type AccessOptions struct {
 // AccessLog writes a line for each finished request, up to accessDelay late.
 // Its methods may be called from any goroutine.
 type AccessLog struct {
-	format *Format
+	format *Format // guarded by sink.mu
 	sink   *sink
 	clock  clock      // guarded by sink.mu
 	syslog bool       // sink is that of syslog
@@ -92,6 +92,15 @@ func (l *AccessLog) log(r *AccessRecord) {
 	}
 	s.pending = append(l.format.append(s.pending, r, &l.clock), '\n')
 	s.endLocked(start)
+}
+
+// SetFormat says what lines look like from now on.
+func (l *AccessLog) SetFormat(f *Format) {
+	for ; l != nil && l.sink != nil; l = l.next {
+		l.sink.mu.Lock()
+		l.format = f
+		l.sink.mu.Unlock()
+	}
 }
 
 // Lost is how many lines were dropped because the medium failed or was too slow.

@@ -10,30 +10,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notePID notes this process in the pidfile; beside the server that has started it, by USR2,
-// in one of its own.
-func (s *server) notePID() error {
-	path := s.cfg.PidFile
-	if path == "" {
+// notePID notes this process in the pidfile.
+func (s *server) notePID() error { return s.movePID(s.cfg.PidFile) }
+
+// movePID notes this process in that pidfile, and no longer in the one before: a reload may
+// name another. Beside the server that has started it, by USR2, a server has one of its own.
+func (s *server) movePID(path string) error {
+	if path != "" && s.predecessor.here() {
+		path += beside
+	}
+	before := s.pidFile.Load()
+	if before != nil && *before == path {
 		return nil
 	}
-	if s.predecessor.here() {
-		path += ".2"
+	var now *string
+	if path != "" {
+		if err := writePidFile(path); err != nil {
+			return err
+		}
+		now = &path
 	}
-	if err := writePidFile(path); err != nil {
-		return err
+	s.pidFile.Store(now)
+	if before != nil {
+		removePidFile(*before)
 	}
-	s.pidFile.Store(&path)
 	return nil
 }
 
+// beside ends the name of the pidfile of a server that has another one beside it.
+const beside = ".2"
+
 // promotePID gives the pidfile its name, once the server before has left that.
 func (s *server) promotePID() error {
-	path := s.cfg.PidFile
-	if path == "" {
+	own := s.pidFile.Load()
+	if own == nil {
 		return nil
 	}
-	if err := os.Rename(path+".2", path); err != nil {
+	path := strings.TrimSuffix(*own, beside)
+	if err := os.Rename(*own, path); err != nil {
 		return fmt.Errorf("pidfile: %w", err)
 	}
 	s.pidFile.Store(&path)

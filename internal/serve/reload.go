@@ -22,7 +22,7 @@ import (
 var byReload = []string{
 	"wsgi_app", "paste", "raw_paste_global_conf", "workers", "worker_class", "threads", "worker_connections", "raw_env", "pythonpath", "chdir",
 	"python", "proc_name", "capture_output", "bind", "sidecar", "max_requests", "max_requests_jitter", "max_worker_memory",
-	"timeout", "graceful_timeout", "keepalive", "loglevel", "header_map",
+	"timeout", "graceful_timeout", "keepalive", "loglevel", "access_log_format", "pidfile", "header_map",
 	"limit_request_line", "limit_request_fields", "limit_request_field_size", "limit_request_body",
 }
 
@@ -79,6 +79,12 @@ func (s *server) reload(ctx context.Context) {
 func (s *server) adjust(c *config.Config) {
 	if level, err := logs.ParseLevel(c.LogLevel); err == nil { // which the configuration has checked
 		s.log.SetLevel(level)
+	}
+	if format, err := logs.ParseFormat(c.AccessLogFormat); err == nil { // likewise
+		s.access.SetFormat(format)
+	}
+	if err := s.movePID(c.PidFile); err != nil {
+		s.log.Errorf("%v; this process stays noted where it was", err)
 	}
 	s.graceful.Store(int64(c.GracefulTimeout))
 	s.queue.SetDeadlines(c.Timeout, c.GracefulTimeout)

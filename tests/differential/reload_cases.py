@@ -102,6 +102,30 @@ def max_requests(site: Site) -> bool:
     return len({site.body() for _ in range(4)}) == 4
 
 
+def format_of_access_log(site: Site) -> list[str]:
+    """Which lines of the access log there are of the same request, before and after."""
+    seen = []
+    for n, text in enumerate(("", "accesslog = '-'\naccess_log_format = 'changed <%(m)s %(s)s>'\n")):
+        if n:
+            reload(site, text)
+        site.body("/?0")
+        site.until(lambda: site.lines("(?:logged|changed) <.*>"))
+        site.until(lambda n=n: not n or site.lines("changed <.*>"))
+        seen.append(site.lines("(?:logged|changed) <.*>")[-1])
+    return seen
+
+
+def pidfile(site: Site) -> list[bool]:
+    """Is the process noted where the file says now, and nowhere else?"""
+    files = [site.site / name for name in ("first.pid", "second.pid")]
+    seen = []
+    for text in ("pidfile = 'second.pid'\n", "", "pidfile = 'first.pid'\n"):
+        reload(site, text)
+        seen += [file.exists() and int(file.read_text()) == site.process.pid for file in files]
+    site.stop()
+    return [*seen, *(file.exists() for file in files)]
+
+
 CASES = [
     Case("a reload with other limits of requests", limits, app=PID, config="\n", classes=("sync", "gthread", "gevent"), right=[[True] * 3, [False] * 3, [True] * 3]),
     Case("a reload with another keepalive", keepalive, app=PID, config="keepalive = 30\n", classes=("gthread", "gevent"), right=True),
@@ -109,5 +133,9 @@ CASES = [
     Case("a reload with a longer timeout", no_timeout, app=SLEEPS, config="timeout = 2\n", classes=("sync",), right=True),
     Case("a reload with another graceful_timeout", graceful_timeout, app=SLEEPS, config="graceful_timeout = 60\n", classes=("sync", "gthread"), right=True),
     Case("a reload with another loglevel", loglevel, app=PID, config="loglevel = 'warning'\n", classes=("sync",), right=[True, True, False]),
+    Case("a reload with another format of the access log", format_of_access_log, app=PID, config="accesslog = '-'\naccess_log_format = 'logged <%(r)s>'\n",
+         classes=("sync",), right=["logged <GET /?0 HTTP/1.1>", "changed <GET 200>"]),
+    Case("a reload with another pidfile", pidfile, app=PID, config="pidfile = 'first.pid'\n", classes=("sync",),
+         right=[False, True, False, False, True, False, False, False]),
     Case("a reload with max_requests", max_requests, app=PID, config="max_requests = 0\n", classes=("sync",), right=True),
 ]
