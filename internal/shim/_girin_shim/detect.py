@@ -15,7 +15,7 @@ def is_asgi(app) -> bool:
 def is_asgi3(app) -> bool:
     """A coroutine function of (scope, receive, send), an object whose call is one, or
     something that names its parameters so and returns what can be awaited."""
-    call = _call(app)
+    call = call_of(app)
     if isinstance(app, type) or call is None:
         return False
     code = _code(call)
@@ -27,13 +27,13 @@ def is_asgi3(app) -> bool:
 def is_asgi2(app) -> bool:
     """A callable of (scope), which returns a coroutine function of (receive, send)."""
     app = _unwrapped(app)
-    call = getattr(app, "__init__", None) if isinstance(app, type) else _call(app)
+    call = getattr(app, "__init__", None) if isinstance(app, type) else call_of(app)
     return call is not None and _parameters(call) == ("scope",)
 
 
 def is_wsgi(app) -> bool:
     """Does it take just what a WSGI app takes?"""
-    call = _call(app)
+    call = call_of(app)
     code = _code(call)
     return code is not None and not is_asgi(app) and not code.co_flags & _VARARGS and len(_parameters(call)) == 2
 
@@ -55,7 +55,7 @@ def _unwrapped(app):
     return app
 
 
-def _call(app):
+def call_of(app):
     """The function that a call of the app runs."""
     app = _unwrapped(app)
     return app if _code(app) is not None else getattr(type(app), "__call__", None)

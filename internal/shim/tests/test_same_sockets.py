@@ -120,6 +120,10 @@ APPS = {
     "denies_by_head": """
         await receive()
         await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"x", b"y")]})""",
+    "denies_by_head_and_waits": """
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"x", b"y")]})
+        await asyncio.sleep(0.1)""",
     "denies_twice": """
         await receive()
         for _ in range(2):
@@ -336,6 +340,14 @@ def test_to_close_a_socket_whose_client_has_left_is_no_fault(pair):
         one.until(CLOSE)
         said.append(one.end_of_log())
     assert said[0] == said[-1] == "ValueError: {'type': 'websocket.disconnect', 'code': 4001, 'reason': 'bye'}"
+
+
+def test_a_denial_that_is_only_a_head_ends_whenever_its_app_does(pair):
+    for worker in pair:
+        frames = worker.answer(Session(worker, "denies_by_head_and_waits").id).frames
+        assert frames[-1].flags & master.FINAL and master.FAILED not in [f.kind for f in frames]
+        worker.sync()
+        worker.messages.clear()
 
 
 def test_a_denial_that_nobody_is_there_for_ends_the_call(pair):

@@ -41,6 +41,21 @@ def closed_over(app):
     return asgi
 
 
+inner = Starlette()
+
+
+async def calls_another(scope, receive, send) -> None:
+    async def timed(message) -> None:
+        await send(message)
+
+    await inner(scope, receive, timed)
+
+
+class CallsAnother:
+    async def __call__(self, scope, receive, send) -> None:
+        await inner(scope, receive, send)
+
+
 def with_middleware(*classes):
     app = FastAPI()
     app.get("/")(lambda: None)
@@ -60,7 +75,7 @@ def test_files_pass(app):
 
 @pytest.mark.parametrize("app", [
     with_middleware(GZipMiddleware), with_middleware(Own), with_middleware(Audit), with_middleware(CORSMiddleware, Own),
-    mounted(GZipMiddleware), mounted(Own), Own(mounted()), closed_over(mounted()), closed_over(raw),
+    mounted(GZipMiddleware), mounted(Own), Own(mounted()), closed_over(mounted()), closed_over(raw), calls_another, CallsAnother(),
 ])
 def test_files_do_not_pass(app):
     assert not passes_files(app)

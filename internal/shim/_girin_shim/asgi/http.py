@@ -215,8 +215,13 @@ class Exchange:
 
     def end_with_head(self) -> None:
         """Nothing follows: the head is the whole answer, where it may be that."""
-        if self.state == NOTHING and not self.gone and self.head is not None and self.head.length in (None, 0):
+        if self.gone or self.head is None or self.sent or self.trails or self.head.length not in (None, 0):
+            return
+        if self.state == NOTHING:
             self._answer(self.head, b"")
+        elif self.state == STARTED:  # it has waited for long
+            self._emit(wire.BLOCK, wire.FINAL, None, b"")
+            self._ended()
 
     def _short(self, head: Head, length: int) -> None:
         self.fail()

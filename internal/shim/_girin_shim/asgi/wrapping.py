@@ -16,9 +16,24 @@ _LOOK_AT_BODIES = ("starlette.middleware.gzip", "starlette.middleware.base")
 def passes_files(app) -> bool:
     """False also if that cannot be told."""
     try:
-        return _pass([app])
+        return not _calls_another(app) and _pass([app])
     except Exception:  # of attributes that are the app's own code
         return False
+
+
+def _calls_another(app) -> bool:
+    """Does an app of nobody's own hand on to one that is a variable of its module?"""
+    call = detect.call_of(app)
+    code = getattr(call, "__code__", None)
+    if code is None or _module(app).startswith(_KNOWN):
+        return False
+    named = [call.__globals__.get(name) for name in _names(code)]
+    return any(one is not app and not isinstance(one, type) and detect.is_asgi3(one) for one in named)
+
+
+def _names(code) -> set[str]:
+    """What a function, and those in it, may have of its module."""
+    return set(code.co_names).union(*(_names(one) for one in code.co_consts if hasattr(one, "co_names")))
 
 
 def _pass(left: list) -> bool:
