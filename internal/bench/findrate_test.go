@@ -192,6 +192,11 @@ func TestGrowthOfTheWait(t *testing.T) {
 			t.Errorf("%s: growing is %t", name, got)
 		}
 	}
+	// of several runs the most counts, beside what chance makes in one of them
+	several := &Result{Schedule: &Schedule{Growth: 0.08}, Requests: Requests{Done: 4000}, Runs: make([]RunFigures, 10)}
+	if several.growing(defaultPrecision) {
+		t.Error("what chance makes in one of ten runs is taken for growth")
+	}
 	// 240 requests a second where 200 can be done, for two seconds
 	runs := 0
 	res, _ := oneAtATime(&runs)(t.Context(), Options{Rate: RateCurve{240, 240}, Duration: 2 * time.Second, Timeout: time.Minute})

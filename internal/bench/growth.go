@@ -52,9 +52,10 @@ func chanceOfGrowth(n int64) float64 { return 1.645 / math.Sqrt(0.75*float64(max
 // clearGrowth is what no disturbance of the machine looks like: half as much again as the server can do.
 const clearGrowth = 0.5
 
-// growing reports whether the wait grew by more than a share of the time, and by more than chance makes it.
+// growing reports whether the wait grew by more than a share of the time, and by more than chance makes it in one run.
 func (res *Result) growing(share float64) bool {
-	return res.Schedule != nil && res.Schedule.Growth > max(share, chanceOfGrowth(res.Requests.Done))
+	n := res.Requests.Done / int64(max(len(res.Runs), 1))
+	return res.Schedule != nil && res.Schedule.Growth > max(share, chanceOfGrowth(n))
 }
 
 // notKeptUp says so for people.

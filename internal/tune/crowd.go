@@ -155,13 +155,13 @@ func (r *Route) judgeThreads(threads, processes *bench.Result, differAlone bool)
 	case t.Failed > 0 && c.chance() < blame:
 		r.Threads = fmt.Sprintf("%d of %d requests failed in %d threads, %s in %d processes: %s", t.Failed, t.Done, crowd,
 			ofProcesses(processes.Requests), crowd, fault(&bench.Result{Statuses: failing(threads), ErrorExamples: threads.ErrorExamples}, nil))
+	case threads.Content.BodiesDiffer && !differAlone && !processes.Content.BodiesDiffer: // whatever else fails
+		r.Threads = fmt.Sprintf("its answers differ in %d threads, and neither alone nor in %d processes", crowd, crowd)
 	case t.Failed > 0 && processes.Requests.Failed > 0:
 		r.Unsure = fmt.Sprintf("%.2g %% of its requests fail when %d come at once, in processes too", 100*float64(t.Failed)/float64(t.Done), crowd)
 	case t.Failed > 0:
 		r.Unsure = fmt.Sprintf("%d of %d requests failed in %d threads, and none of %d in %d processes, which may be chance: a larger --budget tells more",
 			t.Failed, t.Done, crowd, processes.Requests.Done, crowd)
-	case !processes.Content.BodiesDiffer:
-		r.Threads = fmt.Sprintf("its answers differ in %d threads, and neither alone nor in %d processes", crowd, crowd)
 	}
 }
 

@@ -53,6 +53,16 @@ func TestThreadsAreBlamedByAnExactTest(t *testing.T) {
 	}
 }
 
+// That answers differ speaks against threads, whether or not some request fails besides.
+func TestAFailureHidesNoAnswersThatDiffer(t *testing.T) {
+	threads := &bench.Result{Requests: bench.Requests{Done: 100, OK: 99, Failed: 1}, Content: bench.Content{BodiesDiffer: true}}
+	var r Route
+	r.judgeThreads(threads, &bench.Result{Requests: bench.Requests{Done: 100, OK: 100}}, false)
+	if !strings.Contains(r.Threads, "its answers differ") || r.Unsure != "" {
+		t.Errorf("%q, %q", r.Threads, r.Unsure)
+	}
+}
+
 // One request, the first of its kind perhaps, shows of no route that it is always too slow.
 func TestOneRequestShowsNothing(t *testing.T) {
 	one := &bench.Result{Requests: bench.Requests{Done: 1, OK: 1}}
