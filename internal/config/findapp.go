@@ -55,7 +55,7 @@ func onlyApp(dir string) (FoundApp, bool) {
 		if !identifier.MatchString(module) || noApp.MatchString(module) {
 			continue
 		}
-		if name := appIn(path); name != "" {
+		if name := appIn(path); name != "" && (strings.HasSuffix(path, "__init__.py") || !imports(path, name)) {
 			found = append(found, FoundApp{App: module + ":" + name, File: file})
 		}
 	}
@@ -78,6 +78,9 @@ func escapeGlob(path string) string {
 // appIn is the application that a module has at its top level: a variable, or a factory that needs
 // no argument; else empty.
 func appIn(path string) string {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return ""
@@ -93,6 +96,13 @@ func appIn(path string) string {
 		}
 	}
 	return ""
+}
+
+// imports reports whether a module has name from elsewhere: then it is a script that uses the
+// application, perhaps one that empties its database, and not where it is served from.
+func imports(path, name string) bool {
+	source, err := os.ReadFile(path)
+	return err != nil || regexp.MustCompile(`(?m)^from\s+\S+\s+import\s[^#\n]*\b`+name+`\s*(,|$|#)`).Match(source)
 }
 
 // needsNothing reports whether each of a function's parameters has a default.
