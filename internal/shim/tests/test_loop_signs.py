@@ -36,7 +36,9 @@ async def app(scope, receive, send):
     elif scope["path"] == "/own_loop":
         await asyncio.to_thread(asyncio.run, anyio.to_thread.run_sync(time.sleep, 0.5))
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"light"})
+    await send({"type": "http.response.body", "body": b"light" * int(scope["query_string"] or 1)})
+    if scope["path"] == "/after":
+        time.sleep(1.5)
 """
 
 
@@ -68,6 +70,14 @@ def test_a_loop_that_no_request_holds(worker):
         worker.lane.put(packet("/", id=10 + id))
         worker.answer(10 + id)
         master.until(lambda: worker.page[SILENT] == 0)
+
+
+@pytest.mark.parametrize("times", [1, 40_000])
+def test_what_is_finished_goes_out_of_a_loop_that_is_held(worker, times):
+    """A request of which nothing is known: nobody promotes for it."""
+    worker.lane.put(packet("/after", query=b"%d" % times))
+    assert len(worker.answer(1).body) == 5 * times
+    assert worker.page[STEP] != 0  # the handler has not returned
 
 
 def test_calls_that_want_threads(worker):

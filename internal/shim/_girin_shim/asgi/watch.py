@@ -1,7 +1,8 @@
 """Notices when a request holds the loop up, and says which.
 
-A thread asks the loop for a sign of life. While it waits for one it looks at what the
-loop's thread runs: nobody else can tell where a handler stands that does not return.
+A thread asks the loop for a sign of life. While it waits for one it sends what is
+finished, and looks at what the loop's thread runs: nobody else can tell where a handler
+stands that does not return.
 """
 from __future__ import annotations
 
@@ -60,6 +61,7 @@ class Watch:
             now = monotonic_ns()
             if self._answered >= asked:
                 break
+            self._runner.outbox.flush()  # what is finished does not wait for what holds the loop
             if now - asked >= HELD:
                 self._note(now - asked)
             if seen is None:
