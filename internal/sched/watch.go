@@ -142,7 +142,7 @@ func (c *Call) lookAtQuick(w Worker, age uint64, held bool) bool {
 	if !c.trusted.Load() {
 		return false
 	}
-	if age < uint64(2*tick) {
+	if age < uint64(2*tick) || !held && isHeld(w) { // of a step that holds it still too shortly
 		return true
 	}
 	if c.trusted.CompareAndSwap(true, false) && held {

@@ -51,3 +51,27 @@ func TestALoopIsPromotedOnlyWhereSomethingHoldsIt(t *testing.T) {
 		}))
 	}
 }
+
+// A request that was known to be quick has waited for a while, and only then holds its loop.
+func TestALoopIsPromotedForWhatHoldsItLater(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		b, loops := loopBench(t, 4)
+		l := loops[0]
+		c, _ := b.call("/")
+		c.Form = wire.ASGIJoined
+		b.submit(c)
+		l.set(0, b.read().ID)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		c.trusted.Store(true)
+		l.stepping = b.cfg.Clock() + int64(tick/2) // at the next look it is short
+		b.watch.arm()
+		for i, want := range []bool{false, true} {
+			time.Sleep(tick)
+			synctest.Wait()
+			if promoted := len(l.promotions()) > 0; promoted != want {
+				t.Errorf("promoted at look %d: %v, want %v", i, promoted, want)
+			}
+		}
+	})(t)
+}
