@@ -72,10 +72,6 @@ func (x *exchange) grantLocked() {
 	}
 }
 
-// creditStep is how much a client must have taken before the worker is told. It is a
-// quarter of the window: who has the rest goes on meanwhile, and is told seldom.
-const creditStep = AnswerWindow / 4
-
 // What waits for slow clients may be so much in all. Beyond it an answer's
 // window is small: its thread, not the master's memory, waits for the client.
 // What the kernel has taken of an answer does not count.
@@ -101,10 +97,13 @@ func (s *Server) window() uint32 {
 // they have a limit of their own, see webSocket.boundLocked.
 func (s *Server) queuedAnswers() int64 { return s.queued.Load() - s.sockets.Load() }
 
-// creditStep is smaller where the window is.
+// creditStep is how much a client must have taken before the worker is told. It is a
+// quarter of the window: who has the rest goes on meanwhile, and is told seldom. Only
+// a small window is used up first.
 func (x *exchange) creditStep() int64 {
-	if x.call.Window != 0 {
-		return min(int64(x.call.Window), creditStep)
+	window := int64(x.call.Window)
+	if window == 0 {
+		window = AnswerWindow
 	}
-	return creditStep
+	return max(window/4, min(window, smallWindow))
 }
