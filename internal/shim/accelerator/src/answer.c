@@ -188,13 +188,14 @@ static int
 emit(Call *call, PyObject *body)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC), service = (now - call->began) / 1000;
+    size_t size = (size_t)BYTES_SIZE(body); /* a thread of the app's may let go of it while it is copied */
     unsigned char frame[RESPONSE_HEAD];
     put_u64(frame, call->id);
     put_u64(frame + 8, call->began);
     put_u32(frame + 16, service < MAX_MICROSECONDS ? (uint32_t)service : MAX_MICROSECONDS);
     put_u32(frame + 20, held_until(call, now));
     put_u32(frame + 24, (uint32_t)call->head.size);
-    put_u32(frame + 28, (uint32_t)BYTES_SIZE(body));
+    put_u32(frame + 28, (uint32_t)size);
     frame[32] = RESPONSE;
     frame[33] = FINAL | WHOLE;
     put_u16(frame + 34, (uint16_t)call->head.fields);
@@ -202,7 +203,7 @@ emit(Call *call, PyObject *body)
         return -1;
     }
     call->state = ENDED;
-    call->sent = (size_t)BYTES_SIZE(body);
+    call->sent = size;
     return 1;
 }
 
