@@ -86,7 +86,7 @@ func appIn(path string) string {
 		return ""
 	}
 	for _, name := range appNames {
-		if regexp.MustCompile(`(?m)^` + name + `\s*(:[^=\n]+)?=[^=]|^from\s+\S+\s+import\s[^#\n]*\b` + name + `\s*(,|$|#)|^def ` + name + `\(\s*\w+\s*,\s*\w+\s*\)`).Match(source) {
+		if regexp.MustCompile(`(?m)^` + name + `\s*(:[^=\n]+)?=[^=]|^from\s+\S+\s+import\s[^#\n]*\b` + name + `\s*(,|$|#)|^(async )?def ` + name + `\(\s*\w+\s*,\s*\w+\s*(,\s*\w+\s*)?\)`).Match(source) {
 			return name
 		}
 	}

@@ -33,6 +33,7 @@ func TestFindApp(t *testing.T) {
 		"one module of another name":      {map[string]string{"hello.py": "app = Flask(__name__)\n", "models.py": "x = 1\n", "test_app.py": "app = 1\n"}, "hello:app"},
 		"one package of another name":     {map[string]string{"shop/__init__.py": "def create_app(config=None):\n    pass\n", "tests/__init__.py": "app = 1\n"}, "shop:create_app()"},
 		"two of other names":              {map[string]string{"hello.py": "app = 1\n", "bye.py": "app = 1\n"}, ""},
+		"a coroutine function":            {map[string]string{"bare.py": "async def app(scope, receive, send):\n    pass\n"}, "bare:app"},
 		"a script that uses one":          {map[string]string{"seed.py": "from shop import app, db\ndb.drop_all()\n", "shop/__init__.py": ""}, ""},
 		"one whose name is none":          {map[string]string{"my-app.py": "app = 1\n"}, ""},
 		"as FastAPI's guide has it":       {map[string]string{"app/__init__.py": "", "app/main.py": "app = FastAPI()\n"}, "app.main:app"},

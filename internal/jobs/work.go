@@ -95,6 +95,8 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *job.Record {
 	case rec.Status != job.Running:
 		r.n.cfg.Log.Warningf("Job %s (%s) is %s: whoever ran it has gone", id, rec.Route, rec.Status)
 		r.n.counts.ended(rec.Status)
+		ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit) // of the other most may be over
+		defer cancel()
 		s.keepMessage(ctx, &rec.Record, m.Data)
 		_ = m.Ack()
 	default:
