@@ -110,6 +110,24 @@ func TestTheServerOfUSR2MayGoAgain(t *testing.T) {
 	}
 }
 
+// A first server that is killed as soon as it has started the second leaves all to that.
+func TestTheServerOfUSR2OutlivesTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	pidFile, path := filepath.Join(dir, "pid"), filepath.Join(dir, "s")
+	s := start(t, options{args: []string{"-b", "unix:" + path, "--pid", pidFile}})
+	_ = s.cmd.Process.Signal(syscall.SIGUSR2)
+	s.wait(t, "starts beside this one")
+	_ = s.cmd.Process.Kill()
+	eventually(t, "the second server's pid", func() bool { return pidIn(pidFile) != 0 && pidIn(pidFile) != s.cmd.Process.Pid })
+	second := pidIn(pidFile)
+	t.Cleanup(func() { _ = syscall.Kill(second, syscall.SIGKILL) })
+	if got := serverOf(t, "unix", path); got != second {
+		t.Errorf("%d answers, not %d", got, second)
+	}
+	_ = syscall.Kill(second, syscall.SIGTERM)
+	eventually(t, "it ends", func() bool { return !alive(second) })
+}
+
 // What there must not be twice is told.
 func TestUSR2WithSidecarsIsAnswered(t *testing.T) {
 	s := start(t, options{args: []string{"--sidecar", "sleep 60"}})

@@ -1,9 +1,13 @@
 package front
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // TakeOver is a listener that another server of ours has opened at that address, and
@@ -50,17 +54,22 @@ func (l *listener) share(shared bool) {
 	Share(l.Listener, shared)
 }
 
-// FileOf is a listener's socket for another process.
+// FileOf is a listener's socket for another process. Unlike that of the listener's own File
+// it stays non-blocking when a process is started with it: else Accept here, of which it is
+// the same socket, would meanwhile wait where no deadline ends it.
 func FileOf(l net.Listener) (*os.File, error) {
-	if d, ok := l.(handedOver); ok {
-		l = d.socket
-	}
-	if p, ok := l.(*pathListener); ok {
-		l = p.UnixListener
-	}
-	f, ok := l.(interface{ File() (*os.File, error) })
+	s, ok := l.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("%s cannot be handed over", l.Addr())
 	}
-	return f.File()
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	copied, failure := -1, error(nil)
+	err = raw.Control(func(fd uintptr) { copied, failure = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = cmp.Or(err, failure); err != nil {
+		return nil, fmt.Errorf("%s cannot be handed over: %w", l.Addr(), err)
+	}
+	return os.NewFile(uintptr(copied), l.Addr().String()), nil
 }

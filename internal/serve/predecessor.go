@@ -23,7 +23,7 @@ const upgradeVariable = "GIRIN_UPGRADE"
 // handover says what a server passes on to the one that USR2 has started beside it:
 // descriptors 3 and up are a pipe that ends with it, and its sockets.
 type handover struct {
-	PID     int      `json:"pid"`
+	Pipe    uint64   `json:"pipe"`    // its inode: who has it was started so
 	Sockets []string `json:"sockets"` // their addresses as they were given; "": the service manager's
 	Metrics string   `json:"metrics"` // "": there is none; its socket is the last
 }
@@ -49,7 +49,7 @@ func meetPredecessor(env *program.Env) (*predecessor, error) {
 	if err := json.Unmarshal([]byte(text), &p.handover); err != nil {
 		return nil, fmt.Errorf("$%s: %w", upgradeVariable, err)
 	}
-	if p.PID != os.Getppid() {
+	if pipe, err := inode(firstHanded); err != nil || pipe != p.Pipe {
 		return nil, nil // an application has started girin, with its own environment
 	}
 	for i := range len(p.Sockets) + 2 {
@@ -58,6 +58,13 @@ func meetPredecessor(env *program.Env) (*predecessor, error) {
 	_ = unix.SetNonblock(firstHanded, true) // so that Close ends a Read
 	p.alive = os.NewFile(firstHanded, "the server before")
 	return p, nil
+}
+
+// inode tells pipes apart.
+func inode(fd int) (uint64, error) {
+	var s unix.Stat_t
+	err := unix.Fstat(fd, &s)
+	return uint64(s.Ino), err
 }
 
 // here reports whether it still serves beside this server.
@@ -126,7 +133,6 @@ func (s *server) succeed() (stop func(), err error) {
 	if !s.predecessor.here() {
 		return func() {}, nil
 	}
-	s.front.Share(true)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -141,7 +147,7 @@ func (s *server) awaitPredecessor() {
 		return // this server ends
 	}
 	p.gone.Store(true)
-	s.keepSockets()
+	s.share(false)
 	s.log.Infof("Master has been promoted.")
 	if err := s.promotePID(); err != nil {
 		s.log.Errorf("%v", err)

@@ -47,10 +47,12 @@ type server struct {
 	*Crew
 	pidFile   atomic.Pointer[string] // where the pid is noted; nil: nowhere yet
 	successor atomic.Pointer[proc.Process]
-	graceful  atomic.Int64           // see grace
-	broken    atomic.Pointer[string] // why the server cannot go on
-	ran       atomic.Pointer[int]    // the exit status, once all that serves has ended
-	orphans   struct {
+	// toSuccessor is the pipe by which that learns of this server's end, once it ends.
+	toSuccessor *os.File
+	graceful    atomic.Int64           // see grace
+	broken      atomic.Pointer[string] // why the server cannot go on
+	ran         atomic.Pointer[int]    // the exit status, once all that serves has ended
+	orphans     struct {
 		sync.Mutex
 		leave func() // nil: they are not waited for
 	}
@@ -249,6 +251,7 @@ func (s *server) startQueue() (stop func(), err error) {
 
 func (s *server) startFront() (stop func(), err error) {
 	s.front.Start()
+	s.front.Share(s.predecessor.here())
 	for i, l := range s.sockets.open() {
 		s.front.Serve(l.Listener, uint8(i))
 	}

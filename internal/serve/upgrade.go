@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"girin/internal/arbiter"
 	"girin/internal/front"
@@ -40,10 +39,10 @@ func (s *server) upgrade(ctx context.Context) {
 		return
 	}
 	s.ask(ctx, arbiter.Event{Hook: "pre_exec"})
-	s.front.Share(true)
+	s.share(true)
 	successor, alive, err := s.startSuccessor()
 	if err != nil {
-		s.keepSockets()
+		s.share(false)
 		s.log.Errorf("USR2: %v", err)
 		return
 	}
@@ -76,6 +75,9 @@ func (s *server) startSuccessor() (*proc.Process, *os.File, error) {
 		return nil, nil, err
 	}
 	files, said, err := s.handed()
+	if err == nil {
+		said.Pipe, err = inode(int(theirs.Fd()))
+	}
 	files = append([]*os.File{theirs}, files...)
 	defer func() {
 		for _, f := range files {
@@ -100,9 +102,6 @@ func (s *server) startSuccessor() (*proc.Process, *os.File, error) {
 		environ = append(environ, launcher)
 	}
 	p, err := s.starter.Start(proc.Spec{Path: path, Args: os.Args[1:], Env: environ, Dir: s.source.Dir, Files: files, In: null, Outlives: true})
-	for _, f := range files {
-		_ = unix.SetNonblock(int(f.Fd()), true) // which to start a process with it undoes, for this one as well
-	}
 	if err != nil {
 		alive.Close()
 		return nil, nil, err
@@ -112,7 +111,7 @@ func (s *server) startSuccessor() (*proc.Process, *os.File, error) {
 
 // handed are the sockets for the new server, and what they are.
 func (s *server) handed() (files []*os.File, said handover, err error) {
-	said.PID, said.Metrics = os.Getpid(), s.cfg.Metrics
+	said.Metrics = s.cfg.Metrics
 	for _, l := range s.sockets.open() {
 		f, failed := front.FileOf(l.Listener)
 		if failed != nil {
@@ -122,7 +121,6 @@ func (s *server) handed() (files []*os.File, said handover, err error) {
 		files, said.Sockets = append(files, f), append(said.Sockets, l.address)
 	}
 	if s.scrapes != nil {
-		front.Share(s.scrapes, true)
 		f, failed := front.FileOf(s.scrapes)
 		if failed != nil {
 			return files, said, errors.Join(err, failed)
@@ -140,19 +138,20 @@ func (s *server) awaitSuccessor(p *proc.Process, alive *os.File) {
 	select {
 	case <-p.Done():
 	case <-s.ending.begun.Done():
-		return // the pipe ends with this process
+		s.toSuccessor = alive // it ends with this process, not when it is collected as garbage
+		return
 	}
 	alive.Close()
 	s.successor.Store(nil)
-	s.keepSockets()
+	s.share(false)
 	s.log.Warningf("The server that USR2 started has ended (%v); this one goes on", endOf(p))
 }
 
-// keepSockets says that all sockets are this server's alone.
-func (s *server) keepSockets() {
-	s.front.Share(false)
+// share says whether another server accepts from the sockets as well.
+func (s *server) share(shared bool) {
+	s.front.Share(shared)
 	if s.scrapes != nil {
-		front.Share(s.scrapes, false)
+		front.Share(s.scrapes, shared)
 	}
 }
 
@@ -163,11 +162,12 @@ func endOf(p *proc.Process) string {
 	return p.Err().Error()
 }
 
-func withoutUpgrade(environ []string) (own []string) {
-	for _, e := range environ {
-		if !strings.HasPrefix(e, upgradeVariable+"=") && !strings.HasPrefix(e, interpreter.LauncherVariable+"=") {
-			own = append(own, e)
-		}
-	}
-	return own
+// ofThisProcess are the variables that are not the new server's. Without WATCHDOG_PID it takes
+// the service manager's watchdog for its own, which it is once it is the main process.
+var ofThisProcess = []string{upgradeVariable + "=", interpreter.LauncherVariable + "=", "WATCHDOG_PID="}
+
+func withoutUpgrade(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
+		return slices.ContainsFunc(ofThisProcess, func(name string) bool { return strings.HasPrefix(e, name) })
+	})
 }
