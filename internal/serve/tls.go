@@ -81,7 +81,7 @@ func (s *server) reloadTLS(c *config.Config, made arbiter.Configured) {
 		err = s.takeContext(c, made.TLS)
 	}
 	if err != nil {
-		s.log.Errorf("TLS: %v; it stays as it was", err)
+		s.log.Errorf("TLS: %v; the certificate stays as it was, and so does all else of TLS", err)
 		return
 	}
 	s.log.Infof("TLS: the certificate was read anew from %s", s.tls.CertFile())
