@@ -207,6 +207,10 @@ func TestGrowthOfTheWait(t *testing.T) {
 	if res.doubt(); !slices.ContainsFunc(res.Doubts, func(d Doubt) bool { return d.Code == "growing" }) {
 		t.Errorf("no doubt: %v", res.Doubts)
 	}
+	res.Schedule.Backlog.Count, res.Schedule.Connections, res.Load.MaxClients = 9, 2, 2
+	if why := res.notKeptUp(); !strings.Contains(why, "or not over the 2 connections that -c allows") {
+		t.Error(why) // the server is not blamed for what the client does
+	}
 }
 
 // A real server, of 50 requests a second.

@@ -60,7 +60,11 @@ func (res *Result) growing(share float64) bool {
 
 // notKeptUp says so for people.
 func (res *Result) notKeptUp() string {
-	return fmt.Sprintf("the server does not keep up: with each second requests wait %.0f ms longer", 1000*res.Schedule.Growth)
+	or := ""
+	if s := res.Schedule; s.Backlog.Count > 0 && s.Connections >= res.Load.MaxClients {
+		or = fmt.Sprintf(", or not over the %s that -c allows", plural(res.Load.MaxClients, "connection"))
+	}
+	return fmt.Sprintf("the server does not keep up%s: with each second requests wait %.0f ms longer", or, 1000*res.Schedule.Growth)
 }
 
 // mostGrowth is the most of several runs: laid end to end they would show the differences between them.
