@@ -12,7 +12,8 @@
 // at a time, in the order in which it was asked for. If it dies it is started
 // anew, as at a start: the file runs, then on_starting and when_ready; not while the
 // server ends, which waits neither for that nor for another death. A hook that keeps
-// others waiting for longer than Patience is interrupted.
+// others waiting for longer than Patience is interrupted, and so is a file that is run
+// for a reload when the server ends.
 package arbiter
 
 import (

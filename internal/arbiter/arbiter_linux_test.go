@@ -131,6 +131,59 @@ def on_reload(server): server.log.info("%s in %s", os.environ["STAGE"], os.path.
 	}
 }
 
+// A reload that nobody wants any longer, since the server ends, ends its file alone: the last
+// hooks run where the others did, and no hook of a start runs again.
+func TestAFileThatNobodyWants(t *testing.T) {
+	for name, wait := range map[string]func(t *testing.T, f *file){
+		"before it runs": func(*testing.T, *file) {},
+		"while it runs": func(t *testing.T, f *file) {
+			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				if _, err := os.Stat(f.path + ".runs"); err == nil {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("it does not run")
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := begin(t, `
+import os
+def on_starting(server): server.log.info("starting")
+def when_ready(server): server.log.info("ready in %d", os.getpid())
+def on_exit(server): server.log.info("exit")
+`)
+			for _, hook := range []string{"on_starting", "when_ready"} {
+				if err := f.run(arbiter.Event{Hook: hook}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			endless := "import time\nopen(__file__ + '.runs', 'w').close()\nwhile True: time.sleep(0.01)"
+			if err := os.WriteFile(f.path, []byte(endless), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			failed := make(chan error, 1)
+			go func() {
+				_, _, err := f.Load(ctx, f.place())
+				failed <- err
+			}()
+			wait(t, f)
+			cancel()
+			if err := <-failed; err == nil {
+				t.Error("it has settings")
+			}
+			if err := f.run(arbiter.Event{Hook: "on_exit"}); err != nil {
+				t.Error(err)
+			}
+			if got := f.String(); strings.Count(got, "starting") != 1 || strings.Count(got, "ready in") != 1 || !strings.HasSuffix(got, "exit") {
+				t.Errorf("said %s", got)
+			}
+		})
+	}
+}
+
 func TestAHookIsNotWaitedForForEver(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "go")
 	if out, err := exec.Command("mkfifo", fifo).CombinedOutput(); err != nil {

@@ -79,7 +79,7 @@ func (a *Arbiter) Load(ctx context.Context, f File) (values json.RawMessage, oth
 			return answer{}, err
 		}
 		a.loads++
-		said, err := a.load(p, f, ctx.Done())
+		said, err := a.load(p, f, a.unwanted(ctx, p))
 		if err != nil {
 			a.dropDead(p)
 		}
@@ -91,10 +91,20 @@ func (a *Arbiter) Load(ctx context.Context, f File) (values json.RawMessage, oth
 // fileLimit is how long a configuration file may take.
 const fileLimit = 30 * time.Second
 
-func (a *Arbiter) load(p *process, f File, giveUp <-chan struct{}) (answer, error) {
+// unwanted are the limits of a file that nobody wants any longer once ctx has ended. In a
+// process that is in use it is interrupted, as the hooks of the server's end are to run there.
+func (a *Arbiter) unwanted(ctx context.Context, p *process) limits {
+	if p == a.process && a.setup != nil {
+		return limits{interrupt: ctx.Done(), giveUp: a.closing}
+	}
+	return limits{giveUp: ctx.Done()}
+}
+
+func (a *Arbiter) load(p *process, f File, l limits) (answer, error) {
 	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys}
 	p.ran = a.loads
-	said, err := p.exchange(message, nil, limits{patience: fileLimit, giveUp: giveUp, end: &a.end})
+	l.patience, l.end = fileLimit, &a.end
+	said, err := p.exchange(message, nil, l)
 	if errors.Is(err, errEnded) && p.hasEnded() && p.proc.ExitCode() >= 0 {
 		err = &Exit{Status: p.proc.ExitCode(), Text: err.Error()} // os._exit
 	}
@@ -153,7 +163,7 @@ func (a *Arbiter) Configure(ctx context.Context, f File, s Setup) (Configured, e
 			return Configured{}, err
 		}
 		if f.Location != "" && p.ran != a.loads { // it ran in another interpreter
-			if _, err := a.load(p, f, ctx.Done()); err != nil {
+			if _, err := a.load(p, f, a.unwanted(ctx, p)); err != nil {
 				a.dropDead(p)
 				return Configured{}, err
 			}

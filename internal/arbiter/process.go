@@ -120,10 +120,11 @@ func (p *process) read(a *Arbiter) {
 
 // limits bound an exchange. Zero: there is no bound.
 type limits struct {
-	patience time.Duration   // after it the hook is interrupted, if it keeps others waiting
-	waiting  func() bool     // does it? nil: always
-	giveUp   <-chan struct{} // nothing is waited for
-	end      *end            // of the server, which leaves less time; nil: there is enough
+	patience  time.Duration   // after it the hook is interrupted, if it keeps others waiting
+	waiting   func() bool     // does it? nil: always
+	interrupt <-chan struct{} // it is interrupted at once
+	giveUp    <-chan struct{} // nothing is waited for
+	end       *end            // of the server, which leaves less time; nil: there is enough
 }
 
 // within is how long something may take that has a limit of its own. While the server
@@ -163,6 +164,9 @@ func (e *end) near() bool {
 // not hear of a signal.
 const endLimit = 2 * time.Second
 
+// interruptAgain is when it is interrupted again: it may not have begun when it was.
+const interruptAgain = 50 * time.Millisecond
+
 // lookEvery is how often a hook that has run too long is looked at.
 const lookEvery = time.Second
 
@@ -189,6 +193,15 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 		nears = nil
 	}
 	interrupted, dead := false, p.proc.Done()
+	var again <-chan time.Time
+	interrupt := func() {
+		_ = p.proc.Signal(p.interrupt)
+		again = time.After(interruptAgain)
+		if !interrupted {
+			interrupted = true
+			within(endLimit)
+		}
+	}
 	for {
 		select {
 		case <-nears:
@@ -210,6 +223,11 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 		case <-l.giveUp:
 			p.kill()
 			return answer{}, errEnded
+		case <-l.interrupt:
+			l.interrupt = nil
+			interrupt()
+		case <-again:
+			interrupt()
 		case <-late.C:
 			switch {
 			case interrupted:
@@ -218,9 +236,7 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 			case l.waiting != nil && !l.waiting():
 				within(lookEvery)
 			default:
-				interrupted = true
-				_ = p.proc.Signal(p.interrupt)
-				within(endLimit)
+				interrupt()
 			}
 		}
 	}

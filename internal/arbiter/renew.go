@@ -37,7 +37,7 @@ func (a *Arbiter) renew() {
 // again brings a new process to where the one before was.
 func (a *Arbiter) again() error {
 	if a.loaded.Location != "" {
-		if _, err := a.load(a.process, a.loaded, a.closing); err != nil {
+		if _, err := a.load(a.process, a.loaded, limits{giveUp: a.closing}); err != nil {
 			return err
 		}
 	}
