@@ -13,7 +13,7 @@ import (
 // People who wait for the ends of their jobs, or watch them, keep nobody out of the queue of
 // requests, however many they are.
 func TestThoseWhoWatchJobsKeepNobodyOut(t *testing.T) {
-	j := startJobs(t, 1, "--offload", "/both/*,both", "--threads", "2", "--queue-size", "2")
+	j := startJobs(t, 1, "--offload", "/both/*,both", "--threads", "2", "--queue-size", "8") // fewer than who watch, more than who is on the way to it
 	j.offload(t, "both")
 	gate := filepath.Join(j.dir, "gate")
 	job := j.accept(t, "GET", "/both/until?one&"+gate, nil)
