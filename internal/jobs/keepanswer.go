@@ -22,16 +22,20 @@ func (w *workload) Frame(f *wire.Frame, head, body []byte) {
 	}
 	if f.Kind == wire.Response || f.Kind == wire.Block {
 		w.keepLocked(body)
+		w.ungranted += len(body)
 	}
-	broken := w.broken
+	broken, credit := w.broken, 0
+	if w.ungranted >= int(w.call.Window/4) { // not for each part: who writes tiny ones need not read what it is told
+		credit, w.ungranted = w.ungranted, 0
+	}
 	w.mu.Unlock()
 	switch {
 	case f.Flags&wire.Final != 0:
 		w.end(nil)
 	case broken != nil:
 		w.r.n.queue.Cancel(&w.call)
-	case len(body) > 0:
-		w.r.n.queue.Grant(&w.call, len(body))
+	case credit > 0:
+		w.r.n.queue.Grant(&w.call, credit)
 	}
 }
 

@@ -170,15 +170,16 @@ type workload struct {
 	said  *said
 	deaf  func() // ends said
 
-	mu       sync.Mutex
-	cause    error
-	head     []byte
-	fields   int
-	body     bytes.Buffer
-	file     *os.File // what outgrows body
-	size     int64
-	broken   error
-	endsOnce sync.Once
+	mu        sync.Mutex
+	cause     error
+	head      []byte
+	fields    int
+	body      bytes.Buffer
+	file      *os.File // what outgrows body
+	size      int64
+	ungranted int // bytes of it for which its worker was given no credit yet
+	broken    error
+	endsOnce  sync.Once
 }
 
 func (w *workload) run(m *job.Message) {
