@@ -51,7 +51,9 @@ func (c *conn) discardWhileAnswering(rest int64) (discarded int64) {
 	for c.makeRoomForBody(); discarded < rest && c.answering(); c.makeRoomForBody() {
 		switch err := c.unlessNudged(c.in.fill()); {
 		case err == nil:
-			discarded += int64(len(c.in.unread()))
+			n := int64(len(c.in.unread()))
+			discarded += n
+			c.body.came.Add(n) // its time goes by what comes
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return discarded // it has sent nothing for too long
 		default:
