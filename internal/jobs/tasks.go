@@ -31,7 +31,7 @@ type Task struct {
 	Delay    float64         `json:"delay,omitempty"`   // s
 	Priority string          `json:"priority,omitempty"`
 	Unique   string          `json:"unique,omitempty"` // there is at most one with this that has not ended
-	Meta     json.RawMessage `json:"meta,omitempty"`   // given back in each status
+	Meta     json.RawMessage `json:"meta,omitempty"`   // given back in each status inside
 }
 
 func (t *Task) check() error {

@@ -39,10 +39,12 @@ func (n *Node) status(ctx context.Context, r *job.Record) Status {
 	return s
 }
 
-// told is what clients hear: not how this server's machines are called, nor what a task has raised.
+// told is what clients hear: not how this server's machines are called, nor what a task has
+// raised, nor what its maker noted, with Django its arguments.
 func (n *Node) told(ctx context.Context, r *job.Record) Status {
 	s := n.status(ctx, r)
-	if s.Node = ""; s.Reason != "" && r.Task && r.Code >= http.StatusInternalServerError {
+	s.Node, s.Meta = "", nil
+	if s.Reason != "" && r.Task && r.Code >= http.StatusInternalServerError {
 		s.Reason = taskFailed
 	}
 	return s
