@@ -40,7 +40,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// tellStatus tells a status, whatever it is; ?wait=N: when the job has ended, or N seconds later.
+// tellStatus tells a status, whatever it is; ?wait=N: when the job has ended, or N seconds later;
+// ?result: with the body of its result, if that is a small one.
 func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	if seconds, err := strconv.ParseFloat(r.URL.Query().Get("wait"), 64); err == nil && seconds > 0 && !rec.Status.Ended() {
 		if later, ok := n.awaitEnd(r.Context(), rec.ID, min(time.Duration(seconds*float64(time.Second)), longestWait)); ok {
@@ -53,6 +54,9 @@ func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Recor
 	}
 	told := n.status(r.Context(), rec)
 	told.Log = rec.Log
+	if r.URL.Query().Has("result") && rec.Status.Ended() && rec.Code != 0 && rec.Size == int64(len(rec.Small)) && n.now().Sub(rec.Ended) <= n.cfg.Keep {
+		told.Body = rec.Small
+	}
 	writeJSON(w, http.StatusOK, told)
 }
 

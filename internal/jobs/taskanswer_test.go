@@ -53,3 +53,27 @@ func TestOnlyTheApplicationSeesTheMetaOfATask(t *testing.T) {
 		t.Errorf("inside: %s", told)
 	}
 }
+
+// Who waits inside has a small result at once, and asks for any other at its own place.
+func TestASmallResultComesWithItsStatus(t *testing.T) {
+	n := New(Config{App: "x", Keep: time.Hour, Log: quiet{t}})
+	for path, expect := range map[string]struct {
+		rec  job.Record
+		body string
+	}{
+		"/?result":        {job.Record{Status: job.Done, Code: 200, Size: 1, Small: []byte("3"), Ended: n.now()}, "3"},
+		"/?result&wait=1": {job.Record{Status: job.Failed, Code: 500, Size: 2, Small: []byte("{}"), Ended: n.now()}, "{}"},
+		"/":               {job.Record{Status: job.Done, Code: 200, Size: 1, Small: []byte("3"), Ended: n.now()}, ""},
+		"/?result&large":  {job.Record{Status: job.Done, Code: 200, Size: 5000, Ended: n.now()}, ""},
+		"/?result&old":    {job.Record{Status: job.Done, Code: 200, Size: 1, Small: []byte("3"), Ended: n.now().Add(-2 * time.Hour)}, ""},
+		"/?result&lost":   {job.Record{Status: job.Lost, Ended: n.now()}, ""},
+		"/?result&runs":   {job.Record{Status: job.Running, Code: 500, Size: 1, Small: []byte("3")}, ""},
+	} {
+		w := httptest.NewRecorder()
+		n.tellStatus(w, httptest.NewRequest("GET", path, nil), &expect.rec)
+		var told Status
+		if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil || string(told.Body) != expect.body {
+			t.Errorf("%s: %q, %v", path, told.Body, err)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type Status struct {
 	Result   string    `json:"result"`
 
 	Meta json.RawMessage `json:"meta,omitempty"`
+	Body []byte          `json:"body,omitempty"` // inside, if asked for: of a small result
 }
 
 func (n *Node) status(ctx context.Context, r *job.Record) Status {

@@ -9,12 +9,17 @@ from http.server import BaseHTTPRequestHandler
 
 
 class FakeJobs:
-    """Keeps what it was asked; answers are (status, value) by (method, path without its query), else the usual ones."""
+    """Keeps what it was asked; answers are (status, value) by (method, path without its query), else the usual ones.
+
+    Status 0: none, and the connection is closed. With closes set each is, after its answer and without a word.
+    """
 
     def __init__(self, path: str) -> None:
         self.asked: list[tuple[str, str, object]] = []
         self.answers: dict[tuple[str, str], object] = {}
         self.path = path
+        self.closes = False
+        self.connections = self.closed = 0
         self.came = threading.Condition()
         server = self
 
@@ -28,6 +33,9 @@ class FakeJobs:
                     server.asked.append((self.command, self.path, body))
                     server.came.notify_all()
                 status, value = server.answer(self.command, self.path.partition("?")[0])
+                self.close_connection = server.closes or status == 0
+                if status == 0:
+                    return
                 data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
@@ -44,6 +52,16 @@ class FakeJobs:
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
+
+            def get_request(self):
+                server.connections += 1
+                return super().get_request()
+
+            def shutdown_request(self, request) -> None:
+                request.close()
+                with server.came:
+                    server.closed += 1
+                    server.came.notify_all()
 
             def handle_error(self, request, client_address) -> None:
                 """A worker that ends leaves without its answer."""

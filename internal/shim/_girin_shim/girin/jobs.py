@@ -5,17 +5,19 @@ variable is not set there is no girin, or one without jobs.
 """
 from __future__ import annotations
 
+import base64
 import contextvars
 import http.client
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+
+from .connection import exchange
 
 ENDED = frozenset(("done", "failed", "lost", "cancelled", "dead"))
 LONGEST_WAIT = 25.0  # s, of one question
@@ -47,32 +49,15 @@ def available() -> bool:
     return bool(os.environ.get("GIRIN_JOBS"))
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("girin", timeout=timeout)
-        self._path = "\0" + path[1:] if path.startswith("@") else path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def ask(method: str, path: str, body: Any = None, wait: float = 0) -> tuple[int, bytes]:
     """Asks girin and returns status and body. Raises JobsError if it is not reached."""
     place = os.environ.get("GIRIN_JOBS")
     if not place:
         raise JobsError("there is no girin with jobs here ($GIRIN_JOBS is not set)")
-    connection = _Connection(place, wait + PATIENCE)
     try:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        return exchange(place, method, path, None if body is None else json.dumps(body).encode(), wait + PATIENCE)
     except (OSError, http.client.HTTPException) as e:
         raise JobsError(f"girin's jobs cannot be reached at {place}: {e or type(e).__name__}") from e
-    finally:
-        connection.close()
 
 
 def checked(answer: tuple[int, bytes]) -> dict[str, Any]:
@@ -113,7 +98,10 @@ class Job:
 
     def info(self, wait: float = 0) -> dict[str, Any]:
         """All that girin knows of it; waits so many seconds for its end."""
-        return checked(ask("GET", self._path + (f"?wait={wait:.3f}" if wait else ""), wait=wait))
+        return self._ask(wait)
+
+    def _ask(self, wait: float, more: str = "") -> dict[str, Any]:
+        return checked(ask("GET", f"{self._path}?wait={wait:.3f}{more}", wait=wait))
 
     @property
     def status(self) -> str:
@@ -140,7 +128,7 @@ class Job:
         while True:
             left = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, max(deadline - time.monotonic(), 0))
             asked = time.monotonic()
-            known = self.info(left)
+            known = self._ask(left, "&result")  # a small one comes with it
             if known["status"] in ENDED:
                 return known
             if deadline is not None and time.monotonic() >= deadline:
@@ -152,7 +140,7 @@ class Job:
         ended = known["status"]
         if ended in ("cancelled", "lost"):
             raise JobFailed(f"job {self.id} is {ended}{_because(known)}", ended)
-        status, body = ask("GET", self._path + "/result")
+        status, body = self._answer(known)
         if ended == "done" and status != (known.get("code") or status):  # it is kept no longer, or cannot be read now
             checked((status, body))
         try:
@@ -165,6 +153,11 @@ class Job:
         why = said.get("error") or _because(known) or f" with status {status}"
         raise JobFailed(f"job {self.id} {'failed' if ended == 'done' else 'is ' + ended}: {why}".replace(": :", ":"), ended,
                         said.get("traceback", ""), said.get("exception", ""))
+
+    def _answer(self, known: dict[str, Any]) -> tuple[int, bytes]:
+        if known.get("body"):
+            return known["code"], base64.b64decode(known["body"])
+        return ask("GET", self._path + "/result")
 
     def cancel(self) -> bool:
         """Withdraws it, or tells it to end if it runs; False: it had ended before."""

@@ -328,7 +328,7 @@ class InlineJob(Job):
         self._known = {"id": id, "status": "done" if status < 500 else "failed", "code": status, "attempt": 1, "url": ""}
         self._body = body
 
-    def info(self, wait: float = 0) -> dict[str, Any]:
+    def _ask(self, wait: float, more: str = "") -> dict[str, Any]:
         return dict(self._known)
 
     def _result(self, known: dict[str, Any]) -> Any:
