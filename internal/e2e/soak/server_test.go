@@ -45,6 +45,7 @@ type server struct {
 
 	mu  sync.Mutex
 	log []string // guarded by mu: the last lines of its error log
+	all bool     // guarded by mu: each line is kept
 }
 
 // appFor is the app, in the form that the class runs.
@@ -144,7 +145,7 @@ func (s *server) follow(out io.Reader) {
 	for lines.Scan() {
 		s.mu.Lock()
 		s.log = append(s.log, lines.Text())
-		if len(s.log) > kept {
+		if len(s.log) > kept && !s.all {
 			s.log = s.log[len(s.log)-kept:]
 		}
 		s.mu.Unlock()
@@ -201,28 +202,6 @@ func (s *server) children() (pids []int) {
 		}
 	}
 	return pids
-}
-
-// settled waits until nothing is under way any more, all connections have ended, and
-// returns what is held.
-// What is held only for a while (idle connections, drained workers, a pool's
-// rests) is waited for: the least of what was seen in a row counts.
-func (s *server) settled(t *testing.T) held {
-	t.Helper()
-	time.Sleep(time.Second)
-	var last held
-	same := 0
-	until(t, "the server is at rest", func() bool {
-		now := s.held()
-		if now.descriptors == last.descriptors && now.threads == last.threads && fmt.Sprint(now.figures) == fmt.Sprint(last.figures) {
-			same++
-		} else {
-			same = 0
-		}
-		last = now
-		return same >= 6 && len(now.figures) == figureCount && now.figures["sched.in_flight"] == 0 && now.figures["sched.calls"] == 0 && now.figures["connections"] == 0 // three seconds of rest
-	})
-	return last
 }
 
 func (s *server) held() held {
