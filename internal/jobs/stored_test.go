@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,11 +91,25 @@ func (thrownAway) Put(context.Context, jetstream.ObjectMeta, io.Reader) (*jetstr
 // saidLog is a Logger that keeps what is wrong.
 type saidLog struct {
 	quiet
-	lines []string
+	mu    sync.Mutex // warnings come from a timer
+	lines []string   // guarded by mu
 }
 
-func (l *saidLog) Warningf(format string, _ ...any) { l.lines = append(l.lines, format) }
-func (l *saidLog) Errorf(format string, _ ...any)   { l.lines = append(l.lines, format) }
+func (l *saidLog) say(format string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, format)
+}
+
+func (l *saidLog) Warningf(format string, _ ...any) { l.say(format) }
+func (l *saidLog) Errorf(format string, _ ...any)   { l.say(format) }
+
+// said are the lines so far.
+func (l *saidLog) said() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
+}
 
 // endsWhile lets a job that must not run twice end with an answer of so many bytes, and returns
 // what its record says then.
@@ -130,8 +146,8 @@ func TestTheEndOfAJobIsStoredWhenTheEngineIsBack(t *testing.T) {
 			if late := time.Since(a.back); late > tryLimit+time.Second {
 				t.Errorf("%d bytes: stored %v after the engine was back", size, late)
 			}
-			if len(log.lines) != 1 || !strings.Contains(log.lines[0], "it is tried until it does") {
-				t.Errorf("%d bytes: %q", size, log.lines)
+			if len(log.said()) != 1 || !strings.Contains(log.said()[0], "it is tried until it does") {
+				t.Errorf("%d bytes: %q", size, log.said())
 			}
 		})
 	}
@@ -142,8 +158,8 @@ func TestAResultThatIsRefusedIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &away{back: time.Now().Add(30 * time.Second), why: &jetstream.APIError{Code: 503, Description: "maximum bytes exceeded"}}
 		r, log := endsWhile(t, a, 4*smallMost)
-		if r.Status != job.Lost || r.Reason != "its result could not be stored" || len(log.lines) < 2 {
-			t.Errorf("it is %s (%s): %q", r.Status, r.Reason, log.lines)
+		if r.Status != job.Lost || r.Reason != "its result could not be stored" || len(log.said()) < 2 {
+			t.Errorf("it is %s (%s): %q", r.Status, r.Reason, log.said())
 		}
 	})
 }
@@ -153,8 +169,8 @@ func TestAResultThatIsRefusedIsGivenUp(t *testing.T) {
 func TestTheEndOfAJobIsNotTriedForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, log := endsWhile(t, &away{back: time.Now().Add(48 * time.Hour)}, 4*smallMost)
-		if r.Status != job.Running || len(log.lines) != 2 || !strings.Contains(log.lines[1], "has ended and that cannot be stored") {
-			t.Errorf("it is %s: %q", r.Status, log.lines)
+		if r.Status != job.Running || len(log.said()) != 2 || !strings.Contains(log.said()[1], "has ended and that cannot be stored") {
+			t.Errorf("it is %s: %q", r.Status, log.said())
 		}
 	})
 }

@@ -74,6 +74,7 @@ type Call struct {
 	sent      atomic.Int64         // ns, when it last went to the lane
 	fed       atomic.Int64         // ns, when a part of its streamed body last came; 0: none has
 	trusted   atomic.Bool          // to be quick; the watcher checks once
+	tasked    atomic.Bool          // see Task; for the watcher
 	tunnelled atomic.Bool          // see Tunnelled
 
 	kind     kind // what auto placed it as

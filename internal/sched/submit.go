@@ -79,6 +79,9 @@ func (q *Queue) prepare(c *Call, window uint32) {
 	if trusted := c.flags&wire.Quick != 0; c.trusted.Load() != trusted {
 		c.trusted.Store(trusted)
 	}
+	if task := c.Task(); c.tasked.Load() != task {
+		c.tasked.Store(task)
+	}
 	if c.upgraded.Load() != c.Upgrade {
 		c.upgraded.Store(c.Upgrade)
 	}

@@ -95,7 +95,7 @@ func (q *Queue) look() bool {
 			busy++
 			newest = max(newest, began)
 			if c := q.find(id); c != nil {
-				held = held && (!c.Task() || isHeldUp(w, int64(now)))
+				held = held && (!c.tasked.Load() || isHeldUp(w, int64(now)))
 				again = c.lookAtQuick(w, now-min(began, now), held) || again // it may have begun since
 			}
 		}
