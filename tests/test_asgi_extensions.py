@@ -12,6 +12,7 @@ import pytest
 from websockets.sync.client import connect
 
 import asgi_server
+from waiting import until
 
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 import raw  # noqa: E402
@@ -114,7 +115,7 @@ def test_trailers(server, name):
     else:
         assert trailers == TRAILERS[name]
     if name == "forgotten":
-        assert "without the trailers" in server.log()
+        until(lambda: "without the trailers" in server.log())  # it is told after the answer
 
 
 def test_trailers_that_nobody_asked_for(server):
