@@ -129,6 +129,10 @@ func (s *Supervisor) ready(m *member) {
 	if !s.admit(m) {
 		return
 	}
+	if s.enough() { // fewer were asked for meanwhile: this one, which has no clients yet, does not begin
+		s.drain(m)
+		return
+	}
 	m.state, m.since = serving, time.Now()
 	m.w.Background(false)
 	m.w.Select(firstLane)
@@ -142,6 +146,17 @@ func (s *Supervisor) ready(m *member) {
 		}
 		s.cfg.Failed(nil)
 	}
+}
+
+// enough reports whether as many workers of the current generation serve as there should be.
+func (s *Supervisor) enough() bool {
+	serve := 0
+	for _, m := range s.members {
+		if m.gen == s.gen && m.state == serving {
+			serve++
+		}
+	}
+	return serve >= s.target
 }
 
 // admit asks whether a worker that is ready shall serve.

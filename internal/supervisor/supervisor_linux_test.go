@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -233,6 +234,26 @@ func TestScale(t *testing.T) {
 	if n := len(r.alive()); n != 1 {
 		t.Errorf("%d workers live", n)
 	}
+}
+
+// Who serves already has clients, and perhaps sockets: of workers that turn out to be too many
+// while they start, those end that have none.
+func TestWorkersThatAreTooManyDoNotBegin(t *testing.T) {
+	var first atomic.Pointer[worker.Worker]
+	r := newRig(t, 3, version("serves", "1"), func(c *supervisor.Config) {
+		c.Serving = func(w *worker.Worker) (int, error) {
+			if first.CompareAndSwap(nil, w) {
+				return 1, nil
+			}
+			return 0, nil
+		}
+	})
+	r.waitReady()
+	r.logged(2, "Worker exiting")
+	if alive := r.alive(); len(alive) != 1 || alive[0] != first.Load() {
+		t.Errorf("%d workers live, or another one than served first", len(alive))
+	}
+	r.wantVersion("1")
 }
 
 func TestDrainingLetsARequestFinish(t *testing.T) {
