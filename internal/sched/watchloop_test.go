@@ -26,12 +26,7 @@ func TestALoopIsPromotedOnlyWhereSomethingHoldsIt(t *testing.T) {
 		t.Run(name, inBubble(func(t *testing.T) {
 			b, loops := loopBench(t, 4)
 			l := loops[0]
-			c, _ := b.call("/")
-			c.Form = wire.ASGIJoined
-			b.submit(c)
-			l.set(0, b.read().ID)
-			time.Sleep(time.Second)
-			synctest.Wait()
+			c := b.runsIn(l)
 			look := b.cfg.Clock() + int64(tick) // the next one
 			if test.stepping != 0 {
 				l.stepping = look - int64(test.stepping)
@@ -57,12 +52,7 @@ func TestALoopIsPromotedForWhatHoldsItLater(t *testing.T) {
 	inBubble(func(t *testing.T) {
 		b, loops := loopBench(t, 4)
 		l := loops[0]
-		c, _ := b.call("/")
-		c.Form = wire.ASGIJoined
-		b.submit(c)
-		l.set(0, b.read().ID)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		c := b.runsIn(l)
 		c.trusted.Store(true)
 		l.stepping = b.cfg.Clock() + int64(tick/2) // at the next look it is short
 		b.watch.arm()
@@ -74,4 +64,15 @@ func TestALoopIsPromotedForWhatHoldsItLater(t *testing.T) {
 			}
 		}
 	})(t)
+}
+
+// runsIn is a request that a loop has had for a second.
+func (b *bench) runsIn(l *fakeLoop) *Call {
+	c, _ := b.call("/")
+	c.Form = wire.ASGIJoined
+	b.submit(c)
+	l.set(0, b.read().ID)
+	time.Sleep(time.Second)
+	synctest.Wait()
+	return c
 }
