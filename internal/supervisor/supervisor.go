@@ -9,6 +9,8 @@
 //	                            │                  └────────died───────────────────▲
 //	                            └── broken, died, too slow ────────────────────────┘
 //
+// One that is ready when enough serve drains at once: those have clients, and it has none.
+//
 // That goroutine takes events and never waits: the attempt to start a worker runs
 // beside it, since hooks and forks take as long as somebody else wants.
 package supervisor
