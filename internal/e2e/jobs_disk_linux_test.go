@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,11 +150,11 @@ func TestWhatWasAcceptedOutlivesALossOfPower(t *testing.T) {
 			}
 		})
 	}
-	count := func() int { mu.Lock(); defer mu.Unlock(); return len(all) }
-	eventually(t, "60 jobs are accepted", func() bool { return count() >= 60 })
+	soFar := func() []accepted { mu.Lock(); defer mu.Unlock(); return slices.Clone(all) }
+	eventually(t, "60 jobs are accepted", func() bool { return len(soFar()) >= 60 })
 	engine := engineOf(t, j.front)
 	_ = syscall.Kill(engine, syscall.SIGSTOP) // nothing is written any more, nor acknowledged
-	promised := all[:count()]
+	promised := soFar()
 	if out, err := exec.Command("cp", "--sparse=always", image, image+".then").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -162,6 +162,7 @@ func (b *beats) all() {
 	defer b.mu.Unlock()
 	b.since = b.n.cfg.Clock()
 	b.echo = b.since
+	b.alone.Store(false) // others may have come
 	b.asked.Store(0)
 	for name, h := range b.last {
 		h.at = b.n.cfg.Clock()

@@ -45,3 +45,24 @@ func TestALeavingClientIsHeardThatTheSlotHasMissed(t *testing.T) {
 		t.Error("it runs for nobody")
 	}
 }
+
+// A node whose engine was just reached, for the first time or anew, does not take itself for
+// alone: others may be there that it has not heard.
+func TestNobodyIsAloneWhoHasJustReachedTheEngine(t *testing.T) {
+	n, _ := placing(t)
+	n.beats.lookAtOthers() // before there is an engine
+	n.store.Store(&store{oneLine: true})
+	n.beats.all()
+	n.up.Store(true)
+	if n.alone() {
+		t.Error("it keeps its jobs from others")
+	}
+	n.beats.since -= 2 * aloneAfter
+	if n.beats.lookAtOthers(); !n.alone() {
+		t.Error("it is not alone, though it has heard nobody for long")
+	}
+	n.beats.all()
+	if n.alone() {
+		t.Error("it keeps its jobs from those who came while the engine was away")
+	}
+}
