@@ -437,6 +437,13 @@ func (w *autoWorker) Runnable() bool               { return w.cluster.machine.ru
 
 func (w *autoWorker) Select(lanes uint32) {
 	w.lane.Store(lanes)
+	if s := w.cluster; lanes != computeLane { // what runs already gives leadership up, and shares its process to its end
+		s.mu.Lock()
+		if s.computing[w] > 0 {
+			w.shared.Store(true)
+		}
+		s.mu.Unlock()
+	}
 	w.cluster.lanes[0].wake()
 }
 
