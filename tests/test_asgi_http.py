@@ -271,6 +271,38 @@ def test_an_app_that_answers_nothing(server):
     until(lambda: "the app returned without an answer" in server.log())
 
 
+@pytest.mark.parametrize("waits", [0, 0.2])
+@pytest.mark.parametrize("method, query", [("GET", "code=204"), ("GET", "code=304"), ("GET", "code=200&length=0"), ("HEAD", "code=200&length=7")])
+def test_a_head_that_is_the_whole_answer_is_one_without_a_body_message(server, method, query, waits):
+    """As other servers answer. The log says what is missing."""
+    with server.client() as client:
+        for _ in range(2):
+            answer = client.request(method, f"/only_a_head?{query}&waits={waits}")
+            assert answer.status_code == int(query[5:8]) and answer.content == b""
+            assert method == "GET" or answer.headers["content-length"] == "7"
+    until(lambda: "the app returned before its answer was complete" in server.log())
+
+
+@pytest.mark.parametrize("query", ["code=200", "code=200&length=7"])
+def test_a_head_to_which_a_body_belongs_is_none(server, query):
+    assert server.get(f"/only_a_head?{query}").status_code == 500
+
+
+def test_a_body_that_is_none_is_empty(server):
+    answer = server.get("/no_body")
+    assert answer.status_code == 200 and answer.content == b""
+
+
+def test_an_app_may_close_the_connection(server):
+    if server.transport == "h2":
+        assert server.text("/closes") == "bye"  # of one stream it says nothing
+        return
+    with connect(server) as s:
+        s.sendall(raw.head("/closes"))
+        answer = raw.read_to_end(s).data
+    assert b"\r\nConnection: close\r\n" in answer and answer.endswith(b"bye")
+
+
 # Tasks.
 
 

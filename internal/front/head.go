@@ -109,7 +109,9 @@ func (x *exchange) appendFields(to headEncoder, b []byte, f *wire.Frame, rest []
 		case kind == http1.KindServer:
 			seen.server = true
 		case http1.IsHopByHop(kind) && !(kind == http1.KindTrailer && x.srv.asgi.Load()):
-			if !x.srv.asgi.Load() { // ASGI does not forbid them
+			if x.srv.asgi.Load() { // which does not forbid them
+				r.last = r.last || kind == http1.KindConnection && http1.HasItem(value, "close")
+			} else {
 				x.srv.warned.once(x.srv, "hop "+string(name), "the application sets the hop-by-hop field "+string(name)+"; it is left out (PEP 3333)")
 			}
 			continue

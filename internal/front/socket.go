@@ -65,6 +65,7 @@ func (s *webSocket) frameLocked(f *wire.Frame, head, body []byte) bool {
 	case wire.Text, wire.Binary:
 		s.beginLocked(f)
 		s.sendLocked(body)
+		s.takenLocked(int64(f.Service))
 	case wire.Block:
 		if s.state == socketAsked {
 			return false
@@ -141,7 +142,7 @@ func (s *webSocket) sendLocked(body []byte) {
 // takenLocked notes what the application has received. What it had not when the socket
 // was over does not count any more: see leaveSocket. More than it was sent it cannot have.
 func (s *webSocket) takenLocked(n int64) {
-	if s.state == socketOver {
+	if n == 0 || s.state == socketOver {
 		return
 	}
 	n = min(n, s.unread.Load())

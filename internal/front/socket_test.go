@@ -38,3 +38,16 @@ func TestAMessageIsCountedOffOnce(t *testing.T) {
 		}
 	}
 }
+
+// What was taken may be told with the answer to it.
+func TestAMessageSaysWhatWasTaken(t *testing.T) {
+	srv := &Server{}
+	s := &webSocket{c: &conn{exchange: exchange{srv: srv}}, state: socketClosing} // where it reaches nobody
+	s.unread.Store(3 * wire.MessageCost)
+	srv.messages.Store(3 * wire.MessageCost)
+	s.frameLocked(&wire.Frame{Kind: wire.Text, Service: 2 * wire.MessageCost}, nil, nil)
+	s.frameLocked(&wire.Frame{Kind: wire.Binary}, nil, nil)
+	if left := srv.messages.Load(); left != wire.MessageCost || s.unread.Load() != left {
+		t.Errorf("%d bytes are counted, %d of the socket", left, s.unread.Load())
+	}
+}

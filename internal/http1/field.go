@@ -171,16 +171,19 @@ func codingError(list []byte) *Error {
 // connection reads a list of tokens (RFC 9110 section 7.6.1). Only the two
 // about persistence concern a server that forwards no fields.
 func (r *Request) connection(list []byte) {
-	var item []byte
+	r.conn.close = r.conn.close || HasItem(list, "close")
+	r.conn.keepAlive = r.conn.keepAlive || HasItem(list, "keep-alive")
+}
+
+// HasItem reports whether a list has an item, which is given in lower case.
+func HasItem(list []byte, item string) bool {
+	var next []byte
 	for len(list) > 0 {
-		item, list = nextItem(list)
-		switch {
-		case equalFold(item, "close"):
-			r.conn.close = true
-		case equalFold(item, "keep-alive"):
-			r.conn.keepAlive = true
+		if next, list = nextItem(list); equalFold(next, item) {
+			return true
 		}
 	}
+	return false
 }
 
 // expect accepts the only expectation there is (RFC 9110 section 10.1.1).

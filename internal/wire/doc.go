@@ -57,7 +57,8 @@
 //
 //	 0  u64  id
 //	 8  u64  began     when a thread began the request
-//	16  u32  service   microseconds from then to this frame
+//	16  u32  service   microseconds from then to this frame; of Text and Binary what a Taken
+//	                   after it would say, or 0
 //	20  u32  cpu       thread CPU microseconds, or 0xffffffff: not measured; of a task of an
 //	                   event loop how long its steps held that, and the CPU of its threads
 //	24  u32  head      length of the head block

@@ -162,7 +162,7 @@ const NotMeasured = 1<<32 - 1
 type Frame struct {
 	ID      uint64
 	Began   uint64 // ns, CLOCK_MONOTONIC
-	Service uint32 // us
+	Service uint32 // us; of Text and Binary what a Taken after it would say
 	CPU     uint32 // us
 	Head    uint32 // bytes
 	Body    uint32 // bytes

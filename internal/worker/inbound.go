@@ -16,11 +16,23 @@ type inbound struct {
 	raw  syscall.RawConn
 	wait sync.WaitGroup // for the goroutine
 
+	// Of who writes.
+	try   func(fd uintptr) bool // tryWrite, made once
+	all   bool                  // the rest waits for room, in place of its writer
+	rest  []byte
+	errno syscall.Errno
+
 	mu      sync.Mutex
 	buf     []byte // guarded by mu: what nobody writes yet
 	spare   []byte // guarded by mu: an empty buffer
 	writing bool   // guarded by mu
 	ended   bool   // guarded by mu: nobody reads any more
+}
+
+func (o *inbound) open(c syscall.Conn) (err error) {
+	o.try = o.tryWrite
+	o.raw, err = c.SyscallConn()
+	return err
 }
 
 // keptInbound is the largest buffer that is kept while nothing is to be sent.
@@ -47,17 +59,17 @@ func (w *Worker) Flush() {
 	o.writing = true
 	for b := o.takeLocked(); b != nil; b = o.takeLocked() {
 		o.mu.Unlock()
-		n, errno := o.tryWrite(b)
+		o.write(b, false)
 		o.mu.Lock()
-		if errno != 0 && errno != syscall.EAGAIN {
+		switch {
+		case o.errno != 0:
 			o.endLocked()
 			return
-		}
-		if n < len(b) {
+		case len(o.rest) > 0:
 			o.wait.Add(1)
 			go func() {
 				defer o.wait.Done()
-				o.writeAll(b, n)
+				o.writeAll(b)
 			}()
 			return
 		}
@@ -85,53 +97,48 @@ func (o *inbound) endLocked() {
 	o.ended, o.buf, o.spare = true, nil, nil
 }
 
-// tryWrite writes what the socket takes.
-func (o *inbound) tryWrite(b []byte) (n int, errno syscall.Errno) {
-	err := o.raw.Write(func(fd uintptr) bool {
-		n, errno = writeSome(fd, b)
-		return true
-	})
-	if err != nil {
-		return 0, syscall.EPIPE
+// write writes b, or, unless it is to be all, what the socket takes of it.
+func (o *inbound) write(b []byte, all bool) {
+	o.rest, o.all, o.errno = b, all, 0
+	if o.raw.Write(o.try) != nil {
+		o.errno = syscall.EPIPE
 	}
-	return n, errno
+	if len(o.rest) == 0 || o.errno != 0 {
+		o.rest = nil // it may be of a large buffer
+	}
 }
 
-// writeAll writes what is left of b from n on, and all that comes meanwhile.
-func (o *inbound) writeAll(b []byte, n int) {
-	for b != nil {
-		for n < len(b) {
-			m, errno := 0, syscall.Errno(0)
-			err := o.raw.Write(func(fd uintptr) bool {
-				m, errno = writeSome(fd, b[n:])
-				return errno != syscall.EAGAIN
-			})
-			if err != nil || errno != 0 {
-				o.mu.Lock()
-				o.endLocked()
-				o.mu.Unlock()
-				return
-			}
-			n += m
+// tryWrite writes what the socket takes; it reports false to be called again when it takes more.
+func (o *inbound) tryWrite(fd uintptr) bool {
+	for len(o.rest) > 0 {
+		n, errno := writePacket(int(fd), o.rest)
+		switch errno {
+		case 0:
+			o.rest = o.rest[n:]
+		case syscall.EAGAIN:
+			return !o.all
+		default:
+			o.errno = errno
+			return true
 		}
+	}
+	return true
+}
+
+// writeAll writes what is left of b, and all that comes meanwhile.
+func (o *inbound) writeAll(b []byte) {
+	for rest := o.rest; b != nil; rest = b {
+		o.write(rest, true)
 		o.mu.Lock()
+		if o.errno != 0 {
+			o.endLocked()
+			o.mu.Unlock()
+			return
+		}
 		o.keepLocked(b)
-		if b, n = o.takeLocked(), 0; b == nil {
+		if b = o.takeLocked(); b == nil {
 			o.writing = false
 		}
 		o.mu.Unlock()
-	}
-}
-
-func writeSome(fd uintptr, b []byte) (int, syscall.Errno) {
-	for {
-		n, err := syscall.Write(int(fd), b)
-		switch errno, _ := err.(syscall.Errno); {
-		case errno == syscall.EINTR:
-		case err != nil:
-			return 0, errno
-		default:
-			return n, 0
-		}
 	}
 }

@@ -135,7 +135,7 @@ func (w *Worker) start(ctx context.Context) (err error) {
 		w.proc, err = w.cfg.begin(ctx, w.cfg.inherited(theirs[0], theirs[1], w.page.file, w.cfg.Arena.file, shim))
 	}
 	if err == nil {
-		w.inbound.raw, err = w.response.SyscallConn()
+		err = w.inbound.open(w.response)
 	}
 	if err != nil {
 		w.control.Close()

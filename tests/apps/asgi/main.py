@@ -244,6 +244,22 @@ async def nothing(r):
     pass
 
 
+async def only_a_head(r):
+    code = int(r.query["code"])
+    await r.start(code, *([(b"content-length", r.query["length"].encode())] if "length" in r.query else []))
+    await asyncio.sleep(float(r.query.get("waits", 0)))
+
+
+async def closes(r):
+    await r.start(200, (b"connection", b"X-Other, Close"))
+    await r.body(b"bye")
+
+
+async def no_body(r):
+    await r.start(200)
+    await r.send({"type": "http.response.body", "body": None})
+
+
 async def background(r):
     """Goes on after its answer, until /let_go."""
     await r.answer(b"answered")

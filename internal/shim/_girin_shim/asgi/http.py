@@ -92,7 +92,8 @@ class Exchange:
             await asyncio.sleep(0)  # an endless stream must not keep the loop from others, nor from its own end
             return
         if kind == "http.response.body":
-            await self._send_body(message.get("body", b""), message.get("more_body", False))
+            body = message.get("body")
+            await self._send_body(b"" if body is None else body, message.get("more_body", False))
         elif kind == "http.response.start":
             self._start(message)
         elif kind == "http.response.trailers":
@@ -215,9 +216,13 @@ class Exchange:
 
     def end_with_head(self) -> None:
         """Nothing follows: the head is the whole answer, where it may be that."""
-        if self.gone or self.head is None or self.sent or self.trails or self.head.length not in (None, 0):
+        if self.gone or self.head is None:
             return
-        if self.state == NOTHING:
+        if self.head_only or self.head.bodiless:
+            self._finish_without_body(self.head)
+        elif self.sent or self.trails or self.head.length not in (None, 0):
+            return
+        elif self.state == NOTHING:
             self._answer(self.head, b"")
         elif self.state == STARTED:  # it has waited for long
             self._emit(wire.BLOCK, wire.FINAL, None, b"")
@@ -333,6 +338,8 @@ class Exchange:
         if error is None and not self.gone:
             told = "without an answer" if self.head is None else "before its answer was complete"
             self.runner.log(40, f"{self.runner.target(self)}: the app returned {told}")
+            if self.head is not None and (self.head_only or self.head.bodiless or self.head.length == 0):
+                self.end_with_head()  # nothing is missing but the message that says so
         self.fail()
 
     def excuses(self, error: BaseException) -> bool:

@@ -18,6 +18,8 @@ from .inbound import BINARY, GONE, TEXT
 
 CONNECTING, DENYING, OPEN, CLOSED = 0, 1, 2, 3
 
+TELL_FROM = 8 << 10  # bytes: an eighth of what --ws-max-queue is by itself
+
 NO_STATUS, ABNORMAL, INTERNAL, RESTART = 1005, 1006, 1011, 1012
 
 
@@ -54,7 +56,7 @@ class Socket:
         if not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
-        if self._in_hand and self.state == OPEN:  # told only now: what the app has sent because of it is on its way before
+        if self._in_hand and self.state == OPEN and (not self._messages or self._in_hand >= TELL_FROM):  # told only now: what the app has sent because of it is on its way before
             self._emit(wire.TAKEN, 0, self._in_hand.to_bytes(4, "little"))
             self._in_hand = 0
         while (message := self._next()) is None:

@@ -13,7 +13,7 @@ batch_new(State *state)
     Batch *batch = PyObject_New(Batch, state->batch);
     if (batch != NULL) {
         batch->data = NULL;
-        batch->size = batch->capacity = batch->placed = 0;
+        batch->size = batch->capacity = batch->placed = batch->last = 0;
         batch->frames = 0;
     }
     return batch;
@@ -56,6 +56,7 @@ begin_frame(Batch *batch, const unsigned char *frame, const Head *head, size_t m
     if (batch_reserve(batch, RESPONSE_HEAD + head_size + more) < 0) {
         return -1;
     }
+    batch->last = batch->size;
     append(batch, frame, RESPONSE_HEAD);
     if (head != NULL) {
         append(batch, head->data, head->size);
@@ -164,6 +165,7 @@ batch_inplace_concat(PyObject *self, PyObject *pieces)
             return NULL;
         }
     }
+    batch->last = before;
     batch->frames++;
     return Py_NewRef(self);
 }

@@ -44,6 +44,7 @@ typedef struct {
     PyTypeObject *outbox, *intake, *call, *done, *streaming, *watched, *socket, *receiving, *inbound;
     /* Interned strings of WebSocket messages. */
     PyObject *key_type, *key_text, *key_bytes, *type_receive, *type_send;
+    PyObject *name_set_result; /* owned, interned */
 } State;
 
 extern PyType_Spec batch_spec, exchange_spec, loop_spec, slot_spec;
@@ -53,6 +54,7 @@ struct Batch {
     PyObject_HEAD
     char *data; /* owned; NULL if capacity is 0 */
     size_t size, capacity;
+    size_t last; /* where the frame begins that was added last, if there is any */
     int frames;
     size_t placed; /* bytes of its frames' bodies that lie in the state page */
 };

@@ -19,6 +19,7 @@ add_names(State *state)
     state->key_bytes = PyUnicode_InternFromString("bytes");
     state->type_receive = PyUnicode_InternFromString("websocket.receive");
     state->type_send = PyUnicode_InternFromString("websocket.send");
+    state->name_set_result = PyUnicode_InternFromString("set_result");
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -66,6 +67,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->key_bytes);
     Py_VISIT(state->type_receive);
     Py_VISIT(state->type_send);
+    Py_VISIT(state->name_set_result);
     return 0;
 }
 
@@ -91,6 +93,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->key_bytes);
     Py_CLEAR(state->type_receive);
     Py_CLEAR(state->type_send);
+    Py_CLEAR(state->name_set_result);
     return 0;
 }
 

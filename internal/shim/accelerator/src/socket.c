@@ -25,6 +25,8 @@ emit(Socket *socket, int kind, const char *data, size_t size)
     return outbox_put(socket->outbox, frame, NULL, data, size);
 }
 
+enum { TELL_FROM = 8 << 10 }; /* an eighth of what --ws-max-queue is by itself */
+
 /* Is there nothing to come but the disconnect? */
 int
 socket_has_ended(const Socket *socket)
@@ -84,6 +86,7 @@ socket_pop(Socket *socket)
     return message;
 }
 
+/* Wakes who waits for a message; from then on nobody does. */
 static int
 wake(Socket *socket)
 {
@@ -91,13 +94,14 @@ wake(Socket *socket)
     if (waiter == NULL) {
         return 0;
     }
-    Py_INCREF(waiter);
-    PyObject *done = PyObject_CallMethod(waiter, "done", NULL);
-    if (done == Py_False) {
-        Py_DECREF(done);
-        done = PyObject_CallMethod(waiter, "set_result", "O", Py_None);
-    }
+    socket->waiter = NULL;
+    PyObject *args[] = {waiter, Py_None};
+    PyObject *done = PyObject_VectorcallMethod(socket->state->name_set_result, args, 2, NULL);
     Py_DECREF(waiter);
+    if (done == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear(); /* it was given up, and does not know it yet */
+        return 0;
+    }
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
 }
@@ -138,12 +142,32 @@ socket_came(Socket *socket, int is_text, const char *data, size_t size)
     return done != NULL ? 0 : -1;
 }
 
-/* Tells the master what the app has received since it was told last. Of a socket that is closed
- * it wants to hear nothing more. */
+/* Returns the place for what was taken in the socket's message that was sent last, if that is not
+ * on its way and nothing has followed it: most answers are followed by the next receive. */
+static unsigned char *
+taken_of_last(const Socket *socket)
+{
+    const Batch *batch = socket->outbox->batch;
+    if (batch->size == 0) {
+        return NULL;
+    }
+    unsigned char *frame = (unsigned char *)batch->data + batch->last;
+    int is_message = frame[32] == TEXT_MESSAGE || frame[32] == BINARY_MESSAGE;
+    return is_message && get_u64(frame) == socket->id && get_u32(frame + 16) == 0 ? frame + 16 : NULL;
+}
+
+/* Tells the master what the app has received since it was told last, while there is more that it
+ * may receive only now and then. Of a socket that is closed it wants to hear nothing more. */
 int
 socket_tell_taken(Socket *socket)
 {
-    if (socket->in_hand == 0 || socket->phase != OPEN) {
+    if (socket->in_hand == 0 || socket->phase != OPEN || (socket->count > 0 && socket->in_hand < TELL_FROM)) {
+        return 0;
+    }
+    unsigned char *place = taken_of_last(socket);
+    if (place != NULL) {
+        put_u32(place, (uint32_t)socket->in_hand);
+        socket->in_hand = 0;
         return 0;
     }
     unsigned char count[4];

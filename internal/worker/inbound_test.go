@@ -1,0 +1,76 @@
+package worker
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"sync"
+	"testing"
+
+	"girin/internal/wire"
+)
+
+// Whatever the socket takes at once, and whoever writes: each frame arrives whole, and those of
+// one sender in their order.
+func TestWhatIsSaidArrivesWholeAndInOrder(t *testing.T) {
+	const senders, frames = 4, 60
+	ours, theirs, err := StreamPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	w := &Worker{}
+	if err := w.inbound.open(ours); err != nil {
+		t.Fatal(err)
+	}
+	sizes := [...]int{0, 100, 70_000, 400_000}
+	var saying sync.WaitGroup
+	for id := range senders {
+		saying.Go(func() {
+			for i := range frames {
+				w.Say(wire.Inbound{ID: uint64(id), Kind: wire.BinaryCame, Code: uint16(i)}, bytes.Repeat([]byte{byte(id)}, sizes[i%len(sizes)]))
+				w.Flush()
+			}
+		})
+	}
+	var next [senders]int
+	head := make([]byte, wire.InboundHead)
+	for range senders * frames {
+		if _, err := io.ReadFull(theirs, head); err != nil {
+			t.Fatal(err)
+		}
+		id, i := binary.LittleEndian.Uint64(head), int(binary.LittleEndian.Uint16(head[18:]))
+		data := make([]byte, binary.LittleEndian.Uint32(head[8:]))
+		if _, err := io.ReadFull(theirs, data); err != nil {
+			t.Fatal(err)
+		}
+		if i != next[id] || len(data) != sizes[i%len(sizes)] || bytes.Count(data, []byte{byte(id)}) != len(data) {
+			t.Fatalf("frame %d of %d has %d bytes; awaited was %d", i, id, len(data), next[id])
+		}
+		next[id]++
+	}
+	saying.Wait()
+	w.inbound.wait.Wait()
+}
+
+// Who reads no more is sent nothing more.
+func TestNothingIsKeptForAWorkerThatIsGone(t *testing.T) {
+	ours, theirs, err := StreamPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	w := &Worker{}
+	if err := w.inbound.open(ours); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	for range 2 {
+		w.Say(wire.Inbound{Kind: wire.TextCame}, make([]byte, 100))
+		w.Flush()
+	}
+	if !w.inbound.ended || w.inbound.buf != nil || w.inbound.rest != nil {
+		t.Errorf("%d bytes are kept", len(w.inbound.buf)+len(w.inbound.rest))
+	}
+}
