@@ -86,6 +86,8 @@ type autoJob struct {
 	ended  chan struct{}
 	waits  chan struct{} // closed when it first waits without holding its loop
 	failed bool          // its answer is a 500
+
+	promoted atomic.Bool // another has led since it began, and may have read
 }
 
 // Frame and Fail end the job.
@@ -394,7 +396,7 @@ type autoWorker struct {
 	stepping atomic.Int64
 	lightly  atomic.Bool  // what computes are steps of the loop, none of them long
 	threads  atomic.Int64 // calls that want one of the threads that loopThreads says
-	shared   atomic.Bool  // it reads both lanes, or runs something from when it did
+	shared   atomic.Bool  // it reads both lanes, or runs something that it did not read alone
 	requests sync.WaitGroup
 	hasGIL   bool        // of the leader: it has waited for the GIL
 	gil      atomic.Bool // a module has turned it on
@@ -402,6 +404,7 @@ type autoWorker struct {
 	gone     chan struct{} // guarded by inlineMu: see leaderGone
 	inlineMu sync.Mutex
 	inline   chan struct{} // guarded by inlineMu: closed to promote
+	leads    *autoJob      // guarded by inlineMu: whose channel that is
 }
 
 // memoryLeft is what the workers that are not there would take.
@@ -437,13 +440,6 @@ func (w *autoWorker) Runnable() bool               { return w.cluster.machine.ru
 
 func (w *autoWorker) Select(lanes uint32) {
 	w.lane.Store(lanes)
-	if s := w.cluster; lanes != computeLane { // what runs already gives leadership up, and shares its process to its end
-		s.mu.Lock()
-		if s.computing[w] > 0 {
-			w.shared.Store(true)
-		}
-		s.mu.Unlock()
-	}
 	w.cluster.lanes[0].wake()
 }
 
@@ -454,6 +450,8 @@ func (w *autoWorker) Promote() {
 	if w.inline != nil && !w.cluster.cluster.Loops {
 		close(w.inline)
 		w.inline = nil
+		w.leads.promoted.Store(true)
+		w.cluster.promoted(w)
 	}
 }
 
@@ -489,7 +487,7 @@ func (w *autoWorker) lead() {
 		inline := r.Flags&wire.Slow == 0 || w.cluster.cluster.Loops
 		if inline {
 			w.inlineMu.Lock()
-			w.inline = promoted
+			w.inline, w.leads = promoted, j
 			w.inlineMu.Unlock()
 		}
 		w.requests.Go(func() {
@@ -650,7 +648,7 @@ func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 		if all > s.cluster.Cores {
 			s.fault("%d requests compute on %d cores", all, s.cluster.Cores)
 		}
-		if w.lane.Load() != computeLane {
+		if w.lane.Load() != computeLane || j.promoted.Load() {
 			w.shared.Store(true)
 		}
 		if here > 1 && !w.process.free && !w.shared.Load() {
@@ -666,6 +664,15 @@ func (w *autoWorker) compute(d time.Duration, j *autoJob) bool {
 		s.mu.Unlock()
 	}
 	return lives
+}
+
+// promoted notes that another leads while something runs.
+func (s *cluster) promoted(w *autoWorker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.computing[w] > 0 {
+		w.shared.Store(true)
+	}
 }
 
 // sharing reports whether computing requests may share processes just now.

@@ -89,7 +89,11 @@ func (a *auto) assign(workers []AutoWorker, now int64) (first bool) {
 	a.mu.Lock()
 	a.slots, a.shares, a.extra = min(have*s.each, a.cfg.Cores), s.each > 1, s.overlap.extra
 	a.loopful = have * s.each
+	late := a.demandLocked() > s.want
 	a.mu.Unlock()
+	if late { // it came for slots that are gone now, and nobody else wakes for it
+		a.wake()
+	}
 	return first
 }
 
