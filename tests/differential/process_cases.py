@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 from collections import Counter
 
 from sidebyside import Case, Site
@@ -37,6 +38,24 @@ def statuses(*paths: str):
 
     return see
 
+
+def negative_sizes(size: int):
+    return lambda site: site.get("/", method="POST", body=b"x" * size).json()
+
+
+def wide_values(site: Site) -> list[str]:
+    """As they are on the wire: http.client would take spaces off."""
+    with socket.create_connection(("127.0.0.1", site.port), 20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        head = client.makefile("rb").read().partition(b"\r\n\r\n")[0].decode("latin-1")
+    return [line.removeprefix("X-Wide: ") for line in head.split("\r\n") if line.startswith("X-Wide:")]
+
+
+WIDE = """
+def application(environ, start_response):
+    start_response("200 OK", [("X-Wide", " a  b\\t "), ("X-Wide", "  "), ("X-Wide", " \\xe9 "), ("Content-Length", " 2")])
+    return [b"ok"]
+"""
 
 STREAMS = '''
 import time
@@ -241,6 +260,22 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         classes=("sync",),
         girin=["-"] * 3,
         because="`%({HTTP_NAME}e)s` in the access log is what the client sent",
+    ),
+    *(
+        Case(f"wsgi.input takes any negative size, of {name}", negative_sizes(size), app=app("return len(environ['wsgi.input'].read(-5))"), right=size)
+        for name, size in [("a small body", 9), ("a body in the arena", 100_000), ("a body in a file", 2_000_000)]
+    ),
+    Case(
+        "wsgi.file_wrapper gives blocks by index",
+        root,
+        app=app("import io\nblocks = environ['wsgi.file_wrapper'](io.BytesIO(b'abcdef'), 4)\nreturn [blocks[0].decode(), blocks[0].decode(), len(list(blocks))]"),
+        right=["abcd", "ef", 0],
+    ),
+    Case(
+        "spaces around the value of a field",
+        wide_values,
+        app=WIDE,
+        right=["a  b", "", "\xe9"],
     ),
     Case(
         "SERVER_SOFTWARE is in the environment",

@@ -24,6 +24,13 @@ class FileWrapper:
             return data
         raise StopIteration
 
+    def __getitem__(self, key) -> bytes:
+        """The next block, whatever the key: gunicorn's wrapper is read so, and an app may do it itself."""
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise IndexError
+
 
 def regular_file(filelike) -> tuple[int, int, int] | None:
     """Returns descriptor, offset and remaining size of a plain open file.

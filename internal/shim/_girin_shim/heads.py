@@ -75,6 +75,7 @@ class Heads:
             for name, value in headers:
                 if type(value) is not str:
                     value = _exactly(value)  # a class derived from str may say anything of itself
+                value = value.strip(" \t")  # at an end they are no part of it, and HTTP/2 forbids them
                 special = names.get(name)
                 if special is None:
                     special = self._new_name(name)

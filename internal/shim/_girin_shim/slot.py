@@ -14,7 +14,7 @@ from .errors import ERROR, INFO, WARNING, describe, uri
 from .exchange import Exchange
 from .gates import ThreadGate
 from .shortage import patiently
-from .streamed import ClientDisconnected, StreamedBody
+from .streamed import ClientDisconnected, Input, StreamedBody
 
 _joined = wire.JOINED
 _unusual = wire.IN_ARENA | wire.SPOOLED | wire.MEASURE_CPU | wire.STREAMED
@@ -132,14 +132,14 @@ class Slot:
             exchange.drop()
             return False
         if flags & wire.STREAMED:
-            environ["wsgi.input"] = io.BufferedReader(StreamedBody(exchange))
+            environ["wsgi.input"] = Input(StreamedBody(exchange))
             return True
         if not flags & wire.SPOOLED:
             environ["wsgi.input"] = BytesIO(data[environ_size:])
             return True
         fetched = exchange.fetch()
         if fetched:
-            environ["wsgi.input"] = io.BufferedReader(exchange.spool)
+            environ["wsgi.input"] = Input(exchange.spool)
         else:
             exchange.drop()
         return fetched

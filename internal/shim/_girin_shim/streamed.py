@@ -1,4 +1,4 @@
-"""A request's body that comes while the app runs, as wsgi.input reads it."""
+"""wsgi.input of a request whose body is not in its packet: it lies in a file, or comes while the app runs."""
 from __future__ import annotations
 
 import io
@@ -7,6 +7,13 @@ import os
 
 class ClientDisconnected(ConnectionError):
     """The client left before the whole body had come."""
+
+
+class Input(io.BufferedReader):
+    """Takes any negative size for all there is, as the BytesIO of small bodies does."""
+
+    def read(self, size=-1) -> bytes:
+        return super().read(-1 if size is None or size < 0 else size)
 
 
 class StreamedBody(io.RawIOBase):

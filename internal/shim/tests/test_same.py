@@ -46,6 +46,8 @@ ANSWERS = {
     "headers_tuple": "start_response('200 OK', (('A', 'b'),)); return [b'x']",
     "keywords": "start_response(status='200 OK', headers=[]); return [b'x']",
     "one_argument": "start_response('200 OK')",
+    "spaces": "start_response('200 OK', [('A', ' b\\t'), ('B', ' \\t'), ('C', 'd  e '), ('Content-Length', ' 1 ')]); return [b'x']",
+    "spaces_latin": "start_response('200 OK', [('X', ' d\xe9 ')]); return [b'x']",
     "length_case": "start_response('200 OK', [('cOnTeNt-LeNgTh', '01')]); return [b'x']",
     "length_digits": "start_response('200 OK', [('Content-Length', '1' * 30)]); return [b'x']",
     "length_empty": "start_response('200 OK', [('Content-Length', '')]); return [b'x']",

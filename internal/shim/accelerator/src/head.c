@@ -115,8 +115,23 @@ append(Head *head, const char *text, Py_ssize_t size)
 }
 
 static int
+is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Adds a field without the spaces around its value: they are no part of it (RFC
+ * 9110, section 5.5), and HTTP/2 forbids them. */
+static int
 add_field(Head *head, const char *name, Py_ssize_t name_size, const char *value, Py_ssize_t value_size)
 {
+    while (value_size > 0 && is_space(*value)) {
+        value++;
+        value_size--;
+    }
+    while (value_size > 0 && is_space(value[value_size - 1])) {
+        value_size--;
+    }
     int good = token(name, name_size);
     good = good && (is_content_length(name, name_size) ? content_length(head, value, value_size)
                                                        : visible(value, value_size));
@@ -169,18 +184,12 @@ head_begin(Head *head, PyObject *status)
     return head->given;
 }
 
-/* Adds a field of two bytes objects; spaces around the value are left out. */
+/* Adds a field of two bytes objects. */
 int
 head_add(Head *head, PyObject *name, PyObject *value)
 {
-    const char *text = BYTES_DATA(value), *end = text + BYTES_SIZE(value);
-    while (text < end && (*text == ' ' || *text == '\t')) {
-        text++;
-    }
-    while (text < end && (end[-1] == ' ' || end[-1] == '\t')) {
-        end--;
-    }
-    return add_field(head, BYTES_DATA(name), BYTES_SIZE(name), text, end - text) && ++head->fields <= MAX_FIELDS;
+    return add_field(head, BYTES_DATA(name), BYTES_SIZE(name), BYTES_DATA(value), BYTES_SIZE(value)) &&
+           ++head->fields <= MAX_FIELDS;
 }
 
 /* Forgets the head; its memory is kept if it is not large. */
