@@ -11,8 +11,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -80,15 +82,36 @@ func TestAStrangerDoesNotJoin(t *testing.T) {
 	}
 }
 
+// A server that has the new key before the queue has it joins as soon as that has it, too.
+func TestAServerWaitsForItsKey(t *testing.T) {
+	j := startJobs(t, 0)
+	key := filepath.Join(t.TempDir(), "key")
+	if _, fault, code := ctl(t, j.dir, "offload", "keygen", key); code != 0 {
+		t.Fatal(fault)
+	}
+	s := startApp(t, "jobs", options{args: []string{"--name", "jobs", "--no-bind", "--offload-connect", "nats://" + j.queue, "--offload-key", key}})
+	if line := s.wait(t, "cannot be reached"); !strings.Contains(line, "--offload-key") || !strings.Contains(line, "runs no jobs") {
+		t.Errorf("%s", line)
+	}
+	j.front.wait(t, "not said again for a while") // it has come three times
+	if err := j.front.end(t, syscall.SIGTERM); err != nil {
+		t.Fatalf("the queue's server ends with %v", err)
+	}
+	j.args[slices.Index(j.args, "--offload-key")+1] = key
+	startApp(t, "jobs", options{args: j.args, env: j.env})
+	s.wait(t, "Jobs: connected")
+}
+
 // Another application's jobs, or another version's, are nobody else's.
 func TestJobsAreOfOneApplicationAndVersion(t *testing.T) {
 	j := startJobs(t, 0)
-	startOther := func(args ...string) {
+	startOther := func(args ...string) *server {
 		t.Helper()
 		s := startApp(t, "jobs", options{args: append(append([]string{"--offload-connect", "nats://" + j.queue, "--no-bind"}, j.common...), args...)})
 		s.wait(t, "Jobs: connected")
+		return s
 	}
-	startOther("--name", "another")
+	startOther("--name", "another").wait(t, "none of another, but of jobs")
 	startOther("--offload-version", "another")
 	waiting := j.front.ask("POST", "/job/x?one", nil)
 	select {

@@ -46,12 +46,12 @@ func (w *workload) finish(refused error) {
 		}
 	}
 	words := w.lastWords(e)
-	rec, changed, err := w.s.changeIf(ctx, w.rec.ID, e, w.counts, func(r *job.Record) {
+	rec, changed, err := w.s.change(ctx, change{id: w.rec.ID, event: e, is: w.counts, known: w.known, note: func(r *job.Record) {
 		r.Reason, r.Code, r.Log = reason, code, words
 		if code != 0 {
 			r.Head, r.Fields, r.Size, r.Large, r.Small = w.head, w.fields, w.size, large, small
 		}
-	})
+	}})
 	switch {
 	case err != nil:
 		w.r.n.cfg.Log.Errorf("Job %s (%s) has ended and that cannot be stored: %v", w.rec.ID, w.rec.Route, err)

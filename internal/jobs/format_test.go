@@ -24,7 +24,8 @@ func TestMessagesOfAnotherFormatAreLeft(t *testing.T) {
 	if err := s.accept(ctx, own, []byte{job.Format, 'x'}); err != nil {
 		t.Fatal(err)
 	}
-	m, _ := n.runner.next(n.names.jobs, n.runner.workQueues(), make(chan struct{}))
+	jobs := puller{r: n.runner, stream: n.names.jobs}
+	m, _ := jobs.next(n.runner.workQueues(), make(chan struct{}))
 	if m == nil || !strings.HasSuffix(m.Subject, own.ID.String()) {
 		t.Fatalf("what is its own does not come: %+v", m)
 	}

@@ -17,29 +17,38 @@ import (
 // hub tells those who wait for a job that its record has changed: one watch for all.
 type hub struct {
 	mu      sync.Mutex
-	waiting map[job.ID][]chan struct{} // guarded by mu
+	waiting map[job.ID][]chan stored // guarded by mu
 }
 
-// watch returns a channel that gets a word after each change, until stop.
-func (h *hub) watch(id job.ID) (changed <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
+// watch returns a channel that gets the record after each change, until stop: the latest, where
+// several have come. One without a revision says that it is to be asked for.
+func (h *hub) watch(id job.ID) (changed <-chan stored, stop func()) {
+	c := make(chan stored, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.waiting[id] = append(h.waiting[id], c)
 	return c, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		left := slices.DeleteFunc(h.waiting[id], func(o chan struct{}) bool { return o == c })
+		left := slices.DeleteFunc(h.waiting[id], func(o chan stored) bool { return o == c })
 		if h.waiting[id] = left; len(left) == 0 {
 			delete(h.waiting, id)
 		}
 	}
 }
 
-func (h *hub) tell(id job.ID) {
+func (h *hub) tell(id job.ID, e jetstream.KeyValueEntry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	tell(h.waiting[id])
+	list := h.waiting[id]
+	if len(list) == 0 {
+		return
+	}
+	var r stored
+	if e.Operation() != jetstream.KeyValuePut || r.read(id, e) != nil {
+		r = stored{}
+	}
+	tell(list, r)
 }
 
 // all tells everybody to look: changes may have been missed.
@@ -47,16 +56,18 @@ func (h *hub) all() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, list := range h.waiting {
-		tell(list)
+		tell(list, stored{})
 	}
 }
 
-func tell(list []chan struct{}) {
+// tell is called with hub.mu: nobody else puts something into a channel meanwhile.
+func tell(list []chan stored, r stored) {
 	for _, c := range list {
 		select {
-		case c <- struct{}{}:
+		case <-c: // what nobody has taken is old
 		default:
 		}
+		c <- r
 	}
 }
 
@@ -96,7 +107,7 @@ func (h *hub) followOnce(ctx context.Context, s *store) error {
 				continue
 			}
 			if id, ok := job.ParseID(e.Key()); ok {
-				h.tell(id)
+				h.tell(id, e)
 			}
 		}
 	}

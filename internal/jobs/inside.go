@@ -109,7 +109,7 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusConflict, otherFormat)
 		return
 	}
-	later, changed, err := s.change(ctx, rec.ID, job.Retried, func(r *job.Record) { r.Format = job.Format })
+	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) { r.Format = job.Format }})
 	if err == nil && (changed || left) {
 		err = s.publish(ctx, &later.Record, kept)
 	}

@@ -30,7 +30,8 @@ func TestWhatIsDueIsMadeWhole(t *testing.T) {
 	if _, err := n.js.PublishMsg(ctx, &nats.Msg{Subject: n.names.dueSubject("x"), Data: text}); err != nil {
 		t.Fatal(err)
 	}
-	m, _ := n.runner.next(n.names.timer, []string{"due"}, make(chan struct{}))
+	due := puller{r: n.runner, stream: n.names.timer}
+	m, _ := due.next([]string{"due"}, make(chan struct{}))
 	if m == nil {
 		t.Fatal("nothing is due")
 	}
@@ -170,7 +171,7 @@ func TestChangesAreFollowedAgain(t *testing.T) {
 	<-ended
 }
 
-func await(t *testing.T, c <-chan struct{}) {
+func await[T any](t *testing.T, c <-chan T) {
 	t.Helper()
 	select {
 	case <-c:

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -99,6 +101,7 @@ type Node struct {
 
 	served   http.Handler       // for clients
 	unfollow context.CancelFunc // of the goroutine of connect
+	named    bool               // of the same: it was looked whether jobs of this name are there
 }
 
 // New returns a node.
@@ -116,7 +119,7 @@ func New(cfg Config) *Node {
 	n.outbox = newOutbox(n)
 	n.fill.look = make(chan struct{}, 1)
 	n.served = n.handlers()
-	n.hub.waiting = map[job.ID][]chan struct{}{}
+	n.hub.waiting = map[job.ID][]chan stored{}
 	n.boards.init()
 	return n
 }
@@ -128,7 +131,8 @@ func (n *Node) Remote() sched.Remote { return n.origin }
 func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.queue = queue
 	options := append([]nats.Option{
-		nats.Name("girin " + n.name), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(0, 0),
+		nats.Name("girin " + n.name), nats.MaxReconnects(-1), nats.CustomReconnectDelay(reconnectPause),
+		nats.IgnoreAuthErrorAbort(), // the key may come there later than here
 		nats.RetryOnFailedConnect(true), nats.FlusherTimeout(time.Second), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { n.changed() }),
 		nats.ReconnectHandler(func(*nats.Conn) { n.changed() }),
@@ -166,6 +170,17 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 }
 
 const reconnectWait = 100 * time.Millisecond
+
+// reconnectPause is how long the engine is left alone that could not be reached so often: it may
+// be started anew, and else its log has a line for each time.
+func reconnectPause(often int) time.Duration {
+	if often > reconnectQuickly {
+		return time.Second
+	}
+	return reconnectWait
+}
+
+const reconnectQuickly = 50
 
 func (n *Node) launch(what string, run func()) {
 	n.done.Go(func() { n.cfg.Guard.Keep(guard.Part{Name: what, Run: run}) })
@@ -241,14 +256,14 @@ func (n *Node) connect() {
 		}
 		if !n.nc.IsConnected() {
 			if n.nc.LastError() != nil && n.said.CompareAndSwap(false, true) {
-				n.cfg.Log.Warningf("The engine of the jobs cannot be reached (%v): requests run here until it can", n.nc.LastError())
+				n.cfg.Log.Warningf("The engine of the jobs cannot be reached (%v)%s: %s until it can", n.nc.LastError(), hintOf(n.nc.LastError()), n.meanwhile())
 			}
 			again.Reset(time.Second)
 			continue
 		}
 		if err := n.prepare(); err != nil {
 			if n.ctx.Err() == nil && n.said.CompareAndSwap(false, true) {
-				n.cfg.Log.Errorf("The engine of the jobs cannot be used (%v): requests run here until it can", err)
+				n.cfg.Log.Errorf("The engine of the jobs cannot be used (%v): %s until it can", err, n.meanwhile())
 			}
 			again.Reset(reconnectWait)
 			continue
@@ -267,10 +282,30 @@ func (n *Node) connect() {
 func (n *Node) lose(err error) {
 	if n.up.Swap(false) && n.ctx.Err() == nil {
 		n.said.Store(true)
-		n.cfg.Log.Warningf("The engine of the jobs does not answer (%v): requests run here until it does", err)
+		n.cfg.Log.Warningf("The engine of the jobs does not answer (%v): %s until it does", err, n.meanwhile())
 	}
 	n.origin.homeAll()
 	n.changed()
+}
+
+// meanwhile is what this node does without the engine.
+func (n *Node) meanwhile() string {
+	if n.guest() {
+		return "this server runs no jobs"
+	}
+	return "requests run here"
+}
+
+// hintOf is what a person may look at who reads that the engine cannot be reached.
+func hintOf(err error) string {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return ", it does not take this server's --offload-key or --offload-creds"
+	case errors.As(err, &certificate):
+		return ", its certificate is not one of --offload-tls-ca, or not one for this name or time"
+	}
+	return ""
 }
 
 func host() string {

@@ -49,23 +49,30 @@ func (r *stored) read(id job.ID, e jetstream.KeyValueEntry) error {
 	return nil
 }
 
-// change applies an event and what else is to be noted, unless another was quicker: then
-// it looks anew. Not changed: the event does not concern the job any more.
-func (s *store) change(ctx context.Context, id job.ID, e job.Event, note func(*job.Record)) (r stored, changed bool, err error) {
-	return s.changeIf(ctx, id, e, func(*job.Record) bool { return true }, note)
+// change is what is to be changed in a record.
+type change struct {
+	id    job.ID
+	event job.Event
+	is    func(*job.Record) bool // whether a record in this state is concerned; nil: it is in any
+	note  func(*job.Record)      // changes what else is to be noted; nil: nothing is
+	known *stored                // the record as it was seen last, which saves a question; nil: it is asked for
 }
 
-// changeIf is change for whom only a record in some state concerns. While the engine does
-// not answer, as when a cluster chooses another leader, it tries again until ctx ends: of a
-// change that was not acknowledged it then sees whether it was made.
-func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*job.Record) bool, note func(*job.Record)) (r stored, changed bool, err error) {
+// change applies an event and what else is to be noted, unless another was quicker: then
+// it looks anew. Not changed: the event does not concern the job any more.
+//
+// While the engine does not answer, as when a cluster chooses another leader, it tries again
+// until ctx ends: of a change that was not acknowledged it then sees whether it was made.
+func (s *store) change(ctx context.Context, c change) (r stored, changed bool, err error) {
 	var mine [][]byte // what was tried to be written
 	for ; ; err = s.pause(ctx, err) {
 		if ctx.Err() != nil {
 			return r, false, cmp.Or(err, ctx.Err())
 		}
 		var text []byte
-		if r, text, err = s.getText(ctx, id); errors.Is(err, errNoJob) {
+		if c.known != nil {
+			r, c.known = *c.known, nil
+		} else if r, text, err = s.getText(ctx, c.id); errors.Is(err, errNoJob) {
 			return r, false, err
 		}
 		if err != nil {
@@ -74,11 +81,11 @@ func (s *store) changeIf(ctx context.Context, id job.ID, e job.Event, is func(*j
 		if slices.ContainsFunc(mine, func(own []byte) bool { return bytes.Equal(own, text) }) {
 			return r, true, nil
 		}
-		if !is(&r.Record) || !r.Apply(e, s.n.now()) {
+		if c.is != nil && !c.is(&r.Record) || !r.Apply(c.event, s.n.now()) {
 			return r, false, nil
 		}
-		if note != nil {
-			note(&r.Record)
+		if c.note != nil {
+			c.note(&r.Record)
 		}
 		if err = s.announce(ctx, &r); err != nil {
 			continue

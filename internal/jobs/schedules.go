@@ -183,6 +183,7 @@ func (n *Node) openTimer(ctx context.Context) error {
 
 // timer makes jobs of what is due.
 func (n *Node) timer() {
+	due := puller{r: n.runner, stream: n.names.timer}
 	for {
 		select {
 		case <-n.runner.stop:
@@ -198,7 +199,7 @@ func (n *Node) timer() {
 			}
 			continue
 		}
-		m, ended := n.runner.next(n.names.timer, []string{"due"}, woken)
+		m, ended := due.next([]string{"due"}, woken)
 		if ended {
 			return
 		}

@@ -102,10 +102,8 @@ func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		if s := n.store.Load(); s != nil {
-			if r, err := s.get(ctx, id); err == nil && r.Status.Ended() {
-				return r, true
-			}
+		if n.look(ctx, id, &r) && r.Status.Ended() {
+			return r, true
 		}
 		if n.draining.Load() && isClient(ctx) { // who still wants to know asks another server
 			return r, false
@@ -113,9 +111,25 @@ func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r 
 		select {
 		case <-ctx.Done():
 			return r, false
-		case <-changed:
+		case later := <-changed:
+			if later.revision == 0 || later.revision > r.revision { // what came late is older
+				r = later
+			}
 		}
 	}
+}
+
+// look asks for a record that is not known yet, and reports whether it is now.
+func (n *Node) look(ctx context.Context, id job.ID, r *stored) bool {
+	s := n.store.Load()
+	if r.revision != 0 || s == nil {
+		return r.revision != 0
+	}
+	later, err := s.get(ctx, id)
+	if err == nil {
+		*r = later
+	}
+	return err == nil
 }
 
 // isClient reports whether a request came by the front, not by a socket of the server's own.
@@ -168,10 +182,9 @@ func (n *Node) stream(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 			return
 		case <-quiet.C:
 			_, _ = io.WriteString(w, ": it goes on\n\n")
-		case <-changed:
-		}
-		if s := n.store.Load(); s != nil {
-			if later, err := s.get(r.Context(), rec.ID); err == nil {
+		case <-changed: // what it brings may be older than what was told
+			var later stored
+			if n.look(r.Context(), rec.ID, &later) {
 				rec = &later.Record
 			}
 		}
@@ -183,7 +196,7 @@ func (n *Node) remove(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	s := n.store.Load()
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
-	later, changed, err := s.change(ctx, rec.ID, job.Withdrawn, func(r *job.Record) { r.Reason = "somebody cancelled it" })
+	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Withdrawn, note: func(r *job.Record) { r.Reason = "somebody cancelled it" }})
 	switch {
 	case err != nil:
 		n.refuse(w, err)

@@ -11,7 +11,10 @@ import (
 // pullFor is how long the engine keeps a slot's wish.
 const pullFor = 20 * time.Second
 
-var pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds()))
+var (
+	pullOne = []byte(fmt.Sprintf(`{"batch":1,"expires":%d}`, pullFor.Nanoseconds()))
+	pullNow = []byte(`{"batch":1,"no_wait":true}`)
+)
 
 // slot runs one job after the other whose client waits: what this node has kept, else what
 // the engine delivers.
@@ -20,12 +23,13 @@ type slot struct {
 	asks     *atomic.Int64 // see runner
 	inbox    string        // none of those that replies to requests come to
 	messages chan *nats.Msg
+	several  puller
 	late     *time.Timer   // the engine should have answered the wish
 	woken    chan struct{} // closed when the engine has forgotten the slot's wish; nil: it has none
 }
 
 func newSlot(r *runner, asks *atomic.Int64) *slot {
-	return &slot{r: r, asks: asks, inbox: nats.NewInbox(), messages: make(chan *nats.Msg, 4)}
+	return &slot{r: r, asks: asks, inbox: nats.NewInbox(), messages: make(chan *nats.Msg, 4), several: puller{r: r, stream: r.n.names.sync}}
 }
 
 func (s *slot) loop() {
@@ -56,7 +60,7 @@ func (s *slot) loop() {
 		}
 		giveBackAll(s.messages) // that were asked for while there was one queue
 		s.woken = nil
-		m, ended := s.r.next(s.r.n.names.sync, queues, woken)
+		m, ended := s.several.next(queues, woken)
 		if ended {
 			return
 		}

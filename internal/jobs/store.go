@@ -35,6 +35,7 @@ type store struct {
 	uniques jetstream.KeyValue    // a task's unique to job
 	objects jetstream.ObjectStore // larger bodies of requests
 	large   jetstream.ObjectStore // larger results
+	young   young
 }
 
 // keepLongest is after what time nothing is left of a job, whatever became of it.
@@ -139,9 +140,17 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 		return err
 	}
 	stored, before := make(chan error, 1), make(chan uint64, 1)
+	made, is := s.young.expect(r.ID), *r
 	go func() { stored <- s.publish(ctx, r, message) }() // later rather than sooner than the record: see orphan
-	go func() { before <- s.delivered(ctx, r) }()
+	go func() {
+		if r.Task { // which is handed over by who does not ask for its place
+			before <- 0
+			return
+		}
+		before <- s.delivered(ctx, r)
+	}()
 	revision, err := s.records.Create(ctx, r.ID.String(), text)
+	made.is(is, revision)
 	if err = errors.Join(err, <-stored); err != nil && revision != 0 {
 		s.takeBack(r, revision)
 	}

@@ -74,7 +74,7 @@ func (n *Node) addTask(w http.ResponseWriter, r *http.Request) {
 		n.refuse(w, err)
 		return
 	}
-	n.writeStatus(w, r, http.StatusAccepted, rec)
+	writeJSON(w, http.StatusAccepted, statusOf(rec))
 }
 
 // storeTask accepts a task. Open: nobody can guess its name, and so whoever knows it may see it.

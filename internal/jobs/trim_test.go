@@ -73,7 +73,7 @@ func TestOldRecordsAreTrimmed(t *testing.T) {
 		if i%10 == 3 {
 			continue // it goes on waiting
 		}
-		if _, changed, err := s.change(ctx, rec.ID, job.Withdrawn, nil); !changed || err != nil {
+		if _, changed, err := s.change(ctx, change{id: rec.ID, event: job.Withdrawn}); !changed || err != nil {
 			t.Fatal(changed, err)
 		}
 	}
@@ -133,13 +133,13 @@ func TestRecordsThatHaveEndedHaveALife(t *testing.T) {
 	if got := life(); got != "" {
 		t.Errorf("a job that waits has the life %s", got)
 	}
-	if _, changed, err := s.change(ctx, rec.ID, job.Withdrawn, nil); !changed || err != nil {
+	if _, changed, err := s.change(ctx, change{id: rec.ID, event: job.Withdrawn}); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 	if got := life(); got != "25h0m0s" {
 		t.Errorf("a job that has ended has the life %q", got)
 	}
-	if _, changed, err := s.change(ctx, rec.ID, job.Retried, nil); !changed || err != nil || life() != "" {
+	if _, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried}); !changed || err != nil || life() != "" {
 		t.Errorf("one that waits again: %v, %v, %q", changed, err, life())
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"girin/internal/guard"
 	"girin/internal/jobs/job"
 	"girin/internal/sched"
 	"girin/internal/wire"
@@ -28,8 +29,9 @@ func limitFor(size int64) time.Duration { return storeLimit + time.Duration(size
 // slowest is how many bytes are stored in a second at least, each part with an fsync.
 const slowest = 8 << 20
 
-// work runs an accepted job, and returns when what became of it is stored.
-func (r *runner) work(m *nats.Msg) {
+// work runs an accepted job, and returns when it has ended. What became of it is stored while
+// the slot goes on, as before says, but not beside what became of the one before.
+func (r *runner) work(m *nats.Msg, before *sync.WaitGroup) {
 	id, ok := idOf(m.Subject)
 	s := r.n.store.Load()
 	message, err := job.ParseMessage(m.Data)
@@ -53,34 +55,47 @@ func (r *runner) work(m *nats.Msg) {
 	if rec.Attempt > 1 {
 		r.n.counts.redelivered.Add(1)
 	}
-	w := &workload{r: r, s: s, rec: *rec, data: m.Data, ended: make(chan struct{})}
+	w := &workload{r: r, s: s, rec: rec.Record, known: rec, data: m.Data, ended: make(chan struct{})}
 	w.m.Store(m)
 	r.mu.Lock()
 	r.works[id] = w
 	r.mu.Unlock()
-	w.run(&message)
-	r.mu.Lock()
-	delete(r.works, id)
-	r.mu.Unlock()
+	stop := w.keepLease()
+	refused := w.begin(&message)
+	if refused == nil {
+		w.await()
+	}
+	before.Wait()
+	before.Go(func() {
+		r.n.cfg.Guard.Keep(guard.Part{Name: "the end of an accepted job", Run: func() { w.finish(refused) }})
+		w.close()
+		stop()
+		r.mu.Lock()
+		delete(r.works, id)
+		r.mu.Unlock()
+	})
+	if refused != nil {
+		before.Wait() // or the slot would take it again at once
+	}
 }
 
 // claim begins a job in its record, which it returns. nil: it is not begun, and what becomes
 // of the message is settled.
-func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *job.Record {
+func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *stored {
 	left := false
 	ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit)
 	defer cancel()
-	rec, changed, err := s.changeIf(ctx, id, job.Begin, func(was *job.Record) bool {
+	rec, changed, err := s.change(ctx, change{id: id, event: job.Begin, known: s.young.take(ctx, id), is: func(was *job.Record) bool {
 		left = r.isLeft(was, m)
 		return !left
-	}, func(rec *job.Record) {
+	}, note: func(rec *job.Record) {
 		switch rec.Status {
 		case job.Running:
 			rec.Node, rec.Host = r.n.name, host()
 		case job.Queued, job.Lost, job.Dead:
 			rec.Reason = runnerGone
 		}
-	})
+	}})
 	switch {
 	case errors.Is(err, errNoJob):
 		r.orphan(m)
@@ -100,7 +115,7 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *job.Record {
 		s.keepMessage(ctx, &rec.Record, m.Data)
 		_ = m.Ack()
 	default:
-		return &rec.Record
+		return &rec
 	}
 	return nil
 }
@@ -164,6 +179,7 @@ type workload struct {
 	m     atomic.Pointer[nats.Msg] // which is acknowledged
 	data  []byte                   // of the message
 	rec   job.Record
+	known *stored // the record as it was last seen
 	call  sched.Call
 	ended chan struct{}
 	late  bool // it ran longer than its own timeout
@@ -182,22 +198,14 @@ type workload struct {
 	endsOnce  sync.Once
 }
 
-func (w *workload) run(m *job.Message) {
-	defer func() {
-		if w.file != nil {
-			w.file.Close()
-		}
-	}()
-	stop := w.keepLease()
-	err := w.begin(m)
-	if err == nil {
-		w.await()
+// close lets go of what a workload has here.
+func (w *workload) close() {
+	if w.file != nil {
+		w.file.Close()
 	}
-	w.finish(err)
 	if w.deaf != nil {
 		w.deaf()
 	}
-	stop()
 }
 
 // begin submits the job's call.
@@ -277,14 +285,21 @@ func (w *workload) await() {
 			q.Cancel(&w.call)
 		case <-over:
 			w.end(sched.ErrStopped)
-		case <-changed:
-			ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
-			if r, err := w.s.get(ctx, w.rec.ID); err == nil && r.Cancel && r.Node == w.r.n.name && !w.rec.Cancel {
+		case later := <-changed:
+			if w.learn(later); w.known.Cancel && w.known.Node == w.r.n.name && !w.rec.Cancel {
 				w.rec.Cancel = true
 				q.Cancel(&w.call)
 			}
-			cancel()
 		}
+	}
+}
+
+// learn takes what the record says now.
+func (w *workload) learn(later stored) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	if w.r.n.look(ctx, w.rec.ID, &later) && later.revision > w.known.revision {
+		w.known = &later
 	}
 }
 

@@ -1,8 +1,8 @@
 package jobs
 
 import (
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,6 +13,9 @@ import (
 // workSlot runs one accepted job after the other: of those that wait, one of the highest
 // priority.
 func (r *runner) workSlot() {
+	var before sync.WaitGroup // what became of the last job is being stored
+	defer before.Wait()
+	jobs := puller{r: r, stream: r.n.names.jobs}
 	for {
 		woken := *r.expects.Load()
 		if !r.n.up.Load() {
@@ -24,20 +27,35 @@ func (r *runner) workSlot() {
 			}
 			continue
 		}
-		m, ended := r.next(r.n.names.jobs, r.workQueues(), woken)
+		m, ended := jobs.next(r.workQueues(), woken)
 		if ended {
 			return
 		}
 		if m != nil {
-			r.work(m)
+			r.work(m, &before)
 		}
 	}
 }
 
-// next asks consumers of a stream for what waits, in their order, and if nothing does for
-// whatever comes first. Its subscription ends with it, so that nothing comes later.
-func (r *runner) next(stream string, queues []string, woken chan struct{}) (m *nats.Msg, ended bool) {
-	inbox := nats.NewInbox()
+// puller asks consumers of a stream for one message after the other.
+type puller struct {
+	r      *runner
+	stream string
+	idle   int64 // ns, when it last had a message that it had to wait for; 0: what it had last had waited
+}
+
+const (
+	// waitedFor is how long a message is waited for that did not wait itself.
+	waitedFor = int64(time.Millisecond)
+	// idleFor is how long after such a message it is believed that still none waits.
+	idleFor = int64(10 * time.Millisecond)
+)
+
+// next asks consumers for what waits, in their order, and if nothing does for whatever comes
+// first. Where nothing has waited a moment ago it waits at once: to ask each of them in turn
+// takes longer than a short job. Its subscription ends with it, so that nothing comes later.
+func (p *puller) next(queues []string, woken chan struct{}) (m *nats.Msg, ended bool) {
+	r, inbox := p.r, nats.NewInbox()
 	messages := make(chan *nats.Msg, 4*len(queues))
 	sub, err := r.n.nc.ChanSubscribe(inbox, messages)
 	if err != nil {
@@ -54,24 +72,28 @@ func (r *runner) next(stream string, queues []string, woken chan struct{}) (m *n
 	}()
 	late := time.NewTimer(askLimit)
 	defer late.Stop()
-	for _, queue := range queues {
-		r.wish(stream, queue, inbox, `{"batch":1,"no_wait":true}`)
-		late.Reset(askLimit)
-		select {
-		case <-r.stop:
-			return nil, true
-		case <-woken:
-			return nil, false
-		case <-late.C:
-			return nil, false
-		case m := <-messages:
-			if m.Header.Get("Status") == "" {
-				return m, false
+	began := r.n.cfg.Clock()
+	if len(queues) > 1 && began-p.idle > idleFor {
+		for _, queue := range queues {
+			r.wish(p.stream, queue, inbox, pullNow)
+			late.Reset(askLimit)
+			select {
+			case <-r.stop:
+				return nil, true
+			case <-woken:
+				return nil, false
+			case <-late.C:
+				return nil, false
+			case m := <-messages:
+				if m.Header.Get("Status") == "" {
+					return m, false
+				}
 			}
 		}
+		began = r.n.cfg.Clock()
 	}
 	for _, queue := range queues {
-		r.wish(stream, queue, inbox, `{"batch":1,"expires":`+strconv.FormatInt(pullFor.Nanoseconds(), 10)+`}`)
+		r.wish(p.stream, queue, inbox, pullOne)
 	}
 	waited = true
 	late.Reset(pullFor)
@@ -82,11 +104,20 @@ func (r *runner) next(stream string, queues []string, woken chan struct{}) (m *n
 	case <-late.C:
 	case m := <-messages:
 		if m.Header.Get("Status") == "" {
+			p.came(began)
 			return m, false
 		}
 		r.pause(m)
 	}
 	return nil, false
+}
+
+// came notes whether a message had waited that came after a wish of a time.
+func (p *puller) came(wished int64) {
+	p.idle = 0
+	if now := p.r.n.cfg.Clock(); now-wished > waitedFor {
+		p.idle = now
+	}
 }
 
 // workQueues are the consumers of accepted jobs, in the order of priorities.
@@ -108,8 +139,9 @@ func (r *runner) workQueues() (queues []string) {
 	return queues
 }
 
-func (r *runner) wish(stream, queue, inbox, what string) {
-	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+stream+"."+queue, inbox, []byte(what))
+// wish asks a consumer for a message: one that waits (pullNow), or one that comes (pullOne).
+func (r *runner) wish(stream, queue, inbox string, what []byte) {
+	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+stream+"."+queue, inbox, what)
 }
 
 // giveBackFor returns what still comes to a subscription, and then ends it.

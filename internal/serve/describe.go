@@ -13,7 +13,11 @@ import (
 func (s *server) announce(w *worker.Worker) {
 	s.served()
 	s.beginSidecars()
-	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), strings.Join(s.urls(), " "))
+	where := strings.Join(s.urls(), " ")
+	if where == "" {
+		where = "it only runs jobs"
+	}
+	s.log.Infof("Ready after %d ms: %s", time.Since(s.began).Milliseconds(), where)
 	leaveStart()
 	s.log.Infof("%s", s.describePython(w))
 	s.tellOfGIL(w.Facts())

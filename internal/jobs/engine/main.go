@@ -161,8 +161,9 @@ func optionsOf(settings Settings) (*server.Options, error) {
 // natsLog passes on what the server warns of, and knows what it does not recover from: a
 // stream that met a full disk stays as it is until the server is started again.
 type natsLog struct {
-	mu     sync.Mutex // guards to
+	mu     sync.Mutex // guards to and said
 	to     io.Writer
+	said   repeats
 	once   sync.Once // closes wedged
 	wedged chan struct{}
 }
@@ -170,7 +171,9 @@ type natsLog struct {
 func (l *natsLog) write(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	l.mu.Lock()
-	fmt.Fprintln(l.to, line)
+	if more, ok := l.said.again(line, time.Now()); ok {
+		fmt.Fprintln(l.to, line+more)
+	}
 	l.mu.Unlock()
 	if strings.Contains(line, "critical write error") || strings.Contains(line, "will be DISABLED") {
 		l.once.Do(func() { close(l.wedged) })
