@@ -239,6 +239,30 @@ func TestOneIdempotencyKeyIsOneJob(t *testing.T) {
 	}
 }
 
+// Those who ask at the same time with one key are told of one job, also while its body is being
+// stored, which takes a while.
+func TestOneIdempotencyKeyAtTheSameTimeIsOneJob(t *testing.T) {
+	j := startJobs(t, 2, "--offload", "/both/*,both")
+	j.offload(t, "both")
+	for name, size := range map[string]int{"small": 10, "large": 4 << 20} {
+		var all []<-chan answer
+		for range 12 {
+			all = append(all, j.front.ask("POST", "/both/x?"+name, strings.NewReader(strings.Repeat("x", size)), append([]string{"Idempotency-Key", name}, respondAsync...)...))
+		}
+		var first accepted
+		for i, a := range all {
+			var job accepted
+			if a := <-a; a.status != 202 || json.Unmarshal([]byte(a.body), &job) != nil || i > 0 && job.ID != first.ID {
+				t.Errorf("%s: %+v, and the first is %s", name, a, first.ID)
+			}
+			first = job
+		}
+		if end := j.ended(t, first); end.Status != "done" || j.begun(name) != 1 {
+			t.Errorf("%s: it is %s and was begun %d times", name, end.Status, j.begun(name))
+		}
+	}
+}
+
 func TestAcceptedJobsAreCancelled(t *testing.T) {
 	j := startJobs(t, 1, "--offload", "/both/*,both")
 	j.offload(t, "both")

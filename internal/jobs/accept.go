@@ -36,7 +36,7 @@ func preferenceOf(field string) (p preference) {
 		case "respond-async":
 			p.async = true
 		case "wait":
-			if n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil {
+			if n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil || errors.Is(err, strconv.ErrRange) {
 				p.wait = min(time.Duration(n)*time.Second, longestWait)
 			}
 		}
@@ -92,8 +92,11 @@ func unconditional(r *http.Request) *http.Request {
 
 func (n *Node) refuse(w http.ResponseWriter, err error) {
 	p := errUnstored
-	if !errors.As(err, &p) {
-		n.cfg.Log.Warningf("A job is refused: %v", err)
+	switch {
+	case errors.As(err, &p):
+	case errors.Is(err, context.Canceled): // its client has left
+	default:
+		n.cfg.Log.Warningf("A job is refused: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if p.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
@@ -137,30 +140,44 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), acceptLimit+limitFor(a.call.Length)-storeLimit)
 	defer cancel()
+	var mine ownKey
 	if key := a.request.Field("Idempotency-Key"); key != "" {
-		was, err := n.known(ctx, s, a, rec, key)
-		if was != nil || err != nil {
+		var was *job.Record
+		if was, mine, err = n.known(ctx, s, a, rec, key); was != nil || err != nil {
 			return was, err
 		}
 	}
-	if large {
-		body, err := a.body(n)
-		if err != nil {
-			return nil, err
+	if err := n.storeJob(ctx, s, a, rec, large); err != nil {
+		if gone := (*notStored)(nil); mine.name != "" && errors.As(err, &gone) {
+			s.forgetKey(mine) // or who asks again at once would wait for this one
 		}
-		err = putObject(ctx, s.objects, bodyName(rec.ID), body)
-		_ = body.Close()
-		if err != nil {
-			return nil, err
-		}
-		rec.Body, a.message.Body = a.call.Length, nil
-	}
-	if err := s.accept(ctx, rec, a.message.Append(nil)); err != nil {
 		return nil, err
 	}
 	n.took()
 	return rec, nil
 }
+
+// storeJob stores what a request asks for, its body first.
+func (n *Node) storeJob(ctx context.Context, s *store, a *asked, rec *job.Record, large bool) error {
+	if large {
+		body, err := a.body(n)
+		if err != nil {
+			return err
+		}
+		err = putObject(ctx, s.objects, bodyName(rec.ID), body)
+		_ = body.Close()
+		if err != nil {
+			return &notStored{err}
+		}
+		rec.Body, a.message.Body = a.call.Length, nil
+	}
+	return s.accept(ctx, rec, a.message.Append(nil))
+}
+
+// notStored is why a job certainly will not be run. After other errors it may be.
+type notStored struct{ error }
+
+func (e *notStored) Unwrap() error { return e.error }
 
 // keyed is what is known of an Idempotency-Key.
 type keyed struct {
@@ -168,35 +185,74 @@ type keyed struct {
 	Digest string `json:"digest"`
 }
 
-// known returns the job that a key has made; nil: rec is to be it.
-func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, key string) (*job.Record, error) {
+// ownKey is the key of a job that is about to be stored.
+type ownKey struct {
+	name     string
+	revision uint64
+}
+
+// forgetKey lets go of a key whose job could not be stored.
+func (s *store) forgetKey(k ownKey) {
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	_ = s.keys.Delete(ctx, k.name, jetstream.LastRevision(k.revision))
+}
+
+// known returns the job that a key has made; nil: rec is to be it, and the key is mine. While
+// another request of the same key is being stored it waits for that: each has the body.
+func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, key string) (was *job.Record, mine ownKey, err error) {
 	digest, err := a.digest(n)
 	if err != nil {
-		return nil, err
+		return nil, mine, err
 	}
 	sum := sha256.Sum256(append([]byte(key+"\x00"+a.request.Method+" "+a.request.Path+"\x00"), rec.Principal...))
-	name := base64.RawURLEncoding.EncodeToString(sum[:])
+	mine.name = base64.RawURLEncoding.EncodeToString(sum[:])
 	text, _ := json.Marshal(keyed{rec.ID.String(), digest})
-	_, err = s.keys.Create(ctx, name, text)
-	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
-		return nil, err
+	for {
+		mine.revision, err = s.keys.Create(ctx, mine.name, text)
+		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+			return nil, mine, err
+		}
+		e, err := s.keys.Get(ctx, mine.name)
+		if errors.Is(err, jetstream.ErrKeyNotFound) { // its job could not be stored
+			continue
+		}
+		if err != nil {
+			return nil, mine, err
+		}
+		var other keyed
+		if err := json.Unmarshal(e.Value(), &other); err != nil {
+			return nil, mine, err
+		}
+		if other.Digest != digest {
+			return nil, mine, &problem{http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request"}
+		}
+		id, _ := job.ParseID(other.ID)
+		was, err = n.knownAs(ctx, s, a, id)
+		if !errors.Is(err, errNoJob) {
+			return was, mine, err
+		}
+		if n.now().Sub(e.Created()) > aboutToBe+limitFor(a.call.Length)-storeLimit { // who had the key has died
+			mine.revision, err = s.keys.Update(ctx, mine.name, text, e.Revision())
+			if err == nil || !wasQuicker(err) {
+				return nil, mine, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil, mine, &problem{http.StatusServiceUnavailable, "another request of this Idempotency-Key is being stored"}
+		case <-time.After(lookEvery):
+		}
 	}
-	e, err := s.keys.Get(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	var was keyed
-	if err := json.Unmarshal(e.Value(), &was); err != nil {
-		return nil, err
-	}
-	if was.Digest != digest {
-		return nil, &problem{http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request"}
-	}
-	id, _ := job.ParseID(was.ID)
+}
+
+// knownAs returns a job that was asked for with the same key before, and sees to it that it is
+// whole.
+func (n *Node) knownAs(ctx context.Context, s *store, a *asked, id job.ID) (*job.Record, error) {
 	r, err := s.get(ctx, id)
-	if errors.Is(err, errNoJob) { // it could not be stored then, and its client was told so
-		rec.ID = id
-		return nil, nil
+	if errors.Is(err, errNoJob) {
+		return nil, err
 	}
 	young := n.now().Sub(r.Created) < aboutToBe
 	if err != nil || r.Status != job.Queued || !young && s.hasMessage(ctx, &r.Record) {

@@ -151,13 +151,18 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	}()
 	revision, err := s.records.Create(ctx, r.ID.String(), text)
 	made.is(is, revision)
+	refused := (*jetstream.APIError)(nil)
+	gone := errors.As(err, &refused)
 	if err = errors.Join(err, <-stored); err != nil && revision != 0 {
-		s.takeBack(r, revision)
+		gone = s.takeBack(r, revision)
 	}
 	if last := <-before; err == nil && last != 0 {
 		r.Position = positionAfter(last-1, r.Sequence)
 	}
-	return asProblem(err)
+	if err = asProblem(err); gone && err != nil {
+		return &notStored{err}
+	}
+	return err
 }
 
 // positionAfter is a message's place among those that wait, where the last one was pulled.
@@ -189,13 +194,15 @@ func (s *store) delivered(ctx context.Context, r *job.Record) uint64 {
 }
 
 // takeBack removes the record of a job whose client is told that it was not stored, unless
-// somebody has begun it.
-func (s *store) takeBack(r *job.Record, revision uint64) {
+// somebody has begun it, and reports whether it is gone.
+func (s *store) takeBack(r *job.Record, revision uint64) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
-	if s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) == nil {
-		s.dropBody(ctx, r)
+	if s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) != nil {
+		return false
 	}
+	s.dropBody(ctx, r)
+	return true
 }
 
 // dropBody removes what a job's request has of its own in the store.

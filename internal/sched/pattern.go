@@ -66,10 +66,13 @@ func (t *routes) foldedPattern(method, path []byte, folded map[uint64]bool) stri
 }
 
 // isValue reports whether a segment ("/" and what follows) is a number, a
-// UUID or a long hexadecimal id rather than a name.
+// UUID, a long hexadecimal id or a ULID rather than a name.
 func isValue(segment []byte) bool {
 	if len(segment) < 2 || segment[0] != '/' {
 		return false
+	}
+	if len(segment) == 1+26 && isULID(segment[1:]) {
+		return true
 	}
 	digits, hex, other := 0, 0, 0
 	for _, c := range segment[1:] {
@@ -88,6 +91,21 @@ func isValue(segment []byte) bool {
 		return digits > 0 && other <= 2
 	}
 	return digits > 0 && digits+hex >= 8
+}
+
+// isULID reports whether 26 characters are 128 bits in base 32, as ULIDs and the names of jobs
+// are: letters and digits, of which random bits have eight.
+func isULID(b []byte) bool {
+	digits := 0
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c < 'A' || c > 'z' || c > 'Z' && c < 'a':
+			return false
+		}
+	}
+	return digits >= 3
 }
 
 // Pattern is a path with each value in it, such as a number or an id, replaced by an asterisk: what

@@ -18,20 +18,24 @@ func newRoutes() *routes {
 
 func TestPattern(t *testing.T) {
 	tests := map[string]string{
-		"/":               "/",
-		"":                "",
-		"/a":              "/a",
-		"/a/":             "/a/",
-		"/sleep/5":        "/sleep/*",
-		"/sleep/0.25":     "/sleep/*",
-		"/users/42/posts": "/users/*/posts",
-		"/2024-11-21":     "/*",
-		"/1.2.3.4":        "/1.2.3.4",
-		"/v1/x":           "/v1/x",
-		"/deadbeef":       "/deadbeef", // a word, as far as anyone can tell
-		"/dead1beef":      "/*",
-		"/face1":          "/face1",
-		"/0123abcd":       "/*",
+		"/":                             "/",
+		"":                              "",
+		"/a":                            "/a",
+		"/a/":                           "/a/",
+		"/sleep/5":                      "/sleep/*",
+		"/sleep/0.25":                   "/sleep/*",
+		"/users/42/posts":               "/users/*/posts",
+		"/2024-11-21":                   "/*",
+		"/1.2.3.4":                      "/1.2.3.4",
+		"/v1/x":                         "/v1/x",
+		"/deadbeef":                     "/deadbeef", // a word, as far as anyone can tell
+		"/dead1beef":                    "/*",
+		"/face1":                        "/face1",
+		"/j/m89pjpraen3m44h41n6q96qs14": "/j/*", // the name of a job, or a ULID
+		"/j/01ARZ3NDEKTSV4RRFFQ69G5FAV": "/j/*",
+		"/j/abcdefghijklmnopqrstuvwxyz": "/j/abcdefghijklmnopqrstuvwxyz",
+		"/j/report_2024_of_november_01": "/j/report_2024_of_november_01",
+		"/0123abcd":                     "/*",
 		"/x/550e8400-e29b-41d4-a716-446655440000": "/x/*",
 		"/X/550E8400-E29B-41D4-A716-446655440000": "/X/*",
 		"//7":    "//*",
