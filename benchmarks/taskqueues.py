@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,17 +157,17 @@ def bench(runs: list[Running], clients: int, seconds: float) -> Figures:
     return Figures(said["rate"]["ok"], said["latency"]["median_ms"], quantiles[99], 1e6 * cpu / max(done, 1), tree_memory(runs))
 
 
-def measure(seconds: float, folder: Path, env: dict[str, str]) -> dict[tuple[str, int], Figures]:
+def measure(seconds: float, at_once: Sequence[int], folder: Path, env: dict[str, str]) -> dict[tuple[str, int], Figures]:
     """One round: every kind in turn, each started anew."""
     found = {}
     for pool in ("prefork", "threads"):
         with celery(pool, folder, env) as (runs, command, environ):
-            for threads in THREADS:
+            for threads in at_once:
                 found[f"Celery {pool} -c {PROCESSES}, Redis", threads] = drive(runs, command, environ, threads, seconds)
     with girin(Path(tempfile.mkdtemp(dir=folder)), "-w", str(PROCESSES), "--threads", "4") as (runs, command, environ):
-        for threads in THREADS:
+        for threads in at_once:
             found["girin, clients that wait (--offload)", threads] = bench(runs, threads, seconds)
-        for threads in THREADS:
+        for threads in at_once:
             found["girin.task, on the disk", threads] = drive(runs, command, environ, threads, seconds)
     return found
 
@@ -181,10 +182,10 @@ def table(medians: dict[tuple[str, int], Figures]) -> str:
     return "\n".join(lines)
 
 
-def verdicts(medians: dict[tuple[str, int], Figures]) -> list[tuple[bool, str]]:
+def verdicts(medians: dict[tuple[str, int], Figures], at_once: Sequence[int]) -> list[tuple[bool, str]]:
     """Clients that wait against Celery's better pool, at each number at once; and the memory of all."""
     said = []
-    for threads in THREADS:
+    for threads in at_once:
         theirs = [f for (name, n), f in medians.items() if n == threads and name.startswith("Celery")]
         ours = medians["girin, clients that wait (--offload)", threads]
         rate, cpu = ours.rate / max(f.rate for f in theirs), ours.cpu / min(f.cpu for f in theirs)
@@ -257,6 +258,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5, help="of each load")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=THREADS, help="how many hand tasks over at once, or wait")
     parser.add_argument("--scenes", action="store_true", help="also kill workers in the middle of a task")
     parser.add_argument("--within", type=float, default=25, help="seconds that a scene waits for the task to be run again")
     options = parser.parse_args()
@@ -265,10 +267,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="taskqueues-") as name:
         folder = Path(name)
         if options.rounds:
-            rounds = [measure(options.seconds, folder, env) for _ in range(options.rounds)]
+            rounds = [measure(options.seconds, options.threads, folder, env) for _ in range(options.rounds)]
             medians = {key: median([one[key] for one in rounds]) for key in rounds[0]}
             print(table(medians), end="\n\n")
-            for good, text in verdicts(medians):
+            for good, text in verdicts(medians, options.threads):
                 print(("holds: " if good else "DOES NOT HOLD: ") + text)
                 holds = holds and good
         if options.scenes:

@@ -82,11 +82,11 @@ func TestJobsInChaos(t *testing.T) {
 	c.tell(ledger)
 }
 
-// node starts a server that only runs jobs. It need not be heard of before it does.
+// node starts a server that only runs jobs. It need not be heard of, nor be ready, before others die.
 func (c *chaos) node(version, runs string) *server {
 	c.t.Helper()
 	args := append([]string{"--offload-connect", c.j.scheme + c.j.queue, "--no-bind", "--offload-slots", "1"}, c.j.common...)
-	return startApp(c.t, "jobs", options{args: append(args, "--offload-version", version), env: []string{"RUNS=" + runs}})
+	return launchApp(c.t, "jobs", options{args: append(args, "--offload-version", version), env: []string{"RUNS=" + runs}})
 }
 
 // ask makes one request after the other, of each kind.

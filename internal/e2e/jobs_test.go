@@ -92,14 +92,20 @@ func (s *server) lineCount() int {
 // startApp starts a server for an application of testdata.
 func startApp(t *testing.T, app string, o options) *server {
 	t.Helper()
+	s := launchApp(t, app, o)
+	s.wait(t, "Ready after")
+	return s
+}
+
+// launchApp does so without waiting for it.
+func launchApp(t *testing.T, app string, o options) *server {
+	t.Helper()
 	dir, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := append(o.wrap, os.Getenv("GIRIN"), "--python", python(t), "--chdir", dir, "-w", "1", "--threads", "4", "-b", "127.0.0.1:0")
-	s := run(t, o, append(append(args, o.args...), app))
-	s.wait(t, "Ready after")
-	return s
+	return run(t, o, append(append(args, o.args...), app))
 }
 
 func freePort(t *testing.T) string {
