@@ -114,7 +114,7 @@ func (r *runner) syncQueues() (queues []string) {
 	if s == nil || !r.n.up.Load() {
 		return nil
 	}
-	for _, class := range s.syncClasses(r.turn.Add(1)) {
+	for _, class := range s.routeClasses(r.turn.Add(1)) {
 		queues = append(queues, consumer(s.version, class))
 	}
 	return queues

@@ -95,7 +95,7 @@ func (s *store) openConsumers(ctx context.Context) error {
 			}
 		}
 	}
-	lines := s.syncClasses(0)
+	lines := s.routeClasses(0)
 	s.oneLine = len(lines) == 1 && s.classes[lines[0]] == 0
 	for _, class := range lines {
 		if _, err := n.js.CreateOrUpdateConsumer(ctx, n.names.sync, n.names.syncConsumer(s.version, class, s.classes[class])); err != nil {
@@ -110,14 +110,12 @@ func (s *store) jobClasses(version string, turn uint32) (all []string) {
 	if version == anyVersion { // tasks have no route
 		return offload.Priorities
 	}
-	for _, priority := range offload.Priorities {
-		all = append(all, s.classes.ofPriority(priority, turn)...)
-	}
-	return all
+	return s.routeClasses(turn)
 }
 
-// syncClasses are those of jobs whose clients wait. There are few besides the usual one.
-func (s *store) syncClasses(turn uint32) (all []string) {
+// routeClasses are those of jobs that come from routes, in the order in which they are asked for:
+// the usual one, and what nodes have named. There are few, and each costs a question.
+func (s *store) routeClasses(turn uint32) (all []string) {
 	for _, priority := range offload.Priorities {
 		for _, class := range s.classes.ofPriority(priority, turn) {
 			if _, known := s.classes[class]; known || class == offload.Usual {
