@@ -3,14 +3,17 @@
 
 Four loads on examples/blocking_flask.py: light, sleeping, computing, mixed. For each:
 
-1. a coarse sweep measures every setting once, and so finds those that may be best;
+1. a coarse sweep measures every setting once, and so finds those that may be best; what does not hold half of the best
+   so far is given up at once;
 2. `girin tune` searches, once for each seed, and knows nothing of the sweep;
 3. what it chose and the sweep's best are measured together, thoroughly and in blocks, on fresh servers.
 
 What was chosen must hold 95 % of what the best does, by the figures of step 3 alone: the highest of forty noisy
 figures is too high by chance, so the sweep's own are no measure. Where that is not certain, step 3 is made again, up to
-three times in all. A thorough sweep, of three blocks, is not made: its time is that of the measurements of step 3 times
-as many as it would have. Ends with 1 if a choice falls short, with 3 if one does not, but that is not certain.
+three times in all and as far as --limit allows. A thorough sweep, of three blocks, is not made: its time is that of the
+measurements of step 3 times as many as it would have. Ends with 1 if a choice falls short, with 3 if one does not, but
+that is not certain.
+Each step is kept as soon as it is known: with --json DIR a call that was cut is gone on with by making it again.
 --page docs/TUNE.md puts the table between that page's marks <!-- proof --> and <!-- /proof -->; with --stored it takes
 what several calls with --json have measured.
 """
@@ -55,8 +58,12 @@ def tune(load: str, *arguments: str) -> dict:
         result = Path(place, "result.json")
         # 1: nothing holds; 3: its last run held less. What it found is in the file.
         if run.returncode not in (0, 1, 3) or not result.exists():
-            sys.exit(f"girin tune ended with {run.returncode}: {' '.join(command)}")
+            raise Failed(f"girin tune ended with {run.returncode}: {' '.join(command)}")
         return json.loads(result.read_text())
+
+
+class Failed(Exception):
+    """Of one load there is nothing to tell, or not all."""
 
 
 def name(setting: dict) -> str:
@@ -73,15 +80,22 @@ def rate(rates: list[float]) -> float:
 
 
 def mean_seconds(result: dict) -> float:
-    """How long a measurement takes."""
-    took = [run["took_ns"] / 1e9 for c in result["candidates"] for run in c["runs"]]
-    return sum(took) / len(took)
+    """How long a measurement takes of what was not given up."""
+    took = [run["took_ns"] / 1e9 for c in result["candidates"] for run in c["runs"] if run["rate"] > 0]
+    return sum(took) / max(len(took), 1)
+
+
+def spent(known: dict) -> float:
+    """How many seconds have been spent on a load, in this call and those that were cut."""
+    return sum(r["took_ns"] / 1e9 for r in (known.get("sweep"), *known.get("found", ()), *known.get("last", ())) if r)
 
 
 def keep(options: argparse.Namespace, load: str, known: dict) -> None:
     """Writes what is known so far."""
     if options.json:
-        Path(options.json, f"tune-{load}.json").write_text(json.dumps(known))
+        path = Path(options.json, f"tune-{load}.json")
+        path.with_suffix(".new").write_text(json.dumps(known))
+        path.with_suffix(".new").replace(path)  # whole or not at all
 
 
 class Table:
@@ -107,29 +121,52 @@ def thorough_seconds(settings: int, result: dict) -> float:
     return THOROUGH * settings * mean_seconds(result)
 
 
+def begun(load: str, options: argparse.Namespace) -> dict:
+    """What a call that was cut has kept of a load, if it measured the same."""
+    fresh = {"asked": [options.seeds, options.slo, options.settings, options.budget, options.shortlist, options.blocks], "seeds": options.seeds}
+    kept = Path(options.json, f"tune-{load}.json") if options.json else None
+    if kept and kept.exists():
+        known = json.loads(kept.read_text())
+        if known.get("asked") == fresh["asked"]:
+            print(f"{load}: {spent(known):.0f} s of it are known already", file=sys.stderr)
+            return known
+    return fresh
+
+
 def measure(load: str, options: argparse.Namespace) -> dict:
     """All that is measured for a load. Each step is kept as soon as it is known."""
+    known = begun(load, options)
+    try:
+        steps(load, options, known)
+    except Failed as e:
+        known["failed"] = str(e)
+        print(e, file=sys.stderr)
+    return known
+
+
+def steps(load: str, options: argparse.Namespace, known: dict) -> None:
+    """Those that are not known yet."""
     slo = ("--slo", options.slo, *(word for n in options.settings for word in ("--only", n)))
-    known: dict = {"seeds": options.seeds, "sweep": tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)}
-    keep(options, load, known)
+    if "sweep" not in known:
+        known["sweep"] = tune(load, "--exhaustive", "--blocks", "1", "--budget", "60s", *slo)
+        keep(options, load, known)
     if not known["sweep"].get("answer"):
-        return known
+        return
     rates = {name(c["setting"]): rate(c["rates"]) for c in known["sweep"]["candidates"]}
     budget = options.budget or f"{max(60, BUDGET * thorough_seconds(len(rates), known['sweep'])):.0f}s"
-    known["found"] = [tune(load, "--budget", budget, "--seed", str(seed), *slo) for seed in options.seeds]
-    keep(options, load, known)
-    if not all(f.get("answer") for f in known["found"]):
-        return known
-    chosen = [name(f["answer"]["best"]["setting"]) for f in known["found"]]
+    found = known.setdefault("found", [])
+    for seed in options.seeds[len(found):]:
+        found.append(tune(load, "--budget", budget, "--seed", str(seed), *slo))
+        keep(options, load, known)
+    if not all(f.get("answer") for f in found):
+        return
+    chosen = [name(f["answer"]["best"]["setting"]) for f in found]
     compared = dict.fromkeys([*sorted(rates, key=lambda n: -rates[n])[:options.shortlist], *chosen])
     only = [word for n in compared for word in ("--only", n)]
-    known["last"] = []
-    for turn in range(TURNS):
-        known["last"].append(tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", "--seed", str(turn), *slo[:2], *only))
+    last = known.setdefault("last", [])
+    while len(last) < TURNS and (not last or None in (enough(held_by(known), n) for n in chosen) and spent(known) + last[-1]["took_ns"] / 1e9 <= options.limit):
+        last.append(tune(load, "--exhaustive", "--blocks", str(options.blocks), "--budget", "60s", "--seed", str(len(last)), *slo[:2], *only))
         keep(options, load, known)
-        if None not in (enough(held_by(known), n) for n in chosen):
-            break
-    return known
 
 
 def held_by(known: dict) -> dict[str, list[float]]:
@@ -183,9 +220,10 @@ def enough(held: dict[str, list[float]], chosen: str) -> bool | None:
 
 def judge(load: str, known: dict, table: Table) -> list[str]:
     """Adds a load's rows and returns a word for each choice: certain, likely, short or late."""
-    if not all(r.get("answer") for r in (known["sweep"], *known.get("found", ()), *known.get("last", ()))):
-        table.add(load, "", "nothing holds the SLO", "", "")
-        return ["short"]
+    if not known.get("last") or not rate(held_by(known)[best_of(held_by(known))]):
+        unheld = [r for r in (known.get("sweep"), *known.get("found", ()), *known.get("last", ())) if r and not r.get("answer")]
+        table.add(load, "", "nothing holds the SLO" if unheld else "not measured to the end", "", "")
+        return ["short" if unheld else "cut"]
     settings, held = len(known["sweep"]["candidates"]), held_by(known)
     best, thorough = best_of(held), thorough_seconds(settings, known["last"][0])
     table.add(f"**{load}**: the best of {settings}", f"{thorough:.0f} s for a thorough sweep", best, f"{rate(held[best]):,.1f}", "")
@@ -203,10 +241,11 @@ def judge(load: str, known: dict, table: Table) -> list[str]:
 
 def sentence(words: list[str]) -> str:
     """What the choices of all loads show together."""
-    n = len(words)
+    n = len(words) - words.count("cut")
     return (f"of {n} choices {words.count('certain') + words.count('likely')} hold {100 * ENOUGH:.0f} % of the best's rate or more, "
             f"found in at most a quarter of a thorough sweep's time; for {words.count('certain')} of them that is certain to {100 * (1 - LEVEL):.0f} %. "
-            f"{words.count('short')} hold less, and {words.count('late')} took longer.")
+            f"{words.count('short')} hold less, and {words.count('late')} took longer."
+            + (f" {words.count('cut')} of the loads were not measured to the end." if "cut" in words else ""))
 
 
 def main() -> int:
@@ -216,6 +255,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shortlist", type=int, default=3, help="how many of the sweep's best are measured again (default: %(default)s)")
     parser.add_argument("--blocks", type=int, default=3, help="of the last step, which is repeated while it is undecided (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=720, metavar="SECONDS", help="of a load: the last step is not made again beyond it (default: %(default)s)")
     parser.add_argument("--slo", default="p99<200ms,errors<0.1%")
     parser.add_argument("--settings", nargs="+", default=[], metavar="OPTIONS", help="choose among these only, such as '-w 3 --threads 8': for a trial")
     parser.add_argument("--json", metavar="DIR", help="write all results into this folder")
@@ -236,7 +276,7 @@ def main() -> int:
     if options.page:
         table.write(options.page, options.slo, sentence(words))
     print(sentence(words))
-    return 1 if {"short", "late"} & set(words) else 3 if "likely" in words else 0
+    return 1 if {"short", "late", "cut"} & set(words) else 3 if "likely" in words else 0
 
 
 def stored(load: str, options: argparse.Namespace) -> dict:
@@ -244,7 +284,7 @@ def stored(load: str, options: argparse.Namespace) -> dict:
     for folder in options.stored:
         if (kept := Path(folder, f"tune-{load}.json")).exists():
             return json.loads(kept.read_text())
-    sys.exit(f"no tune-{load}.json in {', '.join(options.stored)}")
+    return {}
 
 
 if __name__ == "__main__":

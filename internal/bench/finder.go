@@ -66,8 +66,8 @@ func (f *finder) bracket(ctx context.Context, rate float64) (low float64, err er
 	step := f.Step
 	for len(f.found.Probes) < maxProbes {
 		p, err := f.probe(ctx, rate, 1, false)
-		if err == nil && !p.Held && !f.overloaded(p) {
-			p, err = f.probe(ctx, rate, 1, false) // by chance, perhaps: a machine has other things to do
+		if err == nil && !p.Held {
+			p, err = f.again(ctx, p)
 		}
 		if err != nil {
 			return low, err

@@ -24,6 +24,8 @@ type RateSearch struct {
 	// Once leaves out the confirmation: Rate is then the highest that held, once, and probes are not longer for the sake of
 	// certainty about rare errors.
 	Once bool
+	// Learns is for a server that comes to know its load while it has it: see finder.again.
+	Learns bool
 	// Longest is how many times Duration a probe may last where the rate is too low for a verdict. Zero means 6.
 	Longest  int
 	Progress func(RateProbe) // is told each probe; may be nil

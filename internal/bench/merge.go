@@ -38,7 +38,7 @@ func (r *run) result(m *monitor) *Result {
 		r.describeSchedule(res, all, end)
 	}
 	res.Events = r.events(res.DurationS)
-	res.Client = Client{CPUS: m.cpu.Seconds(), Cores: runtime.GOMAXPROCS(0)}
+	res.Client = Client{CPUS: m.cpu.Seconds(), Cores: runtime.GOMAXPROCS(0), Machine: machineName(), MachineCores: runtime.NumCPU()}
 	res.Client.CPUShare = res.Client.CPUS / m.lastAt.Seconds() / float64(res.Client.Cores)
 	res.Runs = []RunFigures{figuresOf(res)}
 	res.doubt()

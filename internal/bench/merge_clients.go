@@ -63,7 +63,7 @@ func mergeClients(all []*Result) *Result {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b *Result) int { return cmp.Compare(a.StartedUnixNS, b.StartedUnixNS) })
 	res, start, end := merge(all), all[0].StartedUnixNS, int64(0)
-	res.Load, res.Rate, res.Client.Cores, res.Timeline = all[0].Load, Rate{}, 0, nil
+	res.Load, res.Rate, res.Client.Cores, res.Timeline = all[0].Load, Rate{}, coresOf(all), nil
 	for i, r := range all {
 		end = max(end, r.endUnixNS())
 		if i > 0 {
@@ -71,7 +71,6 @@ func mergeClients(all []*Result) *Result {
 		}
 		res.Rate.Offered += r.Rate.Offered
 		res.Rate.Achieved += r.Rate.Achieved
-		res.Client.Cores += r.Client.Cores
 		res.addTimeline(r.Timeline, float64(r.StartedUnixNS-start)/1e9)
 	}
 	res.DurationS = float64(end-start) / 1e9
@@ -83,6 +82,22 @@ func mergeClients(all []*Result) *Result {
 	res.Runs, res.Intervals = []RunFigures{figuresOf(res)}, nil
 	res.doubt()
 	return res
+}
+
+// coresOf is how many cores clients could use together: those on one machine no more than it has.
+func coresOf(all []*Result) (sum int) {
+	used, has := map[string]int{}, map[string]int{}
+	for _, r := range all {
+		used[r.Client.Machine] += r.Client.Cores
+		has[r.Client.Machine] = max(has[r.Client.Machine], r.Client.MachineCores)
+	}
+	for machine, n := range used {
+		if most := has[machine]; machine != "" && most > 0 {
+			n = min(n, most)
+		}
+		sum += n
+	}
+	return sum
 }
 
 // add makes the load that of one client more.

@@ -8,7 +8,7 @@ func merge(all []*Result) *Result {
 	}
 	out := *all[0]
 	res := &out
-	res.DurationS, res.Requests, res.Rate, res.Bytes, res.Client = 0, Requests{}, Rate{}, Bytes{}, Client{Cores: res.Client.Cores}
+	res.DurationS, res.Requests, res.Rate, res.Bytes, res.Client = 0, Requests{}, Rate{}, Bytes{}, res.Client.without()
 	res.Errors, res.ErrorExamples, res.Statuses = map[string]int64{}, map[string]string{}, map[int]int64{}
 	res.Events = nil
 	res.Timeline, res.Runs, res.samples, res.captured = nil, nil, nil, map[int][]string{}
@@ -95,6 +95,9 @@ func (res *Result) addCounts(r *Result) {
 	res.Bytes.Received += r.Bytes.Received
 	res.Bytes.Body += r.Bytes.Body
 	res.Client.CPUS += r.Client.CPUS
+	if r.Client.Machine != res.Client.Machine {
+		res.Client.Machine, res.Client.MachineCores = "", 0
+	}
 	if r.Partial {
 		res.Partial, res.PartialReason = true, r.PartialReason
 	}

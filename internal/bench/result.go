@@ -232,6 +232,10 @@ type Client struct {
 	CPUS     float64 `json:"cpu_s"`     // user and system time during the run
 	CPUShare float64 `json:"cpu_share"` // of the cores it may use, 0 to 1
 	Cores    int     `json:"cores"`     // threads that may run its code at once
+	// Machine tells machines apart, and says nothing else of them; MachineCores is how many cores it has. Of clients on several
+	// machines, and where nobody knows, they are empty and 0.
+	Machine      string `json:"machine,omitempty"`
+	MachineCores int    `json:"machine_cores,omitempty"`
 	// Bottleneck says that the figures describe the client rather than the server.
 	Bottleneck bool `json:"bottleneck"`
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,5 +236,32 @@ func TestDoubtsAboutSeveralRuns(t *testing.T) {
 	}
 	if hasDoubt(res, "tail") && res.Runs[0].DurationS < 0.44 && res.Runs[1].DurationS < 0.44 && res.Runs[2].DurationS < 0.44 || !hasDoubt(res, "short") {
 		t.Errorf("%v", res.Doubts)
+	}
+}
+
+// Clients at work together on one machine share its cores; those on another, or on one that nobody knows, have their own.
+func TestCoresOfClientsTogether(t *testing.T) {
+	on := func(machine string, has, uses int) *Result {
+		return &Result{Client: Client{Cores: uses, Machine: machine, MachineCores: has}}
+	}
+	for _, tt := range []struct {
+		all  []*Result
+		want int
+	}{
+		{[]*Result{on("a", 2, 1), on("a", 2, 1)}, 2},
+		{[]*Result{on("a", 2, 2), on("a", 2, 2), on("a", 2, 1)}, 2},
+		{[]*Result{on("a", 2, 2), on("b", 8, 4), on("b", 8, 4)}, 10},
+		{[]*Result{on("", 0, 2), on("", 0, 2)}, 4}, // an older girin wrote them
+	} {
+		if got := coresOf(tt.all); got != tt.want {
+			t.Errorf("%d cores, want %d", got, tt.want)
+		}
+	}
+	both := []*Result{storeAgain(t, mustRun(t, serve(t, always(okResponse)), Options{Requests: 40})), storeAgain(t, mustRun(t, serve(t, always(okResponse)), Options{Requests: 40}))}
+	if c := both[0].Client; c.Machine == "" || c.MachineCores != runtime.NumCPU() || both[1].Client.Machine != c.Machine {
+		t.Errorf("%+v, %+v", c, both[1].Client)
+	}
+	if c := mergeClients(both).Client; c.Cores > runtime.NumCPU() || c.Machine != both[0].Client.Machine {
+		t.Errorf("together %+v", c)
 	}
 }

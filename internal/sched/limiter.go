@@ -27,8 +27,10 @@ type limiter struct {
 	widened int64 // ns, when the last time
 	untried int
 
-	rest int  // judgements to pass before the next trial
-	from mark // what it is a trial against; zero: none is on
+	rest  int  // judgements to pass before the next trial
+	rests int  // how many it was the last time; 0: no trial of more has failed since one that did not
+	from  mark // what it is a trial against; zero: none is on
+	waits int  // windows for which it may still wait for what was asked for to run
 
 	ended    int64   // ns, the last one
 	shortest float64 // us
@@ -53,13 +55,17 @@ type mark struct{ limit, used, rate float64 }
 
 // limitFirst is what is allowed without proof, limitLeast what stays,
 // limitWindow how many ends make a window at least, limitRests how many
-// judgements a trial of more that failed is not repeated, and limitPause after
+// judgements a trial of more that failed is not repeated at most, limitRested the first
+// time, which may have been by chance, limitWaits for how
+// many windows one waits for threads to start, and limitPause after
 // how much silence what a request takes may have changed.
 const (
 	limitFirst  = 64
 	limitLeast  = 4
 	limitWindow = 16
 	limitRests  = 32
+	limitRested = 8
+	limitWaits  = 3
 	limitPause  = int64(time.Second)
 )
 
@@ -178,7 +184,7 @@ func (l *limiter) judge(at int64, most float64) {
 // try begins a trial of another limit.
 func (l *limiter) try(now mark, limit, queued float64) {
 	if l.set(limit, "%.0f of %.0f seem to queue behind the application", queued, now.used) {
-		l.from = now
+		l.from, l.waits = now, limitWaits
 	}
 }
 
@@ -190,14 +196,23 @@ func (l *limiter) passed(from, now mark, mean float64) bool {
 		// Too few came to say.
 		l.set(from.limit, "only %.0f at once were asked for", now.used)
 		return false
+	case grew && now.rate < from.rate*(1+0.4*(now.used/from.used-1)) && now.rate*mean/1e6 < 0.8*now.used && l.waits > 0:
+		// By Little's law some have not begun: threads start one after the other.
+		l.from = from
+		l.waits--
+		return false
 	case grew && now.rate < from.rate*(1+0.4*(now.used/from.used-1)):
-		l.rest = limitRests
+		l.rests = min(max(2*l.rests, limitRested), limitRests)
+		l.rest = l.rests
 		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
 		return false
 	case !grew && now.rate < 0.85*from.rate:
 		l.shortest, l.spread = l.least, mean/l.least
 		l.set(from.limit, "%.0f at once bring %.0f/s, %.0f brought %.0f/s", now.used, now.rate, from.used, from.rate)
 		return false
+	}
+	if grew {
+		l.rests = 0
 	}
 	return true
 }

@@ -281,3 +281,31 @@ func TestARouteMoves(t *testing.T) {
 		}
 	})
 }
+
+// Threads start one after the other, on a busy machine slowly: what lies unread until then does not show that more at once bring
+// nothing.
+func TestALimitIsJudgedByWhatRan(t *testing.T) {
+	l := new(limiter)
+	threads, began, active := 130, []int64{}, 0
+	for now := int64(1); now < 10e9; now += 10e6 {
+		for !l.full() { // and more are there
+			l.take()
+			active++
+		}
+		if now > 5e9 {
+			threads = 600
+		}
+		for len(began) < min(threads, active) {
+			began = append(began, now)
+		}
+		for len(began) > 0 && now-began[0] >= 500e6 {
+			l.observe(uint32((now-began[0])/1000), now, false, 640)
+			l.active--
+			active--
+			began = began[1:]
+		}
+	}
+	if l.now() != 640 {
+		t.Errorf("limit %d (%s)", l.now(), l.why)
+	}
+}

@@ -10,11 +10,7 @@ import (
 	"girin/internal/sched"
 )
 
-// What auto starts from, and never exceeds unless it is told to.
-const (
-	autoWaiting        = 256 // requests that wait at once, in all workers
-	autoSwitchInterval = 0.5 // ms; Python's own is 5
-)
+const autoSwitchInterval = 0.5 // ms, of auto; Python's own is 5
 
 // sizes are how many workers and threads a server has. For fixed classes it is
 // what the settings say.
@@ -31,9 +27,10 @@ func sizesOf(c *config.Config) sizes {
 		return p
 	}
 	p.workers, p.most = c.AutoWorkers(p.cores)
-	if p.waiting = p.threads * p.most; p.threads == 0 {
-		p.threads, p.waiting = config.AutoThreads, autoWaiting
+	if p.threads == 0 {
+		p.threads = config.AutoThreads
 	}
+	p.waiting = p.threads * p.most
 	return p
 }
 

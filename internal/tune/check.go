@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"girin/internal/bench"
@@ -76,6 +77,8 @@ func together(runs []bench.Verdict) bench.Verdict {
 // enough is how many requests can show that fewer than one in a thousand fails.
 const enough = 3600
 
+const longestWarmup = 2 * time.Second
+
 // checkOnce asks one fresh server, for as long as certainty needs and the budget allows.
 func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.Verdict, error) {
 	server, err := s.startChecked(ctx, c)
@@ -97,7 +100,7 @@ func (s *servers) checkOnce(ctx context.Context, c *Checked, run uint64) (bench.
 	o := s.load(server, s.opts.Seed+run)
 	o.Rate = bench.RateCurve{From: c.Rate, To: c.Rate}
 	o.Duration = min(max(time.Duration(enough/c.Rate*float64(time.Second)), 3*time.Second), s.opts.Budget/(checkRuns+1))
-	o.Warmup = min(o.Duration/4, time.Second)
+	o.Warmup = min(o.Duration, longestWarmup) // besides, what auto takes to learn
 	o.Timeout = max(2*s.slo.HighestLimit(), time.Second)
 	res, err := bench.Run(ctx, o)
 	if cause := context.Cause(ctx); cause != nil {
@@ -141,6 +144,10 @@ func (c *Checked) judge(res *bench.Result, slo bench.SLOSpec) bench.Verdict {
 	}
 	if res.Rate.Achieved < 0.95*res.Rate.Offered {
 		c.Reason = fmt.Sprintf("only %.1f requests per second could be sent in time", res.Rate.Achieved)
+		return bench.Fails
+	}
+	if i := slices.IndexFunc(res.Doubts, func(d bench.Doubt) bool { return d.Code == "growing" }); i >= 0 {
+		c.Reason = res.Doubts[i].Text // the objective may hold now, and would not for longer
 		return bench.Fails
 	}
 	return res.SLO.Verdict

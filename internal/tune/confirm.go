@@ -31,7 +31,9 @@ func (s *servers) confirm(ctx context.Context, r *Result) error {
 	o.Duration, o.Warmup, o.Progress = 2*probe, probe, use.note
 	limited, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
 	defer cancel()
-	found, err := bench.FindRate(limited, bench.RateSearch{Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.2, Precision: 0.05, Longest: 4})
+	found, err := bench.FindRate(limited, bench.RateSearch{
+		Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.2, Precision: 0.05, Longest: 4, Learns: r.Answer.Best.Setting.Class == auto,
+	})
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

@@ -16,7 +16,7 @@ type Search struct {
 	Budget     time.Duration
 	Seed       uint64
 	Exhaustive bool // every setting is measured as the last ones are: slow, and for checks of the search
-	Blocks     int  // of an exhaustive search, 0: leastBlocks; a single one is coarse
+	Blocks     int  // of an exhaustive search, 0: leastBlocks; a single one is coarse, and gives up early as screen does
 	Alone      bool // threads are not safe: auto is looked at, and goes no further
 	Progress   func(Step)
 
@@ -38,7 +38,8 @@ const (
 	longestProbe = 2 * time.Second
 	kept         = 3 // a third goes on
 	leastKept    = 4
-	finalists    = 3 // besides auto
+	finalists    = 3   // besides auto
+	hopeless     = 0.5 // of the best rate: who does not hold that shortly is given up
 	leastBlocks  = 3
 	mostBlocks   = 5
 	// Shares of the budget by whose end the stages are over.
@@ -101,18 +102,18 @@ func (s *Search) halve(ctx context.Context) error {
 // cannot hold half of what the best can.
 func (s *Search) screen(ctx context.Context) error {
 	e := Effort{Probe: s.probe(), Longest: 2, Precision: 0.25, Step: 2}
-	hopeless := 0
+	tooSlow := 0
 	for i, c := range s.all {
-		if i > 1 && s.elapsed+s.elapsed/time.Duration(i) > time.Duration(screenShare*float64(s.Budget)) || hopeless == 3 {
+		if i > 1 && s.elapsed+s.elapsed/time.Duration(i) > time.Duration(screenShare*float64(s.Budget)) || tooSlow == 3 {
 			return nil
 		}
-		e.Start, e.Floor = 0.5*s.best(), 0.5*s.best() // one probe, for those that are given up
+		e.Start, e.Floor = hopeless*s.best(), hopeless*s.best() // one probe, for those that are given up
 		m, err := s.measure(ctx, c, Screened, e, i, len(s.all))
 		if err != nil {
 			return err
 		}
 		if m.TooSlow && s.best() == 0 {
-			hopeless++ // it is not the setting that is slow
+			tooSlow++ // it is not the setting that is slow
 		}
 	}
 	return nil
@@ -142,7 +143,8 @@ func (s *Search) second(ctx context.Context, list []*Candidate) error {
 func (s *Search) final(ctx context.Context, list []*Candidate, most int) error {
 	rnd := rand.New(rand.NewPCG(s.Seed, 0x66696e616c))
 	e := Effort{Probe: 2 * s.probe(), Longest: 3, Precision: 0.04, Step: 1.1}
-	if s.Exhaustive && most == 1 {
+	coarse := s.Exhaustive && most == 1
+	if coarse {
 		e = Effort{Probe: s.probe(), Longest: 3, Precision: 0.1, Step: 1.4}
 	}
 	for b := range most {
@@ -153,6 +155,9 @@ func (s *Search) final(ctx context.Context, list []*Candidate, most int) error {
 				e.Start = s.best()
 			}
 			e.Start *= 0.97 + 0.06*rnd.Float64() // else all would be judged at the same few rates
+			if coarse {
+				e.Start, e.Floor = hopeless*s.best(), hopeless*s.best()
+			}
 			if _, err := s.measure(ctx, c, Final, e, b*len(list)+i, 0); err != nil {
 				return err
 			}

@@ -138,7 +138,7 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 	defer server.Stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
 	defer cancel()
-	found, err := bench.FindRate(ctx, s.searchOn(server, e))
+	found, err := bench.FindRate(ctx, s.searchOn(server, setting, e))
 	if err != nil {
 		return Measurement{Reason: err.Error() + server.Said()}, nil
 	}
@@ -159,11 +159,12 @@ const leastPatience = 8 * time.Second
 var errUnsteady = errors.New("no rate was found in time: it is not steady")
 
 // searchOn is the search for a server's highest rate.
-func (s *servers) searchOn(server *lab.Server, e Effort) bench.RateSearch {
+func (s *servers) searchOn(server *lab.Server, setting Setting, e Effort) bench.RateSearch {
 	o := s.load(server, e.Seed)
 	o.Duration, o.Warmup = e.Probe, e.Probe/2
 	return bench.RateSearch{
 		Options: o, SLO: s.slo, Start: e.Start, Floor: max(e.Floor, leastRate), Step: e.Step, Precision: e.Precision, Longest: e.Longest, Once: true,
+		Learns: setting.Class == auto,
 	}
 }
 
