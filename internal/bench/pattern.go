@@ -176,11 +176,11 @@ func (r *request) fill(v *visitor, closeAfter bool) (*request, error) {
 // have said there where to go next.
 func (t *targetTemplate) reference(r *request, v *visitor) (*url.URL, error) {
 	if t.next == nil {
-		return url.Parse(t.url.render(v, escape))
+		return parseURL(t.url.render(v, escape))
 	}
 	value := t.next.make(v)
 	if !strings.HasPrefix(value, "/") && !strings.Contains(value, "://") {
-		return url.Parse(t.url.render(v, escape))
+		return parseURL(t.url.render(v, escape))
 	}
 	u, err := r.url.Parse(strings.Map(notControl, value))
 	if err == nil && siteOf(u) != siteOf(r.url) {

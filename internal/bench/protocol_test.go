@@ -33,13 +33,15 @@ func TestRequestsAsTheServerSeesThem(t *testing.T) {
 		{URL: "http://u:p@" + host + "/x", Method: "HEAD"},
 		{URL: s.URL, Body: []byte("12345"), Header: []Field{{"Host", "other"}, {"accept", "text/html"}}},
 		{URL: s.URL + "/put", Method: "PUT"},
+		{URL: s.URL + "/가?q=나 다"},
 	}
-	res := mustRun(t, "", Options{Targets: targets, Requests: 60, Clients: 3})
+	res := mustRun(t, "", Options{Targets: targets, Requests: 70, Clients: 3})
 	want := map[seen]int{
-		{"GET", "/a?b=c", host, "", "*/*", "0", "girin-bench"}:        30,
-		{"HEAD", "/x", host, "Basic dTpw", "*/*", "0", "girin-bench"}: 10,
-		{"POST", "/", "other", "", "text/html", "5", "girin-bench"}:   10,
-		{"PUT", "/put", host, "", "*/*", "0", "girin-bench"}:          10,
+		{"GET", "/a?b=c", host, "", "*/*", "0", "girin-bench"}:                             30,
+		{"HEAD", "/x", host, "Basic dTpw", "*/*", "0", "girin-bench"}:                      10,
+		{"POST", "/", "other", "", "text/html", "5", "girin-bench"}:                        10,
+		{"PUT", "/put", host, "", "*/*", "0", "girin-bench"}:                               10,
+		{"GET", "/%EA%B0%80?q=%EB%82%98%20%EB%8B%A4", host, "", "*/*", "0", "girin-bench"}: 10,
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -48,7 +50,7 @@ func TestRequestsAsTheServerSeesThem(t *testing.T) {
 			t.Errorf("%+v: %d times, want %d", k, got[k], n)
 		}
 	}
-	if len(got) != len(want) || res.Requests.OK != 60 || res.Targets[0].OK != 30 {
+	if len(got) != len(want) || res.Requests.OK != 70 || res.Targets[0].OK != 30 {
 		t.Errorf("got %v; %+v", got, res.Requests)
 	}
 }

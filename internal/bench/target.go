@@ -144,7 +144,7 @@ func siteOf(u *url.URL) site {
 }
 
 func newRequest(t Target, closeAfter bool) (*request, error) {
-	u, err := url.Parse(t.URL)
+	u, err := parseURL(t.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && !isWebSocket(u.Scheme) {
 		return nil, fmt.Errorf("%q is not an http, https, ws or wss URL", t.URL)
 	}
@@ -162,6 +162,9 @@ func newRequest(t Target, closeAfter bool) (*request, error) {
 			t.Method = "POST"
 		}
 	}
+	if strings.Contains(t.Method, "/") {
+		return nil, fmt.Errorf("\"%s ...\": a URL has no blanks; %%20 stands for one", t.Method)
+	}
 	if !isToken(t.Method) || t.Method == "CONNECT" {
 		return nil, fmt.Errorf("%q is not a method that can be sent to %s", t.Method, t.URL)
 	}
@@ -176,6 +179,25 @@ func newRequest(t Target, closeAfter bool) (*request, error) {
 	}
 	r.bytes = r.encode(u, t.Method, closeAfter)
 	return r, nil
+}
+
+// parseURL reads a URL as people type it: what its query has of blanks and of other letters than ASCII's is escaped, as a browser
+// does. In the path url.URL does that.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var query strings.Builder
+	for _, c := range []byte(u.RawQuery) {
+		if c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' {
+			query.WriteByte(c)
+		} else {
+			fmt.Fprintf(&query, "%%%02X", c)
+		}
+	}
+	u.RawQuery = query.String()
+	return u, nil
 }
 
 // encode writes the request for u, which differs from r.url after a redirect.
