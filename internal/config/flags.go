@@ -142,17 +142,6 @@ func flagError(err error, options []Option, source string) error {
 	return &Error{Source: source, Usage: true, Err: err}
 }
 
-// elsewhere are other servers' options without a namesake here, and what to write for them.
-var elsewhere = map[string]string{
-	"host":             "-b HOST:PORT",
-	"port":             "-b :PORT",
-	"factory":          "'module:create_app()' as the application",
-	"interface":        "nothing: whether an application speaks WSGI or ASGI is seen",
-	"app-dir":          "--chdir FOLDER",
-	"processes":        "-w NUMBER",
-	"blocking-threads": "--threads NUMBER",
-}
-
 func unknownFlag(err *pflag.NotExistError, options []Option, source string) error {
 	name := "--" + err.GetSpecifiedName()
 	if letters := err.GetSpecifiedShortnames(); letters != "" {

@@ -197,6 +197,7 @@ func TestErrorsNameKeyValueAndSource(t *testing.T) {
 		"beginning of two":  {sources{args: "app --work 2"}, "--work: there is no such option; did you mean --workers? (from the command line)", true},
 		"beginning of ours": {sources{args: "app --jobs-pa x"}, "--jobs-pa: there is no such option; did you mean --jobs-page? (from the command line)", true},
 		"of uvicorn":        {sources{args: "app --port 9000"}, "--port: there is no such option; write -b :PORT (from the command line)", true},
+		"of uvicorn's TLS":  {sources{args: "app --ssl-keyfile k.pem"}, "--ssl-keyfile: there is no such option; write --keyfile FILE (from the command line)", true},
 		"nothing like it":   {sources{args: "app --xyzzy"}, "--xyzzy: there is no such option (from the command line)", true},
 		"short":             {sources{args: "app -x"}, "-x: there is no such option (from the command line)", true},
 		"no value":          {sources{args: "app --workers"}, "--workers: a value is missing (from the command line)", true},

@@ -70,6 +70,7 @@ type auto struct {
 	compute *line
 	kick    chan struct{}
 	loops   atomic.Int32 // so many event loops to begin with; 0: the workers are none
+	single  atomic.Bool  // there is one worker, whatever the load
 	roles   roles        // of the manager's goroutine
 
 	mu      sync.Mutex

@@ -47,6 +47,7 @@ type clusterSize struct {
 	Memory               int  // MiB; 0: nothing is known of it
 	Loops                bool // the workers are event loops
 	NoGIL                bool // their Python is free-threaded
+	Single               bool // clients come back to what one process keeps
 }
 
 // phase is a part of what a request does.
@@ -121,6 +122,9 @@ func newCluster(size clusterSize) *cluster {
 			MemoryLeft: s.memoryLeft, Resize: s.resize, Decided: s.decided,
 		},
 	})
+	if size.Single {
+		s.queue.Single()
+	}
 	if size.Loops {
 		s.queue.Loops(size.Workers)
 	}

@@ -14,15 +14,31 @@ func (q *Queue) Loops(workers int) {
 	}
 }
 
+// Single says that one process has all requests: clients come back to what it keeps for them. It
+// is called before the first worker is attached.
+func (q *Queue) Single() {
+	if q.auto != nil {
+		q.auto.single.Store(true)
+	}
+}
+
+// most is how many workers there are at most.
+func (a *auto) most() int {
+	if a.single.Load() {
+		return 1
+	}
+	return a.cfg.Most
+}
+
 // hasLoops reports whether the workers are event loops.
 func (a *auto) hasLoops() bool { return a.loops.Load() != 0 }
 
 // fewest is how many workers there are at least.
 func (a *auto) fewest() int {
 	if n := int(a.loops.Load()); n != 0 {
-		return n
+		return min(n, a.most())
 	}
-	return a.cfg.Workers
+	return min(a.cfg.Workers, a.most())
 }
 
 // classifyForLoops decides what auto places the call as where the workers are loops. What
@@ -125,7 +141,7 @@ func (a *auto) demandLocked() int {
 }
 
 // computeMost is how many workers compute at most.
-func (a *auto) computeMost() int { return max(a.cfg.Cores, a.cfg.Most-1) }
+func (a *auto) computeMost() int { return max(a.cfg.Cores, a.most()-1) }
 
 // Held notes that a request has held its worker's event loop up for so long, whichever
 // of its tasks did. It may be told while that goes on, and again at the end, which counts once.

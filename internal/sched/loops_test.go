@@ -273,6 +273,23 @@ func TestLoopsAreGivenBack(t *testing.T) {
 	})
 }
 
+// Where clients come back to what a process keeps for them, no load brings a second one.
+func TestOneProcessStaysAlone(t *testing.T) {
+	for _, loops := range []bool{true, false} {
+		onCluster(t, clusterSize{Cores: 2, Workers: 1, Most: 5, Threads: 8, Waiting: 40, Boot: time.Second, Loops: loops, Single: true}, func(t *testing.T, s *cluster) {
+			light := s.every(20*time.Millisecond, 10*time.Second, "/light", quick)
+			s.clients(4, 10*time.Second, "/compute", heavy)()
+			light()
+			if n := len(s.resized()); n != 0 {
+				t.Errorf("loops %v: %d resizes", loops, n)
+			}
+			if _, n := latency(s.jobs, "/light", time.Time{}); n < 450 {
+				t.Errorf("loops %v: %d light requests have ended", loops, n)
+			}
+		})
+	}
+}
+
 // What is new has its turn on a server that has as much to do as it can.
 func TestANewRouteHasItsTurnOnABusyServer(t *testing.T) {
 	onCluster(t, loops, func(t *testing.T, s *cluster) {

@@ -55,7 +55,7 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 // those are there that were asked for.
 func (a *auto) resize(n, have int, now int64, why string) {
 	s := &a.roles
-	target := min(max(s.target+n, a.fewest()), a.cfg.Most)
+	target := min(max(s.target+n, a.fewest()), a.most())
 	if target == s.target || n > 0 && have < s.target || !s.resizes.allow(now) || n > 0 && !a.affords() {
 		return
 	}

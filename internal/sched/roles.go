@@ -104,7 +104,7 @@ func (a *auto) recruit(workers []AutoWorker, rest int, now int64) bool {
 	if rest < 1 {
 		return false
 	}
-	if rest == 1 && (a.roles.target < a.cfg.Most || len(workers) < a.roles.target) {
+	if rest == 1 && (a.roles.target < a.most() || len(workers) < a.roles.target) {
 		a.resize(1, len(workers), now, fmt.Sprintf("%d requests compute and %d of %d workers are left for others", a.roles.want, rest, len(workers)))
 		if len(workers) > 1 {
 			return false

@@ -43,15 +43,32 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 		return 0, errInterface
 	}
 	s.front.Mount(s.mountOf(facts))
-	if first && speaks == asgi {
-		return s.serveASGI(), nil
+	if !first {
+		return 0, nil
 	}
-	return 0, nil
+	loops := s.sizes.loops()
+	if facts.KeepsSessions != "" && s.sizes.most > 1 {
+		loops = s.serveSingle(facts.KeepsSessions)
+		workers = loops
+	}
+	if speaks == asgi {
+		workers = s.serveASGI(loops)
+	}
+	return workers, nil
+}
+
+// serveSingle makes the server one for an application whose clients come back to what its
+// process keeps for them: requests that another process got would fail.
+func (s *server) serveSingle(keeper string) (workers int) {
+	s.queue.Single()
+	s.log.Infof("%s keeps its clients' sessions in the application's process, so auto runs one; with -k and -w there are more", keeper)
+	return 1
 }
 
 // serveASGI makes the server one for an application that speaks ASGI: each worker is
-// an event loop, that runs many requests at once and takes more when it has time.
-func (s *server) serveASGI() (workers int) {
+// an event loop, that runs many requests at once and takes more when it has time. Under auto
+// there are so many loops to begin with.
+func (s *server) serveASGI(loops int) (workers int) {
 	s.front.SpeakASGI()
 	class := s.cfg.WorkerClass
 	if class == "asgi" {
@@ -59,7 +76,7 @@ func (s *server) serveASGI() (workers int) {
 	}
 	workers = s.cfg.Workers
 	if class == "auto" {
-		workers = s.sizes.loops()
+		workers = loops
 		s.queue.Loops(workers)
 	}
 	s.log.Infof("The application speaks ASGI: the class is asgi, not %s: %s, each with up to %s at once",

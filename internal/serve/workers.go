@@ -95,7 +95,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		ASGILoop: c.ASGILoop, ASGISpec: c.ASGISpec, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(), WSDrain: min(c.WSDrain, c.GracefulTimeout/2).Seconds(),
 	}
 	if c.WorkerClass == "auto" {
-		settings.Class, settings.SwitchMS = "gthread", autoSwitchInterval
+		settings.Class, settings.SwitchMS, settings.Sessions = "gthread", autoSwitchInterval, true
 	}
 	settings.Hooks = ofWorkers(c.Hooks)
 	if !forks && needsArbiter(c) {

@@ -16,6 +16,7 @@ type Settings struct {
 	Unix         []string            `json:"unix,omitempty"` // the paths of those bases that are unix sockets
 	Lanes        int                 `json:"lanes"`
 	Multiprocess bool                `json:"multiprocess"`
+	Sessions     bool                `json:"sessions"` // tell who keeps clients' sessions in the process
 	Capture      bool                `json:"capture"`
 	SwitchMS     float64             `json:"switch_interval_ms,omitempty"` // sys.setswitchinterval; 0: Python's own
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
@@ -70,7 +71,8 @@ type Facts struct {
 	DumpSignal     int               `json:"dump_signal"` // makes faulthandler write all stacks
 	Accelerator    string            `json:"accelerator"` // the build that runs; empty: the shim in Python, because of
 	NoAccelerator  string            `json:"no_accelerator"`
-	ScriptName     string            `json:"script_name"` // $SCRIPT_NAME there: where the application is mounted
+	ScriptName     string            `json:"script_name"`    // $SCRIPT_NAME there: where the application is mounted
+	KeepsSessions  string            `json:"keeps_sessions"` // who keeps clients' sessions in the process, if the server chooses how many there are; see the shim's sessions.py
 }
 
 // ASGI reports whether the application speaks ASGI.

@@ -60,6 +60,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         app = _load_app(worker, bool(tag))  # which may change the runner
         worker.runner.startup(app)
         signals.guard(worker.note_handler)
+        keeper = _keeps_sessions() if settings.sessions else ""  # before the objects are frozen
         if settings.gc_freeze:
             freeze()
         descriptors.check()
@@ -69,6 +70,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts = _facts(worker)
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
     facts["dump_signal"] = dump_signal
+    facts["keeps_sessions"] = keeper
     facts["accelerator"], facts["no_accelerator"] = tag, reason
     descriptors.show()
     descriptors.need(worker.descriptors())
@@ -86,9 +88,11 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
 def _load_app(worker: Worker, accelerated: bool):
     """Imports the app, and gives the worker what it is to run."""
     settings = worker.settings
-    app = worker.hooks.imported() or import_app(settings.app, settings.worker_class, settings.paste_global)
+    app = worker.hooks.imported() or _import(worker, accelerated)
     worker.hooks.post_worker_init(app)
-    if not serve_asgi(worker, app, accelerated) and settings.worker_class != "asgi":
+    if needs_loop(app, settings):
+        _become_loop(worker, accelerated)
+    elif settings.worker_class != "asgi":
         worker.app = worker.hooks.wrap(app)
         if settings.log_environ:
             worker.app = _late("noting").NotingApp(worker.app, settings.log_environ)
@@ -167,14 +171,36 @@ def _runner_class(name: str):
     return Threads
 
 
-def serve_asgi(worker: Worker, app, accelerated: bool) -> bool:
-    """Gives an ASGI app the event loop that it needs, whatever the class says; true: it did."""
-    if not needs_loop(app, worker.settings):
-        return False
+def _import(worker: Worker, accelerated: bool):
+    """Imports the app. If it is an ASGI app whose import has made the thread a loop, or needs a running one,
+    the worker is of the class asgi afterwards."""
+    settings = worker.settings
+    loops = sys.modules.get("asyncio") and _late("asgi.importing")
+    before = loops and loops.current()  # of the class asgi, or the configuration file's
+    try:
+        app = import_app(settings.app, settings.worker_class, settings.paste_global)
+    except RuntimeError as e:
+        loops = _late("asgi.importing")
+        if settings.worker_class == "gevent" or not loops.wants_loop(e):
+            raise
+        if settings.worker_class != "asgi":
+            _become_loop(worker, accelerated)
+        return loops.import_within(worker.runner.loop, settings, e)
+    if settings.worker_class == "asgi" or needs_loop(app, settings):
+        left = _late("asgi.importing").left_by_app(before)
+        if left is not None or settings.worker_class == "asgi" and before.is_closed():
+            _become_loop(worker, accelerated, left)
+    return app
+
+
+def _become_loop(worker: Worker, accelerated: bool, event_loop=None) -> None:
+    """Gives the worker an event loop to run, a new one if none is given, whatever the class says."""
+    before = worker.runner if worker.settings.worker_class == "asgi" else None
     worker.settings.worker_class = "asgi"
     loop = _late("asgi.accelerated").AcceleratedLoop if accelerated else _late("asgi.loop").Loop
-    worker.runner = descriptors.replace_opened(lambda: loop(worker))
-    return True
+    worker.runner = descriptors.replace_opened(lambda: loop(worker, event_loop))
+    if before is not None:
+        before.loop.close()
 
 
 def needs_loop(app, settings: Settings) -> bool:
@@ -235,6 +261,13 @@ def _facts(worker: Worker) -> dict:
         "modules": worker.runner.modules,
         "script_name": os.environ.get("SCRIPT_NAME", ""),
     }
+
+
+def _keeps_sessions() -> str:
+    try:
+        return _late("sessions").keeper()
+    except Exception:  # of what is the app's, or a library's that has become another
+        return ""
 
 
 def _rename(name: str) -> None:

@@ -42,9 +42,9 @@ def hide_opened(step: Callable):
 
 
 def replace_opened(step: Callable):
-    """Runs a step in whose course, or later, what the last one has opened is closed."""
-    check()
+    """Runs a step before which, or in whose course, or later, what the last one has opened is closed."""
     _own.difference_update(_opened)
+    check()
     return hide_opened(step)
 
 

@@ -34,5 +34,12 @@ def set_up(log: logging.Logger, handler: logging.Handler, level: int) -> None:
     give(log, handler, level)
 
 
+def set_up_uvicorn(errors: logging.Handler, access: logging.Handler, level: int) -> None:
+    """Gives uvicorn's loggers what uvicorn gives them: ASGI apps log by them, and change their handlers."""
+    set_up(logging.getLogger("uvicorn"), errors, level)
+    logging.getLogger("uvicorn.error").setLevel(level)
+    set_up(logging.getLogger("uvicorn.access"), access, logging.INFO)
+
+
 def level_of(name: str) -> int:
     return LEVELS.get(name.lower(), logging.INFO)

@@ -12,7 +12,7 @@ import os
 import time
 import traceback
 
-from .handler import FORMAT, LEVELS, MasterHandler, give, level_of
+from .handler import FORMAT, LEVELS, MasterHandler, give, level_of, set_up_uvicorn
 
 LOGCONFIG = ("logconfig_dict", "logconfig_json", "logconfig")  # of several the first counts
 
@@ -76,6 +76,7 @@ class Logger:
         self.loglevel = level_of(str(cfg.loglevel))
         give(self.error_log, self.to_errors, self.loglevel, self.access_fmt)
         give(self.access_log, self.to_access, logging.INFO, self.access_fmt)
+        set_up_uvicorn(self.to_errors, self.to_access, self.loglevel)
         apply_config(cfg)
 
     def critical(self, msg, *args, **kwargs) -> None:

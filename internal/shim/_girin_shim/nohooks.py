@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 
-from .handler import MasterHandler, level_of, set_up
+from .handler import MasterHandler, level_of, set_up, set_up_uvicorn
 
 
 class NoHooks:
@@ -16,8 +16,11 @@ class NoHooks:
         self._app = app
 
     def load(self) -> None:
-        set_up(logging.getLogger("gunicorn.error"), MasterHandler(self._send), level_of(self._loglevel))
-        set_up(logging.getLogger("gunicorn.access"), MasterHandler(lambda level, text: None), logging.INFO)
+        level = level_of(self._loglevel)
+        errors, access = MasterHandler(self._send), MasterHandler(lambda level, text: None)
+        set_up(logging.getLogger("gunicorn.error"), errors, level)
+        set_up(logging.getLogger("gunicorn.access"), access, logging.INFO)
+        set_up_uvicorn(errors, access, level)
 
     def imported(self):
         """The app, if it was imported before the fork."""

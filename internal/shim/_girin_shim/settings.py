@@ -28,6 +28,7 @@ class Settings:
         self.unix: list[str] = hello.get("unix") or [""] * len(self.bases)  # the paths of those that are unix sockets
         self.lanes = max(1, int(hello.get("lanes") or 1))
         self.multiprocess = bool(hello.get("multiprocess"))
+        self.sessions = bool(hello.get("sessions"))  # is the master to know who keeps clients' sessions in the process?
         self.capture = bool(hello.get("capture"))
         self.switch_interval: float = (hello.get("switch_interval_ms") or 0) / 1000  # s; 0: Python's own
         self.lifetime = int(hello.get("lifetime") or 0)  # requests; 0: for ever

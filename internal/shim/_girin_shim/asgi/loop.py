@@ -42,12 +42,12 @@ TO_HEAR = 0.1  # s: who waits in receive is told before it is cancelled, whateve
 class Loop:
     """Runs up to --worker-connections requests and sockets at once until the lanes are stopped."""
 
-    def __init__(self, worker) -> None:
+    def __init__(self, worker, event_loop: asyncio.AbstractEventLoop | None = None) -> None:
         settings = worker.settings
         self.modules: dict[str, str] = {}
         self.heads: Heads = worker.heads
         self.raises_disconnect = settings.asgi_spec == "2.5"
-        self.loop, self._selector = self._new_loop(settings.asgi_loop)
+        self.loop, self._selector = (event_loop, None) if event_loop is not None else self._new_loop(settings.asgi_loop)
         asyncio.set_event_loop(self.loop)
         self._worker = worker
         self._settings = settings
@@ -96,6 +96,7 @@ class Loop:
 
     def startup(self, app) -> None:
         """Runs the app's startup; raises LifespanFailed if it must not serve."""
+        asyncio.set_event_loop(self.loop)  # again: the app may have run another one to its end
         app = detect.version3(app)
         self._lifespan = Lifespan(app, self._settings.lifespan, self.log)
         self.loop.run_until_complete(self._lifespan.startup())
@@ -114,12 +115,12 @@ class Loop:
     async def _shutdown(self) -> None:
         left = self._ends - self.loop.time() if self.draining else self._settings.graceful_timeout
         await self._lifespan.shutdown(max(left, SHUTDOWN_LEAST))
-        await self.loop.shutdown_asyncgens()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         if others:
             await asyncio.wait(others, timeout=1)
+        await self.loop.shutdown_asyncgens()  # after the tasks, as asyncio does: one that runs cannot be closed
         self.outbox.flush()
 
     # What the control thread calls.
