@@ -104,6 +104,14 @@ APPS = {
         LEFT.append(asyncio.create_task(receive()))
         await asyncio.sleep(0)""",
     "left": "await accept(); await receive(); raise ValueError([task.done() and task.result() for task in LEFT])",
+    "remembers_itself": """
+        await accept()
+        SEEN.append(weakref.ref(receive.__self__))
+        await receive()""",
+    "still_there": """
+        await accept()
+        gc.collect()
+        raise ValueError([one() for one in SEEN])""",
     "closes_when_left": """
         await accept()
         m = await receive()
@@ -153,9 +161,9 @@ APPS = {
 }
 
 CODE = """
-import asyncio
+import asyncio, gc, weakref
 
-LEFT = []
+LEFT, SEEN = [], []
 
 async def app(scope, receive, send):
     if scope["type"] != "websocket":
@@ -292,6 +300,17 @@ def test_a_receiver_that_is_left_behind_gets_the_disconnect(pair):
             said.append(one.end())
     assert said[:2] == said[-2:]
     assert "'type': 'websocket.disconnect', 'code': 1000" in said[1][1][0][1]
+
+
+def test_nothing_is_left_of_a_socket_that_is_over(pair):
+    """Also within the grace period after its client has left."""
+    for worker in pair:
+        one = Session(worker, "remembers_itself")
+        one.until(ACCEPT)
+        one.end()
+        one = Session(worker, "still_there")
+        one.until(CLOSE)
+        assert one.end_of_log() == "ValueError: [None]"
 
 
 @pytest.mark.parametrize("name", ["before_accept", "denies"])

@@ -49,6 +49,7 @@ class Exchange:
     gone = False  # the client has left
     name = b""  # method and target, for the log
     task: asyncio.Task | None = None
+    judge: asyncio.TimerHandle | None = None  # see Loop.expect_awareness
     measured = False  # is it to be told how long the loop was held?
     held = 0  # ns that the steps so far have held the loop
     stepping = 0  # ns: when the present step began; 0: none runs

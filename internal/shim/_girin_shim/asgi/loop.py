@@ -238,6 +238,8 @@ class Loop:
         """Its place is free for another."""
         del self.exchanges[exchange.id]
         exchange.task = None
+        if exchange.judge is not None:
+            exchange.judge.cancel()  # it would hold all that the exchange has
         self._worker.page[self.slots[exchange.slot].cell] = 0
         self.free.append(exchange.slot)
         if len(self.free) == 1 or self._worker.lanes.stopped:
@@ -263,7 +265,7 @@ class Loop:
 
     def expect_awareness(self, socket: Socket) -> None:
         """The app of a socket whose client has left may take as long as it likes to end, once it knows."""
-        self.loop.call_later(max(self._settings.disconnect_grace, TO_HEAR), self._cancel_unaware, socket, socket.unread())
+        socket.judge = self.loop.call_later(max(self._settings.disconnect_grace, TO_HEAR), self._cancel_unaware, socket, socket.unread())
 
     def _cancel_unaware(self, socket: Socket, before: int) -> None:
         """Before is how much was unread a grace period ago."""

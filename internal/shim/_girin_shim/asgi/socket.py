@@ -32,6 +32,7 @@ class Socket:
     aware = False  # the app has been told so
     name = b""
     task: asyncio.Task | None = None
+    judge: asyncio.TimerHandle | None = None  # see Loop.expect_awareness
     measured = False
 
     def __init__(self, runner, slot: int, id: int, window: int) -> None:
