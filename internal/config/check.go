@@ -68,6 +68,14 @@ func checkURLPath(v any) error {
 	return nil
 }
 
+func checkFieldValue(v any) error {
+	value := v.(string)
+	if strings.TrimSpace(value) != value || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("%s is not visible ASCII, or has spaces at an end", quote(value))
+	}
+	return nil
+}
+
 func checkAccessLogFormat(v any) error {
 	_, err := logs.ParseFormat(v.(string))
 	return err

@@ -84,6 +84,7 @@ type Config struct {
 	SecureSchemeHeaders map[string]string // upper-case field name to its value for https
 	ForwarderHeaders    []string          // environ names, upper-case
 	HeaderMap           string            // drop, refuse or dangerous
+	ServerHeader        string            // "" for none
 	ProxyProtocol       string            // off, v1, v2 or auto
 	ProxyAllowIPs       []string          // addresses, networks or "*"
 	SendFile            bool

@@ -114,7 +114,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		Chdir: dir, RawEnv: []string{}, UID: os.Geteuid(), GID: os.Getegid(),
 		ForwardedAllowIPs: []string{"127.0.0.1", "::1"}, ProxyAllowIPs: []string{"127.0.0.1", "::1"},
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
-		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"}, HeaderMap: "drop", ProxyProtocol: "off", SendFile: true, Accelerator: true, GCFreeze: true,
+		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"}, HeaderMap: "drop", ServerHeader: "girin", ProxyProtocol: "off", SendFile: true, Accelerator: true, GCFreeze: true,
 		AccessLogFormat: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, ErrorLog: "-", LogLevel: "info", SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 		HTTPProtocols: []string{"h1"}, HTTP2Clear: "off", HTTP2MaxStreams: 100, HTTP2Window: 65535, HTTP2MaxFrame: 16384, HTTP2MaxHeaderList: 65536,
 		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger, Sidecars: []string{}, Offload: []string{}, OffloadConnect: []string{}, OffloadCallback: []string{}, JobsPageHosts: []string{}, OffloadSlots: -1, OffloadJobs: 10000, OffloadAuth: "authorization", OffloadCluster: []string{}, OffloadKeep: time.Hour, OffloadMove: time.Minute,

@@ -316,7 +316,7 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 	errorLog, out := openLog(t)
 	cfg := Config{
 		Queue: a.queue, Limits: http1.DefaultLimits(), MaxBody: 1 << 20, KeepAlive: time.Minute, MaxConns: 1000,
-		SpoolDir: t.TempDir(), Log: errorLog, Clock: clock, Ready: func() bool { return true },
+		SpoolDir: t.TempDir(), Log: errorLog, Clock: clock, Ready: func() bool { return true }, Name: "girin",
 		HTTP2: HTTP2Options{MaxStreams: 100, Window: 65535, MaxFrame: 16384, MaxHeaderList: 65536},
 	}
 	for _, f := range change {

@@ -44,7 +44,7 @@ func (x *exchange) appendHead(to headEncoder, dst []byte, f *wire.Frame, block [
 func (x *exchange) keepAdded(seen seenFields) {
 	r := &x.reply
 	if !seen.server {
-		r.sentHead = append(r.sentHead, serverLine...)
+		r.sentHead = append(r.sentHead, x.srv.nameLine...)
 	}
 	if !seen.date {
 		r.sentHead = x.srv.date.Append(r.sentHead, x.srv.second.Load())
@@ -54,7 +54,15 @@ func (x *exchange) keepAdded(seen seenFields) {
 	}
 }
 
-const serverLine = "Server: girin\r\n"
+// nameLine is the field that says who serves, or nil.
+func nameLine(name string) []byte {
+	if name == "" {
+		return nil
+	}
+	return append([]byte(serverField+name), crlf...)
+}
+
+const serverField = "Server: "
 
 // appendFraming decides how the body's end is told.
 func (r *reply) appendFraming(to headEncoder, b []byte, f *wire.Frame, declared bool) []byte {

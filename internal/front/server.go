@@ -37,6 +37,7 @@ type Config struct {
 	HTTP2         HTTP2Options
 	Rests         bool   // whoever brings answers calls Rest
 	ScriptName    string // the mount point, or ""
+	Name          string // of the field Server where the application gives none; "": no such field
 	Sockets       SocketOptions
 	Stream        pattern.Set                    // whose bodies come while the application runs; under ASGI all do
 	Remote        func(method, path []byte) bool // which the queue's Remote is asked for first; nil: none
@@ -60,6 +61,7 @@ type Server struct {
 	had      fairClock
 	pid      int
 	date     http1.Date
+	nameLine []byte       // the field Server, or nil
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
 	asgi     atomic.Bool // see SpeakASGI
@@ -112,7 +114,10 @@ type listener struct {
 
 // New returns a server; Serve and Start launch it.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), conns: map[*conn]struct{}{}, stop: make(chan struct{})}
+	s := &Server{
+		cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), nameLine: nameLine(cfg.Name),
+		conns: map[*conn]struct{}{}, stop: make(chan struct{}),
+	}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
 	s.Adjust(cfg.Limits, cfg.MaxBody, cfg.KeepAlive)

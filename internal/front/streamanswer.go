@@ -71,12 +71,16 @@ func (st *stream) appendField(b, name, value []byte, _ http1.Kind) []byte {
 }
 
 var (
-	serverName, serverValue = []byte("server"), []byte("girin")
-	dateName, lengthName    = []byte("date"), []byte("content-length")
+	serverName           = []byte("server")
+	dateName, lengthName = []byte("date"), []byte("content-length")
 )
 
 func (st *stream) appendServer(b []byte) []byte {
-	return st.appendField(b, serverName, serverValue, http1.KindServer)
+	line := st.srv.nameLine
+	if line == nil {
+		return b
+	}
+	return st.appendField(b, serverName, line[len(serverField):len(line)-len(crlf)], http1.KindServer)
 }
 
 func (st *stream) appendDate(b []byte) []byte {

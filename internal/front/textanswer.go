@@ -17,7 +17,7 @@ func (t textHead) appendField(b, name, value []byte, _ http1.Kind) []byte {
 	return http1.AppendField(b, name, value)
 }
 
-func (t textHead) appendServer(b []byte) []byte { return append(b, serverLine...) }
+func (t textHead) appendServer(b []byte) []byte { return append(b, t.x.srv.nameLine...) }
 
 func (t textHead) appendDate(b []byte) []byte {
 	return t.x.srv.date.Append(b, t.x.srv.second.Load())

@@ -24,7 +24,7 @@ func (s *server) frontConfig() front.Config {
 		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft, SpoolResponse: c.SpoolResponse,
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
-		Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
+		Name: c.ServerHeader, Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 		Stream: streamed, Remote: s.isJob(), Refuses: s.refusesJob(), Limit: s.limitOfJob(), Sockets: socketOptions(c),
 	}

@@ -139,6 +139,14 @@ CASES = [
     )
     for name, config in IDIOMS.items()
 ]
+CASES += [
+    Case(
+        "the field Server of a file that gives gunicorn another name", lambda site: [value for name, value in site.get().headers if name == "Server"], app=app("return 1"),
+        config="import gunicorn\ngunicorn.SERVER = \"Nobody's business\"\n", right=["Nobody's business"], classes=("sync", "auto"),
+    ),
+]
+
+
 def starts(site: Site):
     try:
         return site.get().status

@@ -63,6 +63,8 @@ class ConfigFile:
         """The settings by name, and what other variables with plain values there are."""
         plain = (bool, int, float, str, list, tuple, dict)
         values = {name: _tagged(value) for name, value in self.variables.items() if name in keys}
+        if "server_header" not in values and (name := _server_name()) is not None:
+            values["server_header"] = ["value", name]
         for name, function in self.hooks.items():
             values[name] = ["callable", getattr(function, "__qualname__", type(function).__name__)]
         for name, why in self._wrong.items():
@@ -94,6 +96,12 @@ def _run_path(location: str) -> dict:
         code = compile(source.read(), module.__file__, "exec")
     exec(code, vars(module))
     return vars(module)
+
+
+def _server_name() -> str | None:
+    """What the file has set gunicorn.SERVER to, which gunicorn's answers name in the field Server."""
+    name = getattr(sys.modules.get("gunicorn"), "SERVER", None)
+    return name.strip() if isinstance(name, str) and name != "gunicorn" else None
 
 
 def explain(error: BaseException) -> str:
