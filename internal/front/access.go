@@ -127,15 +127,9 @@ func (a accessFields) ResponseHeader(name string) []byte {
 	return fieldOf(a.x.reply.sentHead, name)
 }
 
-// KnowsEnviron reports whether the front itself put a variable, whose name is in lower
-// case, into the environ: what the application makes of it is not looked at.
-func KnowsEnviron(name string) bool {
-	switch name {
-	case "request_method", "raw_uri", "query_string", "path_info", "remote_addr", "remote_port", "server_protocol":
-		return true
-	}
-	return strings.HasPrefix(name, "http_")
-}
+// KnowsEnviron reports whether of a variable, whose name is in lower case, what the
+// application makes of it is not looked at: of the request's fields.
+func KnowsEnviron(name string) bool { return strings.HasPrefix(name, "http_") }
 
 // Environ finds what the application left in the environ, or else what the front itself
 // put there.

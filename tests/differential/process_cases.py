@@ -262,6 +262,16 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
         because="`%({HTTP_NAME}e)s` in the access log is what the client sent",
     ),
     *(
+        Case(
+            f"the access log has what the app changes in the environ, as {form}", logged({}), app=LOGGED.replace('environ["HTTP_ACCEPT"]', 'environ["REMOTE_ADDR"]'),
+            options=("--access-logfile", "-", "--access-logformat", f"logged <{form}>"), classes=classes, **what,
+        )
+        for form, classes, what in [
+            ("%({REMOTE_ADDR}e)s", ("sync", "gevent", "auto"), {"right": ["everything"] * 3}),
+            ("%(h)s", ("sync",), {"girin": ["127.0.0.1"] * 3, "because": "`%(h)s`, `%(m)s`, `%(U)s` and `%(q)s` in the access log are what came"}),
+        ]
+    ),
+    *(
         Case(f"wsgi.input takes any negative size, of {name}", negative_sizes(size), app=app("return len(environ['wsgi.input'].read(-5))"), right=size)
         for name, size in [("a small body", 9), ("a body in the arena", 100_000), ("a body in a file", 2_000_000)]
     ),
