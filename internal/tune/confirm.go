@@ -29,7 +29,7 @@ func (s *servers) confirm(ctx context.Context, r *Result) error {
 	o := s.load(server, s.opts.Seed+77)
 	probe := (&Search{Budget: s.opts.Budget}).probe()
 	o.Duration, o.Warmup, o.Progress = 2*probe, probe, use.note
-	limited, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
+	limited, cancel := context.WithTimeoutCause(ctx, s.patience(r.Answer.Best.Setting), errUnsteady)
 	defer cancel()
 	found, err := bench.FindRate(limited, bench.RateSearch{
 		Options: o, SLO: s.slo, Start: r.Answer.Rate, Max: r.Answer.Rate, Step: 1.2, Precision: 0.05, Longest: 4, Learns: r.Answer.Best.Setting.Class == auto,

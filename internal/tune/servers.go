@@ -136,7 +136,7 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 		return Measurement{Broken: true, Reason: "it did not start: " + err.Error()}, nil
 	}
 	defer server.Stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(), errUnsteady)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(setting), errUnsteady)
 	defer cancel()
 	found, err := bench.FindRate(ctx, s.searchOn(server, setting, e))
 	if err != nil {
@@ -151,7 +151,16 @@ func (s *servers) try(ctx context.Context, setting Setting, e Effort) (Measureme
 }
 
 // patience is how long one measurement may take at most.
-func (s *servers) patience() time.Duration { return max(s.opts.Budget/6, leastPatience) }
+func (s *servers) patience(setting Setting) time.Duration {
+	p := max(s.opts.Budget/6, leastPatience)
+	if s.opts.Exhaustive { // no budget ends it
+		p = max(p, 3*leastPatience)
+	}
+	if setting.Class == auto {
+		p += leastPatience // it learns meanwhile
+	}
+	return p
+}
 
 const leastPatience = 8 * time.Second
 

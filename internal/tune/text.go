@@ -97,8 +97,10 @@ const mostSaid = 160
 // Text is the answer and what it rests on, for a terminal.
 func (r *Result) Text() string {
 	var b strings.Builder
-	r.table(&b)
-	b.WriteByte('\n')
+	if len(r.Candidates) > 0 {
+		r.table(&b)
+		b.WriteByte('\n')
+	}
 	for _, line := range append(append([]string{r.Sentence()}, r.Remarks()...), r.Warnings()...) {
 		b.WriteString(line + "\n")
 	}
