@@ -122,7 +122,7 @@ func (p *process) read(a *Arbiter) {
 type limits struct {
 	patience  time.Duration   // after it the hook is interrupted, if it keeps others waiting
 	waiting   func() bool     // does it? nil: always
-	interrupt <-chan struct{} // it is interrupted at once
+	interrupt <-chan struct{} // it is interrupted at once; if it goes on all the same, that is for others to wait
 	giveUp    <-chan struct{} // nothing is waited for
 	end       *end            // of the server, which leaves less time; nil: there is enough
 }
@@ -197,10 +197,6 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 	interrupt := func() {
 		_ = p.proc.Signal(p.interrupt)
 		again = time.After(interruptAgain)
-		if !interrupted {
-			interrupted = true
-			within(endLimit)
-		}
 	}
 	for {
 		select {
@@ -236,6 +232,8 @@ func (p *process) exchange(message any, files []*os.File, l limits) (answer, err
 			case l.waiting != nil && !l.waiting():
 				within(lookEvery)
 			default:
+				interrupted = true
+				within(endLimit)
 				interrupt()
 			}
 		}

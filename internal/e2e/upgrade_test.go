@@ -88,25 +88,48 @@ func TestTheServerOfUSR2MayGoAgain(t *testing.T) {
 	dir := t.TempDir()
 	pidFile, path := filepath.Join(dir, "pid"), filepath.Join(dir, "s")
 	s := start(t, options{args: []string{"-b", "unix:" + path, "--pid", pidFile}})
-	for range 2 {
+	for _, by := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		_ = s.cmd.Process.Signal(syscall.SIGUSR2)
 		eventually(t, "the second pidfile", func() bool { return pidIn(pidFile+".2") != 0 })
 		second := pidIn(pidFile + ".2")
 		t.Cleanup(func() { _ = syscall.Kill(second, syscall.SIGKILL) })
 		eventually(t, "it answers", func() bool { return serverOf(t, "unix", path) == second })
 		before := strings.Count(s.log(), "that USR2 started has ended")
-		_ = syscall.Kill(second, syscall.SIGTERM)
+		_ = syscall.Kill(second, by)
 		eventually(t, "it has ended", func() bool { return strings.Count(s.log(), "that USR2 started has ended") > before })
 		getFrom(t, "unix", path, "/")
+		eventually(t, "its pidfile goes", func() bool { return pidIn(pidFile+".2") == 0 })
 	}
-	if pidIn(pidFile) != s.cmd.Process.Pid || pidIn(pidFile+".2") != 0 {
-		t.Errorf("the pidfiles say %d and %d", pidIn(pidFile), pidIn(pidFile+".2"))
+	if pidIn(pidFile) != s.cmd.Process.Pid {
+		t.Errorf("the pidfile says %d", pidIn(pidFile))
 	}
 	if err := s.end(t, syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); err == nil {
 		t.Error("the unix socket is left")
+	}
+}
+
+// Both may end in the same moment: nothing is left.
+func TestBothServersOfUSR2EndAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	pidFile, path := filepath.Join(dir, "pid"), filepath.Join(dir, "s")
+	s := start(t, options{args: []string{"-b", "unix:" + path, "--pid", pidFile}})
+	_ = s.cmd.Process.Signal(syscall.SIGUSR2)
+	eventually(t, "the second pidfile", func() bool { return pidIn(pidFile+".2") != 0 })
+	second := pidIn(pidFile + ".2")
+	t.Cleanup(func() { _ = syscall.Kill(second, syscall.SIGKILL) })
+	eventually(t, "it answers", func() bool { return serverOf(t, "unix", path) == second })
+	_ = syscall.Kill(second, syscall.SIGTERM)
+	if err := s.end(t, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "both have ended", func() bool { return !alive(second) })
+	for _, left := range []string{path, pidFile, pidFile + ".2"} {
+		if _, err := os.Lstat(left); err == nil {
+			t.Errorf("%s is left", left)
+		}
 	}
 }
 

@@ -178,8 +178,24 @@ func (p *pathListener) Accept() (net.Conn, error) {
 // Close closes the socket and removes its path.
 func (p *pathListener) Close() error {
 	p.unlink()
-	return p.UnixListener.Close()
+	err := p.UnixListener.Close()
+	if p.shared.Load() && !listens(p.path) { // the other ends in the same moment, and leaves it to this one
+		p.shared.Store(false)
+		p.unlink()
+	}
+	return err
 }
+
+// listens reports whether somebody listens on a unix socket, or may.
+func listens(path string) bool {
+	c, err := net.DialTimeout("unix", path, dialLimit)
+	if err == nil {
+		c.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED)
+}
+
+const dialLimit = 100 * time.Millisecond
 
 // Retire closes a listener, without a reset, while the server goes on. Connections
 // that were accepted from it stay.

@@ -68,16 +68,24 @@ func (c *conn) discardWhileAnswering(rest int64) (discarded int64) {
 // closes or a limit is reached. rest is what its request's body still owes.
 func (c *conn) linger(rest int64) {
 	began := c.srv.had.now()
-	last := began
+	last, came := began, began
 	for discarded := int64(0); discarded < rest+lingerBytes; discarded += int64(len(c.in.unread())) {
 		c.makeRoomForBody()
-		if now := c.srv.had.now(); rest > 0 && now-last > int64(c.srv.times.sweep) {
-			if longest, _ := c.srv.discardLimits(now); now-began < longest {
-				c.lingerOn()
-			}
-			last = now
+		err := c.unlessNudged(c.in.fill())
+		now := c.srv.had.now()
+		if err == nil {
+			came = now
+		} else if rest <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
 		}
-		if c.unlessNudged(c.in.fill()) != nil {
+		if rest <= 0 || err == nil && now-last <= int64(c.srv.times.sweep) {
+			continue
+		}
+		last = now
+		switch longest, silent := c.srv.discardLimits(now, discarded); {
+		case now-began < longest && now-came < silent:
+			c.lingerOn()
+		case err != nil:
 			return
 		}
 	}
@@ -87,7 +95,7 @@ func (c *conn) linger(rest int64) {
 // before it looks at its answer.
 const lingerBytes = 256 << 10
 
-// lingerOn gives a client more time whose body still comes.
+// lingerOn gives a client more time that has not sent all of its body.
 func (c *conn) lingerOn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -95,9 +95,17 @@ func (o over) dialStreams(t *testing.T, s *served) *rawHTTP2 {
 // returns the status, if that came meanwhile.
 func (h *rawHTTP2) uploadAll(t *testing.T, n int) (status string) {
 	t.Helper()
+	status, _ = h.uploadPausing(t, n, 0)
+	return status
+}
+
+// uploadPausing is uploadAll of a client that pauses after each frame. It also returns how
+// much of the answer came.
+func (h *rawHTTP2) uploadPausing(t *testing.T, n int, pause time.Duration) (status string, got int) {
+	t.Helper()
 	const id = 1
 	windows := map[uint32]int{0: 65535, id: 65535}
-	_ = h.nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = h.nc.SetDeadline(time.Now().Add(60 * time.Second))
 	for n > 0 {
 		if k := min(n, windows[0], windows[id], 16384); k > 0 {
 			n -= k
@@ -105,6 +113,7 @@ func (h *rawHTTP2) uploadAll(t *testing.T, n int) (status string) {
 			if err := h.framer.WriteData(id, n == 0, make([]byte, k)); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(pause)
 			continue
 		}
 		f, err := h.framer.ReadFrame()
@@ -114,13 +123,15 @@ func (h *rawHTTP2) uploadAll(t *testing.T, n int) (status string) {
 		switch f := f.(type) {
 		case *http2.WindowUpdateFrame:
 			windows[f.StreamID] += int(f.Increment)
+		case *http2.DataFrame:
+			got += len(f.Data())
 		case *http2.MetaHeadersFrame:
 			status = f.PseudoValue("status")
 		case *http2.RSTStreamFrame:
 			t.Fatalf("with %d bytes to send: %v", n, f)
 		}
 	}
-	return status
+	return status, got
 }
 
 // A client that is slow with what nobody wants has time, but not for ever.

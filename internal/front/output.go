@@ -258,4 +258,5 @@ type pace struct {
 
 	// Of the sweeper.
 	looked, since, acked int64
+	came                 int64 // of the request's body, at the last look
 }

@@ -18,7 +18,8 @@ import (
 //	answer   the application's own deadline; then, where the client takes
 //	         nothing of it, patience times times.write; but times.write alone
 //	         if the application still has some to give, and the client takes
-//	         nothing of any other answer either; then a reset
+//	         nothing of any other answer either; then a reset. More for what
+//	         comes meanwhile of the body: the client may read when it has sent all
 //
 // Browsers leave a video's window shut while it is paused. nginx resets such a
 // stream after its send_timeout of 60 s; here one that is whole costs no thread, so
@@ -29,6 +30,7 @@ const patience = 10
 type seenStream struct {
 	moved int64 // bytes of its answer that were sent
 	took  int64 // moved, at the last look
+	came  int64 // bytes of its body, at the last look
 	as    uint8 // what it awaited then, plus 1; 0: it was not seen yet
 	since int64 // since when that is so
 }
@@ -46,7 +48,7 @@ func (h *streams) sweepLocked(now int64) {
 	stalled := h.stalled(now)
 	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
 	h.judgeCut(now)
-	h.conn.EndDiscards(h.c.srv.discardLimits(now))
+	h.conn.EndDiscards(func(got int64) (longest, silent int64) { return h.c.srv.discardLimits(now, got) })
 	h.trim()
 	h.conn.Flush()
 }
@@ -97,8 +99,13 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 	idle := awaits == awaitsAnswer && (st.frames.Allowed() || !st.answerWaitsLocked()) ||
 		awaits == awaitsBody && st.upload != nil && st.upload.feeding
 	if as := awaits + 1; idle || as != seen.as || seen.moved != seen.took {
-		seen.as, seen.took, seen.since = as, seen.moved, now
+		seen.as, seen.took, seen.came, seen.since = as, seen.moved, st.body.came.Load(), now
 		return
+	}
+	if awaits == awaitsAnswer && st.awaits == awaitsBody { // who sends all first reads later
+		came := st.body.came.Load()
+		seen.since = min(seen.since+int64(t.bought(came-seen.came)), now)
+		seen.came = came
 	}
 	switch age := now - seen.since; awaits {
 	case awaitsHead:
@@ -133,11 +140,11 @@ func (h *streams) judgeCut(now int64) {
 	}
 }
 
-// discardLimits are how long what nobody wants of a body is read, in all and with
-// nothing coming.
-func (s *Server) discardLimits(now int64) (longest, silent int64) {
+// discardLimits are how long what nobody wants of a body is read, in all when so many bytes
+// of it have come, and with nothing coming.
+func (s *Server) discardLimits(now, came int64) (longest, silent int64) {
 	if !s.draining.Load() {
-		return int64(s.times.discard), int64(s.times.silent)
+		return int64(s.times.discard + s.times.bought(came)), int64(s.times.silent)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

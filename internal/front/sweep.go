@@ -103,7 +103,8 @@ func (s *Server) stillReads(c *conn, now int64) bool {
 
 // judgeWriting ends a connection whose client takes nothing of what waits for
 // it. What it has acknowledged counts, not what the socket took: a large send
-// buffer is emptied for a long time before the socket takes more.
+// buffer is emptied for a long time before the socket takes more. Who still sends
+// the body of that very request may read when it has sent all: its time goes by what comes.
 func (s *Server) judgeWriting(c *conn, now int64) {
 	p := &c.out.pace
 	if !p.waits.Load() {
@@ -115,10 +116,14 @@ func (s *Server) judgeWriting(c *conn, now int64) {
 	}
 	first := p.looked == 0
 	p.looked = now
+	came := c.body.came.Load()
+	bought := s.times.bought(max(came-p.came, 0))
+	p.came = came
 	if acked := p.wrote.Load() - c.unacknowledged(); first || acked != p.acked {
 		p.acked, p.since = acked, now
 		return
 	}
+	p.since = min(p.since+int64(bought), now)
 	if now-p.since > int64(s.times.write) {
 		c.expireWrite()
 	}

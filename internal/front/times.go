@@ -20,8 +20,8 @@ const (
 	halfCloseGrace = 200 * time.Millisecond
 	closingLimit   = 5 * time.Second  // of a WebSocket: for its client's close frame
 	farewellAfter  = time.Second      // of HTTP/2: between the first and the last farewell
-	discardLimit   = 30 * time.Second // for the rest of a body that nobody wants
-	silentLimit    = 5 * time.Second  // of HTTP/2: with nothing of it coming
+	discardLimit   = 30 * time.Second // for the rest of a body that nobody wants, and more for what comes
+	silentLimit    = 5 * time.Second  // with nothing of it coming
 )
 
 // times are the limits of a server. Tests shorten all of them by one factor.
@@ -73,7 +73,12 @@ func (s *Server) limitOf(c *conn) time.Duration {
 
 // bodyTime is how long a body may take of which so many bytes have come.
 func (t *times) bodyTime(came int64) time.Duration {
-	return t.body + time.Duration(came)*t.bodySecond/bodyRate
+	return t.body + t.bought(came)
+}
+
+// bought is how much more time a client has for so many bytes that it has sent.
+func (t *times) bought(n int64) time.Duration {
+	return time.Duration(n/bodyRate)*t.bodySecond + time.Duration(n%bodyRate)*t.bodySecond/bodyRate
 }
 
 // unlessDraining is the limit of a stage in which the client owes nothing: while

@@ -88,7 +88,7 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 		g.beside(s.drain)
 	case g.first.IsZero():
 		s.ending.within(min(quickLimit, s.grace()))
-		s.ending.hasten()
+		s.ending.begin()
 		g.beside(s.kill)
 	default:
 		s.ending.giveUp()
@@ -125,8 +125,9 @@ func (s *server) drain() {
 
 // kill ends the workers, and tells clients: who is not answered gets 502.
 func (s *server) kill() {
+	s.workers.Kill() // before it stops, which lets workers end as if nobody had told them
+	s.ending.hasten()
 	s.sidecars.End(time.Now().Add(hooksMoment))
-	s.workers.Kill()
 	_ = s.front.Drain(s.ending.quick)
 }
 

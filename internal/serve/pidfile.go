@@ -74,8 +74,11 @@ func lives(pid int) bool {
 	return err == nil || errors.Is(err, unix.EPERM)
 }
 
-func removePidFile(path string) {
-	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid()) {
+func removePidFile(path string) { removePidFileOf(path, os.Getpid()) }
+
+// removePidFileOf removes a pidfile that notes that process.
+func removePidFileOf(path string, pid int) {
+	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(pid) {
 		if os.Remove(path) != nil {
 			_ = os.Truncate(path, 0) // its directory may be root's, the file is not
 		}

@@ -144,6 +144,9 @@ func (s *server) awaitSuccessor(p *proc.Process, alive *os.File) {
 	alive.Close()
 	s.successor.Store(nil)
 	s.share(false)
+	if own := s.pidFile.Load(); own != nil {
+		removePidFileOf(*own+beside, p.PID()) // if it had no time to
+	}
 	s.log.Warningf("The server that USR2 started has ended (%v); this one goes on", endOf(p))
 }
 

@@ -78,7 +78,8 @@ func (s *Supervisor) Reload(n Next) {
 			return
 		}
 		if s.previous != nil {
-			s.abandon("another reload came before it was ready")
+			s.cfg.Log.Infof("Another reload comes before the last one is ready, and takes its place")
+			s.goBack()
 		}
 		s.previous, s.gen.target = s.gen, s.target
 		s.gen = &generation{

@@ -179,9 +179,14 @@ func (s *Supervisor) failed(gen *generation, why *BootError) {
 // killed from outside before it gives up: more is want of memory, not an accident.
 const bootKills = 3
 
-// abandon goes back to the generation before.
+// abandon goes back to the generation before, since the reload has failed.
 func (s *Supervisor) abandon(why string) {
 	s.cfg.Log.Errorf("Reload failed: %s", why)
+	s.goBack()
+}
+
+// goBack ends a generation that is not proven, and goes back to the one before.
+func (s *Supervisor) goBack() {
 	failed := s.gen
 	s.gen, s.previous = s.previous, nil
 	failed.close()

@@ -106,7 +106,11 @@ func (s *Supervisor) follow(m *member) {
 // spent makes room for the next worker at once.
 func (s *Supervisor) spent(m *member) {
 	if m.state == serving {
-		s.cfg.Log.Infof("Autorestarting worker (pid: %d): it has taken its last request, as max_requests says", m.w.PID())
+		why := "it has taken its last request, as max_requests says"
+		if m.w.Told() {
+			why = "it got INT or QUIT"
+		}
+		s.cfg.Log.Infof("Autorestarting worker (pid: %d): %s", m.w.PID(), why)
 		s.drain(m)
 	}
 }

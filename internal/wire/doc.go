@@ -185,7 +185,8 @@
 //	70 Idle     nothing is being run and, after Drain, nothing will be
 //	71 Stacks   payload: text, UTF-8
 //	72 Retire   the worker wants to be replaced: it got SIGTERM, or a hook said so; with
-//	            n 1 it has read the last packet of its lifetime
+//	            n 1 it has read the last packet of its lifetime; with n 2 it
+//	            reads no more since it got INT or QUIT
 //	73 Forked   of a template only: the worker's process id is n; 0: the
 //	            payload says why there is none
 //	74 Held     something has held the worker's event loop up for n milliseconds;
@@ -221,7 +222,8 @@
 // was sent it has begun, in their order; 8: since when it has owed a sign of life, 0: it
 // owes none; 9: how many calls want a thread of its process, times 2^32, and how many
 // threads there may be. 7: 1 if its Python has no GIL, so that its threads compute at
-// once; it may become 0. 10 to 15: reserved. From cell 16 on two cells per slot: the id that
+// once; it may become 0. 10: the master writes 1 before a QUIT of its own: what runs is
+// not waited for. 11 to 15: reserved. From cell 16 on two cells per slot: the id that
 // the thread runs (0: none) and when it began. A thread writes the time first and the id after it, and
 // zeroes the id when it has called close(). A sync or gthread worker has a slot per
 // thread, a gevent worker one per connection, gaiohttp one.

@@ -288,8 +288,12 @@ const (
 // Copy as the n of a Log says: a job wrote the text to standard error, where it is already.
 const Copy = 1
 
-// Spent as the n of a Retire says: the worker reads no more packets.
-const Spent = 1
+// Spent and Told as the n of a Retire say: the worker reads no more packets, since its
+// lifetime is over, or since it got INT or QUIT.
+const (
+	Spent = 1
+	Told  = 2
+)
 
 // Cancelled as the n of a Credit says: look at the flag table.
 const Cancelled = 1<<32 - 1
@@ -328,6 +332,7 @@ const (
 	PageParallel  = 7 // of any worker
 	PageSilent    = 8 // of an event loop
 	PageThreads   = 9
+	PageQuit      = 10 // of any worker; the master's to write
 	PageFirstSlot = 16
 	PageUnit      = 16 << 10 // bytes of a unit
 	PageUnits     = 512      // how many the master offers: 8 MiB, of which only what was used takes memory

@@ -104,8 +104,8 @@ func (w *Worker) take(c wire.Control, payload, oob []byte) error {
 		w.cfg.Receiver.Held(w, time.Duration(c.N)*time.Millisecond, what, stack)
 	case wire.Retire:
 		w.retires.Store(true)
-		if c.N == wire.Spent {
-			w.spend.Do(func() { close(w.spent) })
+		if c.N == wire.Spent || c.N == wire.Told {
+			w.spend.Do(func() { w.told = c.N == wire.Told; close(w.spent) })
 		}
 	case wire.File:
 		f, err := takeFile(oob)

@@ -6,13 +6,20 @@ import (
 	"time"
 )
 
-// End ends the process at once. If its configuration has hooks that want to
-// hear of it, it gets the signal first, and so long for them: QUIT where the
-// server stops, ABRT where the worker failed.
+// End ends the process at once. It gets the signal first where it hears of it, and so long
+// for its last hooks: QUIT where the server stops, which the application sees as SystemExit
+// where it can, and after which what it has registered with atexit runs; ABRT, for a hook
+// alone, where the worker failed.
 func (w *Worker) End(sig syscall.Signal, hooks time.Duration) {
+	if sig == syscall.SIGQUIT {
+		w.page.quit()
+	}
 	if !w.hears(sig) || w.proc.Signal(sig) != nil {
 		w.proc.Kill()
 		return
+	}
+	if !w.hasHooks("worker_int", "worker_exit", "worker_abort") {
+		hooks = min(hooks, quitLimit)
 	}
 	time.AfterFunc(hooks, func() {
 		select {
@@ -23,6 +30,9 @@ func (w *Worker) End(sig syscall.Signal, hooks time.Duration) {
 	})
 }
 
+// quitLimit is how long a worker without hooks may take to end by QUIT.
+const quitLimit = 2 * time.Second
+
 // hears reports whether the worker handles the signal: not before it has read
 // its configuration file.
 func (w *Worker) hears(sig syscall.Signal) bool {
@@ -31,11 +41,12 @@ func (w *Worker) hears(sig syscall.Signal) bool {
 	default:
 		return false
 	}
-	hooks := w.cfg.Settings.Hooks
-	if sig == syscall.SIGABRT {
-		return slices.Contains(hooks, "worker_abort")
-	}
-	return slices.Contains(hooks, "worker_int") || slices.Contains(hooks, "worker_exit")
+	return sig != syscall.SIGABRT || w.hasHooks("worker_abort")
+}
+
+// hasHooks reports whether the configuration has one of these.
+func (w *Worker) hasHooks(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(w.cfg.Settings.Hooks, name) })
 }
 
 // Age counts the workers of a server from 1.

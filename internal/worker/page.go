@@ -14,7 +14,7 @@ import (
 )
 
 // page is the state page of one worker, as wire specifies it. The worker
-// writes; the master only reads, and frees units.
+// writes; the master only reads, frees units, and writes one cell (quit).
 type page struct {
 	file  *os.File
 	mem   []byte
@@ -75,6 +75,12 @@ func (p *page) parallel() bool {
 	n := atomic.LoadUint64(&p.cells[wire.PageParallel])
 	runtime.KeepAlive(p)
 	return n != 0
+}
+
+// quit says that the worker is told to end at once.
+func (p *page) quit() {
+	atomic.StoreUint64(&p.cells[wire.PageQuit], 1)
+	runtime.KeepAlive(p)
 }
 
 // silent is since when the worker's event loop has owed a sign of life; 0: it owes none.

@@ -85,6 +85,7 @@ type Worker struct {
 	retires  atomic.Bool
 	left     atomic.Bool
 	spent    chan struct{} // closed when it has taken its last request
+	told     bool          // it takes no more because of a signal; written before spent is closed
 	spend    sync.Once     // closes spent
 
 	once  sync.Once
@@ -277,9 +278,12 @@ func (w *Worker) Retires() bool { return w.retires.Load() }
 // Left reports whether the worker has ended with nothing unfinished of what it had taken.
 func (w *Worker) Left() bool { return w.left.Load() }
 
-// Spent is closed when the worker has taken the last request that Settings.Lifetime
-// allows it: it reads no more.
+// Spent is closed when the worker reads no more: it has taken the last request that
+// Settings.Lifetime allows it, or see Told.
 func (w *Worker) Spent() <-chan struct{} { return w.spent }
+
+// Told reports whether it reads no more because it got INT or QUIT. Only after Spent.
+func (w *Worker) Told() bool { return w.told }
 
 // Slots is how many requests the worker runs at once. Only after Ready.
 func (w *Worker) Slots() int { return w.slots }

@@ -86,15 +86,6 @@ def hang_up(site: Site) -> None:
     comes(site, "init:2", "child_exit:1")
 
 
-def interrupt_worker(site: Site) -> None:
-    comes(site, "init:1")
-    pid = int(site.body())
-    os.kill(pid, signal.SIGINT)
-    if site.maker == "gunicorn":  # its gthread forgets about one in a hundred
-        repeat_until_ended(pid, signal.SIGINT)
-    comes(site, "child_exit:1", "init:2")
-
-
 def repeat_until_ended(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         for n in range(100):
@@ -369,11 +360,6 @@ CASES = [
         "the hooks of a reload",
         lambda site: (life(hang_up)(site), [mark for mark in marks(site) if not mark.startswith(("exit", "child"))])[1],
         app=PID, config=MARK + HOOKS, classes=("sync", "gthread", "gevent"),
-    ),
-    Case(
-        "the hooks of a worker that gets INT",
-        lambda site: (life(interrupt_worker)(site), sorted(mark for mark in marks(site) if mark.endswith(":1")))[1],
-        app=PID, config=MARK + HOOKS, classes=("sync", "gthread"),
     ),
     Case(
         "the hooks of an app that cannot be imported",

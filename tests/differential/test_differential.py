@@ -13,6 +13,7 @@ import ending_cases
 import idiom_cases
 import paste_cases
 import process_cases
+import quit_cases
 import reload_cases
 import reported_cases
 import servers
@@ -20,7 +21,7 @@ import sidebyside
 import start_cases
 
 CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
-         *ending_cases.CASES, *reload_cases.CASES, *accepted_cases.CASES]
+         *ending_cases.CASES, *reload_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
 
 
 def variants():

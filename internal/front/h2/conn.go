@@ -31,6 +31,7 @@ type Conn struct {
 	dropped  recent             // streams that were reset here
 	discards []discard
 	cut      *Stream // it is over but for the rest of a frame, which is awaited; nil: none is
+	skips    uint32  // the discard of which a frame is being read; 0: none is
 	ready    ready
 	encoder  encoder
 	out      []byte // frames that Flush passes on

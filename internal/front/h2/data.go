@@ -100,6 +100,7 @@ func (c *Conn) endData(s *Stream, consumed int) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s == nil {
+		c.skipped()
 		c.consumed(consumed)
 		return nil
 	}

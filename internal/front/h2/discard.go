@@ -21,6 +21,7 @@ type discard struct {
 	id    uint32
 	recv  inflow
 	rest  int64 // bytes that are still read on
+	got   int64 // bytes that were dropped
 	began int64 // ns: since when
 	came  int64 // ns: when something came last
 }
@@ -63,6 +64,7 @@ func (c *Conn) dropData(i, n int, ends bool) *Error {
 		return c.streamFault(d.id, http2.ErrCodeFlowControl)
 	}
 	d.rest -= int64(n)
+	d.got += int64(n)
 	spent := !c.dropping.spend(int64(n), c.cfg.Clock)
 	switch {
 	case ends:
@@ -73,10 +75,18 @@ func (c *Conn) dropData(i, n int, ends bool) *Error {
 	case n == 0:
 		return c.idled()
 	default:
-		d.came = c.cfg.Clock()
+		c.skips = d.id
 		d.reopen(c, n)
 	}
 	return nil
+}
+
+// skipped notes that a frame of nobody's was read to its end.
+func (c *Conn) skipped() {
+	if i := c.discarding(c.skips); i >= 0 {
+		c.discards[i].came = c.cfg.Clock()
+	}
+	c.skips = 0
 }
 
 // endDiscard forgets a discard.
@@ -95,14 +105,17 @@ func (c *Conn) endDiscard(i int) {
 func (c *Conn) Discarding() int { return len(c.discards) }
 
 // EndDiscards resets those that have been read on for long enough, or of which nothing
-// has come for a while; limits are in ns.
-func (c *Conn) EndDiscards(longest, silent int64) {
+// has come for a while; limits, in ns, are those of one of which so many bytes came. A frame
+// of which the rest is awaited comes.
+func (c *Conn) EndDiscards(limits func(got int64) (longest, silent int64)) {
 	if len(c.discards) == 0 {
 		return
 	}
 	now := c.cfg.Clock()
 	for i := len(c.discards) - 1; i >= 0; i-- {
-		if d := &c.discards[i]; now-d.began > longest || now-d.came > silent {
+		d := &c.discards[i]
+		longest, silent := limits(d.got)
+		if now-d.began > longest || now-d.came > silent && d.id != c.skips {
 			c.reset(d.id, http2.ErrCodeNo)
 			c.endDiscard(i)
 		}

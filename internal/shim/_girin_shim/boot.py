@@ -74,6 +74,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts["accelerator"], facts["no_accelerator"] = tag, reason
     descriptors.show()
     descriptors.need(worker.descriptors())
+    worker.serving = True
     control.send_json(wire.READY, facts)
     try:
         worker.runner.run()
@@ -81,6 +82,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.fatal(e)
     if worker.forked:  # an event loop that went on in a child of the app's
         worker.leave_child()
+    if worker.runner.abandons or worker.hastens():
+        worker.leave()
     worker.hooks.worker_exit()
     control.idle()
 

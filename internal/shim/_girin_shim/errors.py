@@ -66,7 +66,7 @@ def raised_by_handler(error: BaseException) -> bool:
 def calls_the_app(code) -> bool:
     """Is this a function of the shim that runs code of the app's? It says nothing of a
     fault. The accelerator's frames are not Python's: there it is the one that runs C."""
-    return is_own(code) and code.co_name in ("serve", "stream", "_close", "_lead")
+    return is_own(code) and code.co_name in ("serve", "stream", "_close", "_lead", "__call__")
 
 
 def _app_part(error: BaseException):

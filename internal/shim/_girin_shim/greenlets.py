@@ -20,6 +20,7 @@ from .runner import Runner
 from .slot import Slot
 from .stacks import age, app_stack, merged
 
+TO_QUIT = 0.1  # s that greenlets have when the worker got INT or QUIT, as in gunicorn
 READ_AT_ONCE = 8  # quick packets per turn of the loop; of others one, so that workers share them
 
 _READ = 1  # libev's EV_READ
@@ -78,6 +79,8 @@ class GreenletGate:
 
 class Greenlets(Runner):
     """Runs up to --worker-connections requests at once until the lanes are stopped."""
+
+    interruptible = False
 
     def __init__(self, worker) -> None:
         self._socket_server: list = []  # of one, once it was asked for
@@ -186,7 +189,14 @@ class Greenlets(Runner):
                 others.append((f"Greenlet {getattr(tree.greenlet, 'name', '')}", app_stack(frame)))
         return "\n".join(merged(first) + merged([part for part in others if part[1]]))
 
+    def quit(self, hastens: bool) -> None:
+        self.call(lambda: self._gevent.spawn_later(TO_QUIT, self._abandon))
+
     # In the loop.
+
+    def _abandon(self) -> None:
+        self.abandons = True
+        self._ended.set()
 
     def _end(self, id: int) -> None:
         for slot in self.slots:

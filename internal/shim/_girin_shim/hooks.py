@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from . import configfile
+from . import configfile, signals
 from .cfg import Cfg
 from .heritage import Heritage
 from .logger import LOGCONFIG, Logger, MasterHandler
@@ -28,6 +28,7 @@ class Hooks:
         self._forked = worker.forked
         self._exited = False
         self._retire = worker.retire
+        self._leave = worker.leave
         self._reset_signals = worker.handle_signals
         self._send = worker.control.log
         self._heritage = heritage
@@ -122,12 +123,19 @@ class Hooks:
         if function is not None:
             function(*arguments)
 
-    # A worker that is ended at once, by signals that the master sends only for these hooks.
+    def worker_int(self) -> None:
+        self._last("worker_int")
+
+    def _last(self, name: str) -> None:
+        """The worker ends, whatever the hook does."""
+        try:
+            self._run(name, self._worker)
+        except Exception:
+            self._logger.exception("Exception in %s hook", name)
+        except SystemExit:
+            pass
 
     def _handle_signals(self) -> None:
-        if self._has("worker_int") or self._has("worker_exit"):
-            signal.signal(signal.SIGQUIT, self._on_quit)
-            signal.signal(signal.SIGINT, self._on_quit)
         if self._heritage.server is not None:
             signal.signal(signal.SIGUSR1, self._on_reopen)
         if self._has("worker_abort"):
@@ -138,30 +146,10 @@ class Hooks:
         if not self._forked:
             self._logger.reopen_files()
 
-    def _on_quit(self, number: int, frame) -> None:
-        self._end(number, "worker_int", 0)
-
     def _on_abort(self, number: int, frame) -> None:
-        self._end(number, "worker_abort", EXIT_ABORTED)
-
-    def _end(self, number: int, name: str, code: int) -> None:
-        """Runs in the main thread, wherever it is: nothing may go on after it."""
-        if self._forked:  # a child of the app's: the signal means what it means to any process
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        """The master sends it only for the hook. Runs in the main thread, wherever it is: nothing may go on after it."""
+        if self._forked:  # a child of the app's
+            signals.die_by(number)
             return
-        try:
-            self._run(name, self._worker)
-        except Exception:
-            self._logger.exception("Exception in %s hook", name)
-        except SystemExit:
-            pass  # it ends anyway
-        try:
-            self.worker_exit()
-        except SystemExit as e:
-            code = e.code if isinstance(e.code, int) else code
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
+        self._last("worker_abort")
+        self._leave(code=EXIT_ABORTED)

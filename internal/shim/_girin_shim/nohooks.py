@@ -38,5 +38,8 @@ class NoHooks:
     def wrap(self, app):
         return app
 
+    def worker_int(self) -> None:
+        pass
+
     def worker_exit(self) -> None:
         pass

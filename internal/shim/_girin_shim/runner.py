@@ -13,6 +13,8 @@ class Runner:
     classes themselves promote, drain and select."""
 
     _worker = None
+    interruptible = True  # is it the main thread, and nothing else in it, that runs a request?
+    abandons = False  # run has returned though requests run
 
     def init_process(self) -> None:
         """What the class does to the process after post_fork, as gunicorn's does."""
@@ -20,6 +22,9 @@ class Runner:
     def check(self) -> None:
         """Raises descriptors.Closed if the app has closed what requests come by."""
         descriptors.check()
+
+    def quit(self, hastens: bool) -> None:
+        """Called in the main thread after drain: INT or QUIT came."""
 
     def startup(self, app) -> None:
         """What an app wants done before its first request: WSGI knows no such thing."""

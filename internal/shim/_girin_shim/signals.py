@@ -42,6 +42,12 @@ def settle_in_children(settle: Callable[[], None]) -> None:
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=in_child)
 
 
+def die_by(number: int) -> None:
+    """Lets a signal mean what it means to any process."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def guard(failed: Callable[[BaseException], None]) -> None:
     """Keeps what the app's handlers raise, those set by now, out of the shim's own code:
     failed is told of it. Into a request that they interrupt they may raise."""
@@ -57,14 +63,14 @@ def _guarded(handler: Callable, failed: Callable[[BaseException], None]) -> Call
         try:
             return handler(number, frame)
         except BaseException as e:
-            if _in_app(frame):
+            if in_app(frame):
                 raise
             failed(e)
 
     return guarded
 
 
-def _in_app(frame) -> bool:
+def in_app(frame) -> bool:
     """Was it code of the app's that the signal interrupted?"""
     interrupted = frame
     while frame is not None and not is_own(frame.f_code):

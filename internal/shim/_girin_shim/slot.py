@@ -176,7 +176,7 @@ class Slot:
             if isinstance(error, ClientDisconnected):
                 self.log(INFO, f"{uri(self.environ)}: {error}")
             else:
-                self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error)}")
+                self.log(ERROR, f"Error handling request {uri(self.environ)}\n{describe(error)}{_note(error, self.worker)}")
         except MemoryError:
             pass  # not even for a line; the client is told
         patiently(exchange.fail)
@@ -244,7 +244,9 @@ class Slot:
         self.worker.control.log(level, text)
 
 
-def _note(error: BaseException) -> str:
+def _note(error: BaseException, worker) -> str:
     if not issubclass(type(error), (SystemExit, KeyboardInterrupt)):
         return ""
+    if worker.quitting:
+        return "\nThe worker got INT or QUIT: it ends, and the request that it ran failed."
     return f"\nThe app raised {type(error).__name__} in a request: the request failed, the worker goes on."

@@ -106,7 +106,7 @@ class Threads(Runner):
     def _run_thread(self, slot: ThreadSlot) -> None:
         self._work(slot)
         self._working.remove(slot)
-        if not self._working:
+        if not self._working and not self.abandons:
             self._ended.release()
 
     def _add_thread(self) -> None:
@@ -150,6 +150,12 @@ class Threads(Runner):
 
     def select(self, mask: int) -> None:
         self._worker.lanes.select(mask)
+
+    def quit(self, hastens: bool) -> None:
+        """What other threads run ends by itself, but not if the server ends at once."""
+        if hastens and self._working and self._ended.locked():
+            self.abandons = True
+            self._ended.release()
 
     def _work(self, slot: ThreadSlot) -> None:
         slot.ident = get_ident()

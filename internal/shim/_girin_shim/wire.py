@@ -47,7 +47,7 @@ BODY = Struct("<Q")  # the payload of a Body message: length
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 5, 6, 7, 8, 9
 READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED, HELD = 65, 66, 67, 68, 69, 70, 71, 72, 73, 74
 FLAG_END = 2  # in the flag table: what still runs should be ended
-SPENT = 1  # the n of a Retire: no more packets are read
+SPENT, TOLD = 1, 2  # the n of a Retire: no more packets are read, at the end of a lifetime or by a signal
 COPY = 1  # the n of a Log: what a job wrote to standard error
 CANCELLED = 0xFFFFFFFF  # the n of a Credit: look at the flag table
 
@@ -58,6 +58,7 @@ PAGE_MAGIC = 0x6E69726967  # "girin"
 # holds it; how many of the sockets that it was given it has begun.
 PAGE_LAG, PAGE_TASKS, PAGE_STEP, PAGE_OPENED, PAGE_SILENT, PAGE_THREADS = 3, 4, 5, 6, 8, 9
 PAGE_PARALLEL = 7  # 1: there is no GIL
+PAGE_QUIT = 10  # 1: the QUIT that comes is the master's, which waits for nothing that runs
 PAGE_FIRST_SLOT = 16
 
 

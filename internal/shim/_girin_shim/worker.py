@@ -1,6 +1,7 @@
 """What the parts of one worker process share, put together."""
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ class Worker:
         self.exchanges: dict = {}  # by id: those that may wait for the control thread
         self._survived: deque[int] = deque(maxlen=OFTEN)  # ns: when something was
         self.forked: list[int] = []  # not empty in a child that the app forked
+        self.serving = False
+        self.quitting = False  # it got INT or QUIT
         self.time_to_end: float = settings.graceful_timeout  # s, once it drains
         self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
         self.response = ResponseSocket()
@@ -66,11 +69,12 @@ class Worker:
 
     def handle_signals(self) -> None:
         """Again after post_fork: as under gunicorn no handler that it sets stays."""
-        # A KeyboardInterrupt in the shim's own code would break its state.
-        for name in ("SIGINT", "SIGQUIT", "SIGCHLD", "SIGWINCH"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_DFL)
         signals.ignore(signals.TELL)
         signal.signal(signal.SIGTERM, self._on_term)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._on_quit)
 
     def descriptors(self) -> list[int]:
         """Those that must stay open."""
@@ -111,10 +115,46 @@ class Worker:
     def _on_term(self, number: int, frame) -> None:
         """As in gunicorn the worker ends when its requests have. systemd, for one, signals all processes of a service."""
         if self.forked:  # a child of the app's
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            signals.die_by(number)
         else:
             self.retire()
+
+    def _on_quit(self, number: int, frame) -> None:
+        """INT or QUIT, as in gunicorn: the worker_int hook, then SystemExit, where it is the app that the
+        main thread runs. A KeyboardInterrupt, or that, in the shim's own code would break its state."""
+        if self.forked:
+            signals.die_by(number)
+            return
+        again, self.quitting = self.quitting, True
+        if self.hooks is not None and not again:
+            self.hooks.worker_int()
+        if not self.serving or again:
+            self.leave(None if again else number)
+        self.runner.drain()
+        self.control.send(wire.RETIRE, wire.TOLD)
+        self.runner.quit(self.hastens())
+        if self.runner.interruptible and signals.in_app(frame):
+            raise SystemExit(0)
+
+    def hastens(self) -> bool:
+        """Does the server end at once?"""
+        return self.quitting and self.page[wire.PAGE_QUIT] != 0
+
+    def leave(self, number: int | None = None, code: int = 0) -> None:
+        """Ends now, whatever still runs: by a signal if one is given."""
+        try:
+            if self.hooks is not None:
+                self.hooks.worker_exit()
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else code
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:
+            pass  # before 3.10 the last of what they raised, which was told
+        flush_streams()
+        if number is not None:
+            signals.die_by(number)
+        os._exit(code)
 
     def survive(self, error: BaseException) -> None:
         """Goes on after what a signal's handler of the app's raised in the main thread, outside of a

@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -40,6 +42,7 @@ func Main(workers map[string]func(w *Worker) error) {
 	if name == "" {
 		return
 	}
+	endsByQuit()
 	w, err := inherit()
 	if err == nil {
 		err = workers[name](w)
@@ -49,6 +52,17 @@ func Main(workers map[string]func(w *Worker) error) {
 		os.Exit(70)
 	}
 	os.Exit(0)
+}
+
+// QuitCode is the exit code after QUIT, by which tests tell that end from others.
+const QuitCode = 13
+
+// endsByQuit has QUIT end the process, as it does a real worker's: Go's runtime would tell
+// all its stacks.
+func endsByQuit() {
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT)
+	go func() { <-quit; os.Exit(QuitCode) }()
 }
 
 // Worker is this process as a worker: the descriptors that package wire lists.

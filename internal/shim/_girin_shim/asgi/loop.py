@@ -36,11 +36,14 @@ from .wrapping import passes_files
 # process, and as much before it for the app's shutdown.
 TO_END, FOR_SHUTDOWN = 2, 3
 SHUTDOWN_LEAST = 0.5  # s
+TO_QUIT = 1.0  # s that tasks have when the worker got INT or QUIT
 TO_HEAR = 0.1  # s: who waits in receive is told before it is cancelled, whatever the grace period
 
 
 class Loop:
     """Runs up to --worker-connections requests and sockets at once until the lanes are stopped."""
+
+    interruptible = abandons = False  # see Runner
 
     def __init__(self, worker, event_loop: asyncio.AbstractEventLoop | None = None) -> None:
         settings = worker.settings
@@ -137,6 +140,11 @@ class Loop:
         self._worker.lanes.stop()
         self._enter(self._begin_drain)
 
+    def quit(self, hastens: bool) -> None:
+        """See Runner. What runs is cancelled; the app's shutdown has its turn."""
+        self._worker.time_to_end = TO_QUIT
+        self._enter(self._begin_quit)
+
     def select(self, mask: int) -> None:
         self._worker.lanes.select(mask)
         self._enter(self._watch_anew)
@@ -173,6 +181,20 @@ class Loop:
         for i, one in enumerate(sockets):  # not all clients shall come back at once
             self.loop.call_later(min(self._settings.ws_drain, limit / 2) * i / len(sockets), one.close_soon)
         self.watch()
+
+    def _begin_quit(self) -> None:
+        self.loop.call_later(TO_QUIT / 2, self._abandon)
+        for exchange in self.exchanges.values():
+            if isinstance(exchange, Socket):
+                exchange.close_soon()
+            elif exchange.task is not None:
+                exchange.task.cancel()
+
+    def _abandon(self) -> None:
+        self._cancel_all()
+        self.abandons = True
+        if not self._idle.done():
+            self._idle.set_result(None)
 
     def _cancel_all(self) -> None:
         """The time of those that run is over; the app's shutdown needs the rest."""
