@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Crew struct {
 	arbiter *arbiter.Arbiter
 	// predecessor has started this server; nil: none has
 	predecessor *predecessor
+	came        chan os.Signal // signals since NewCrew that do not end it; watchSignals takes it
 
 	configured atomic.Bool  // the arbiter has settings that take effect in it
 	told       atomic.Int64 // how many workers there should be, as hooks know it
@@ -47,7 +49,8 @@ func NewCrew(env *program.Env) (*Crew, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Crew{starter: proc.NewStarter(), predecessor: before}
+	c := &Crew{starter: proc.NewStarter(), predecessor: before, came: make(chan os.Signal, waitingSignals)}
+	signal.Notify(c.came, notEnding...) // by default they would end a server that listens and does not serve yet
 	c.arbiter = arbiter.New(arbiter.Config{
 		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(withoutManagersOwn(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
 	})

@@ -38,11 +38,10 @@ type signals struct {
 
 // watchSignals begins to take signals.
 func (s *server) watchSignals() (stop func(), err error) {
-	g := &signals{came: make(chan os.Signal, waitingSignals), serving: make(chan struct{})}
+	g := &signals{came: s.came, serving: make(chan struct{})}
 	s.signals = g
 	g.reload, g.reopen, g.resize, g.upgrade = newChore(s.reload), newChore(s.reopenLogs), newChore(s.resize), newChore(s.upgrade)
-	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
-		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(g.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	signal.Ignore(syscall.SIGPIPE)
 	stopped := make(chan struct{})
 	for _, part := range []guard.Part{
@@ -65,6 +64,9 @@ func (s *server) watchSignals() (stop func(), err error) {
 
 // waitingSignals is how many signals may wait for the server to serve.
 const waitingSignals = 16
+
+// notEnding are the signals that do not end a server.
+var notEnding = []os.Signal{syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2}
 
 func (g *signals) beside(run func()) { g.running.Go(run) }
 
