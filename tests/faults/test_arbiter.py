@@ -71,12 +71,22 @@ def test_a_killed_arbiter_is_started_anew(tmp_path, worker_class, more, measured
         os.kill(int(first[2]), signal.SIGKILL)
         until(lambda: "the arbiter has ended and is started anew" in run.output(), within=20)
         assert ask(run)[1] == "one"
-        if not more:  # a template goes on without it
-            until(lambda: [end_worker(run), ask(run)[2] != first[2]][1], within=30)
+        until(lambda: [end_worker(run), ask(run)[2] != first[2]][1], within=30)  # also from a template, which has not ended
         run.process.send_signal(signal.SIGHUP)
         until(lambda: "generation 2 serves" in run.output(), within=20)
         until(lambda: ask(run)[2] != first[2], within=20)
     measured.girin("started anew; workers with their environment, HUP reloads")
+
+
+@pytest.mark.parametrize("more", [(), ("--preload",)], ids=["plain", "preload"])
+@pytest.mark.promise("A pre_fork that fails leaves no request unanswered", "it raises for each worker; then a worker is killed")
+def test_a_pre_fork_that_raises(tmp_path, more, measured):
+    conf = "def pre_fork(server, worker): raise LookupError('no database')\n"
+    with serving(tmp_path, "sync", conf, *more) as run:
+        end_worker(run)
+        assert ask(run)[1] == "None"
+        assert "Error in the hook pre_fork: LookupError: no database" in run.output()
+    measured.girin("told in the log; the workers serve")
 
 
 BROKEN = {

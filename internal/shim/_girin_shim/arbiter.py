@@ -266,6 +266,7 @@ class Process:
             self._call(function, *arguments)
         answer = self._changed()
         if carried:
+            self._load_carrying()
             answer["carried"], left = carry(arguments[1], self._template_environ, self._now.file.variables)
             if left:
                 self._server.log.warning("With preload_app, what pre_fork has set on the worker and cannot be pickled stays behind: %s", ", ".join(left))

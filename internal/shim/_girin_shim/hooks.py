@@ -44,7 +44,8 @@ class Hooks:
             self._alone()
         else:
             given.logs.in_worker(self._send)
-            self._arbiter, self._worker, self._functions = given.server, given.worker, given.hooks
+            self._arbiter, self._functions = given.server, given.hooks
+            self._worker = given.worker or GunicornWorker(self._settings.age, given.server)  # none: its pre_fork has failed
             self._logger = given.server.log
         self._worker.pid = os.getpid()
         self._worker.retire = self._retire
