@@ -67,6 +67,9 @@ func (o ListenOptions) control(_, _ string, raw syscall.RawConn) error {
 // removed. One that answers is not, nor one that does not say that nobody listens:
 // that of a server whose backlog is full says EAGAIN.
 func listenUnix(path string, o ListenOptions) (net.Listener, error) {
+	if most := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > most {
+		return nil, fmt.Errorf("the path has %d bytes, and that of a unix socket may have %d", len(path), most)
+	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&os.ModeSocket == 0 {
 			return nil, fmt.Errorf("%s exists and is not a socket", path)

@@ -2,6 +2,7 @@ package front
 
 import (
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -33,5 +34,13 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		} else if !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
 		}
+	}
+}
+
+// A path that is too long is told as that, not as an invalid argument.
+func TestAPathThatIsTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 200))
+	if _, err := Listen("unix", path, 0, ListenOptions{}); err == nil || !strings.Contains(err.Error(), "the path has ") {
+		t.Errorf("got %v", err)
 	}
 }
