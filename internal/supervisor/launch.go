@@ -105,14 +105,17 @@ func (s *Supervisor) follow(m *member) {
 
 // spent makes room for the next worker at once.
 func (s *Supervisor) spent(m *member) {
-	if m.state == serving {
-		why := "it has taken its last request, as max_requests says"
-		if m.w.Told() {
-			why = "it got INT or QUIT"
-		}
-		s.cfg.Log.Infof("Autorestarting worker (pid: %d): %s", m.w.PID(), why)
-		s.drain(m)
+	if m.state != serving {
+		return
 	}
+	switch {
+	case s.stopping:
+	case m.w.Told():
+		s.cfg.Log.Infof("Autorestarting worker (pid: %d): it got INT or QUIT", m.w.PID())
+	default:
+		s.cfg.Log.Infof("Autorestarting worker (pid: %d): it has taken its last request, as max_requests says", m.w.PID())
+	}
+	s.drain(m)
 }
 
 func (s *Supervisor) post(e event) {
