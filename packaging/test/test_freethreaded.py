@@ -31,11 +31,11 @@ def app(environ, start_response):
 TRIES = 50  # a busy machine may hardly ever give both threads a core
 
 
-@pytest.fixture(scope="session")
-def python() -> Path:
-    folder = ROOT / "build" / "python3.13t"
-    subprocess.run([ROOT / "packaging" / "cpython", "3.13t", folder], check=True)
-    return folder / "bin" / "python3.13t"
+@pytest.fixture(scope="session", params=["3.13t", "3.14t"])
+def python(request: pytest.FixtureRequest) -> Path:
+    folder = ROOT / "build" / f"python{request.param}"
+    subprocess.run([ROOT / "packaging" / "cpython", request.param, folder], check=True)
+    return folder / "bin" / f"python{request.param}"
 
 
 @pytest.fixture
