@@ -14,7 +14,9 @@ import (
 func runCompletion(env *program.Env, args []string) int {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
 		fmt.Fprint(env.Stdout, "usage: girin completion bash|zsh|fish\n\n"+
-			"bash: girin completion bash >/etc/bash_completion.d/girin, or eval \"$(girin completion bash)\" in .bashrc\n")
+			"bash, in .bashrc:                 eval \"$(girin completion bash)\"\n"+
+			"zsh, in .zshrc after compinit:    eval \"$(girin completion zsh)\"\n"+
+			"fish, in config.fish:             girin completion fish | source\n")
 		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 			return 0
 		}

@@ -198,9 +198,10 @@ func writable(dir string) error {
 		case !info.IsDir():
 			return fmt.Errorf("%s is no folder", dir)
 		}
-		probe, err := os.CreateTemp(dir, ".girin-tune-")
+		probe, err := os.CreateTemp(dir, ".girin-")
 		if err != nil {
-			return err
+			place, _ := filepath.Abs(dir)
+			return fmt.Errorf("nothing can be written in %s: %w", place, errors.Unwrap(err))
 		}
 		probe.Close()
 		return os.Remove(probe.Name())

@@ -131,7 +131,8 @@ func zsh(b *strings.Builder, commands []Command) {
 		}
 		zshArguments(b, pattern, c)
 	}
-	b.WriteString("    esac\n}\n_girin \"$@\"\n")
+	// zsh's autoload runs the file as the function; in .zshrc it is read, and only says what the function is for.
+	b.WriteString("    esac\n}\nif [[ $funcstack[1] == _girin ]]; then _girin \"$@\"; else compdef _girin girin; fi\n")
 }
 
 func zshArguments(b *strings.Builder, pattern string, c Command) {

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -49,6 +51,29 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def typed(shell: list[str], setup: str, keys: str, until: str) -> None:
+    """Waits until a shell on a terminal, to which keys were given after setup, shows a text."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(shell[0], shell, {"PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"})
+
+    def shows(text: bytes) -> None:
+        shown, end = b"", time.monotonic() + 60
+        while text not in re.sub(rb"[\x00-\x1f]", b"", shown):  # a bell, and how the cursor moves
+            ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+            assert ready, shown.decode(errors="replace")
+            shown += os.read(terminal, 4096)
+
+    try:
+        os.write(terminal, f"{setup}; echo READ'Y'\n".encode())  # what is echoed is not what is printed
+        shows(b"READY")
+        os.write(terminal, keys.encode())
+        shows(until.encode())
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
 
 
 @dataclass

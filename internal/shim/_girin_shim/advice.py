@@ -99,7 +99,7 @@ def _missing(module: str, spec: str) -> str:
     top = module.partition(".")[0]
     if top == spec.partition(":")[0].partition(".")[0]:
         return (
-            f"there is no module {module} in {os.getcwd()} or elsewhere on sys.path. "
+            f"there is no module {module} in {os.getcwd()} or elsewhere on sys.path. {_meant(top, spec)}"
             "Start in the app's folder, or name it with --chdir or --pythonpath."
         )
     if sys.prefix != sys.base_prefix:
@@ -107,6 +107,19 @@ def _missing(module: str, spec: str) -> str:
     else:
         place = f"{sys.executable}, which is in no virtual environment (--python PATH chooses another)"
     return f"{top} is not installed in {place}. Install it there: {sys.executable} -m pip install {top}"
+
+
+def _meant(top: str, spec: str) -> str:
+    """The app with the name that a module of this folder has, or what a single word may have been."""
+    from difflib import get_close_matches
+
+    try:
+        names = [entry.name if entry.is_dir() else entry.name[:-3] for entry in os.scandir() if entry.is_dir() or entry.name.endswith(".py")]
+    except OSError:
+        names = []
+    if near := [name for name in get_close_matches(top, names, 1) if name != top]:
+        return f"Did you mean {near[0]}{spec[len(top):]}? "
+    return "If a command was meant: girin help lists them. " if spec.isidentifier() else ""
 
 
 def _where() -> str:

@@ -8,6 +8,10 @@ PLACE, which need not be there, has in place of a source where code is kept.
 import os
 import sys
 
+# This file has no syntax that 3.6 lacks, so that this line is what such a Python says.
+if sys.version_info < (3, 8):
+    sys.exit("girin: Python 3.9 or newer is needed, and %s is %s; --python PATH chooses another" % (sys.executable, sys.version.split()[0]))
+
 # The mark of -c: the working directory, where files of the app's may have names
 # of the standard library. It comes back once the shim is loaded: set_paths.
 if sys.path[:1] == [""]:
@@ -123,7 +127,8 @@ class Loader:
         if package != PACKAGE:
             return ""
         folder = module.replace(".", "/")
-        if (file := folder + ".py") in self._sources:
+        file = folder + ".py"
+        if file in self._sources:
             return file
         return f"{folder}/__init__.py".lstrip("/")
 

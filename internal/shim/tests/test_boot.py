@@ -1,8 +1,10 @@
 """From the first message to Ready or Broken: finding the app as gunicorn does."""
 from __future__ import annotations
 
+import ast
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +87,8 @@ def test_an_app_that_is_missing(start, spec, text):
         ("import sys; sys.exit(1)", "wsgi_app:app", ["SystemExit", "ended the interpreter"]),
         ("import nowhere_to_be_found", "wsgi_app:app", ["Traceback", "nowhere_to_be_found is not installed in", "-m pip install", "sys.path:"]),
         ("", "other_module:app", ["there is no module other_module in /", "--chdir", "sys.path:"]),
+        ("", "wsgi_ap:app", ["Did you mean wsgi_app:app? "]),
+        ("", "verison", ["If a command was meant: girin help lists them. "]),
     ],
 )
 def test_an_import_that_fails(start, code, spec, texts):
@@ -93,6 +97,15 @@ def test_an_import_that_fails(start, code, spec, texts):
     for text in [*texts, "Directory: /"]:
         assert text in said
     assert "_girin_shim" not in said and "<girin>" not in said and "<frozen" not in said
+
+
+def test_a_python_that_is_too_old_says_so():
+    """It comes to that line, since the file has nothing that it cannot compile."""
+    loader = master.SHIM / "loader.py"
+    ast.parse(loader.read_text(), feature_version=(3, 6))
+    old = f"import sys; sys.version_info = (3, 6, 15); exec(open({str(loader)!r}).read(), {{'__name__': 'loader'}})"
+    said = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True)
+    assert said.returncode == 1 and said.stderr.startswith("girin: Python 3.9 or newer is needed, and /"), said.stderr
 
 
 @pytest.mark.parametrize(
