@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +70,20 @@ func TestRoutesAreShownWithWhatHoldsThemUp(t *testing.T) {
 	}
 }
 
-// The picture of the documentation has the tables as they are.
+// someOf reports whether columns begins as all does, and has four or more of them in the same order.
+func someOf(columns, all []string) bool {
+	if len(columns) < 4 || columns[0] != all[0] {
+		return false
+	}
+	for _, c := range all {
+		if len(columns) > 0 && columns[0] == c {
+			columns = columns[1:]
+		}
+	}
+	return len(columns) == 0
+}
+
+// The picture of the documentation has no column that a table does not have, nor in another order.
 func TestThePictureHasTheColumns(t *testing.T) {
 	picture, err := os.ReadFile("../../docs/pictures/status.svg")
 	if err != nil {
@@ -87,10 +99,10 @@ func TestThePictureHasTheColumns(t *testing.T) {
 		for drawn := range strings.Lines(string(picture)) {
 			_, text, _ := strings.Cut(drawn, ">")
 			text, _, _ = strings.Cut(text, "<")
-			found = found || slices.Equal(fields(text), fields(line))
+			found = found || someOf(fields(text), fields(line))
 		}
 		if !found {
-			t.Errorf("docs/pictures/status.svg lacks these columns (scripts/pictures draws it): %s", line)
+			t.Errorf("docs/pictures/status.svg has not some of these columns alone (scripts/pictures draws it): %s", line)
 		}
 	}
 	if headers != 2 {

@@ -20,6 +20,8 @@ from source import ROOT, Source, write_archive  # noqa: E402
 
 def build_wheel(wheel_directory: str, config_settings: object = None, metadata_directory: object = None) -> str:
     source = Source.find()
+    if sys.platform == "win32":
+        raise SystemExit("girin: it does not run on Windows itself: install it in WSL (https://learn.microsoft.com/windows/wsl/install) or in a container")
     if not shutil.which("go"):
         raise SystemExit("girin: no wheel fits this platform, and building it needs Go: https://go.dev/doc/install")
     with tempfile.TemporaryDirectory() as work:

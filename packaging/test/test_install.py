@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,12 @@ def test_the_program_tells_what_it_was_built_from(user: User, dist: Path) -> Non
     assert told["accelerators"] == ["abi3", *sorted(f"cp3{minor}" for minor in range(9, 16))]
     assert told["commit"] == subprocess.run([ROOT / "scripts" / "version"], capture_output=True, text=True).stdout.split()[1]
     assert (dist / f"girin-{told['version']}.tar.gz").exists()
+
+
+def test_the_source_archive_says_one_line_on_windows() -> None:
+    build = "import sys; sys.platform = 'win32'; import backend; backend.build_wheel('.')"
+    said = subprocess.run([sys.executable, "-c", build], cwd=ROOT / "packaging" / "pypi", capture_output=True, text=True)
+    assert said.returncode == 1 and said.stderr.startswith("girin: it does not run on Windows itself") and said.stderr.count("\n") == 1, said.stderr
 
 
 @pytest.mark.edges
