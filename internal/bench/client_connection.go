@@ -62,7 +62,7 @@ func (c *client) open(ctx context.Context) error {
 		c.h2, c.speak = newHTTP2Conn(conn, c.run), (*client).driveHTTP2
 		return nil
 	}
-	if sc, ok := conn.(syscall.Conn); ok {
+	if sc, ok := conn.(syscall.Conn); ok && rawSockets {
 		c.speak = (*client).driveRaw
 		c.raw, err = sc.SyscallConn()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 )
 
@@ -46,15 +45,6 @@ func newMonitor(r *run) *monitor {
 }
 
 func (m *monitor) begin() { m.cpuStart = cpuTime() }
-
-// cpuTime is what this process has used so far, in user and system mode.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // watch returns when all clients have ended.
 func (m *monitor) watch(ctx context.Context, done <-chan struct{}) {

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// rawSockets: clients may speak by driveRaw.
+const rawSockets = true
+
 // rawRead and rawWrite are system calls on non-blocking sockets. They do not tell the Go scheduler that they may block,
 // because they cannot: that saves its bookkeeping (measured: 6.5 us of CPU per request instead of 7.1).
 

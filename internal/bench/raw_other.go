@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const rawSockets = true
+
 func rawRead(fd uintptr, b []byte) (int, error) { return syscall.Read(int(fd), b) }
 
 func rawWrite(fd uintptr, b []byte) (int, error) { return syscall.Write(int(fd), b) }

@@ -91,6 +91,29 @@ func canWrite(path string) error {
 	return file.Close()
 }
 
+// writable refuses a folder that could not be made, or written to, before the minutes that are for it.
+func writable(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir:
+			dir = filepath.Dir(dir)
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no folder", dir)
+		}
+		probe, err := os.CreateTemp(dir, ".girin-")
+		if err != nil {
+			place, _ := filepath.Abs(dir)
+			return fmt.Errorf("nothing can be written in %s: %w", place, errors.Unwrap(err))
+		}
+		probe.Close()
+		return os.Remove(probe.Name())
+	}
+}
+
 func writeFile(path string, write func(io.Writer) error) error {
 	file, err := os.Create(path)
 	if err != nil {

@@ -1,3 +1,5 @@
+//go:build !windows
+
 // Package cli is the command line: the table of commands, one file for each, flags in,
 // exit status out. What a command does, the packages below do.
 package cli

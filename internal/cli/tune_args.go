@@ -1,3 +1,5 @@
+//go:build !windows
+
 package cli
 
 import (
@@ -184,29 +186,6 @@ func (f *tuneFlags) sparesOthers() error {
 
 // tuneResults is where folders are made, unless one is named.
 const tuneResults = "tune-results"
-
-// writable refuses a folder that could not be made, or written to, before the minutes that are for it.
-func writable(dir string) error {
-	for {
-		info, err := os.Stat(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir:
-			dir = filepath.Dir(dir)
-			continue
-		case err != nil:
-			return err
-		case !info.IsDir():
-			return fmt.Errorf("%s is no folder", dir)
-		}
-		probe, err := os.CreateTemp(dir, ".girin-")
-		if err != nil {
-			place, _ := filepath.Abs(dir)
-			return fmt.Errorf("nothing can be written in %s: %w", place, errors.Unwrap(err))
-		}
-		probe.Close()
-		return os.Remove(probe.Name())
-	}
-}
 
 // folder makes the folder for the report, and is where it is.
 func (f *tuneFlags) folder() (string, error) {
