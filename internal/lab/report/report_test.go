@@ -162,6 +162,16 @@ func TestSketchRanksNothing(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsNamed(t *testing.T) {
+	f := invent(t, fmt.Sprintf(matrixPlan, 1), func(plan.Setting, plan.Stream) float64 { return 100 })
+	for load, named := range map[float64]bool{0.5: false, 44: true} {
+		f.Machine.UsableCores, f.Machine.LoadAverage = 2, load
+		if _, said := render(t, f); strings.Contains(said, "The machine was busy when it began (load 44.0, cores 2)") != named {
+			t.Errorf("at a load of %v:\n%s", load, said)
+		}
+	}
+}
+
 func TestPartialReportSaysSo(t *testing.T) {
 	f := invent(t, fmt.Sprintf(matrixPlan, 1), waits)
 	f.Runs = f.Runs[:10]

@@ -46,6 +46,9 @@ func status(f *result.Folder, all []*panel) []string {
 		s = "PARTIAL: " + s
 	}
 	lines := []string{s}
+	if m := f.Machine; m.UsableCores > 0 && m.LoadAverage > float64(m.UsableCores) {
+		lines = append(lines, fmt.Sprintf("The machine was busy when it began (load %.1f, cores %d): what its other programs took is in these figures.", m.LoadAverage, m.UsableCores))
+	}
 	ranked := false
 	for _, p := range all {
 		if p.Rank.Done {
