@@ -26,7 +26,7 @@ type record struct {
 // keep copies what will be logged.
 func (r *record) keep(x *exchange) {
 	r.kept = true
-	r.on = x.srv.cfg.Access != nil
+	r.on = x.srv.cfg.Access.Wanted()
 	if !r.on {
 		return
 	}

@@ -315,7 +315,7 @@ func newServed(t *testing.T, run func(*appCall), change ...func(*Config)) *serve
 	a.queue = sched.New(sched.Config{Lane: a, Arena: a, Cells: 4096, Waits: 100, Window: AnswerWindow, Clock: clock})
 	errorLog, out := openLog(t)
 	cfg := Config{
-		Queue: a.queue, Limits: http1.DefaultLimits(), MaxBody: 1 << 20, KeepAlive: time.Minute, MaxConns: 1000,
+		Queue: a.queue, Asked: Asked{Limits: http1.DefaultLimits(), MaxBody: 1 << 20, KeepAlive: time.Minute}, MaxConns: 1000,
 		SpoolDir: t.TempDir(), Log: errorLog, Clock: clock, Ready: func() bool { return true }, Name: "girin",
 		HTTP2: HTTP2Options{MaxStreams: 100, Window: 65535, MaxFrame: 16384, MaxHeaderList: 65536},
 	}

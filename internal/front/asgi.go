@@ -123,7 +123,7 @@ func (x *exchange) forwardedFor() (client []byte) {
 				return client
 			}
 			client = []byte(addr.Unmap().WithZone("").String())
-			if !x.srv.cfg.Trust.contain(net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))) {
+			if !x.peer.judged.Trust.contain(net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))) {
 				return client
 			}
 		}

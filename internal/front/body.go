@@ -84,7 +84,7 @@ func (x *exchange) dropBody() {
 // if there is no request to go on with; then the client was told.
 func (c *conn) readBody() bool {
 	c.body.discard(c.srv)
-	limit := c.srv.asked.Load().maxBody
+	limit := c.srv.asked.Load().MaxBody
 	switch {
 	case c.req.ContentLength == 0 && !c.req.Chunked:
 		c.body.whole = true
@@ -199,7 +199,7 @@ func (c *conn) makeRoomForBody() {
 func (x *exchange) keep(data []byte) *http1.Error {
 	b := &x.body
 	total := b.came.Add(int64(len(data)))
-	if limit := x.srv.asked.Load().maxBody; limit > 0 && total > limit {
+	if limit := x.srv.asked.Load().MaxBody; limit > 0 && total > limit {
 		return errTooLarge
 	}
 	if b.spool == nil && total <= maxInline && x.srv.inlined.Load() < inlinedMost {

@@ -33,7 +33,7 @@ func newHealth(t *testing.T, l net.Listener) *Server {
 		t.Fatal(err)
 	}
 	s := New(Config{
-		Queue: queue, Limits: http1.DefaultLimits(), KeepAlive: time.Hour, Log: log, Clock: clock,
+		Queue: queue, Asked: Asked{Limits: http1.DefaultLimits(), KeepAlive: time.Hour}, Log: log, Clock: clock,
 		LivenessPath: "/health", Ready: func() bool { return true },
 	})
 	s.Start()

@@ -43,7 +43,8 @@ type conn struct {
 func newConn(s *Server, nc net.Conn, l *listener) *conn {
 	s.cfg.Metrics.Connected()
 	c := &conn{exchange: exchange{srv: s, peer: peerOf(nc)}, ls: l, nc: nc}
-	c.peer.trusted, c.peer.unix = s.cfg.Trust.contain(nc.RemoteAddr()), l.unix
+	c.peer.judge(s.asked.Load(), nc.RemoteAddr())
+	c.peer.unix = l.unix
 	c.changed.L = &c.mu
 	c.textHead, c.to = textHead{&c.exchange}, c
 	c.call.Answer = c

@@ -84,7 +84,7 @@ func newLoopOf(t testing.TB, body []byte, keys *TLS) *loop {
 		t.Fatal(err)
 	}
 	s := New(Config{
-		Queue: e.queue, Limits: http1.DefaultLimits(), KeepAlive: time.Hour, Log: log, Clock: clock,
+		Queue: e.queue, Asked: Asked{Limits: http1.DefaultLimits(), KeepAlive: time.Hour}, Log: log, Clock: clock,
 		Ready: func() bool { return true }, TLS: keys,
 	})
 	s.Start()

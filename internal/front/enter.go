@@ -6,7 +6,7 @@ import "golang.org/x/net/http2"
 // the TLS handshake, and the choice of a version of HTTP. It reports whether
 // requests in HTTP/1.1 follow.
 func (c *conn) enter() bool {
-	if c.srv.cfg.Proxy.On() && !c.readProxyHeader() {
+	if p := &c.srv.asked.Load().Proxy; p.On() && !c.readProxyHeader(p) {
 		return false
 	}
 	if c.tls == nil {

@@ -1,6 +1,8 @@
 package front
 
 import (
+	"net"
+
 	"girin/internal/http1"
 	"girin/internal/sched"
 )
@@ -25,7 +27,9 @@ type exchange struct {
 // peer is who is at the other end.
 type peer struct {
 	addr, port string
-	trusted    bool // its word on the client's scheme and the mount point counts
+	from       net.Addr // the connection's own, whoever a PROXY header names
+	judged     *asked   // by which trusted was decided
+	trusted    bool     // its word on the client's scheme and the mount point counts
 	unix       bool
 	facts      []fact      // what the environ tells of the connection
 	tls        []byte      // the same as an ASGI application's extension tls has it, in JSON

@@ -89,7 +89,7 @@ func (c *conn) skipBody() bool {
 	c.body.chunks.Reset()
 	for left := c.req.ContentLength; ; {
 		data, done, verdict := c.bodyParts(&left)
-		if came, limit := c.body.came.Add(int64(len(data))), c.srv.asked.Load().maxBody; limit > 0 && came > limit {
+		if came, limit := c.body.came.Add(int64(len(data))), c.srv.asked.Load().MaxBody; limit > 0 && came > limit {
 			verdict = errTooLarge
 		}
 		switch {

@@ -70,6 +70,9 @@ func (h heads) ofASGI() heads {
 // limits are the limits of this peer's heads.
 func (x *exchange) limits() *http1.Limits {
 	asked := x.srv.asked.Load()
+	if x.peer.judged != asked {
+		x.peer.judge(asked, x.peer.from)
+	}
 	h := &asked.headsOfWSGI
 	if x.srv.asgi.Load() {
 		h = &asked.headsOfASGI
@@ -116,7 +119,7 @@ func (x *exchange) toldScheme() (scheme string, verdict *http1.Error) {
 		if f.Kind != http1.KindOther {
 			continue
 		}
-		for _, s := range x.srv.cfg.Trust.Secure {
+		for _, s := range x.peer.judged.Trust.Secure {
 			if !bytes.EqualFold(f.Name, []byte(s.Name)) {
 				continue
 			}
@@ -151,7 +154,7 @@ var errMounts = &http1.Error{Status: 400, Reason: "SCRIPT_NAME is told more than
 // as a proxy says that may. Told twice it is refused: one of the two is not the
 // proxy's.
 func (x *exchange) scriptName() (mount []byte, verdict *http1.Error) {
-	if x.peer.trusted && x.srv.scriptByField {
+	if x.peer.trusted && x.peer.judged.scriptByField {
 		told := false
 		for i := range x.req.Fields {
 			f := &x.req.Fields[i]

@@ -23,6 +23,24 @@ func trusting(networks ...string) func(*Config) {
 	}
 }
 
+// A reload may change whom the server believes: that holds for connections that are open as well.
+func TestTrustFollowsAReload(t *testing.T) {
+	s := serveApp(t, answerEnviron, trusting("127.0.0.0/8"))
+	nc := s.dial(t)
+	defer nc.Close()
+	const request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n"
+	_, env := roundTrip(t, nc, request)
+	wantLines(t, env, "wsgi.url_scheme=https")
+	asked := s.cfg.Asked
+	asked.Trust.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	s.Adjust(asked)
+	_, env = roundTrip(t, nc, request)
+	wantNoLine(t, env, "wsgi.url_scheme")
+	s.Adjust(s.cfg.Asked)
+	_, env = roundTrip(t, nc, request)
+	wantLines(t, env, "wsgi.url_scheme=https")
+}
+
 func TestForwardedScheme(t *testing.T) {
 	a := newAuthority(t)
 	proxy := serveApp(t, answerEnviron, trusting("127.0.0.0/8"))

@@ -40,15 +40,15 @@ var errProxyLate = fmt.Errorf("its PROXY header did not come within %v", proxyLi
 
 // readProxyHeader takes the header from the connection and reports whether
 // there was a good one.
-func (c *conn) readProxyHeader() bool {
+func (c *conn) readProxyHeader(p *ProxyProtocol) bool {
 	nc := c.nc
-	if !c.srv.cfg.Proxy.Allow.contain(nc.RemoteAddr()) {
+	if !p.Allow.contain(nc.RemoteAddr()) {
 		c.srv.warned.once(c.srv, "proxy "+c.peer.addr, "connections from "+c.peer.addr+
 			" are refused: it is not in proxy_allow_ips")
 		return false
 	}
 	c.stage.enter(stageProxy)
-	h, err := takeProxyHeader(nc.(syscall.Conn), c.srv.cfg.Proxy.Versions)
+	h, err := takeProxyHeader(nc.(syscall.Conn), p.Versions)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) { // whose text has the port
 			err = errProxyLate

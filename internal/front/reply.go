@@ -37,7 +37,7 @@ type response struct {
 
 // begin starts the response to the request that x has read.
 func (r *reply) begin(x *exchange) {
-	keep := x.req.KeepAlive && x.srv.asked.Load().keepAlive > 0
+	keep := x.req.KeepAlive && x.srv.asked.Load().KeepAlive > 0
 	r.response = response{
 		running: true, last: !keep, keep: keep, head: x.isHead, whole: x.body.whole,
 		minor: x.req.Minor, remain: -1,

@@ -19,9 +19,7 @@ import (
 // Config of a Server.
 type Config struct {
 	Queue         *sched.Queue
-	Limits        http1.Limits  // Adjust changes it
-	MaxBody       int64         // bytes; 0: no limit; likewise
-	KeepAlive     time.Duration // how long a connection may be idle; 0: one request each; likewise
+	Asked         // at first; Adjust changes it
 	MaxConns      int
 	MaxFiles      int                           // connections, spooled bodies and files that are sent; 0: no limit of their own
 	SpoolDir      string                        // "": the system's temporary directory
@@ -31,8 +29,6 @@ type Config struct {
 	LivenessPath  string                        // "": none
 	ServerTiming  bool
 	SendFile      bool
-	Trust         Trust
-	Proxy         ProxyProtocol
 	TLS           *TLS // nil: cleartext
 	HTTP2         HTTP2Options
 	Rests         bool   // whoever brings answers calls Rest
@@ -88,10 +84,9 @@ type Server struct {
 	closing    bool               // guarded by mu: no connection is taken any more
 	listeners  []*listener        // guarded by mu
 
-	asked         atomic.Pointer[asked]  // never nil
-	scriptByField bool                   // trusted peers may tell SCRIPT_NAME
-	mount         atomic.Pointer[[]byte] // where the application is mounted; never nil
-	unflushed     unflushed
+	asked     atomic.Pointer[asked]  // never nil
+	mount     atomic.Pointer[[]byte] // where the application is mounted; never nil
+	unflushed unflushed
 
 	stop     chan struct{}
 	once     sync.Once // closes stop
@@ -120,8 +115,7 @@ func New(cfg Config) *Server {
 	}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
-	s.Adjust(cfg.Limits, cfg.MaxBody, cfg.KeepAlive)
-	s.scriptByField = cfg.Trust.mayScriptName()
+	s.Adjust(cfg.Asked)
 	s.Mount(cfg.ScriptName)
 	s.spool = spool.Open(spool.Config{
 		Dir: cfg.SpoolDir, MemoryLeft: cfg.MemoryLeft, Take: s.takeFile, Give: s.giveFile, Warn: cfg.Log.Warningf,

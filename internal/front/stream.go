@@ -112,7 +112,7 @@ func (st *stream) take(ends bool) *http1.Error {
 	}
 	injectFault(faultInConn, &st.exchange)
 	st.reply.record.keep(&st.exchange)
-	if limit := st.srv.asked.Load().maxBody; !ends && limit > 0 && st.req.ContentLength > limit {
+	if limit := st.srv.asked.Load().MaxBody; !ends && limit > 0 && st.req.ContentLength > limit {
 		return errTooLarge
 	}
 	if !ends && st.srv.heads.Add(wire.MaxPacket) > headsMost {

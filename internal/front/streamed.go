@@ -162,7 +162,7 @@ func (x *exchange) streamsBody() bool {
 // passes the body on as the application reads it. It reports false if the
 // connection has ended.
 func (c *conn) submitStreamed() bool {
-	if limit := c.srv.asked.Load().maxBody; limit > 0 && c.req.ContentLength > limit {
+	if limit := c.srv.asked.Load().MaxBody; limit > 0 && c.req.ContentLength > limit {
 		return c.refuse(errTooLarge)
 	}
 	pipe, err := c.srv.newBodyPipe(func() { _ = c.nc.SetReadDeadline(longAgo) })
@@ -190,7 +190,7 @@ func (c *conn) passBody(pipe *bodyPipe) bool {
 	c.body.chunks.Reset()
 	for left := c.req.ContentLength; ; {
 		data, done, verdict := c.bodyParts(&left)
-		if came, limit := c.body.came.Add(int64(len(data))), c.srv.asked.Load().maxBody; limit > 0 && came > limit {
+		if came, limit := c.body.came.Add(int64(len(data))), c.srv.asked.Load().MaxBody; limit > 0 && came > limit {
 			verdict = errTooLarge
 		}
 		if verdict != nil {

@@ -271,7 +271,7 @@ func (st *stream) refuseRunningLocked(verdict *http1.Error) {
 func (st *stream) takeUpload(p []byte) (consumed int) {
 	total := st.body.came.Add(int64(len(p)))
 	st.verdict = st.req.Received(total, false)
-	if limit := st.srv.asked.Load().maxBody; limit > 0 && total > limit {
+	if limit := st.srv.asked.Load().MaxBody; limit > 0 && total > limit {
 		st.verdict = errTooLarge
 	}
 	if st.verdict != nil {

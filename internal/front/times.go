@@ -51,10 +51,10 @@ func (s *Server) limitOf(c *conn) time.Duration {
 	case stageNew:
 		return s.unlessDraining(c, t.head)
 	case stageIdle:
-		if s.asked.Load().keepAlive == 0 {
+		if s.asked.Load().KeepAlive == 0 {
 			return minIdle
 		}
-		return s.unlessDraining(c, s.asked.Load().keepAlive)
+		return s.unlessDraining(c, s.asked.Load().KeepAlive)
 	case stageProxy:
 		return t.proxy
 	case stageHandshake:

@@ -1,7 +1,9 @@
 package logs
 
 import (
+	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,116 +20,130 @@ type AccessOptions struct {
 	Format *Format
 	Stdout io.Writer   // what "-" means
 	Tell   func(error) // called once when the log begins to fail; nil is silent
-	Syslog *Syslog     // nil: the file alone; with it Target.Path may be "" for no file
+	Syslog *Syslog     // nil: the file alone; Target.Path may be "" for no file
 }
 
 // AccessLog writes a line for each finished request, up to accessDelay late.
 // Its methods may be called from any goroutine.
 type AccessLog struct {
-	format *Format // guarded by sink.mu
-	sink   *sink
-	clock  clock      // guarded by sink.mu
-	syslog bool       // sink is that of syslog
-	next   *AccessLog // gets each line as well; nil: none
+	stdout io.Writer
+	tell   func(error)
+	format atomic.Pointer[Format]
+	wanted atomic.Bool // somebody gets lines
+
+	file   atomic.Pointer[sink] // nil: there is none
+	syslog relay
 
 	seen      func(*AccessRecord)                      // nil: nobody counts requests
 	elsewhere atomic.Pointer[func(*AccessRecord) bool] // nil: nobody else wants lines
+	changes   sync.Mutex                               // one change of who gets lines at a time
 }
 
 // OpenAccess opens the access log.
 func OpenAccess(o AccessOptions) (*AccessLog, error) {
-	tell := o.Tell
-	if tell == nil {
-		tell = func(error) {}
+	l := &AccessLog{stdout: o.Stdout, tell: o.Tell}
+	if l.tell == nil {
+		l.tell = func(error) {}
 	}
-	var l *AccessLog
-	if o.Syslog != nil {
-		s, err := o.Syslog.open(tell)
-		if err != nil {
-			return nil, err
-		}
-		l = &AccessLog{format: o.Format, sink: s, syslog: true}
-	}
-	switch {
-	case o.Target.Path != "":
-	case l != nil:
-		return l, nil
-	default:
-		return &AccessLog{format: o.Format}, nil // others may want its lines
-	}
-	s, err := newSink(sinkConfig{
-		name: "access log", target: o.Target, std: o.Stdout, tell: tell,
-		limit: accessLimit, batch: accessBatch, delay: accessDelay,
-	})
-	if err != nil {
+	l.SetFormat(o.Format)
+	if err := l.Redirect(o.Target, o.Syslog); err != nil {
+		l.Close()
 		return nil, err
 	}
-	return &AccessLog{format: o.Format, sink: s, next: l}, nil
+	return l, nil
 }
+
+// Redirect has later lines go elsewhere: to that target, unless it has no path, and to syslog,
+// unless it is nil. What cannot be had stays as it was.
+func (l *AccessLog) Redirect(t Target, s *Syslog) error {
+	l.changes.Lock()
+	defer l.changes.Unlock()
+	defer l.countLocked()
+	return errors.Join(l.redirectFile(t), l.syslog.change(s, l.tell))
+}
+
+func (l *AccessLog) redirectFile(t Target) error {
+	before := l.file.Load()
+	switch {
+	case t.Path == "":
+		l.file.Store(nil)
+		return shut(before)
+	case before != nil:
+		return before.Redirect(t)
+	}
+	s, err := newSink(sinkConfig{
+		name: "access log", target: t, std: l.stdout, tell: l.tell,
+		limit: accessLimit, batch: accessBatch, delay: accessDelay,
+	})
+	if err == nil {
+		l.file.Store(s)
+	}
+	return err
+}
+
+// countLocked notes whether anybody gets lines. It needs changes.
+func (l *AccessLog) countLocked() {
+	l.wanted.Store(l.file.Load() != nil || l.syslog.to.Load() != nil || l.seen != nil || l.elsewhere.Load() != nil)
+}
+
+// Wanted reports whether anybody gets lines, to spare the making of records.
+func (l *AccessLog) Wanted() bool { return l != nil && l.wanted.Load() }
 
 // Log adds the line of one request. It keeps nothing of r.
 func (l *AccessLog) Log(r *AccessRecord) {
 	if l.seen != nil {
 		l.seen(r)
 	}
-	if take := l.elsewhere.Load(); take != nil && (*take)(r) || l.sink == nil {
+	if take := l.elsewhere.Load(); take != nil && (*take)(r) {
 		return
 	}
-	l.log(r)
-	if l.next != nil {
-		l.next.log(r)
+	format := l.format.Load()
+	if s := l.file.Load(); s != nil {
+		s.log(format, r, false)
+	}
+	if s := l.syslog.to.Load(); s != nil {
+		s.log(format, r, true)
 	}
 }
 
-func (l *AccessLog) log(r *AccessRecord) {
-	s := l.sink
+// log adds the line of one request; with a head it is one of syslog's.
+func (s *sink) log(format *Format, r *AccessRecord, head bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	start, room := s.beginLocked()
 	if !room {
 		return
 	}
-	if l.syslog {
+	if head {
 		s.pending = appendSyslogHead(s.pending, Info, r.PID)
 	}
-	s.pending = append(l.format.append(s.pending, r, &l.clock), '\n')
+	s.pending = append(format.append(s.pending, r, &s.clock), '\n')
 	s.endLocked(start)
 }
 
 // SetFormat says what lines look like from now on.
-func (l *AccessLog) SetFormat(f *Format) {
-	for ; l != nil && l.sink != nil; l = l.next {
-		l.sink.mu.Lock()
-		l.format = f
-		l.sink.mu.Unlock()
-	}
-}
+func (l *AccessLog) SetFormat(f *Format) { l.format.Store(f) }
 
 // Lost is how many lines were dropped because the medium failed or was too slow.
 func (l *AccessLog) Lost() uint64 {
-	if l.sink == nil {
-		return 0
+	if s := l.file.Load(); s != nil {
+		return s.lost.Load()
 	}
-	return l.sink.lost.Load()
+	return 0
 }
 
 // Reopen opens the file anew, for log rotation (USR1). A failure leaves the old file in use.
 func (l *AccessLog) Reopen() error {
-	if l.sink == nil {
-		return nil
+	if s := l.file.Load(); s != nil {
+		return s.Reopen()
 	}
-	return l.sink.Reopen()
+	return nil
 }
 
 // Close writes what waits and closes the file. Later lines are dropped and counted.
 func (l *AccessLog) Close() error {
-	if l.next != nil {
-		_ = l.next.Close()
-	}
-	if l.sink == nil {
-		return nil
-	}
-	return l.sink.Close()
+	_ = shut(l.syslog.to.Load())
+	return shut(l.file.Load())
 }
 
 // AccessRecord is one finished request as the log sees it. Byte slices are read, never kept.

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ type ErrorLog struct {
 	now   func() time.Time
 	sink  *sink
 
-	syslog *sink // nil: lines go to sink alone
+	syslog relay
 
 	seen      func(level Level, text string)                               // nil: nobody counts lines
 	elsewhere atomic.Pointer[func(level Level, pid int, text string) bool] // nil: nobody else wants lines
@@ -47,24 +48,22 @@ func OpenError(o ErrorOptions) (*ErrorLog, error) {
 	}
 	var err error
 	l.sink, err = newSink(sinkConfig{
-		name: "error log", target: o.Target, std: o.Stderr, limit: errorLimit, oneEach: true,
-		tell: func(err error) { tell(o, err) },
+		name: "error log", target: o.Target, std: o.Stderr, limit: errorLimit, oneEach: true, mute: true,
+		tell: func(err error) { fmt.Fprintf(o.Stderr, "girin: %v\n", err) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	if o.Syslog != nil {
-		// A line about syslog itself goes to the file alone.
-		l.syslog, err = o.Syslog.open(func(err error) { l.line(Error, l.pid, err.Error()) })
-	}
-	return l, err
+	return l, l.syslog.change(o.Syslog, l.tellFile)
 }
 
-// tell reports a failing log file on standard error; when that is what fails, nobody is left to tell.
-func tell(o ErrorOptions, err error) {
-	if !o.Target.standard() {
-		fmt.Fprintf(o.Stderr, "girin: %v\n", err)
-	}
+// tellFile writes what is wrong with syslog to the file alone.
+func (l *ErrorLog) tellFile(err error) { l.line(Error, l.pid, err.Error()) }
+
+// Redirect has later lines go elsewhere: to that target, and to syslog unless it is nil. What
+// cannot be had stays as it was. It is not called by two goroutines at once.
+func (l *ErrorLog) Redirect(t Target, s *Syslog) error {
+	return errors.Join(l.sink.Redirect(t), l.syslog.change(s, l.tellFile))
 }
 
 // Enabled reports whether lines of this weight are kept, to spare the making of costly ones.
@@ -113,8 +112,8 @@ func (l *ErrorLog) Here(level Level, pid int, text string) {
 		return
 	}
 	l.line(level, pid, text)
-	if l.syslog != nil {
-		l.syslog.Append(func(b []byte) []byte {
+	if syslog := l.syslog.to.Load(); syslog != nil {
+		syslog.Append(func(b []byte) []byte {
 			return append(appendSyslogHead(b, level, pid), text...)
 		})
 	}
@@ -153,8 +152,6 @@ func (l *ErrorLog) Reopen() error { return l.sink.Reopen() }
 
 // Close writes what waits and closes the file. Later lines are dropped and counted.
 func (l *ErrorLog) Close() error {
-	if l.syslog != nil {
-		_ = l.syslog.Close() // what fails there was told in the file
-	}
+	_ = shut(l.syslog.to.Load()) // what fails there was told in the file
 	return l.sink.Close()
 }

@@ -21,6 +21,37 @@ type sinkConfig struct {
 	delay   time.Duration
 	named   bool // the name says where lines go
 	oneEach bool // one write for each record, so that lines of several processes do not mix
+	mute    bool // where the standard stream is what fails, nobody is left to tell
+}
+
+// medium is what lines are written to.
+type medium struct {
+	io.Writer
+	target Target
+	file   *os.File // the writer, when it is ours to close; nil: it is not
+}
+
+// move is a change of the medium.
+type move struct {
+	to     medium
+	before int // how many records in pending are older
+}
+
+func (c *sinkConfig) open(t Target) (medium, error) {
+	if t.standard() {
+		return medium{Writer: c.std, target: t}, nil
+	}
+	f, err := t.open()
+	if err != nil {
+		return medium{}, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return medium{Writer: f, target: t, file: f}, nil
+}
+
+func (m medium) close() {
+	if m.file != nil {
+		m.file.Close()
+	}
 }
 
 // sink carries records from many goroutines to one file.
@@ -30,10 +61,12 @@ type sinkConfig struct {
 type sink struct {
 	conf sinkConfig
 
-	mu      sync.Mutex // guards pending, ends, next, closed
+	mu      sync.Mutex // guards pending, ends, clock, target, moves, closed
 	pending []byte
-	ends    []int    // where each record in pending ends
-	next    *os.File // reopened file that run takes over before it writes again
+	ends    []int  // where each record in pending ends
+	clock   clock  // of the access log
+	target  Target // where lines go from now on
+	moves   []move // in their order, for run
 	closed  bool
 
 	wake chan struct{} // capacity 1: pending has something for run
@@ -42,8 +75,7 @@ type sink struct {
 	lost atomic.Uint64
 
 	// Owned by run.
-	out     io.Writer
-	file    *os.File // out, when it is ours to close
+	out     medium
 	failing bool
 	owed    bool      // it fails, and tell was called too recently to say so
 	told    time.Time // when tell was called last
@@ -51,14 +83,11 @@ type sink struct {
 }
 
 func newSink(conf sinkConfig) (*sink, error) {
-	s := &sink{conf: conf, out: conf.std, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	if !conf.target.standard() {
-		f, err := conf.target.open()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", conf.name, err)
-		}
-		s.out, s.file = f, f
+	out, err := conf.open(conf.target)
+	if err != nil {
+		return nil, err
 	}
+	s := &sink{conf: conf, target: conf.target, out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.run()
 	return s, nil
 }
@@ -99,22 +128,39 @@ func (s *sink) signal() {
 
 // Reopen opens the file anew, for log rotation. A failure leaves the old file in use.
 func (s *sink) Reopen() error {
-	if s.conf.target.standard() {
+	s.mu.Lock()
+	target := s.target
+	s.mu.Unlock()
+	if target.standard() {
 		return nil
 	}
-	f, err := s.conf.target.open()
+	return s.take(target)
+}
+
+// Redirect has later records go elsewhere. A failure leaves all as it was.
+func (s *sink) Redirect(t Target) error {
+	s.mu.Lock()
+	same := s.target == t
+	s.mu.Unlock()
+	if same {
+		return nil
+	}
+	return s.take(t)
+}
+
+// take opens what records go to from now on.
+func (s *sink) take(t Target) error {
+	m, err := s.conf.open(t)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.conf.name, err)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return f.Close()
+		m.close()
+		return nil
 	}
-	if s.next != nil {
-		s.next.Close()
-	}
-	s.next = f
+	s.target, s.moves = t, append(s.moves, move{m, len(s.ends)})
 	s.signal()
 	return nil
 }
@@ -149,19 +195,19 @@ func (s *sink) run() {
 		s.mu.Lock()
 		s.pending, writing = writing[:0], s.pending
 		s.ends, ends = ends[:0], s.ends
-		next, closed := s.next, s.closed
-		s.next = nil
+		moves, closed := s.moves, s.closed
+		s.moves = nil
 		s.mu.Unlock()
 
-		if next != nil {
-			s.file.Close()
-			s.out, s.file = next, next
+		done, written := 0, 0
+		for _, m := range moves {
+			written = s.write(writing, written, ends[done:m.before])
+			s.out.close()
+			s.out, s.failing, s.torn, done = m.to, false, false, m.before
 		}
-		s.write(writing, ends)
+		s.write(writing, written, ends[done:])
 		if closed {
-			if s.file != nil {
-				s.file.Close()
-			}
+			s.out.close()
 			return
 		}
 	}
@@ -186,20 +232,25 @@ func (s *sink) gather() {
 func (s *sink) urgent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed || s.next != nil || len(s.pending) >= s.conf.batch
+	return s.closed || len(s.moves) > 0 || len(s.pending) >= s.conf.batch
 }
 
-// write puts out the records of buf, which end at ends.
-func (s *sink) write(buf []byte, ends []int) {
-	if !s.conf.oneEach {
-		s.writeOut(buf, len(ends))
-		return
+// write puts out the records of buf from start on, which end at ends, and returns where the last
+// one ends.
+func (s *sink) write(buf []byte, start int, ends []int) int {
+	if len(ends) == 0 {
+		return start
 	}
-	start := 0
+	last := ends[len(ends)-1]
+	if !s.conf.oneEach {
+		s.writeOut(buf[start:last], len(ends))
+		return last
+	}
 	for _, end := range ends {
 		s.writeOut(buf[start:end], 1)
 		start = end
 	}
+	return last
 }
 
 // writeOut writes p, which holds the given number of records, and keeps account of failures.
@@ -231,7 +282,9 @@ func (s *sink) writeOut(p []byte, records int) {
 func (s *sink) fails(err error) {
 	if s.owed = s.owed || !s.failing; s.owed && time.Since(s.told) > tellEvery {
 		s.owed, s.told = false, time.Now()
-		s.conf.tell(fmt.Errorf("%s: %w; lines are lost until it can be written again", s.conf.place(), err))
+		if !s.conf.mute || !s.out.target.standard() {
+			s.conf.tell(fmt.Errorf("%s: %w; lines are lost until it can be written again", s.place(), err))
+		}
 	}
 	s.failing = true
 }
@@ -241,9 +294,9 @@ func (s *sink) fails(err error) {
 const tellEvery = time.Minute
 
 // place is where lines go, for messages.
-func (c *sinkConfig) place() string {
-	if c.named {
-		return c.name
+func (s *sink) place() string {
+	if s.conf.named {
+		return s.conf.name
 	}
-	return fmt.Sprintf("%s %s", c.name, c.target)
+	return fmt.Sprintf("%s %s", s.conf.name, s.out.target)
 }

@@ -270,9 +270,9 @@ func TestAMediumThatStalls(t *testing.T) {
 	for l.Lost() == 0 {
 		l.Log(record())
 	}
-	l.sink.mu.Lock()
-	waiting := len(l.sink.pending)
-	l.sink.mu.Unlock()
+	l.file.Load().mu.Lock()
+	waiting := len(l.file.Load().pending)
+	l.file.Load().mu.Unlock()
 	if waiting > accessLimit+1<<10 {
 		t.Errorf("%d bytes wait", waiting)
 	}
@@ -280,7 +280,7 @@ func TestAMediumThatStalls(t *testing.T) {
 		t.Error("Close does not say that lines were not written")
 	}
 	close(medium.release)
-	<-l.sink.done
+	<-l.file.Load().done
 }
 
 type stalled struct {

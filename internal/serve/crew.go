@@ -52,7 +52,7 @@ func NewCrew(env *program.Env) (*Crew, error) {
 	c := &Crew{starter: proc.NewStarter(), predecessor: before, came: make(chan os.Signal, waitingSignals)}
 	signal.Notify(c.came, notEnding...) // by default they would end a server that listens and does not serve yet
 	c.arbiter = arbiter.New(arbiter.Config{
-		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(withoutManagersOwn(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
+		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(c.pythonEnviron(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
 	})
 	return c, nil
 }
@@ -87,9 +87,22 @@ func needsArbiter(c *config.Config) bool { return c.File.Location != "" || c.Log
 
 // openArbiter makes the settings take effect where the configuration file has run.
 func (s *server) openArbiter() error {
+	s.attachArbiter()
 	if !needsArbiter(s.cfg) {
 		return nil
 	}
+	made, err := s.configure(context.Background(), s.cfg, usesContext(s.cfg))
+	if err != nil {
+		return fmt.Errorf("the configuration cannot take effect: %w", err)
+	}
+	if made.TLS == nil {
+		return nil
+	}
+	return s.takeContext(s.cfg, made.TLS)
+}
+
+// attachArbiter says who is told what the file and the hooks say: a reload may bring some.
+func (s *server) attachArbiter() {
 	s.arbiter.Attach(arbiter.Master{
 		Log: func(level, _ int, text string) {
 			s.log.Here(pythonLevel(level), os.Getpid(), strings.TrimRight(text, "\n"))
@@ -103,14 +116,6 @@ func (s *server) openArbiter() error {
 		},
 		Scale: s.wantWorkers, Wants: s.divert, Access: s.accessLines,
 	})
-	made, err := s.configure(context.Background(), s.cfg, usesContext(s.cfg))
-	if err != nil {
-		return fmt.Errorf("the configuration cannot take effect: %w", err)
-	}
-	if made.TLS == nil {
-		return nil
-	}
-	return s.takeContext(s.cfg, made.TLS)
 }
 
 // configure makes settings take effect in the arbiter, and returns what the hook
@@ -212,13 +217,13 @@ func (s *server) ask(ctx context.Context, e arbiter.Event) {
 
 // preFork runs the hook before a worker is forked, and returns what it has done for one that
 // comes from a template.
-func (s *server) preFork(ctx context.Context, age int) []byte {
+func (s *server) preFork(ctx context.Context, age int, preload bool) []byte {
 	if !s.configured.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, hookLimit)
 	defer cancel()
-	carried, err := s.arbiter.PreFork(ctx, age, s.cfg.PreloadApp)
+	carried, err := s.arbiter.PreFork(ctx, age, preload)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warningf("The hook pre_fork has run for %v; it is not waited for", hookLimit)
 	}

@@ -20,13 +20,19 @@ func (s *server) frontConfig() front.Config {
 	streamed, _ := pattern.Parse(c.StreamRequests) // which the configuration has checked
 	files := s.maxFiles()
 	return front.Config{
-		Queue: s.queue, Limits: limitsOfHeads(c),
-		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
+		Queue: s.queue, Asked: asked(c), MaxConns: min(files, wire.FlagTable-1), MaxFiles: files,
 		SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), MemoryLeft: cgroup.Own().MemoryLeft, SpoolResponse: c.SpoolResponse,
 		HealthPath: c.HealthCheckPath, LivenessPath: c.LivenessCheckPath, ServerTiming: c.ServerTiming, SendFile: c.SendFile,
-		Name: c.ServerHeader, Trust: trust(c), Proxy: proxyProtocol(c), TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
+		Name: c.ServerHeader, TLS: s.tls, HTTP2: http2Options(c), Rests: true, ScriptName: scriptName(s.env.Getenv, c.RawEnv),
 		Access: s.access, Metrics: s.metrics, Log: s.log, Guard: s.guard, Clock: monotonic(), Ready: func() bool { return s.queue.Capacity() > 0 },
 		Stream: streamed, Remote: s.isJob(), Refuses: s.refusesJob(), Limit: s.limitOfJob(), Sockets: socketOptions(c),
+	}
+}
+
+// asked is what is asked of clients and believed of them.
+func asked(c *config.Config) front.Asked {
+	return front.Asked{
+		Limits: limitsOfHeads(c), MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, Trust: trust(c), Proxy: proxyProtocol(c),
 	}
 }
 

@@ -94,8 +94,8 @@ func (s *server) class() string {
 
 // mountOf is where the application is mounted.
 func (s *server) mountOf(f worker.Facts) string {
-	if f.ASGI() && s.cfg.RootPath != "" {
-		return s.cfg.RootPath
+	if root := s.current.Load().RootPath; f.ASGI() && root != "" {
+		return root
 	}
 	return f.ScriptName
 }

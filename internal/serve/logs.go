@@ -2,6 +2,7 @@ package serve
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,15 +19,11 @@ func (s *server) openLogs() (err error) {
 	if err != nil {
 		return err
 	}
-	target := func(path string) logs.Target {
-		return logs.Target{Path: path, UID: s.cfg.UID, GID: s.cfg.GID}
-	}
 	s.log, err = logs.OpenError(logs.ErrorOptions{
-		Target: target(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
+		Target: s.logTarget(s.cfg.ErrorLog), Level: level, Stderr: s.env.Stderr, Syslog: syslogOf(s.cfg, "error"),
 	})
 	s.guard = &guard.Guard{Log: s.log, End: s.partFailed}
-	syslog := syslogOf(s.cfg, "access")
-	if err != nil || s.cfg.AccessLog == "" && syslog == nil && !s.cfg.LogsInPython() && s.cfg.StatsdHost == "" {
+	if err != nil {
 		return err
 	}
 	format, err := logs.ParseFormat(s.cfg.AccessLogFormat)
@@ -34,10 +31,31 @@ func (s *server) openLogs() (err error) {
 		return err
 	}
 	s.access, err = logs.OpenAccess(logs.AccessOptions{
-		Target: target(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout, Syslog: syslog,
+		Target: s.logTarget(s.cfg.AccessLog), Format: format, Stdout: s.env.Stdout, Syslog: syslogOf(s.cfg, "access"),
 		Tell: func(err error) { s.log.Errorf("%v", err) },
 	})
 	return err
+}
+
+// logTarget is where a log goes, in a file that the server can open again whoever it has become.
+func (s *server) logTarget(path string) logs.Target {
+	return logs.Target{Path: path, UID: s.cfg.UID, GID: s.cfg.GID}
+}
+
+// adjustLogs has the logs go where a reload says.
+func (s *server) adjustLogs(c *config.Config) {
+	if level, err := logs.ParseLevel(c.LogLevel); err == nil { // which the configuration has checked
+		s.log.SetLevel(level)
+	}
+	if format, err := logs.ParseFormat(c.AccessLogFormat); err == nil { // likewise
+		s.access.SetFormat(format)
+	}
+	err := errors.Join(
+		s.log.Redirect(s.logTarget(c.ErrorLog), syslogOf(c, "error")),
+		s.access.Redirect(s.logTarget(c.AccessLog), syslogOf(c, "access")))
+	if err != nil {
+		s.log.Errorf("%v; that log stays where it was", err)
+	}
 }
 
 // syslogOf says where in syslog a log goes; nil: nowhere.
@@ -88,9 +106,6 @@ func (s *server) divert(w arbiter.Wants) {
 			return s.arbiter.LogError(pid, levelOfPython(level), text)
 		})
 	}
-	if s.access == nil {
-		return
-	}
 	s.access.Divert(nil)
 	if w.Access {
 		s.access.Divert(func(r *logs.AccessRecord) bool {
@@ -114,11 +129,7 @@ func levelOfPython(l logs.Level) int {
 }
 
 // accessLines writes what Python has made of requests.
-func (s *server) accessLines(lines string) {
-	if s.access != nil {
-		_, _ = s.access.Write([]byte(lines))
-	}
-}
+func (s *server) accessLines(lines string) { _, _ = s.access.Write([]byte(lines)) }
 
 // openStatsd sends gunicorn's metrics, unless a logger of the configuration does so.
 func (s *server) openStatsd() (err error) {

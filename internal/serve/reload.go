@@ -2,19 +2,9 @@ package serve
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"girin/internal/config"
-	"girin/internal/guard"
-	"girin/internal/logs"
 	"girin/internal/supervisor"
 )
 
@@ -24,6 +14,10 @@ var byReload = []string{
 	"python", "proc_name", "capture_output", "bind", "sidecar", "max_requests", "max_requests_jitter", "max_worker_memory",
 	"timeout", "graceful_timeout", "keepalive", "loglevel", "access_log_format", "pidfile", "header_map",
 	"limit_request_line", "limit_request_fields", "limit_request_field_size", "limit_request_body",
+	"accesslog", "errorlog", "syslog", "syslog_addr", "syslog_prefix", "syslog_facility", "disable_redirect_access_to_syslog",
+	"forwarded_allow_ips", "secure_scheme_headers", "forwarder_headers", "proxy_allow_ips", "proxy_protocol",
+	"logconfig", "logconfig_dict", "logconfig_json", "preload_app", "reload", "reload_extra_files",
+	"root_path", "asgi_loop", "asgi_lifespan", "asgi_spec", "asgi_disconnect_grace_period", "gc_freeze",
 }
 
 // reload reads the settings anew and brings in workers that load the
@@ -38,13 +32,16 @@ func (s *server) reload(ctx context.Context) {
 		s.log.Errorf("Reload failed: %v; nothing is changed", err)
 		return
 	}
-	if (s.cfg.WorkerClass == "auto") != (cfg.WorkerClass == "auto") {
-		s.log.Errorf("Reload failed: to change worker_class to or from auto, start the server again; nothing is changed")
-		return
-	}
+	cfg = s.sameKind(cfg)
 	for _, key := range config.Changed(s.cfg, cfg) {
 		if !s.canReload(key, cfg) {
 			s.log.Warningf("%s is changed; that takes effect when the server is started again", key)
+		}
+	}
+	if cfg.PreloadApp {
+		if err := s.adoptOrphans(); err != nil {
+			s.log.Errorf("Reload failed: %v; nothing is changed", err)
+			return
 		}
 	}
 	sockets, err := s.rebind(cfg)
@@ -75,13 +72,27 @@ func (s *server) reload(ctx context.Context) {
 	})
 }
 
+// sameKind returns the settings with the class that there is, where one of the two is auto: what
+// the scheduler is made of does not change while it runs.
+func (s *server) sameKind(c *config.Config) *config.Config {
+	if (s.cfg.WorkerClass == "auto") == (c.WorkerClass == "auto") {
+		return c
+	}
+	s.log.Warningf("The class stays %s: to change worker_class to or from auto, start the server again (USR2 does so without a gap)", s.cfg.WorkerClass)
+	same := *c
+	same.WorkerClass, same.Workers, same.Threads = s.cfg.WorkerClass, s.cfg.Workers, s.cfg.Threads
+	return &same
+}
+
 // adjust does from now on as the settings of a reload say of what needs no other workers.
 func (s *server) adjust(c *config.Config) {
-	if level, err := logs.ParseLevel(c.LogLevel); err == nil { // which the configuration has checked
-		s.log.SetLevel(level)
-	}
-	if format, err := logs.ParseFormat(c.AccessLogFormat); err == nil { // likewise
-		s.access.SetFormat(format)
+	before := s.current.Swap(c)
+	s.adjustLogs(c)
+	rename(c.ProcName)
+	if watchesOther(before, c) {
+		if err := s.watchAs(c); err != nil {
+			s.log.Errorf("%v", err)
+		}
 	}
 	if err := s.movePID(c.PidFile); err != nil {
 		s.log.Errorf("%v; this process stays noted where it was", err)
@@ -89,7 +100,7 @@ func (s *server) adjust(c *config.Config) {
 	s.graceful.Store(int64(c.GracefulTimeout))
 	s.queue.SetDeadlines(c.Timeout, c.GracefulTimeout)
 	s.workers.SetLimits(bootLimit(c.Timeout), c.GracefulTimeout, silenceLimit(c.Timeout))
-	s.front.Adjust(limitsOfHeads(c), c.LimitRequestBody, c.KeepAlive)
+	s.front.Adjust(asked(c))
 }
 
 // canReload reports whether a reload changes a setting. The sizes of the class
@@ -112,7 +123,7 @@ func (s *server) canReload(key string, next *config.Config) bool {
 // browsers if nobody but the developer can see it.
 func (s *server) appFailed(why *supervisor.BootError) (wait bool) {
 	s.reloadEnded()
-	if !s.cfg.Reload {
+	if !s.current.Load().Reload {
 		return false
 	}
 	text := ""
@@ -133,90 +144,4 @@ func (s *server) onlyLocal() bool {
 		}
 	}
 	return true
-}
-
-// watchFiles reloads when a Python file below the working directory or the
-// python path, or one of --reload-extra-file, changes. Editors write a file in
-// several steps, so it waits until things are quiet.
-func (s *server) watchFiles() (stop func(), err error) {
-	if !s.cfg.Reload {
-		return func() {}, nil
-	}
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, fmt.Errorf("--reload: %w", err)
-	}
-	for _, dir := range append([]string{s.cfg.Chdir}, s.cfg.PythonPath...) {
-		watchTree(w, dir)
-	}
-	extra := map[string]bool{}
-	for _, pattern := range s.cfg.ReloadExtraFiles {
-		files, _ := filepath.Glob(filepath.Join(s.cfg.Chdir, pattern))
-		if filepath.IsAbs(pattern) {
-			files, _ = filepath.Glob(pattern)
-		}
-		for _, f := range files {
-			extra[f] = true
-			_ = w.Add(filepath.Dir(f))
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.guard.Keep(guard.Part{Name: "--reload", Run: func() { s.followFiles(w, extra) }})
-	}()
-	return func() { w.Close(); <-done }, nil
-}
-
-// quietTime is how long no file may change before the reload.
-const quietTime = 100 * time.Millisecond
-
-func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
-	quiet := time.NewTimer(time.Hour)
-	quiet.Stop()
-	changed := ""
-	for {
-		select {
-		case e, ok := <-w.Events:
-			if !ok {
-				return
-			}
-			if info, err := os.Stat(e.Name); err == nil && info.IsDir() && e.Has(fsnotify.Create) {
-				watchTree(w, e.Name)
-			}
-			if !e.Has(fsnotify.Chmod) && (filepath.Ext(e.Name) == ".py" || extra[e.Name]) {
-				changed = e.Name
-				quiet.Reset(quietTime)
-			}
-		case <-quiet.C:
-			s.log.Infof("%s changed; reloading", changed)
-			s.signals.reload.ask()
-		case err, ok := <-w.Errors:
-			if !ok {
-				return
-			}
-			s.log.Warningf("watching files: %v", err)
-		}
-	}
-}
-
-// watchTree watches a directory and those below it, but for what holds no code
-// of the application's own.
-func watchTree(w *fsnotify.Watcher, root string) {
-	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil
-		}
-		if path != root && (strings.HasPrefix(d.Name(), ".") || slices.Contains(notCode, d.Name())) || isVenv(path) {
-			return filepath.SkipDir
-		}
-		return w.Add(path)
-	})
-}
-
-var notCode = []string{"__pycache__", "node_modules", "site-packages", "venv"}
-
-func isVenv(path string) bool {
-	_, err := os.Stat(filepath.Join(path, "pyvenv.cfg"))
-	return err == nil
 }

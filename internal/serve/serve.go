@@ -65,16 +65,18 @@ type server struct {
 	sidecarsKept bool            // of the supervisor's goroutine: some were started
 	metrics      *metrics.Server // nil: nothing is counted
 	decisions    decisions
+	sources      sources
+	current      atomic.Pointer[config.Config] // cfg, or what a reload has made of it
 	spoken       spoken
 }
 
 // system is what open takes of the system, and close gives back.
 type system struct {
 	log       *logs.ErrorLog
-	access    *logs.AccessLog // nil: none is kept
-	statsd    *statsd.Client  // nil: it is told nothing
-	captured  *os.File        // workers' output; nil: it is not captured
-	tls       *front.TLS      // nil: cleartext
+	access    *logs.AccessLog
+	statsd    *statsd.Client // nil: it is told nothing
+	captured  *os.File       // workers' output; nil: it is not captured
+	tls       *front.TLS     // nil: cleartext
 	sockets   sockets
 	inherited bool            // the listeners are the service manager's
 	scrapes   net.Listener    // nil: nobody may ask for metrics
@@ -89,6 +91,7 @@ type system struct {
 // Run serves until it is told to stop, and returns the exit status.
 func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew) int {
 	s := &server{env: env, cfg: cfg, source: source, Crew: crew, sizes: sizesOf(cfg), began: time.Now(), ending: newEnding()}
+	s.current.Store(cfg)
 	s.graceful.Store(int64(cfg.GracefulTimeout))
 	if err := s.open(); err != nil {
 		fmt.Fprintf(env.Stderr, "girin: %v\n", err)

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -130,13 +131,8 @@ var signalNames = map[os.Signal]string{
 }
 
 func (s *server) reopenLogs(ctx context.Context) {
-	if err := s.log.Reopen(); err != nil {
+	if err := errors.Join(s.log.Reopen(), s.access.Reopen()); err != nil {
 		s.log.Errorf("%v", err)
-	}
-	if s.access != nil {
-		if err := s.access.Reopen(); err != nil {
-			s.log.Errorf("%v", err)
-		}
 	}
 	if s.configured.Load() { // Python's handlers are the arbiter's and the workers'
 		if err := s.arbiter.Reopen(ctx); err != nil {

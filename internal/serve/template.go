@@ -29,13 +29,13 @@ type origin struct {
 }
 
 // newOrigin returns what workers of cfg come from.
-func (s *server) newOrigin(cfg worker.Config, boot time.Duration) origin {
+func (s *server) newOrigin(cfg worker.Config, preload bool, boot time.Duration) origin {
 	var o origin
 	if forks && s.configured.Load() {
 		o.arbiter = s.arbiter.Workers(s.serial)
 		cfg.Origin = s.arbiter.Templates(s.serial)
 	}
-	if s.cfg.PreloadApp {
+	if preload {
 		cfg.Spec.Args = shim.TemplateArgs()
 		o.template = &template{cfg: cfg, boot: boot, log: s.log}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"girin/internal/arbiter"
@@ -97,7 +98,7 @@ func (s *server) startSuccessor() (*proc.Process, *os.File, error) {
 		alive.Close()
 		return nil, nil, err
 	}
-	environ := append(withoutUpgrade(s.env.Environ), upgradeVariable+"="+string(text))
+	environ := append(withoutUpgrade(s.env.Environ), upgradeVariable+"="+string(text), oldMaster+strconv.Itoa(os.Getpid()))
 	if launcher := interpreter.LauncherForDaemon(s.env.Getenv); launcher != "" {
 		environ = append(environ, launcher)
 	}
@@ -165,9 +166,20 @@ func endOf(p *proc.Process) string {
 	return p.Err().Error()
 }
 
+// oldMaster tells the configuration file, its hooks and the application which server started theirs,
+// until that has ended; gunicorn's name for it.
+const oldMaster = "GUNICORN_PID="
+
+// pythonEnviron is what Python's processes get of this one's environment.
+func (c *Crew) pythonEnviron(environ []string) []string {
+	return slices.DeleteFunc(withoutManagersOwn(environ), func(e string) bool {
+		return !c.predecessor.here() && strings.HasPrefix(e, oldMaster)
+	})
+}
+
 // ofThisProcess are the variables that are not the new server's. Without WATCHDOG_PID it takes
 // the service manager's watchdog for its own, which it is once it is the main process.
-var ofThisProcess = []string{upgradeVariable + "=", interpreter.LauncherVariable + "=", "WATCHDOG_PID="}
+var ofThisProcess = []string{oldMaster, upgradeVariable + "=", interpreter.LauncherVariable + "=", "WATCHDOG_PID="}
 
 func withoutUpgrade(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {

@@ -59,16 +59,17 @@ func (s *server) launch(c *config.Config) (supervisor.Launch, supervisor.Templat
 		Starter: s.starter, Spec: s.pythonSpec(c, shim.Args()), Shim: archive, Settings: settings,
 		Arena: s.arena, Lanes: lanes, Accelerators: s.accelerators, Rest: s.front.Rest, Log: s.log,
 	}
-	origin := s.newOrigin(cfg, bootLimit(c.Timeout))
+	origin := s.newOrigin(cfg, c.PreloadApp, bootLimit(c.Timeout))
 	launch := func(ctx context.Context, name string, r worker.Receiver) (*worker.Worker, error) {
 		if archiveErr != nil {
 			return nil, archiveErr
 		}
 		cfg := cfg
+		cfg.Spec = s.pythonSpec(c, shim.Args()) // whose environment changes when a server before has ended
 		s.age++
 		cfg.Name, cfg.Receiver, cfg.Settings.Age = name, r, s.age
 		cfg.Settings.Lifetime = recycle(c).Lifetime()
-		cfg.Carried = s.preFork(ctx, s.age)
+		cfg.Carried = s.preFork(ctx, s.age, c.PreloadApp)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -106,7 +107,7 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 
 // pythonSpec says how a process of the application's interpreter is started.
 func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
-	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(withoutManagersOwn(s.env.Environ), []string{serverSoftware()}, c.RawEnv)}
+	spec := proc.Spec{Path: s.python, Args: args, Dir: c.Chdir, Env: slices.Concat(s.pythonEnviron(s.env.Environ), []string{serverSoftware()}, c.RawEnv)}
 	if c.Debugger {
 		spec.In = os.Stdin
 	}
@@ -119,7 +120,7 @@ func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
 // logEnviron names the variables of the environ that only a worker can tell the
 // access log.
 func (s *server) logEnviron(c *config.Config) (names []string) {
-	if s.access == nil {
+	if c.AccessLog == "" && syslogOf(c, "access") == nil && !c.LogsInPython() {
 		return nil
 	}
 	for _, name := range logs.EnvironNames(c.AccessLogFormat) {

@@ -10,6 +10,7 @@ import pytest
 import accepted_cases
 import config_cases
 import ending_cases
+import follow_cases
 import idiom_cases
 import paste_cases
 import process_cases
@@ -19,9 +20,10 @@ import reported_cases
 import servers
 import sidebyside
 import start_cases
+import upgrade_cases
 
 CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
-         *ending_cases.CASES, *reload_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
+         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
 
 
 def variants():

@@ -255,6 +255,7 @@ class Process:
 
     def _hook(self, hook: str, age: int = 0, pid: int = 0, now: int = 0, before: int | None = None, carried: bool = False) -> dict:
         self._set_aside()
+        self._server.see_promotion()
         arguments: tuple = (self._server,)
         if hook == "nworkers_changed":
             self._server.note_workers(now)
@@ -289,6 +290,7 @@ class Process:
 
     def _fork(self, fds: list[int], role: str, serial: int, age: int = 0):
         self._set_aside()
+        self._server.see_promotion()
         if role == "template":
             self._load_carrying()
         quiet = self._logs.quiet()

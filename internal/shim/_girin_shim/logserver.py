@@ -15,6 +15,7 @@ from .channel import Channel
 from .logger import LOGCONFIG, Logger, MasterHandler
 
 OWN = ("gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd", "simple", "", None)  # the master does what these do
+_ITS_OWN = ("loglevel", "accesslog", "errorlog", "capture_output", "syslog", "syslog_addr", "syslog_prefix", "syslog_facility", "disable_redirect_access_to_syslog")
 _FORK_WAIT = 1.0  # s that a fork waits for a handler that hangs
 
 
@@ -59,7 +60,7 @@ class Logs:
         """Makes the logger, or makes it follow new settings. Where none of the logs' own has changed
         it is not set up again, as under gunicorn: the handlers and filters of hooks stay."""
         wanted = _class(cfg.logger_class)
-        settings = [cfg.loglevel, *(getattr(cfg, key) for key in LOGCONFIG)]
+        settings = [getattr(cfg, key) for key in (*LOGCONFIG, *_ITS_OWN)]
         settings, self._settings = self._settings, settings
         if type(self.logger) is wanted:
             self.logger.cfg = cfg

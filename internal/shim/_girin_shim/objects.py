@@ -10,6 +10,9 @@ from .cfg import Cfg
 from .importing import import_app
 
 
+OLD_MASTER = "GUNICORN_PID"  # the server that USR2 found, until it has ended
+
+
 class Application:
     """The application as the arbiter and the workers have it: server.app, worker.app."""
 
@@ -69,8 +72,8 @@ class Arbiter:
 
     def __init__(self, pid: int, scale=lambda n: None) -> None:
         self.pid = pid
-        self.master_pid = 0
-        self.master_name = "Master"
+        self.master_pid = int(os.environ.get(OLD_MASTER, 0))
+        self.master_name = "Master.2" if self.master_pid else "Master"
         self.reexec_pid = 0
         self.pidfile = None
         self.systemd = "LISTEN_FDS" in os.environ
@@ -80,6 +83,18 @@ class Arbiter:
         self.WORKERS: dict[int, GunicornWorker] = {}  # by pid
         self._scale = scale
         self._num_workers = 0
+
+    def see_promotion(self) -> None:
+        """The server that started this one, by USR2, may have ended."""
+        if not self.master_pid:
+            return
+        try:
+            os.kill(self.master_pid, 0)
+        except ProcessLookupError:
+            self.master_pid, self.master_name = 0, "Master"
+            os.environ.pop(OLD_MASTER, None)
+        except PermissionError:
+            """It is another user's."""
 
     def configure(self, cfg: Cfg, app: Application, log, listeners: list[Listener]) -> None:
         """Takes the settings of a start or a reload; what hooks have put here stays."""
