@@ -30,6 +30,7 @@ import (
 type Config struct {
 	Starter  *proc.Starter
 	Args     []string // of the interpreter
+	Argv     []string // sys.argv of the configuration file
 	Env      []string
 	Shim     []byte
 	Patience time.Duration // how long a hook may keep others waiting

@@ -101,7 +101,7 @@ func (a *Arbiter) unwanted(ctx context.Context, p *process) limits {
 }
 
 func (a *Arbiter) load(p *process, f File, l limits) (answer, error) {
-	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys}
+	message := map[string]any{"op": "load", "location": f.Location, "dir": f.Dir, "keys": f.Keys, "argv": a.cfg.Argv}
 	p.ran = a.loads
 	l.patience, l.end = fileLimit, &a.end
 	said, err := p.exchange(message, nil, l)

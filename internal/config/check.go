@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"girin/internal/pattern"
 	"os/user"
@@ -40,11 +39,7 @@ func atMost(limit int64) func(any) error {
 }
 
 func checkProtocols(v any) error {
-	protocols := v.([]string)
-	if len(protocols) == 0 {
-		return errors.New("no version of HTTP is named; there are h1 and h2")
-	}
-	for _, p := range protocols {
+	for _, p := range v.([]string) {
 		if p != "h1" && p != "h2" {
 			return fmt.Errorf("%s is not a version of HTTP; there are h1 and h2", quote(p))
 		}

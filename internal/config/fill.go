@@ -44,7 +44,7 @@ func (l *loader) fill(resolved map[string]setting) (*Config, error) {
 	l.warnOfPort(cfg, resolved["pidfile"])
 	l.fillClass(cfg, resolved)
 	l.fillSwitches(cfg, resolved)
-	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS, l.checkJobs, l.checkJobPage} {
+	for _, step := range []func(*Config, map[string]setting) error{l.fillPaths, l.fillAccounts, l.checkTLS, l.checkSyslog, l.checkJobs, l.checkJobPage} {
 		if err := step(cfg, resolved); err != nil {
 			return nil, err
 		}
@@ -85,11 +85,29 @@ func (l *loader) fillSwitches(cfg *Config, resolved map[string]setting) {
 	if resolved["sendfile"].value == nil {
 		cfg.SendFile = true
 	}
+	if len(cfg.HTTPProtocols) == 0 {
+		cfg.HTTPProtocols = []string{"h1"}
+	}
 	upper := make(map[string]string, len(cfg.SecureSchemeHeaders))
 	for name, value := range cfg.SecureSchemeHeaders {
 		upper[strings.ToUpper(name)] = value
 	}
 	cfg.SecureSchemeHeaders = upper
+}
+
+// checkSyslog looks at where syslog is only if there is one, as gunicorn does.
+func (l *loader) checkSyslog(cfg *Config, resolved map[string]setting) error {
+	if !cfg.Syslog {
+		return nil
+	}
+	for key, check := range map[string]func(any) error{"syslog_addr": checkSyslogAddr, "syslog_facility": checkFacility} {
+		if s := resolved[key]; s.value != nil {
+			if err := check(s.value); err != nil {
+				return s.error(err)
+			}
+		}
+	}
+	return nil
 }
 
 // fillPaths makes paths absolute: the working directory from dir, all others from there.

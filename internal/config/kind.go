@@ -71,7 +71,7 @@ func (o *Option) parse(raw any) (any, error) {
 func (o *Option) parseKind(raw any) (any, error) {
 	switch o.Kind {
 	case Int, Size:
-		return parseNumber(raw, o.Kind)
+		return o.parseNumber(raw)
 	case Mode:
 		return parseMode(raw)
 	case Seconds:
@@ -81,6 +81,9 @@ func (o *Option) parseKind(raw any) (any, error) {
 	case Choice:
 		return o.parseChoice(raw)
 	case List:
+		if none, ok := o.Default.([]string); ok && len(none) == 0 && isFalse(raw) {
+			return none, nil
+		}
 		return parseList(raw)
 	case Commas:
 		return parseCommas(raw)
@@ -122,11 +125,9 @@ func parseAccount(raw any) (any, error) {
 	return parseString(raw)
 }
 
-func parseNumber(raw any, kind Kind) (any, error) {
-	text, unit := scalar(raw), int64(1)
-	if b, ok := raw.(bool); ok { // to Python they are numbers
-		text = map[bool]string{false: "0", true: "1"}[b]
-	}
+func (o *Option) parseNumber(raw any) (any, error) {
+	kind := o.Kind
+	text, unit := number(raw), int64(1)
 	if kind == Size {
 		text, unit = cutUnit(text)
 	}
@@ -136,6 +137,9 @@ func parseNumber(raw any, kind Kind) (any, error) {
 	}
 	if n < 0 {
 		return nil, fmt.Errorf("%s is negative", quote(raw))
+	}
+	if kind == Int && n > math.MaxInt32 && o.check == nil {
+		return int64(math.MaxInt32), nil // as good as no limit
 	}
 	if n > math.MaxInt64/unit || (kind == Int && n > math.MaxInt32) {
 		return nil, fmt.Errorf("%s is too large", quote(raw))
@@ -164,7 +168,7 @@ func cutUnit(text string) (string, int64) {
 }
 
 func parseMode(raw any) (any, error) {
-	text := scalar(raw)
+	text := number(raw)
 	n, err := strconv.ParseInt(text, 0, 64) // base 0 reads a leading 0 as octal
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a file mode", quote(raw))
@@ -176,16 +180,21 @@ func parseMode(raw any) (any, error) {
 }
 
 func parseSeconds(raw any) (any, error) {
-	s, err := strconv.ParseFloat(scalar(raw), 64)
+	text := number(raw)
+	if n, err := parseInt(text); err == nil {
+		text = strconv.FormatInt(n, 10) // 0x10 and the like
+	}
+	s, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(s) {
 		return nil, fmt.Errorf("%s is not a number of seconds", quote(raw))
 	}
 	if s < 0 {
 		return nil, fmt.Errorf("%s is negative", quote(raw))
 	}
-	if s > math.MaxInt32 {
+	if math.IsInf(s, 1) {
 		return nil, fmt.Errorf("%s is too large; 0 is no limit", quote(raw))
 	}
+	s = min(s, math.MaxInt32) // for ever
 	return time.Duration(math.Round(s * float64(time.Second))), nil
 }
 
@@ -293,6 +302,27 @@ func parseDict(raw any) (any, error) {
 		dict[k] = s.(string)
 	}
 	return dict, nil
+}
+
+// isFalse reports whether Python takes a raw value for false.
+func isFalse(raw any) bool {
+	switch v := raw.(type) {
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case map[string]any:
+		return len(v) == 0
+	}
+	return scalar(raw) == "0"
+}
+
+// number is the text of a raw value that is a number or text; to Python True and False are numbers.
+func number(raw any) string {
+	if b, ok := raw.(bool); ok {
+		return map[bool]string{false: "0", true: "1"}[b]
+	}
+	return scalar(raw)
 }
 
 // scalar is the text of a raw value that is a number or text, "" for others.

@@ -52,7 +52,7 @@ func NewCrew(env *program.Env) (*Crew, error) {
 	c := &Crew{starter: proc.NewStarter(), predecessor: before, came: make(chan os.Signal, waitingSignals)}
 	signal.Notify(c.came, notEnding...) // by default they would end a server that listens and does not serve yet
 	c.arbiter = arbiter.New(arbiter.Config{
-		Starter: c.starter, Args: shim.ArbiterArgs(), Env: append(c.pythonEnviron(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
+		Starter: c.starter, Args: shim.ArbiterArgs(), Argv: append([]string{ownPath()}, os.Args[1:]...), Env: append(c.pythonEnviron(env.Environ), serverSoftware()), Shim: archive, Patience: hookLimit,
 	})
 	return c, nil
 }

@@ -54,20 +54,6 @@ PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\n"
 LOGS = ("first.log", "second.log")
 
 
-def logs(after: str) -> Callable[[Site], object]:
-    """Where the lines are of a request before the reload, and of one after it: in which file, or in the output."""
-
-    def see(site: Site):
-        ask(site, query="begun")
-        hang_up(site, after)
-        ask(site, query="changed")
-        site.stop()
-        texts = [file.read_text() if file.exists() else "" for file in (site.site / name for name in LOGS)] + [site.output()]
-        return [[f"<{mark}>" in text for text in texts] for mark in ("begun", "changed")]
-
-    return see
-
-
 def errors(site: Site) -> list[bool]:
     """Which of the files, and does the output, say that a worker has started?"""
     ask(site)
@@ -128,56 +114,69 @@ def proxied(site: Site) -> object:
     return [before, ask(site, before=PROXY).get("client")]
 
 
-OTHER_LOGS = """
-logconfig_dict = {"formatters": {"generic": {"format": "other: %(message)s"}}}
-"""
+LOGGING = json.dumps({"formatters": {"generic": {"format": "first: %(message)s"}}})
 
 
-def looks(site: Site) -> bool:
-    """Do lines of the error log look as logconfig says?"""
-    return bool(site.lines("other: Booting worker"))
+def looks(site: Site) -> str:
+    """How the line of the newest worker looks; afterwards the file of logging says otherwise."""
+    ask(site)
+    site.until(lambda: site.lines("(\\w+): Booting worker"))
+    (site.site / "logging.json").write_text(LOGGING.replace("first", "second"))
+    return site.lines("(\\w+): Booting worker")[-1]
 
 
-FOLLOWED = [  # the setting, the file at the start and at the reload, what is looked at, what is seen
-    ("workers", "", "workers = 3\n", tells("processes"), [False, True]),
-    ("threads", "", "threads = 4\n", tells("threads"), [False, True]),
-    ("raw_env", "raw_env = ['STAGE=first']\n", "raw_env = ['STAGE=second']\n", tells("STAGE"), ["first", "second"]),
-    ("the environment", "import os\nos.environ['STAGE'] = 'first'\n", "import os\nos.environ['STAGE'] = 'second'\n", tells("STAGE"), ["first", "second"]),
-    ("chdir", "", "import os\nchdir = os.path.abspath('other')\n", tells("folder"), ["site", "other"]),
-    ("preload_app", "", "preload_app = True\n", tells("imported here"), [True, False]),
-    ("wsgi_app", "wsgi_app = 'app'\n", "wsgi_app = 'second'\n", tells("module"), ["app", "second"]),
-    ("secure_scheme_headers", "", "secure_scheme_headers = {'X-OTHER': 'secure'}\n", tells("scheme"), ["https", "http"]),
-    ("forwarded_allow_ips", "", "forwarded_allow_ips = '192.0.2.1'\n", tells("scheme"), ["https", "http"]),
-    ("forwarder_headers", "", "forwarder_headers = 'X_USER'\n", tells("user"), [None, "somebody"]),
-    ("header_map", "", "header_map = 'dangerous'\n", tells("user"), [None, "somebody"]),
-    ("errorlog", "errorlog = 'first.log'\n", "errorlog = 'second.log'\n", errors, [[True, False, False], [True, True, False]]),
-    ("errorlog that cannot be opened", "errorlog = 'first.log'\n", "errorlog = '/nowhere/log'\nraw_env = ['STAGE=second']\n", tells("STAGE"), [None, "second"]),
-    ("logconfig_dict", "", OTHER_LOGS, looks, [False, True]),
+MANY = ("threads", "processes", "STAGE", "folder", "scheme", "user")
+FOLLOWED = [  # the settings, the file at the start and at the reload, what is looked at, what is seen
+    ("workers, threads, raw_env, chdir, secure_scheme_headers, forwarder_headers", "raw_env = ['STAGE=first']\n",
+     "import os\nworkers, threads, raw_env, chdir = 2, 2, ['STAGE=second'], os.path.abspath('other')\nsecure_scheme_headers = {'X-OTHER': 'secure'}\nforwarder_headers = 'X_USER'\n",
+     lambda site: [ask(site)[name] for name in MANY], [[False, False, "first", "site", "https", None], [True, True, "second", "other", "http", "somebody"]]),
+    ("the environment, forwarded_allow_ips, header_map, preload_app", "import os\nos.environ['STAGE'] = 'first'\n",
+     "import os\nos.environ['STAGE'] = 'second'\nforwarded_allow_ips, header_map, preload_app = '192.0.2.1', 'dangerous', True\n",
+     lambda site: [ask(site)[name] for name in ("STAGE", "scheme", "user", "imported here")], [["first", "https", None, True], ["second", "http", "somebody", False]]),
+    ("wsgi_app and errorlog", "wsgi_app, errorlog = 'app', 'first.log'\n", "wsgi_app, errorlog = 'second', 'second.log'\n",
+     lambda site: [ask(site)["module"], *errors(site)], [["app", True, False, False], ["second", True, True, False]]),
+    ("an errorlog that cannot be opened", "errorlog = 'first.log'\n", "errorlog = '/nowhere/log'\nraw_env = ['STAGE=second']\n", tells("STAGE"), [None, "second"]),
 ]
 FORMAT = "access_log_format = '<%(q)s>'\n"
-MOVED = [  # the access log at the start and at the reload, and where its lines are of two requests
-    ("a file and another one", "first.log", "second.log", [[True, False, False], [False, True, False]]),
-    ("none and a file", "", "second.log", [[False, False, False], [False, True, False]]),
-    ("a file and none", "first.log", "", [[True, False, False], [False, False, False]]),
-    ("a file and the standard output", "first.log", "-", [[True, False, False], [False, False, True]]),
-]
+PLACES = ["first.log", "second.log", "", "-", "first.log"]  # of the access log: at the start, and after each reload
 
 
 def access_to(target: str) -> str:
     return FORMAT + (f"accesslog = {target!r}\n" if target else "")
 
 
+def logged(site: Site) -> list[str]:
+    """Where the lines are of a request to each place in turn: in which files, or in the output."""
+    for n, place in enumerate(PLACES):
+        if n:
+            hang_up(site, access_to(place))
+        ask(site, query=f"asked{n}")
+    site.stop()
+    texts = {name: file.read_text() for name in LOGS if (file := site.site / name).exists()} | {"-": site.output()}
+    return [" ".join(name for name, text in texts.items() if f"<asked{n}>" in text) for n in range(len(PLACES))]
+
+
+WITHOUT_A_CLASS = {"gunicorn": ("-k", "sync", "--threads", "1")}  # the last ones count: what the file says of workers then does
+
+
+def classes_of_two(site: Site) -> list:
+    """Is nothing said of a class that stays, and does the rest of the file take effect?"""
+    hang_up(site, "workers = 2\nraw_env = ['STAGE=second']\n")
+    return ["The class stays auto" not in site.output(), ask(site)["STAGE"]]
+
+
 ONE = {"app": FACTS, "classes": ("sync",), "files": {"other/app.py": FACTS, "second.py": FACTS}}
 CASES = [
     *(
-        Case(f"a reload follows {name}", both(look, after), config=before or "\n", right=right, target="" if name == "wsgi_app" else "app", **ONE)
+        Case(f"a reload follows {name}", both(look, after), config=before, right=right, target="" if "wsgi_app" in name else "app", **ONE)
         for name, before, after, look, right in FOLLOWED
     ),
-    *(
-        Case(f"a reload follows the access log: {name}", logs(access_to(after)), config=access_to(before), right=right, **ONE)
-        for name, before, after, right in MOVED
-    ),
+    Case("a reload follows the access log", logged, config=access_to(PLACES[0]), right=PLACES, **ONE),
     Case("a reload follows syslog", to_syslog, config="\n", right=[True, False], **ONE),
     Case("a reload follows proxy_protocol", proxied, config="\n", right=[None, "192.0.2.7"], **ONE),
     Case("a reload follows reload", watched, config="\n", right=True, **ONE),
+    Case("a reload follows logconfig_json, whose file has changed", both(looks, "logconfig_json = 'logging.json'\nloglevel = 'info'\n"), config="logconfig_json = 'logging.json'\n",
+         right=["first", "second"], app=FACTS, classes=("sync",), files={"logging.json": LOGGING}),
+    Case("a reload with another class than auto", classes_of_two, app=FACTS, config="\n", own=WITHOUT_A_CLASS, classes=("auto",),
+         right=[True, "second"], girin=[False, "second"], because="A reload does not change the class to or from `auto`"),
 ]

@@ -14,7 +14,7 @@ import follow_cases
 import idiom_cases
 import paste_cases
 import process_cases
-import quit_cases
+         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *public_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
 import reload_cases
 import reported_cases
 import servers
@@ -23,7 +23,7 @@ import start_cases
 import upgrade_cases
 
 CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
-         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
+         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *public_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
 
 
 def variants():

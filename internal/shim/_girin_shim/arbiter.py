@@ -4,7 +4,7 @@ It runs the file once, and again at each reload; it runs the master's hooks; and
 workers are forked from it. It lives as long as the master, which sends messages
 (see channel.py), each answered, in their order:
 
-    {"op": "load", "location": ..., "dir": ..., "keys": [...]}   -> {"done": true, "values": ..., "others": ...}
+    {"op": "load", "location": ..., "dir": ..., "keys": [...], ...} -> {"done": true, "values": ..., "others": ...}
     {"op": "configure", "settings": {...}, ...}                  -> {"done": true, "log_lines": {"error": ..., ...}}
                                   with "tls", of ssl_context too -> {..., "tls": {"minimum": ..., ...}}
     {"op": "hook", "hook": "child_exit", "age": 3, "pid": 42}    -> {"done": true, "log_lines": ...}
@@ -147,12 +147,14 @@ class Process:
 
     # What the master asks for.
 
-    def _load(self, location: str, dir: str, keys: list[str]) -> dict:
+    def _load(self, location: str, dir: str, keys: list[str], argv: list[str] | None = None) -> dict:
         self._leave_unused()
         self._aside = None
         self._place = Place()
         os.chdir(dir)
         add_path(dir)
+        if argv:
+            sys.argv[:] = argv
         try:
             file = self._call(configfile.run, location)
         except BaseException:

@@ -57,14 +57,15 @@ class Logs:
         self._own = {Logger.to_errors, Logger.to_access}
 
     def configure(self, cfg) -> None:
-        """Makes the logger, or makes it follow new settings. Where none of the logs' own has changed
-        it is not set up again, as under gunicorn: the handlers and filters of hooks stay."""
+        """Makes the logger, or makes it follow new settings. Where there is no configuration for
+        logging, whose file may have changed, nor anything else of the logs that has, it is not set up
+        again: the handlers and filters of hooks stay."""
         wanted = _class(cfg.logger_class)
-        settings = [getattr(cfg, key) for key in (*LOGCONFIG, *_ITS_OWN)]
+        settings = [getattr(cfg, key, None) for key in (*LOGCONFIG, *_ITS_OWN)]
         settings, self._settings = self._settings, settings
         if type(self.logger) is wanted:
             self.logger.cfg = cfg
-            if settings != self._settings:
+            if settings != self._settings or any(settings[: len(LOGCONFIG)]):
                 self.logger.setup(cfg)
             return
         if hasattr(wanted, "install"):
