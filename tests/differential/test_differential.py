@@ -14,7 +14,8 @@ import follow_cases
 import idiom_cases
 import paste_cases
 import process_cases
-         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *public_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
+import public_cases
+import quit_cases
 import reload_cases
 import reported_cases
 import servers
