@@ -175,9 +175,15 @@ func (l *natsLog) write(format string, args ...any) {
 		fmt.Fprintln(l.to, line+more)
 	}
 	l.mu.Unlock()
-	if strings.Contains(line, "critical write error") || strings.Contains(line, "will be DISABLED") {
+	if isWedged(line) {
 		l.once.Do(func() { close(l.wedged) })
 	}
+}
+
+// isWedged reports whether a line says that something will not be written any more. Lines about a
+// connection begin with its address, and have in them what anybody has sent.
+func isWedged(line string) bool {
+	return strings.HasPrefix(line, "JetStream ") && (strings.Contains(line, "critical write error") || strings.Contains(line, "will be DISABLED"))
 }
 
 func (l *natsLog) Noticef(string, ...any)            {}

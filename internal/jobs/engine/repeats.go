@@ -2,12 +2,14 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
 
 // repeats bounds what is said over and over, as of a server that comes back each second with a
-// wrong key, and of anybody who reaches the port. Lines are the same that differ in their numbers.
+// wrong key, and of anybody who reaches the port. Lines are the same that differ in their numbers,
+// and so are those of more kinds than can be told apart.
 type repeats struct {
 	lines map[string]*repeated
 }
@@ -32,12 +34,18 @@ func (r *repeats) again(line string, now time.Time) (more string, ok bool) {
 		}
 		return c
 	}, line)
+	if r.lines[kind] == nil && len(r.lines) >= repeatsKinds-1 {
+		maps.DeleteFunc(r.lines, func(_ string, old *repeated) bool { return now.Sub(old.since) > repeatsEvery })
+		if len(r.lines) >= repeatsKinds-1 {
+			kind = ""
+		}
+	}
 	was := r.lines[kind]
 	if was == nil || now.Sub(was.since) > repeatsEvery {
 		if was != nil && was.count > repeatsMost {
 			more = fmt.Sprintf(" (and %d times more since %s)", was.count-repeatsMost, was.since.UTC().Format(time.TimeOnly))
 		}
-		if r.lines == nil || len(r.lines) >= repeatsKinds {
+		if r.lines == nil {
 			r.lines = map[string]*repeated{}
 		}
 		was = &repeated{since: now}

@@ -24,10 +24,16 @@ func TestWhatIsSaidOverAndOverIsSaidSeldom(t *testing.T) {
 	if _, ok := r.again("something else", now); !ok {
 		t.Error("another line is not said")
 	}
+	said = nil
 	for i := range 10 * repeatsKinds {
-		r.again(strings.Repeat("x", i), now)
+		if more, ok := r.again(strings.Repeat("x", i), now); ok {
+			said = append(said, more)
+		}
 	}
-	if len(r.lines) > repeatsKinds {
-		t.Errorf("%d lines are remembered", len(r.lines))
+	if len(r.lines) > repeatsKinds || len(said) > repeatsKinds+repeatsMost {
+		t.Errorf("%d lines are remembered, and %d said that are all different", len(r.lines), len(said))
+	}
+	if _, ok := r.again("something else again", now.Add(repeatsEvery+time.Second)); !ok {
+		t.Error("a line is not said although the others are long ago")
 	}
 }

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a stranger sends stands in the log, and does not pass for the engine's own word that it
+// cannot write any more: that starts it anew.
+func TestAStrangerDoesNotStartTheEngineAnew(t *testing.T) {
+	var said bytes.Buffer
+	log := &natsLog{to: &said, wedged: make(chan struct{})}
+	s, err := start(Settings{Listen: "127.0.0.1:0", Dir: t.TempDir()}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.DialTimeout("tcp", s.Addr().String(), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprint(c, "C critical write error\r\n\r\n\r\n")
+	_, _ = io.Copy(io.Discard, c) // until it is sent away
+	_ = c.Close()
+	s.Shutdown()
+	s.WaitForShutdown()
+	if !strings.Contains(said.String(), "critical write error") {
+		t.Errorf("it does not stand in the log: %s", said.String())
+	}
+	select {
+	case <-log.wedged:
+		t.Errorf("it ends for %s", said.String())
+	default:
+	}
+	log.Errorf("JetStream stream '%s > %s' critical write error: %v", "a", "b", io.ErrShortWrite)
+	select {
+	case <-log.wedged:
+	default:
+		t.Error("its own word is not heard")
+	}
+}
