@@ -22,7 +22,7 @@ const unstoredMost = time.Hour
 // finish stores what has become of a job, and says that the message is done with. refused
 // is why it was not begun.
 //
-// While the engine does not answer it goes on trying, and its slot begins nothing else: were
+// While the engine does not answer it goes on trying, and its slot lets no other job end: were
 // that given up, the job would pass for one whose runner has died, and be run again or be lost
 // though it was answered.
 func (w *workload) finish(refused error) {

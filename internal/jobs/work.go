@@ -71,7 +71,9 @@ func (r *runner) work(m *nats.Msg, before *sync.WaitGroup) {
 		w.close()
 		stop()
 		r.mu.Lock()
-		delete(r.works, id)
+		if r.works[id] == w { // else it was put back into the queue, and another slot has begun it
+			delete(r.works, id)
+		}
 		r.mu.Unlock()
 	})
 	if refused != nil {
@@ -157,7 +159,8 @@ func (r *runner) orphan(m *nats.Msg) {
 		_ = m.NakWithDelay(time.Second)
 		return
 	}
-	if meta.NumDelivered > orphanMost {
+	// How often it came says little alone: slots that ask for something else pass it on, too.
+	if meta.NumDelivered > orphanMost && r.n.now().Sub(meta.Timestamp) > aboutToBe {
 		_ = m.Ack()
 		return
 	}
