@@ -18,12 +18,19 @@ STABLE, STABLE_SINCE = "abi3", (3, 12)
 def new_runner(worker) -> tuple:
     """Loads the build for this interpreter and closes the descriptors.
 
-    Returns the runner that uses it, its tag and "", or None, "" and the reason.
+    Returns the runner that uses it, its tag and "", or None, "" and the reason; None, its tag
+    and the reason where that is one for WSGI applications only: nobody knows yet what this one is.
     """
-    offered: dict[str, int] = worker.settings.accelerators
+    settings = worker.settings
+    offered: dict[str, int] = settings.accelerators
     try:
-        tag, reason = _choose(worker.settings)
-        return (_load(offered[tag], worker.settings.worker_class)(worker) if tag else None), tag, reason
+        tag, reason = _choose(settings)
+        if not tag:
+            return None, "", reason
+        runner = _load(offered[tag], settings.worker_class)
+        if settings.log_environ and settings.worker_class != "asgi":
+            return None, tag, "access_log_format names variables that the application may set"
+        return runner(worker), tag, ""
     except Exception as e:
         return None, "", f"it cannot be loaded: {type(e).__name__}: {e}"
     finally:
@@ -38,8 +45,6 @@ def _choose(settings) -> tuple[str, str]:
     if settings.request_hooks:
         hooks = settings.request_hooks
         return "", f"{' and '.join(hooks)} {'are' if len(hooks) > 1 else 'is'} set"
-    if settings.log_environ:
-        return "", "access_log_format names variables that the application may set"
     if not offered:
         return "", "none was offered"
     version = sys.version_info[:2]

@@ -71,7 +71,8 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     facts["import_ms"] = (monotonic_ns() - began) / 1e6
     facts["dump_signal"] = dump_signal
     facts["keeps_sessions"] = keeper
-    facts["accelerator"], facts["no_accelerator"] = tag, reason
+    off = bool(reason) and not (tag and settings.worker_class == "asgi")  # see accelerator.new_runner
+    facts["accelerator"], facts["no_accelerator"] = ("", reason) if off else (tag, "")
     descriptors.show()
     descriptors.need(worker.descriptors())
     worker.serving = True
@@ -150,7 +151,7 @@ def load_class(worker_class: str) -> None:
 
 
 def _new_runner(worker: Worker) -> tuple:
-    """The runner, the accelerator's tag, and why there is none."""
+    """The runner, the accelerator's tag, and why it is not used."""
     runner, tag, reason = accelerator.new_runner(worker)
     return runner or _runner_class(worker.settings.worker_class)(worker), tag, reason
 

@@ -147,6 +147,7 @@ def _fault(status: str, headers: list[tuple[str, str]]) -> Exception:
                 return HeadError(f"the value of header {name!r} holds the control character {letter!r}")
         if name.lower() == "content-length":
             lengths += 1
+            value = _exactly(value).strip(" \t")
             if not (value.isdigit() and value.isascii()):
                 return HeadError(f"Content-Length must be digits: {value!r}")
     if lengths > 1:

@@ -1,6 +1,6 @@
 """Variables of the environ as the app leaves them, for the access log.
 
-Only where access_log_format names some that the front does not know: then they go
+Only where access_log_format names some that are none of the request's fields: then they go
 with the head of the answer, as fields whose names begin with a colon. What the app
 sets after the head, in a stream, is not seen.
 """

@@ -385,3 +385,10 @@ def test_standard_error_of_jobs_may_be_set_back(start):
     )
     assert worker.get().body == b"good"
     assert "still open" in worker.stderr()
+
+
+@pytest.mark.parametrize("named", ["gthread", "asgi"])
+def test_variables_for_the_access_log_leave_an_asgi_app_its_c_code(start, named):
+    """Nobody asks it for them; but what an app is is known only when it was imported."""
+    code = "async def app(scope, receive, send): pass"
+    start(code, cls=named, log_environ=["remote_addr"])  # which looks whether it has it

@@ -45,6 +45,7 @@ BEFORE_THE_HEAD = {
     "value_cr": ("start_response('200 OK', [('X', 'a\\rb')])", "the value of header 'X' holds the control character '\\r'"),
     "value_lf": ("start_response('200 OK', [('X', 'a\\nb')])", "the value of header 'X' holds the control character '\\n'"),
     "value_nul": ("start_response('200 OK', [('X', 'a\\0b')])", "the value of header 'X' holds the control character '\\x00'"),
+    "value_after_spaces": ("start_response('200 OK', [('Content-Length', ' 1 '), ('X', 'a\\nb')])", "the value of header 'X' holds the control character '\\n'"),
     "value_unicode": ("start_response('200 OK', [('X', '\\u20ac')])", "which is not latin-1"),
     "three_items": ("start_response('200 OK', [('X', 'y', 'z')])", "each header must be a tuple of a name and a value"),
     "headers_none": ("start_response('200 OK', None)", "the headers must be a list, not NoneType"),

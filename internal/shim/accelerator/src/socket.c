@@ -98,7 +98,7 @@ wake(Socket *socket)
     PyObject *args[] = {waiter, Py_None};
     PyObject *done = PyObject_VectorcallMethod(socket->state->name_set_result, args, 2, NULL);
     Py_DECREF(waiter);
-    if (done == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (done == NULL && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear(); /* it was given up, and does not know it yet */
         return 0;
     }
