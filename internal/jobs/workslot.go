@@ -144,8 +144,10 @@ func (r *runner) wish(stream, queue, inbox string, what []byte) {
 	_ = r.n.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+stream+"."+queue, inbox, what)
 }
 
-// giveBackFor returns what still comes to a subscription, and then ends it.
+// giveBackFor returns what still comes to a subscription, and then ends it. The engine forgets the
+// other wishes at once: else what comes for those would pass from one such subscription to the next.
 func giveBackFor(d time.Duration, sub *nats.Subscription, messages chan *nats.Msg) {
+	_ = sub.Drain() // what is on its way still comes
 	end := time.NewTimer(d)
 	defer end.Stop()
 	for {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,5 +117,44 @@ func TestUrgentJobsComeFirst(t *testing.T) {
 	}
 	if jobs.came(n.cfg.Clock()); jobs.idle != 0 {
 		t.Error("it came at once")
+	}
+}
+
+// What waits in one line is not passed on by slots that have had something of another.
+func TestAJobComesToASlotAtOnce(t *testing.T) {
+	n, s := storeOf(t)
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	accept := func(rec job.Record) {
+		rec.ID, rec.Status, rec.Format, rec.Created = job.NewID(), job.Queued, job.Format, time.Now()
+		if err := s.accept(ctx, &rec, []byte{job.Format, 1}); err != nil {
+			t.Error(err)
+		}
+	}
+	jobs, asks := puller{r: n.runner, stream: n.names.jobs}, make(chan struct{}, 1)
+	last := 12
+	var made sync.WaitGroup
+	defer made.Wait() // before stop
+	made.Go(func() {
+		for i := range last {
+			select {
+			case <-ctx.Done():
+				return
+			case <-asks:
+			}
+			time.Sleep(2 * time.Duration(waitedFor)) // it waits for this one
+			accept(job.Record{Version: anyVersion, Task: true, Priority: []string{"high", "low"}[i/(last-1)]})
+		}
+	})
+	for i := range last {
+		asks <- struct{}{}
+		m, _ := jobs.next(n.runner.workQueues(), make(chan struct{}))
+		if m == nil {
+			t.Fatalf("number %d does not come", i)
+		}
+		_ = m.Ack()
+		if meta, err := m.Metadata(); err != nil || meta.NumDelivered > 3 {
+			t.Errorf("number %d came %d times: %v", i, meta.NumDelivered, err)
+		}
 	}
 }
