@@ -3,6 +3,7 @@ package worker
 import (
 	"sync"
 	"syscall"
+	"time"
 
 	"girin/internal/wire"
 )
@@ -99,9 +100,20 @@ func (o *inbound) endLocked() {
 
 // write writes b, or, unless it is to be all, what the socket takes of it.
 func (o *inbound) write(b []byte, all bool) {
-	o.rest, o.all, o.errno = b, all, 0
-	if o.raw.Write(o.try) != nil {
-		o.errno = syscall.EPIPE
+	o.rest, o.all = b, all
+	for {
+		o.errno = 0
+		if o.raw.Write(o.try) != nil {
+			o.errno = syscall.EPIPE
+		}
+		if o.errno == 0 || !isShortOfMemory(o.errno) {
+			break
+		}
+		o.errno = 0 // the kernel may have memory in a moment; the worker lives, and so do its sockets
+		if !all {
+			break
+		}
+		time.Sleep(shortWait)
 	}
 	if len(o.rest) == 0 || o.errno != 0 {
 		o.rest = nil // it may be of a large buffer

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"syscall"
 	"testing"
 
 	"girin/internal/wire"
@@ -72,5 +73,39 @@ func TestNothingIsKeptForAWorkerThatIsGone(t *testing.T) {
 	}
 	if !w.inbound.ended || w.inbound.buf != nil || w.inbound.rest != nil {
 		t.Errorf("%d bytes are kept", len(w.inbound.buf)+len(w.inbound.rest))
+	}
+}
+
+// A kernel that is short of memory for a moment, as within a control group's limit, cuts no
+// worker off.
+func TestWhatIsSaidWaitsForTheKernelsMemory(t *testing.T) {
+	ours, theirs, err := StreamPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	w := &Worker{}
+	if err := w.inbound.open(ours); err != nil {
+		t.Fatal(err)
+	}
+	lacks := []syscall.Errno{syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOBUFS}
+	w.inbound.try = func(fd uintptr) bool {
+		if len(lacks) > 0 {
+			w.inbound.errno, lacks = lacks[0], lacks[1:]
+			return true
+		}
+		return w.inbound.tryWrite(fd)
+	}
+	for range 2 {
+		w.Say(wire.Inbound{Kind: wire.TextCame}, make([]byte, 100))
+		w.Flush()
+	}
+	w.inbound.wait.Wait()
+	if w.inbound.ended || w.inbound.writing {
+		t.Fatal("nothing more will be said")
+	}
+	if _, err := io.ReadFull(theirs, make([]byte, 2*(wire.InboundHead+100))); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,7 +52,7 @@ func StreamPair() (ours *net.UnixConn, theirs *os.File, err error) { return sock
 // writeControl sends what the worker is to be told until it has ended. An error is
 // the worker's death, which is noticed elsewhere.
 func (w *Worker) writeControl(hello []byte) {
-	_, _ = w.control.Write(wire.Control{Op: wire.Hello}.Append(nil, hello))
+	w.say(wire.Control{Op: wire.Hello}.Append(nil, hello), nil)
 	for {
 		m, ok := w.outbox.next()
 		switch {
@@ -58,7 +60,7 @@ func (w *Worker) writeControl(hello []byte) {
 			w.writeFile(m)
 			continue
 		case ok:
-			_, _ = w.control.Write(m.bytes)
+			w.say(m.bytes, nil)
 			continue
 		}
 		select {
@@ -76,12 +78,31 @@ func (w *Worker) writeFile(m message) {
 	raw, err := m.file.SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) {
-			_, _, _ = w.control.WriteMsgUnix(m.bytes, unix.UnixRights(int(fd)), nil)
+			w.say(m.bytes, unix.UnixRights(int(fd)))
 		})
 	}
 	if err != nil {
-		_, _ = w.control.Write(cancelled(m.id))
+		w.say(cancelled(m.id), nil)
 	}
+}
+
+// say writes a message, again and again while the kernel has no memory for it: one that is
+// left out, of credit or to end, would never be made up for.
+func (w *Worker) say(message, rights []byte) {
+	for {
+		_, _, err := w.control.WriteMsgUnix(message, rights, nil)
+		if !isShortOfMemory(err) {
+			return
+		}
+		time.Sleep(shortWait)
+	}
+}
+
+// shortWait is until the kernel is asked again for memory that it had not.
+const shortWait = time.Millisecond
+
+func isShortOfMemory(err error) bool {
+	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
 
 // closeFiles closes the descriptors that came with a message.
