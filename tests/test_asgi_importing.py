@@ -18,12 +18,20 @@ OPTIONS = [["--asgi-loop", "asyncio"], ["-k", "asgi", "-w", "1", "--asgi-loop", 
     ("runs", b"served"),
     ("closes", b"served"),
     ("closes_the_current", b"served"),
+    ("in_a_thread", b"served"),
 ])
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_what_an_import_does_with_loops(options, way, answer):
     server = dataclasses.replace(servers.girin_auto("--log-level", "info", *options), setting=way)
     with servers.running(server, "importing:app", APPS, {"WAY": way}) as run:
         assert client.get(run.port, "/").body == answer
+
+
+def test_a_hook_that_leaves_no_loop(tmp_path):
+    (tmp_path / "hook.py").write_text("import asyncio\ndef post_fork(server, worker): asyncio.run(asyncio.sleep(0))\n")
+    server = dataclasses.replace(servers.girin_auto("--log-level", "info", "-k", "asgi", "-w", "1", "-c", str(tmp_path / "hook.py")), setting="hook")
+    with servers.running(server, "importing:app", APPS, {"WAY": "runs"}) as run:
+        assert client.get(run.port, "/").body == b"served"
 
 
 @pytest.mark.parametrize("options", [[], ["-c", "logging_conf.py"]], ids=["alone", "with a configuration file"])

@@ -191,8 +191,9 @@ def _import(worker: Worker, accelerated: bool):
             _become_loop(worker, accelerated)
         return loops.import_within(worker.runner.loop, settings, e)
     if settings.worker_class == "asgi" or needs_loop(app, settings):
-        left = _late("asgi.importing").left_by_app(before)
-        if left is not None or settings.worker_class == "asgi" and before.is_closed():
+        loops = _late("asgi.importing")
+        left = loops.left_by_app(before)
+        if left is not None or settings.worker_class == "asgi" and not loops.serves(worker.runner.loop):
             _become_loop(worker, accelerated, left)
     return app
 
@@ -203,7 +204,7 @@ def _become_loop(worker: Worker, accelerated: bool, event_loop=None) -> None:
     worker.settings.worker_class = "asgi"
     loop = _late("asgi.accelerated").AcceleratedLoop if accelerated else _late("asgi.loop").Loop
     worker.runner = descriptors.replace_opened(lambda: loop(worker, event_loop))
-    if before is not None:
+    if before is not None and not before.loop.is_running():
         before.loop.close()
 
 

@@ -1,6 +1,7 @@
 """What applications do with event loops while they are imported; $WAY says which."""
 import asyncio
 import os
+import threading
 
 ticks = 0
 
@@ -44,6 +45,15 @@ def closes_the_current():
     loop = asyncio.get_event_loop()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+
+
+def in_a_thread():
+    try:
+        loop = asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    threading.Thread(target=loop.run_forever, daemon=True).start()
 
 
 task = globals()[os.environ["WAY"]]()

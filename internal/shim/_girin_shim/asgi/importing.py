@@ -29,7 +29,12 @@ def current() -> asyncio.AbstractEventLoop | None:
 def left_by_app(before: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop | None:
     """The loop that has taken the place of the one before, and can run."""
     loop = current()
-    return loop if loop is not None and loop is not before and not loop.is_closed() else None
+    return loop if loop is not None and loop is not before and serves(loop) else None
+
+
+def serves(loop: asyncio.AbstractEventLoop) -> bool:
+    """Can it be run here? The app may have closed it, or runs it in a thread of its own."""
+    return not loop.is_closed() and not loop.is_running()
 
 
 def wants_loop(error: BaseException) -> bool:
