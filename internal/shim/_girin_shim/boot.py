@@ -1,6 +1,7 @@
 """A worker's life from its first message to its end, top to bottom."""
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
 import importlib
@@ -86,6 +87,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
     if worker.runner.abandons or worker.hastens():
         worker.leave()
     worker.hooks.worker_exit()
+    atexit.register(worker.note_end)  # the first that runs
     control.idle()
 
 

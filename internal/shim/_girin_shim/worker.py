@@ -19,6 +19,7 @@ from .page import Arena, state_page
 from .response import ResponseSocket
 
 OFTEN, SOON = 10, 1_000_000_000  # times within so many ns are too often to survive
+SAME_QUIT = 500_000_000  # ns within which INT and QUIT count as one: a service's processes get the manager's, and the master's
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE: a fault of the shim or of the protocol
 
@@ -39,7 +40,8 @@ class Worker:
         self._survived: deque[int] = deque(maxlen=OFTEN)  # ns: when something was
         self.forked: list[int] = []  # not empty in a child that the app forked
         self.serving = False
-        self.quitting = False  # it got INT or QUIT
+        self.quitting = 0  # ns: when it got INT or QUIT
+        self._leaving = False
         self.time_to_end: float = settings.graceful_timeout  # s, once it drains
         self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
         self.response = ResponseSocket()
@@ -125,23 +127,40 @@ class Worker:
         if self.forked:
             signals.die_by(number)
             return
-        again, self.quitting = self.quitting, True
-        if self.hooks is not None and not again:
+        now = monotonic_ns()
+        if self.quitting:
+            if now - self.quitting > SAME_QUIT:
+                self.leave()
+            elif self.serving and self.hastens():
+                self.runner.quit(True)
+            return
+        self.quitting = now
+        if self.hooks is not None:
             self.hooks.worker_int()
-        if not self.serving or again:
-            self.leave(None if again else number)
+        if not self.serving:
+            self.leave(number)
         self.runner.drain()
         self.control.send(wire.RETIRE, wire.TOLD)
         self.runner.quit(self.hastens())
         if self.runner.interruptible and signals.in_app(frame):
-            raise SystemExit(0)
+            if not self.control.about():
+                raise SystemExit(0)
+            if self.hastens():  # a job: one that raises has failed for good, and one whose worker ends may run again
+                self.leave()
 
     def hastens(self) -> bool:
         """Does the server end at once?"""
-        return self.quitting and self.page[wire.PAGE_QUIT] != 0
+        return self.quitting != 0 and self.page[wire.PAGE_QUIT] != 0
+
+    def note_end(self) -> None:
+        """What is registered with atexit runs: once."""
+        self._leaving = True
 
     def leave(self, number: int | None = None, code: int = 0) -> None:
         """Ends now, whatever still runs: by a signal if one is given."""
+        if self._leaving:  # a signal came while it does
+            os._exit(code)
+        self._leaving = True
         try:
             if self.hooks is not None:
                 self.hooks.worker_exit()

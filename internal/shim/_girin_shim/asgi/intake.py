@@ -206,5 +206,7 @@ class Intake:
                 self._runner.log(40, f"Error handling request {self._runner.target(exchange)}\n{describe(error)}")
             except MemoryError:
                 pass  # not even for a line; the client is told
+            if isinstance(error, asyncio.CancelledError) and self._runner.abandon(exchange):
+                return
         patiently(exchange.app_ended, error)
         self._runner.ended(exchange)

@@ -20,7 +20,7 @@ from time import monotonic_ns
 
 from .. import descriptors, detect, wire
 from ..heads import Heads
-from .http import Exchange
+from .http import ENDED, NOTHING, Exchange
 from .inbound import CREDITED, OPEN, Inbound
 from .intake import Intake
 from .lifespan import Lifespan
@@ -64,6 +64,8 @@ class Loop:
         self._heads = WaitingHeads(self.loop)
         self.keep_head = self._heads.add
         self.draining = False
+        self._cancels = self._quits = False  # the time of those that run is over; and INT or QUIT came
+        self._left = 0  # requests that run no more and stay unanswered
         self._ends = 0.0  # while draining: when the time to end in is over, by the loop's clock
         self._idle = self.loop.create_future()  # done when the lanes are stopped and no request runs
         self._lifespan: Lifespan | None = None
@@ -183,6 +185,9 @@ class Loop:
         self.watch()
 
     def _begin_quit(self) -> None:
+        if self._quits:
+            return
+        self._cancels = self._quits = True
         self.loop.call_later(TO_QUIT / 2, self._abandon)
         for exchange in self.exchanges.values():
             if isinstance(exchange, Socket):
@@ -198,6 +203,7 @@ class Loop:
 
     def _cancel_all(self) -> None:
         """The time of those that run is over; the app's shutdown needs the rest."""
+        self._cancels = True
         for exchange in self.exchanges.values():
             if exchange.task is not None:
                 exchange.task.cancel()
@@ -210,7 +216,7 @@ class Loop:
         wanted = lanes.active if self.free else ()
         if wanted != self._watched:
             self._register(wanted)
-        if lanes.stopped and not self.exchanges and not self._opens and not self._idle.done():
+        if lanes.stopped and len(self.exchanges) == self._left and not self._opens and not self._idle.done():
             self._idle.set_result(None)
 
     def _watch_anew(self) -> None:
@@ -266,6 +272,17 @@ class Loop:
         self.free.append(exchange.slot)
         if len(self.free) == 1 or self._worker.lanes.stopped:
             self.watch()
+
+    def abandon(self, exchange: Exchange | Socket) -> bool:
+        """Leaves a request unanswered that was cancelled since the worker ends; false: it has an answer. The master
+        tells its client, and if it is a job it is not over, as one that has failed would be: it may run again."""
+        if not self._cancels or isinstance(exchange, Socket) or exchange.state == ENDED or exchange.state != NOTHING and not self._quits:
+            return False
+        self.abandons = True
+        self._left += 1
+        exchange.task = None
+        self.watch()
+        return True
 
     # In the loop: what the master says.
 
