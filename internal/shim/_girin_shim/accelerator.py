@@ -28,9 +28,8 @@ def new_runner(worker) -> tuple:
         if not tag:
             return None, "", reason
         runner = _load(offered[tag], settings.worker_class)
-        if settings.log_environ and settings.worker_class != "asgi":
-            return None, tag, "access_log_format names variables that the application may set"
-        return runner(worker), tag, ""
+        reason = _not_for_wsgi(settings) if settings.worker_class != "asgi" else ""
+        return None if reason else runner(worker), tag, reason
     except Exception as e:
         return None, "", f"it cannot be loaded: {type(e).__name__}: {e}"
     finally:
@@ -42,9 +41,6 @@ def _choose(settings) -> tuple[str, str]:
     offered = settings.accelerators
     if settings.worker_class not in CLASSES:
         return "", f"there is none for the class {settings.worker_class}"
-    if settings.request_hooks:
-        hooks = settings.request_hooks
-        return "", f"{' and '.join(hooks)} {'are' if len(hooks) > 1 else 'is'} set"
     if not offered:
         return "", "none was offered"
     version = sys.version_info[:2]
@@ -58,6 +54,14 @@ def _choose(settings) -> tuple[str, str]:
     if version >= STABLE_SINCE and STABLE in offered:
         return STABLE, ""
     return "", "none was built for CPython %d.%d" % version
+
+
+def _not_for_wsgi(settings) -> str:
+    """What of the settings the C code does not know; ASGI applications have nothing of it."""
+    hooks = settings.request_hooks
+    if hooks:
+        return f"{' and '.join(hooks)} {'are' if len(hooks) > 1 else 'is'} set"
+    return "access_log_format names variables that the application may set" if settings.log_environ else ""
 
 
 def _load(fd: int, worker_class: str) -> type:

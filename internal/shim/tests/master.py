@@ -226,7 +226,7 @@ class Worker:
         self.tell(LANES, (1 << len(self.lanes)) - 1)
         if ready:
             self.ready = json.loads(self.message(READY)[3])
-            hooked = {"pre_request", "post_request"} & set(hello.get("hooks", ()))
+            hooked = {"pre_request", "post_request"} & set(hello.get("hooks", ())) and self.ready["interface"] != "asgi"
             expected = implementation == "native" and cls in (*ACCELERATED, "asgi") and not hooked
             assert bool(self.ready["accelerator"]) == expected, self.ready["no_accelerator"]
 

@@ -387,8 +387,9 @@ def test_standard_error_of_jobs_may_be_set_back(start):
     assert "still open" in worker.stderr()
 
 
+@pytest.mark.parametrize("what", [{"log_environ": ["remote_addr"]}, {"hooks": ["post_request"]}])
 @pytest.mark.parametrize("named", ["gthread", "asgi"])
-def test_variables_for_the_access_log_leave_an_asgi_app_its_c_code(start, named):
-    """Nobody asks it for them; but what an app is is known only when it was imported."""
+def test_what_is_for_wsgi_alone_leaves_an_asgi_app_its_c_code(start, named, what):
+    """But what an app is is known only when it was imported."""
     code = "async def app(scope, receive, send): pass"
-    start(code, cls=named, log_environ=["remote_addr"])  # which looks whether it has it
+    start(code, cls=named, **what)  # which looks whether it has it
