@@ -47,6 +47,7 @@ async def app(scope, receive, send):
     logging.getLogger("uvicorn").info("by uvicorn")
     logging.getLogger("uvicorn.error").warning("by uvicorn.error")
     logging.getLogger("uvicorn.error").debug("too little")
+    logging.getLogger("gunicorn.error").warning("as it was")
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"logged"})
 """)
@@ -54,4 +55,5 @@ async def app(scope, receive, send):
     with servers.running(server, "logs:app", tmp_path) as run:
         assert client.get(run.port, "/").body == b"logged"
         until(lambda: "[WARNING] FORMATTED by uvicorn.error\n" in run.output(), 10)
+        until(lambda: "[WARNING] as it was\n" in run.output(), 10)
         assert "[INFO] FORMATTED by uvicorn\n" in run.output() and "too little" not in run.output()

@@ -34,11 +34,17 @@ def set_up(log: logging.Logger, handler: logging.Handler, level: int) -> None:
     give(log, handler, level)
 
 
-def set_up_uvicorn(errors: logging.Handler, access: logging.Handler, level: int) -> None:
-    """Gives uvicorn's loggers what uvicorn gives them: ASGI apps log by them, and change their handlers."""
-    set_up(logging.getLogger("uvicorn"), errors, level)
+def set_up_uvicorn(errors: MasterHandler, access: MasterHandler, level: int) -> None:
+    """Gives uvicorn's loggers what uvicorn gives them: ASGI apps log by them, and change their handlers,
+    which are no other logger's."""
+    set_up(logging.getLogger("uvicorn"), _beside(errors), level)
     logging.getLogger("uvicorn.error").setLevel(level)
-    set_up(logging.getLogger("uvicorn.access"), access, logging.INFO)
+    set_up(logging.getLogger("uvicorn.access"), _beside(access), logging.INFO)
+
+
+def _beside(handler: MasterHandler) -> MasterHandler:
+    """One that hands lines where the other does, also after a fork."""
+    return MasterHandler(lambda level, text: handler.send(level, text))
 
 
 def level_of(name: str) -> int:
