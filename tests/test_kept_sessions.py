@@ -1,5 +1,6 @@
 """Where auto chooses how many processes there are, an application that keeps clients' sessions in its own has one."""
 import dataclasses
+import signal
 
 import pytest
 
@@ -30,6 +31,18 @@ def test_one_process(options, app):
     with servers.running(girin(*options), f"sessions:{app}", APPS) as run:
         until(lambda: LINE in run.output(), 20)
         until(lambda: len(run.children) == 1 + bool(options), 20)
+        assert len(processes(run)) == 1
+        assert "each with its own memory" not in run.output()
+
+
+def test_one_process_after_a_reload(tmp_path):
+    app = tmp_path / "now.py"
+    app.write_text("import sessions\napp = sessions.none()\n")
+    with servers.running(girin("--pythonpath", str(APPS)), "now:app", tmp_path) as run:
+        until(lambda: "Ready after" in run.output(), 20)
+        app.write_text("import sessions\napp = sessions.socketio()  # now\n")
+        run.process.send_signal(signal.SIGHUP)
+        until(lambda: LINE in run.output() and len(run.children) == 1, 20)
         assert len(processes(run)) == 1
 
 

@@ -15,7 +15,7 @@ func (q *Queue) Loops(workers int) {
 }
 
 // Single says that one process has all requests: clients come back to what it keeps for them. It
-// is called before the first worker is attached.
+// is called before the first worker of such an application is attached.
 func (q *Queue) Single() {
 	if q.auto != nil {
 		q.auto.single.Store(true)

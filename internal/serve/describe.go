@@ -24,7 +24,7 @@ func (s *server) announce(w *worker.Worker) {
 	if s.isAuto() && !s.spoken.asgi() || s.cfg.WorkerClass == "gthread" && s.cfg.Threads > 1 && !s.spoken.asgi() {
 		s.log.Infof("The application may be called from several threads at once; if it must not: -w 1 -k sync")
 	}
-	if most := s.sizes.most; most > 1 {
+	if most := s.sizes.most; most > 1 && !s.single {
 		s.log.Infof("Up to %d processes run the application, each with its own memory: what requests share there (sessions, counters, sqlite's :memory:) needs -w 1", most)
 	}
 }

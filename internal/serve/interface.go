@@ -43,15 +43,15 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 		return 0, errInterface
 	}
 	s.front.Mount(s.mountOf(facts))
-	if !first {
-		return 0, nil
+	if facts.KeepsSessions != "" && s.sizes.most > 1 && !s.single { // also the first of a reload
+		s.serveSingle(facts.KeepsSessions)
+		workers = 1
 	}
-	loops := s.sizes.loops()
-	if facts.KeepsSessions != "" && s.sizes.most > 1 {
-		loops = s.serveSingle(facts.KeepsSessions)
-		workers = loops
-	}
-	if speaks == asgi {
+	if first && speaks == asgi {
+		loops := s.sizes.loops()
+		if s.single {
+			loops = 1
+		}
 		workers = s.serveASGI(loops)
 	}
 	return workers, nil
@@ -59,10 +59,18 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 
 // serveSingle makes the server one for an application whose clients come back to what its
 // process keeps for them: requests that another process got would fail.
-func (s *server) serveSingle(keeper string) (workers int) {
+func (s *server) serveSingle(keeper string) {
+	s.single = true
 	s.queue.Single()
-	s.log.Infof("%s keeps its clients' sessions in the application's process, so auto runs one; with -k and -w there are more", keeper)
-	return 1
+	s.log.Infof("%s keeps its clients' sessions in the application's process, so auto runs one; -k %s with -w runs more", keeper, s.fixedClass())
+}
+
+// fixedClass is the class with which a person says how many processes there are.
+func (s *server) fixedClass() string {
+	if s.spoken.asgi() {
+		return "asgi"
+	}
+	return "gthread"
 }
 
 // serveASGI makes the server one for an application that speaks ASGI: each worker is

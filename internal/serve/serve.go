@@ -68,6 +68,7 @@ type server struct {
 	sources      sources
 	current      atomic.Pointer[config.Config] // cfg, or what a reload has made of it
 	spoken       spoken
+	single       bool // of the supervisor's goroutine: the application keeps what clients come back to, so auto runs one process
 }
 
 // system is what open takes of the system, and close gives back.
