@@ -79,7 +79,7 @@ func (c *conn) logLeft() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := &c.reply; r.record.on && !r.running && !r.given {
-		r.status, r.sent = statusLeft, 0
+		r.status, r.sent, r.noted = statusLeft, 0, nil // of the request before
 		c.logAccess()
 	}
 }
@@ -96,10 +96,12 @@ func (x *exchange) logAccess() {
 	if w := x.call.Worker(); w != nil {
 		pid = w.PID()
 	}
+	fields := accessFields{x}
 	x.srv.cfg.Access.Log(&logs.AccessRecord{
 		Time: time.Now(), Duration: time.Duration(x.srv.cfg.Clock() - r.began),
-		RemoteAddr: []byte(x.peer.addr), Method: r.method, URI: r.target, Path: r.plainPath(), Query: r.query,
-		Proto: []byte(r.proto), Status: x.reply.status, Sent: x.reply.sent, PID: pid, Fields: accessFields{x},
+		RemoteAddr: fields.Environ("remote_addr"), Method: r.method, URI: r.target,
+		Path: fields.Environ("path_info"), Query: fields.Environ("query_string"),
+		Proto: []byte(r.proto), Status: x.reply.status, Sent: x.reply.sent, PID: pid, Fields: fields,
 	})
 }
 

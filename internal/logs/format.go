@@ -62,6 +62,24 @@ func EnvironNames(format string) (names []string) {
 	return names
 }
 
+// changeable are the atoms that gunicorn makes of what an application leaves in its environ.
+var changeable = []struct{ atom, variable string }{
+	{"%(h)", "REMOTE_ADDR"}, {"%(U)", "PATH_INFO"}, {"%(q)", "QUERY_STRING"},
+}
+
+// ChangeableNames are the variables of the environ that a format shows without naming them.
+func ChangeableNames(format string) (names []string) {
+	if format == JSON {
+		return []string{"REMOTE_ADDR"}
+	}
+	for _, c := range changeable {
+		if strings.Contains(format, c.atom) {
+			names = append(names, c.variable)
+		}
+	}
+	return names
+}
+
 // parseAtom reads what follows a percent sign: (name), an optional width, and s, d or i.
 func parseAtom(s string) (appender, string, error) {
 	if !strings.HasPrefix(s, "(") {

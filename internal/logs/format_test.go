@@ -46,6 +46,17 @@ func line(t *testing.T, format string, r *AccessRecord) string {
 	return string(f.append(nil, r, &clock{}))
 }
 
+func TestChangeableNames(t *testing.T) {
+	for format, want := range map[string]string{
+		Combined: "REMOTE_ADDR", JSON: "REMOTE_ADDR", "%(h)-20s %(U)s?%(q)s": "REMOTE_ADDR PATH_INFO QUERY_STRING",
+		"%(r)s %({h}i)s": "",
+	} {
+		if got := strings.Join(ChangeableNames(format), " "); got != want {
+			t.Errorf("of %q: %q, not %q", format, got, want)
+		}
+	}
+}
+
 func TestFormat(t *testing.T) {
 	now := record().Time.Local().Format("[02/Jan/2006:15:04:05 -0700]")
 	for format, want := range map[string]string{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"girin/internal/arbiter"
 	"girin/internal/config"
@@ -92,12 +93,13 @@ func (s *server) workerSettings(c *config.Config) worker.Settings {
 		App: c.App, PasteGlobal: c.PasteGlobal, Class: c.WorkerClass, Threads: p.threads, Connections: c.WorkerConnections,
 		Argv: append([]string{ownPath()}, os.Args[1:]...), Chdir: c.Chdir, PythonPath: c.PythonPath,
 		ProcName: c.ProcName, Bases: s.bases(), Unix: s.unixPaths(), Multiprocess: p.most > 1, Capture: c.CaptureOutput, LogLevel: c.LogLevel,
-		GCFreeze: c.GCFreeze, Jobs: s.jobsPath(), LogEnviron: s.logEnviron(c),
+		GCFreeze: c.GCFreeze, Jobs: s.jobsPath(),
 		ASGILoop: c.ASGILoop, ASGISpec: c.ASGISpec, Lifespan: c.Lifespan, DisconnectGrace: float64(c.DisconnectGrace), GracefulTimeout: c.GracefulTimeout.Seconds(), WSDrain: min(c.WSDrain, c.GracefulTimeout/2).Seconds(),
 	}
 	if c.WorkerClass == "auto" {
 		settings.Class, settings.SwitchMS, settings.Sessions = "gthread", autoSwitchInterval, true
 	}
+	settings.LogEnviron, settings.LogChanges = s.logEnviron(c)
 	settings.Hooks = ofWorkers(c.Hooks)
 	if !forks && needsArbiter(c) {
 		settings.ConfigFile, settings.FromFile, settings.Cfg = c.File.Location, c.FromFile, c.Values()
@@ -117,18 +119,26 @@ func (s *server) pythonSpec(c *config.Config, args []string) proc.Spec {
 	return spec
 }
 
-// logEnviron names the variables of the environ that only a worker can tell the
-// access log.
-func (s *server) logEnviron(c *config.Config) (names []string) {
+// logEnviron names the variables of the environ that the access log wants of a worker:
+// those that always go with an answer, if there are any, or else those that go with it
+// only if the application has changed them, which costs nearly nothing.
+func (s *server) logEnviron(c *config.Config) (always, changed []string) {
 	if c.AccessLog == "" && syslogOf(c, "access") == nil && !c.LogsInPython() {
-		return nil
+		return nil, nil
 	}
 	for _, name := range logs.EnvironNames(c.AccessLogFormat) {
 		if !front.KnowsEnviron(name) {
-			names = append(names, name)
+			always = append(always, name)
 		}
 	}
-	return names
+	changed = logs.ChangeableNames(c.AccessLogFormat)
+	if always == nil {
+		return nil, changed
+	}
+	for _, name := range changed {
+		always = append(always, strings.ToLower(name))
+	}
+	return always, nil
 }
 
 // serverSoftware tells applications that look for gunicorn in their process's

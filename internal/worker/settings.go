@@ -22,6 +22,7 @@ type Settings struct {
 	LogLevel     string              `json:"loglevel,omitempty"`           // of the logger gunicorn.error
 	GCFreeze     bool                `json:"gc_freeze,omitempty"`
 	LogEnviron   []string            `json:"log_environ,omitempty"`  // variables that go with a head, for the access log
+	LogChanges   []string            `json:"log_changes,omitempty"`  // variables that go with a head if the application has changed them
 	Jobs         string              `json:"jobs,omitempty"`         // the socket of $GIRIN_JOBS; empty: there is none
 	Lifetime     int                 `json:"lifetime,omitempty"`     // requests until it is spent; 0: for ever
 	Accelerators map[string]int      `json:"accelerators,omitempty"` // descriptors by tag; Start sets it

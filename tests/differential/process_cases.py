@@ -98,6 +98,18 @@ def application(environ, start_response):
     return []
 """
 
+SET_BEHIND = 'environ.update(REMOTE_ADDR="192.0.2.7", QUERY_STRING="q=1")'
+BEHIND_A_PROXY = f"""{LOGGED}
+inner = application
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    {SET_BEHIND}
+    result = inner(environ, start_response)
+    environ["PATH_INFO"] = "/inner" + path
+    return result
+"""
+
 
 def logged(headers: dict):
     """What the access log has of a few requests."""
@@ -263,14 +275,22 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) 
     ),
     *(
         Case(
-            f"the access log has what the app changes in the environ, as {form}", logged({}), app=LOGGED.replace('environ["HTTP_ACCEPT"]', 'environ["REMOTE_ADDR"]'),
-            options=("--access-logfile", "-", "--access-logformat", f"logged <{form}>"), classes=classes, **what,
+            f"the access log has what the app changes in the environ, as {form}", logged({}), app=BEHIND_A_PROXY,
+            options=("--access-logfile", "-", "--access-logformat", f"logged <{form}>"), classes=classes, right=right,
         )
-        for form, classes, what in [
-            ("%({REMOTE_ADDR}e)s", ("sync", "gevent", "auto"), {"right": ["everything"] * 3}),
-            ("%(h)s", ("sync",), {"girin": ["127.0.0.1"] * 3, "because": "`%(h)s`, `%(m)s`, `%(U)s` and `%(q)s` in the access log are what came"}),
+        for form, classes, right in [
+            ("%(h)s", ("sync",), ["192.0.2.7"] * 3),
+            ("%(h)s %(U)s %(q)s", ("sync", "gthread", "gevent", "auto"), [f"192.0.2.7 /inner{path} q=1" for path in ("/late", "/stream", "/none")]),
+            ("%(h)s %({REMOTE_ADDR}e)s %(U)s", ("sync",), [f"192.0.2.7 192.0.2.7 /inner{path}" for path in ("/late", "/stream", "/none")]),
         ]
     ),
+    *(
+        Case(f"the access log has what the app makes of REMOTE_ADDR: {change}", logged({}), app=BEHIND_A_PROXY.replace(SET_BEHIND, change),
+             options=("--access-logfile", "-", "--access-logformat", "logged <%(h)s>"), classes=("sync",), right=[right] * 3)
+        for change, right in [("del environ['REMOTE_ADDR']", "-"), ("environ['REMOTE_ADDR'] = 7", "7")]
+    ),
+    Case("the method in the access log is what came", logged({}), app=BEHIND_A_PROXY.replace("REMOTE_ADDR", "REQUEST_METHOD"), classes=("sync",),
+         options=("--access-logfile", "-", "--access-logformat", "logged <%(m)s>"), girin=["GET"] * 3, because="`%(m)s` and `%(r)s` in the access log are what came"),
     *(
         Case(f"wsgi.input takes any negative size, of {name}", negative_sizes(size), app=app("return len(environ['wsgi.input'].read(-5))"), right=size)
         for name, size in [("a small body", 9), ("a body in the arena", 100_000), ("a body in a file", 2_000_000)]

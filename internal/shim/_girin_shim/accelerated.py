@@ -32,11 +32,11 @@ class AcceleratedSlot(NativeSlot, ThreadSlot):
         """Runs a request that the C code leaves alone from its start."""
         self.serve(packet, wire.REQUEST.unpack_from(packet), began)
 
-    def adopt(self, environ, id, began, window, quick, is_head, cpu_began, head, state, sent) -> Exchange:
+    def adopt(self, environ, id, began, window, quick, is_head, cpu_began, head, state, sent, watched) -> Exchange:
         """Returns the exchange that goes on where the C code stopped.
 
         environ is None after the request has ended; head is None or what Head
-        takes; cpu_began is -1 if that is not measured.
+        takes; cpu_began is -1 if that is not measured; watched is Exchange.watched.
         """
         exchange = Exchange(self, id, began, window, quick, bool(is_head))
         if environ is not None:
@@ -47,6 +47,7 @@ class AcceleratedSlot(NativeSlot, ThreadSlot):
             exchange.cpu_began = cpu_began
         exchange.state = state
         exchange.sent = sent
+        exchange.watched = watched
         return exchange
 
     def resume(self, exchange: Exchange, result) -> None:

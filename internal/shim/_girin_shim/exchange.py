@@ -14,6 +14,7 @@ from time import monotonic_ns, thread_time_ns
 from . import wire
 from .files import FileWrapper, regular_file
 from .heads import SWITCHING_STATUS
+from .noting import changes
 
 NOTHING, STARTED, ENDED = 0, 1, 2
 
@@ -32,6 +33,7 @@ class Exchange:
     cpu_began = None
     hinted = False  # an Early frame went out
     notes = None  # what tells the variables that go with the head, for the access log
+    watched = None  # what those variables were that go with it only if they were changed, until that was looked at
     noted = False  # the app's excess over its Content-Length was logged
     client = None  # a socket that stands for the client's, if the app may speak on it
 
@@ -65,6 +67,22 @@ class Exchange:
         if self.state == NOTHING and self.head is not None:
             self.head.note(self.notes())
 
+    def note_changes(self) -> None:
+        """Puts those of the watched variables that the app has changed into the head, which is about to leave."""
+        before, self.watched = self.watched, None
+        environ, worker, i = self.slot.environ, self.slot.worker, 0
+        try:
+            for name in worker.watched:
+                if environ.get(name) is not before[i]:
+                    break
+                i += 1
+            else:
+                return  # nearly always, and without a call of changes
+        except Exception:  # of a key that the app has put there
+            pass
+        if found := changes(environ, worker, before):
+            self.head.note(found)
+
     def write(self, data: bytes) -> None:
         """Sends data before it returns; does nothing once the answer has ended."""
         if type(data) is not bytes:
@@ -90,6 +108,8 @@ class Exchange:
 
     def whole(self, blocks) -> None:
         """Answers with a list or tuple of blocks, in one frame if the window allows."""
+        if self.watched is not None and self.head is not None:
+            self.note_changes()
         body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         if type(body) is not bytes:
             body = _plain(body)
@@ -177,6 +197,8 @@ class Exchange:
                     and not self.is_head
                     and not head.bodiless
                 ):
+                    if self.watched is not None:
+                        self.note_changes()
                     self._answer(head, block)
                     slot.before_tail(self.quick)
                     continue
@@ -382,6 +404,8 @@ class Exchange:
     def _need_head(self):
         if self.head is None:
             raise AssertionError("the app did not call start_response before the first block of its body")
+        if self.watched is not None:
+            self.note_changes()
         return self.head
 
     def _discards(self, head) -> bool:

@@ -46,7 +46,10 @@ class Head:
         """Adds variables that are not for the client, in place of earlier ones."""
         self.block, self.fields = self._plain
         for name, value in variables:
-            self.block += f"\0{name}\0{value}".encode("latin-1", "backslashreplace")
+            text = f"\0{name}\0{value}".encode("latin-1", "backslashreplace")
+            if self.fields == wire.MAX_FIELDS or len(self.block) + len(text) > wire.MAX_HEAD_BLOCK:
+                return
+            self.block += text
             self.fields += 1
 
     def declare(self, length: int) -> None:

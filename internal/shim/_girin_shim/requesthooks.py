@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .noting import NOTE
+
 _UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
 
 
@@ -93,7 +95,7 @@ class Response:
     @property
     def headers(self) -> list[tuple[str, str]]:
         texts = self._texts()
-        return list(zip(texts[1::2], texts[2::2]))
+        return [field for field in zip(texts[1::2], texts[2::2]) if not field[0].startswith(NOTE)]
 
     @property
     def response_length(self) -> int | None:

@@ -33,6 +33,7 @@ class Settings:
         self.switch_interval: float = (hello.get("switch_interval_ms") or 0) / 1000  # s; 0: Python's own
         self.lifetime = int(hello.get("lifetime") or 0)  # requests; 0: for ever
         self.log_environ: list[str] = hello.get("log_environ") or []  # variables for the access log, in lower case
+        self.log_changes: list[str] = hello.get("log_changes") or []  # variables that it shows if the app changes them
         self.jobs: str = hello.get("jobs") or ""  # what $GIRIN_JOBS is to be
         self.gc_freeze = bool(hello.get("gc_freeze"))
         self.loglevel: str = hello.get("loglevel") or "info"

@@ -82,6 +82,10 @@ class Slot:
             exchange.release()
             return
         self.environ = environ
+        if worker.watched:
+            exchange.watched = before = []
+            for name in worker.watched:
+                before.append(environ.get(name))
         try:
             result = worker.app(environ, exchange.start_response)
             if worker.forked:

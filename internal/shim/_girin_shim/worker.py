@@ -15,6 +15,7 @@ from .errors import CRITICAL, ERROR, ErrorStream, LogStream, describe, flush_str
 from .files import FileWrapper
 from .heads import Heads
 from .lanes import Lanes
+from .noting import NOTE
 from .page import Arena, state_page
 from .response import ResponseSocket
 
@@ -50,6 +51,8 @@ class Worker:
         self.flags = self.arena.flags
         self.lanes = Lanes(settings.lanes)
         self.bases = [self._base(base) for base in settings.bases]
+        self.watched = [sys.intern(name) for name in settings.log_changes]
+        self.notes = [NOTE + name.lower() for name in settings.log_changes]  # what a note of each is called
         signals.settle_in_children(self._after_fork)
         self.handle_signals()
 

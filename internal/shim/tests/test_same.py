@@ -6,6 +6,7 @@ import os
 import random
 import re
 import struct
+from unittest.mock import ANY
 
 import master
 import pytest
@@ -137,6 +138,73 @@ def test_answers(pair, name, method, flags):
         body = b"body" if method == "POST" else b""
         id = worker.send(f"/{name}?a=b", method, body, flags)
         said.append(told(worker, [id]))
+    assert said[0] == said[-1]
+
+
+# What an app does to its environ, and the notes that go with its answer's head.
+CHANGES = {
+    "nothing": ("pass", {}),
+    "an equal string": ("environ['REMOTE_ADDR'] = environ['REMOTE_ADDR'][:1] + environ['REMOTE_ADDR'][1:]", {}),
+    "a string": ("environ['REMOTE_ADDR'] = '192.0.2.7'", {":remote_addr": "192.0.2.7"}),
+    "three": ("environ.update(QUERY_STRING='', PATH_INFO='/x', REMOTE_ADDR='a')", {":remote_addr": "a", ":path_info": "/x", ":query_string": ""}),
+    "one of latin-1": ("environ.update(QUERY_STRING='q', PATH_INFO='/\\xe9')", {":path_info": "/\xe9", ":query_string": "q"}),
+    "a snowman": ("environ['REMOTE_ADDR'] = '\\u2603'", {":remote_addr": "\\u2603"}),
+    "control characters": ("environ['REMOTE_ADDR'] = 'a\\0\\r\\n\\x1b'", {":remote_addr": "a\r\n\x1b"}),
+    "control characters, no NUL": ("environ['REMOTE_ADDR'] = 'a\\r\\n\\x1b'", {":remote_addr": "a\r\n\x1b"}),
+    "a long one": ("environ['REMOTE_ADDR'] = 'a' * 1024", {":remote_addr": "a" * 1024}),
+    "one that is too long": ("environ['REMOTE_ADDR'] = 'a' * 100_000_000", {":remote_addr": "a" * 1024}),
+    "a number": ("environ['REMOTE_ADDR'] = 7", {":remote_addr": "7"}),
+    "None": ("environ['REMOTE_ADDR'] = None", {":remote_addr": "-"}),
+    "one that has no text": ("environ['REMOTE_ADDR'] = type('N', (), {'__str__': lambda self: 1 / 0})()", {":remote_addr": "-"}),
+    "a class of strings": ("environ['REMOTE_ADDR'] = FalseStr('plain')", {":remote_addr": ANY}),
+    "it is gone": ("del environ['REMOTE_ADDR']", {":remote_addr": "-"}),
+    "all are gone": ("environ.clear()", {":remote_addr": "-", ":path_info": "-", ":query_string": "-"}),
+    "a key that fails": ("environ.pop('REMOTE_ADDR'); environ[type('K', (), {'__hash__': lambda self: hash('REMOTE_ADDR'), '__eq__': lambda self, other: 1 / 0})()] = 1", {}),
+    "a key that clears the answer": ("environ.pop('REMOTE_ADDR'); environ[type('K', (), {'__hash__': lambda self: hash('REMOTE_ADDR'), '__eq__': lambda self, other: body.clear()})()] = 1", None),
+}
+WAYS = {
+    "list": "{change}\n    start_response('200 OK', [('A', 'b')]); body[:] = [b'one', b'two']; return body",
+    "after the head": "start_response('200 OK', [('A', 'b')]); {change}; return (b'one',)",
+    "iterator": "start_response('200 OK', [('Content-Length', '3')]); {change}; return iter([b'', b'one'])",
+    "parts": "start_response('200 OK', [('Content-Length', '6')]); {change}; return iter([b'one', b'two'])",
+    "late": "def blocks():\n        start_response('200 OK', [])\n        {change}\n        yield b'x'\n    return blocks()",
+    "late_whole": "def blocks():\n        start_response('200 OK', [('Content-Length', '1')])\n        {change}\n        yield b'x'\n    return blocks()",
+    "write": "write = start_response('200 OK', []); {change}; write(b'written'); return [b'returned']",
+    "no_content": "start_response('204 No Content', []); {change}; return []",
+    "too much": "start_response('200 OK', [('Content-Length', '1')]); {change}; return [b'xyz']",
+    "fails": "start_response('200 OK', []); {change}; raise OSError('late')",
+}
+WATCHING = CODE + "body = []\nWAYS = {}\n" + "".join(
+    f"def way(environ, start_response):\n    {way.format(change=change)}\nWAYS[{name!r}, {number}] = way\n"
+    for number, (change, _) in enumerate(CHANGES.values()) for name, way in WAYS.items()
+) + "def app(environ, start_response):\n    return WAYS[environ['HTTP_WAY'], int(environ['HTTP_CHANGE'])](environ, start_response)\n"
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory):
+    """As pair, where the access log shows what apps change."""
+    folder = str(tmp_path_factory.mktemp("watched"))
+    workers = [
+        master.Worker("wsgi_app:app", WATCHING, cls="gthread", implementation=name, folder=folder, log_changes=["REMOTE_ADDR", "PATH_INFO", "QUERY_STRING"])
+        for name in master.implementations()
+    ]
+    yield workers
+    for worker in workers:
+        worker.close()
+
+
+@pytest.mark.parametrize("way, method", [*((way, "GET") for way in WAYS), ("list", "HEAD"), ("iterator", "HEAD")])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_an_app_changes(watching, change, way, method):
+    said, (_, notes) = [], CHANGES[change]
+    for worker in watching:
+        id = worker.send("/a?b", method, environ={"HTTP_WAY": way, "HTTP_CHANGE": str([*CHANGES].index(change)), "REMOTE_ADDR": "127.0.0.1"})
+        said.append(told(worker, [id]))
+        for _, kind, _, fields, _, head, _ in said[-1][0]:
+            texts = head.decode("latin-1").split("\0")
+            assert len(texts) == 1 + 2 * fields or kind != master.RESPONSE
+            noted = {name: value for name, value in zip(texts[1::2], texts[2::2]) if name.startswith(":")}
+            assert noted == (notes if kind == master.RESPONSE else {}) or notes is None
     assert said[0] == said[-1]
 
 

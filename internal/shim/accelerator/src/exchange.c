@@ -74,8 +74,8 @@ exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, 
     return status;
 }
 
-/* Returns (block, fields, length, bodiless) for heads.Head, or None; the
- * caller owns it. */
+/* Returns (block, fields, length, bodiless) for heads.Head, without notes, or None;
+ * the caller owns it. */
 static PyObject *
 head_facts(const Head *head)
 {
@@ -83,8 +83,8 @@ head_facts(const Head *head)
         return Py_NewRef(Py_None);
     }
     PyObject *length = head->length >= 0 ? PyLong_FromLongLong(head->length) : Py_NewRef(Py_None);
-    return Py_BuildValue("(y#INO)", head->data, (Py_ssize_t)head->size, head->fields, length,
-                         head->bodiless ? Py_True : Py_False);
+    return Py_BuildValue("(y#INO)", head->data, (Py_ssize_t)(head->size - head->notes_size),
+                         head->fields - head->notes, length, head->bodiless ? Py_True : Py_False);
 }
 
 /* Hands the exchange over to Python, once: from now on exchange->full answers
@@ -97,15 +97,17 @@ exchange_adopt(Exchange *exchange)
     }
     Slot *slot = exchange->slot;
     int running = slot->environ != NULL && slot->kit.exchange == exchange;
-    PyObject *head = head_facts(&exchange->head);
+    PyObject *watched = running ? watched_before(slot) : Py_NewRef(Py_None);
+    PyObject *head = watched != NULL ? head_facts(&exchange->head) : NULL;
     if (head == NULL) {
+        Py_XDECREF(watched);
         return -1;
     }
     /* The order is that of AcceleratedSlot.adopt's parameters. */
     PyObject *full = PyObject_CallMethod(
-        (PyObject *)slot, "adopt", "OKKIiiLNin", running ? slot->environ : Py_None, (unsigned long long)exchange->id,
+        (PyObject *)slot, "adopt", "OKKIiiLNinN", running ? slot->environ : Py_None, (unsigned long long)exchange->id,
         (unsigned long long)exchange->began, exchange->window, exchange->quick, exchange->is_head,
-        (long long)exchange->cpu_began, head, exchange->state, (Py_ssize_t)exchange->sent);
+        (long long)exchange->cpu_began, head, exchange->state, (Py_ssize_t)exchange->sent, watched);
     if (full != NULL && exchange->full == NULL) {
         exchange->full = full;
     } else {

@@ -67,6 +67,8 @@ typedef struct {
     unsigned fields;
     int64_t length;   /* the declared Content-Length; -1: none */
     int bodiless;     /* the status allows no body */
+    size_t notes_size; /* at its end: notes for the access log, of the size and fields above */
+    unsigned notes;
 } Head;
 
 /* The socket that frames are sent on. */
@@ -138,6 +140,8 @@ typedef struct {
     char block[MAX_TEMPLATE];
 } Template;
 
+enum { MAX_WATCHED = 8 };
+
 struct Slot {
     PyObject_HEAD
     Loop *loop;        /* owned; NULL until Loop.bind */
@@ -145,6 +149,7 @@ struct Slot {
     uint64_t *cells;   /* in the state page: the id, and when it began */
     PyObject *app;     /* borrowed from lead, while it runs */
     PyObject *environ; /* borrowed from serve, while a request runs */
+    PyObject *watched[MAX_WATCHED]; /* owned: what the watched variables were; NULL: not there */
     Kit kit;
     Template template;
     int token;           /* leadership can be taken from this slot */
@@ -157,6 +162,7 @@ struct Loop {
     PyObject_HEAD
     /* Owned attributes of the shim's Worker, and what it works with. */
     PyObject *worker, *lanes, *leadership, *forked, *bases;
+    PyObject *watched, *notes; /* lists of variables, at most MAX_WATCHED, and of what their notes are called */
     PyObject *bytes_io, *file_wrapper, *protocol_error;
     /* Owned interned strings. */
     PyObject *name_first, *name_active, *name_watched, *name_close, *name_state, *key_input, *key_hints, *key_method;
@@ -202,6 +208,7 @@ void page_give_back(Units *units, uint32_t place);
 int head_encode(Head *head, PyObject *status, PyObject *headers);
 int head_begin(Head *head, PyObject *status);
 int head_add(Head *head, PyObject *name, PyObject *value);
+int head_note(Head *head, PyObject *name, PyObject *value);
 void head_reset(Head *head);
 
 /* environ.c */
@@ -215,6 +222,12 @@ void kit_recycle(Slot *slot);
 void kit_drop(Slot *slot);
 int exchange_emit(Exchange *exchange, int kind, int flags, PyObject *const *blocks, Py_ssize_t count, size_t body);
 int exchange_adopt(Exchange *exchange);
+
+/* noting.c */
+void watch(Slot *slot, PyObject *environ);
+void unwatch(Slot *slot);
+PyObject *watched_before(Slot *slot);
+int note_changes(Slot *slot);
 
 /* serve.c */
 int serve(Slot *slot, size_t size, uint64_t began);

@@ -192,6 +192,26 @@ head_add(Head *head, PyObject *name, PyObject *value)
            ++head->fields <= MAX_FIELDS;
 }
 
+/* Adds a note for the access log: of a variable that is gone if value is NULL; 0: left to
+ * noting.py, as is all but short ASCII text. */
+int
+head_note(Head *head, PyObject *name, PyObject *value)
+{
+    enum { LONGEST = 1024 };
+    Py_ssize_t name_size = 0, size = 1;
+    const char *name_text = ascii_text(name, &name_size), *text = value != NULL ? ascii_text(value, &size) : "-";
+    size_t before = head->size;
+    if (name_text == NULL || text == NULL || size > LONGEST || memchr(text, '\0', (size_t)size) != NULL ||
+        head->fields == MAX_FIELDS || !append(head, name_text, name_size) || !append(head, text, size)) {
+        head->size = before;
+        return 0;
+    }
+    head->notes_size += head->size - before;
+    head->fields++;
+    head->notes++;
+    return 1;
+}
+
 /* Forgets the head; its memory is kept if it is not large. */
 void
 head_reset(Head *head)
@@ -203,6 +223,7 @@ head_reset(Head *head)
     }
     head->size = 0;
     head->given = head->bodiless = 0;
-    head->fields = 0;
+    head->fields = head->notes = 0;
+    head->notes_size = 0;
     head->length = -1;
 }

@@ -69,11 +69,17 @@ take_worker(Loop *loop)
     PyObject *worker = loop->worker;
     if (take(worker, "lanes", NULL, &loop->lanes) < 0 || take(worker, "forked", &PyList_Type, &loop->forked) < 0 ||
         take(worker, "bases", &PyList_Type, &loop->bases) < 0 ||
+        take(worker, "watched", &PyList_Type, &loop->watched) < 0 ||
+        take(worker, "notes", &PyList_Type, &loop->notes) < 0 ||
         take_number(loop->lanes, "epoll_fd", &loop->epoll_fd) < 0 ||
         take_number(loop->lanes, "wake_fd", &loop->wake_fd) < 0 ||
         take_number(worker, "lifetime", &loop->lifetime) < 0 ||
         take_memory(worker, "page", PyBUF_WRITABLE, PAGE_FIRST_SLOT * sizeof(uint64_t), &loop->page) < 0 ||
         page_find(&loop->units, &loop->page) < 0) {
+        return -1;
+    }
+    if (LIST_SIZE(loop->watched) > MAX_WATCHED || LIST_SIZE(loop->notes) != LIST_SIZE(loop->watched)) {
+        PyErr_SetString(PyExc_ValueError, "too many variables are watched, or their notes have no names");
         return -1;
     }
     PyObject *arena;
@@ -149,6 +155,7 @@ loop_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject *owned[] = {
         loop->worker,     loop->lanes,        loop->leadership,     loop->forked,     loop->bases,
+        loop->watched,    loop->notes,
         loop->bytes_io,   loop->file_wrapper, loop->protocol_error, loop->name_first, loop->name_active,
         loop->name_watched, loop->name_close, loop->name_state, loop->key_input,    loop->key_hints,      loop->key_method,
     };

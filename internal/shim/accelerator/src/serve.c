@@ -119,6 +119,7 @@ answer_whole(Slot *slot, PyObject *blocks)
 {
     enum { MAX_BLOCKS = 64 }; /* more are left to bytes.join */
     Exchange *exchange = slot->kit.exchange;
+    int noted = note_changes(slot); /* first: it may run code of the app's, which may change blocks */
     int list = PyList_CheckExact(blocks);
     Py_ssize_t count = list ? LIST_SIZE(blocks) : TUPLE_SIZE(blocks);
     PyObject *items[MAX_BLOCKS];
@@ -131,7 +132,7 @@ answer_whole(Slot *slot, PyObject *blocks)
         body += simple ? (size_t)BYTES_SIZE(items[i]) : 0;
     }
     int64_t length = exchange->head.length;
-    if (!simple || body > exchange->window || (length >= 0 && (uint64_t)length != body)) {
+    if (!noted || !simple || body > exchange->window || (length >= 0 && (uint64_t)length != body)) {
         return in_python(slot, "resume", blocks);
     }
     return emit_whole(slot, items, count, body) == WORKER_ENDS ? -1 : 0;
@@ -166,7 +167,7 @@ take_block(Slot *slot, PyObject *block)
     if (BYTES_SIZE(block) == 0) {
         return GOES_ON;
     }
-    if (!is_whole_body(slot, block)) {
+    if (!is_whole_body(slot, block) || !note_changes(slot) || !is_whole_body(slot, block)) {
         return LEFT_TO_PYTHON;
     }
     int sent = emit_whole(slot, &block, 1, (size_t)BYTES_SIZE(block));
@@ -361,7 +362,9 @@ run(Slot *slot, const Request *request)
         return PyErr_ExceptionMatches(PyExc_MemoryError) ? failed(slot) : -1; /* there was none for what comes before the app */
     }
     slot->environ = environ;
+    watch(slot, environ);
     int status = run_app(slot, environ);
+    unwatch(slot);
     slot->environ = NULL;
     Py_DECREF(environ);
     return status;
