@@ -56,7 +56,7 @@ def test_words_for_choices_and_their_sentence():
 
     def candidates(**rates):
         return [{"setting": {"class": "auto"} if n == "auto" else {"class": "sync", "workers": int(n[1:]), "threads": 1}, "rates": r,
-                 "runs": [{"took_ns": 8e9}] * 3} for n, r in rates.items()]
+                 "runs": [{"took_ns": 8e9, "rate": 100}] * 3} for n, r in rates.items()]
 
     known = {"seeds": [1, 2, 3], "sweep": {"answer": 1, "candidates": candidates(auto=[90], w1=[100], w2=[80])}, "found": [answer(1), answer(2), answer(3)],
              "last": [{"answer": 1, "candidates": candidates(auto=[90, 91, 92], w1=[100, 100.1, 99.9], w2=[80, 80.1, 80], w3=[90, 96, 102])}]}
