@@ -63,7 +63,7 @@ BELOW = {"src/conf.py": "raw_env = ['STAGE=conf']\n", "src/main.py": app("import
 ARGUMENTS = "import sys\nraw_env = ['LAST=' + sys.argv[-1], 'HAS=%s' % ('-b' in sys.argv)]\n"
 
 CASES = [
-    Case("an access log in logfmt", as_logfmt, app=PID, options=("--access-logfile", "-", "--access-logformat", LOGFMT), classes=("sync", "gthread"),
+    Case("an access log in logfmt", as_logfmt, app=PID, options=("--access-logfile", "-", "--access-logformat", LOGFMT), classes=("sync",),
          right=['gunicorn method=GET path="/a b" status=200 duration=N request_id=- fwd="-" <->',
                 'gunicorn method=GET path="/" status=200 duration=N request_id=7 fwd="192.0.2.1" <->']),
     Case("a double dash before the application", root, app=app("return 1"), target="", options=("--timeout", "60", "--", "app:application"), classes=("sync",), right=1),
