@@ -83,15 +83,18 @@ func (w *sources) leaveLocked() {
 	}
 }
 
-// quietTime is how long no file may change before the reload.
-const quietTime = 100 * time.Millisecond
+const (
+	quietTime    = 100 * time.Millisecond // for so long no file may change before the reload,
+	restlessTime = time.Second            // which does not wait longer where they go on changing
+)
 
 // followFiles reloads when one changes. Editors write a file in several steps, so it waits until
 // things are quiet.
 func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
-	changed := ""
+	var changed string
+	var since time.Time
 	for {
 		select {
 		case e, ok := <-w.Events:
@@ -102,11 +105,15 @@ func (s *server) followFiles(w *fsnotify.Watcher, extra map[string]bool) {
 				watchTree(w, e.Name)
 			}
 			if !e.Has(fsnotify.Chmod) && (filepath.Ext(e.Name) == ".py" || extra[e.Name]) {
+				if changed == "" {
+					since = time.Now()
+				}
 				changed = e.Name
-				quiet.Reset(quietTime)
+				quiet.Reset(min(quietTime, time.Until(since.Add(restlessTime))))
 			}
 		case <-quiet.C:
 			s.log.Infof("%s changed; reloading", changed)
+			changed = ""
 			s.signals.reload.ask()
 		case err, ok := <-w.Errors:
 			if !ok {
