@@ -52,16 +52,21 @@ func oneAtATime(runs *int) func(context.Context, Options) (*Result, error) {
 				latencies, dues = append(latencies, free-due), append(dues, due)
 			}
 		}
-		res := resultOf(failed, latencies...)
-		res.Rate.Offered, res.Rate.Achieved = o.Rate.From, o.Rate.From
-		for i, due := range dues {
-			res.samples[i].scheduled, res.samples[i].done = int64(due*1e6), int64((due+latencies[i])*1e6)
-		}
-		res.Schedule = &Schedule{Growth: res.growth()}
-		res.DurationS = free / 1000
-		res.Rate.OK = float64(len(latencies)) / res.DurationS
-		return res, nil
+		return scheduled(o, failed, dues, latencies, free), nil
 	}
+}
+
+// scheduled is the result of an open loop whose successes were due and answered so, in ms, the last one when it ended.
+func scheduled(o Options, failed int64, dues, latencies []float64, ended float64) *Result {
+	res := resultOf(failed, latencies...)
+	res.Rate.Offered, res.Rate.Achieved = o.Rate.From, o.Rate.From
+	for i, due := range dues {
+		res.samples[i].scheduled, res.samples[i].done = int64(due*1e6), int64((due+latencies[i])*1e6)
+	}
+	res.Schedule = &Schedule{Growth: res.growth()}
+	res.DurationS = ended / 1000
+	res.Rate.OK = float64(len(latencies)) / res.DurationS
+	return res
 }
 
 // The server's capacity is known: with equal gaps it is the highest rate, with random ones requests queue before, and a tenth

@@ -43,15 +43,7 @@ func (l *learner) run(_ context.Context, o Options) (*Result, error) {
 		}
 		latencies, dues = append(latencies, one(ms(int64(at)))), append(dues, ms(int64(at)))
 	}
-	res := resultOf(0, latencies...)
-	res.Rate.Offered, res.Rate.Achieved = o.Rate.From, o.Rate.From
-	for i, due := range dues {
-		res.samples[i].scheduled, res.samples[i].done = int64(due*1e6), int64((due+latencies[i])*1e6)
-	}
-	res.Schedule = &Schedule{Growth: res.growth()}
-	res.DurationS = free / 1000
-	res.Rate.OK = float64(len(latencies)) / res.DurationS
-	return res, nil
+	return scheduled(o, 0, dues, latencies, free), nil
 }
 
 // What a server could hold that gets better at a load while it has it is found, by probes that are shorter than it takes to learn,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -11,20 +12,26 @@ import (
 	"girin/internal/wire"
 )
 
-// Whatever the socket takes at once, and whoever writes: each frame arrives whole, and those of
-// one sender in their order.
-func TestWhatIsSaidArrivesWholeAndInOrder(t *testing.T) {
-	const senders, frames = 4, 60
+// newListened returns a worker that is spoken to, and the end of the socket at which it hears that.
+func newListened(t *testing.T) (w *Worker, hears *os.File) {
+	t.Helper()
 	ours, theirs, err := StreamPair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ours.Close()
-	defer theirs.Close()
-	w := &Worker{}
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	w = &Worker{}
 	if err := w.inbound.open(ours); err != nil {
 		t.Fatal(err)
 	}
+	return w, theirs
+}
+
+// Whatever the socket takes at once, and whoever writes: each frame arrives whole, and those of
+// one sender in their order.
+func TestWhatIsSaidArrivesWholeAndInOrder(t *testing.T) {
+	const senders, frames = 4, 60
+	w, theirs := newListened(t)
 	sizes := [...]int{0, 100, 70_000, 400_000}
 	var saying sync.WaitGroup
 	for id := range senders {
@@ -57,15 +64,7 @@ func TestWhatIsSaidArrivesWholeAndInOrder(t *testing.T) {
 
 // Who reads no more is sent nothing more.
 func TestNothingIsKeptForAWorkerThatIsGone(t *testing.T) {
-	ours, theirs, err := StreamPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	w := &Worker{}
-	if err := w.inbound.open(ours); err != nil {
-		t.Fatal(err)
-	}
+	w, theirs := newListened(t)
 	theirs.Close()
 	for range 2 {
 		w.Say(wire.Inbound{Kind: wire.TextCame}, make([]byte, 100))
@@ -79,16 +78,7 @@ func TestNothingIsKeptForAWorkerThatIsGone(t *testing.T) {
 // A kernel that is short of memory for a moment, as within a control group's limit, cuts no
 // worker off.
 func TestWhatIsSaidWaitsForTheKernelsMemory(t *testing.T) {
-	ours, theirs, err := StreamPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	defer theirs.Close()
-	w := &Worker{}
-	if err := w.inbound.open(ours); err != nil {
-		t.Fatal(err)
-	}
+	w, theirs := newListened(t)
 	lacks := []syscall.Errno{syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOBUFS}
 	w.inbound.try = func(fd uintptr) bool {
 		if len(lacks) > 0 {
