@@ -94,7 +94,7 @@ class Arbiter:
             self.master_pid, self.master_name = 0, "Master"
             os.environ.pop(OLD_MASTER, None)
         except PermissionError:
-            """It is another user's."""
+            pass  # it lives, and is another user's
 
     def configure(self, cfg: Cfg, app: Application, log, listeners: list[Listener]) -> None:
         """Takes the settings of a start or a reload; what hooks have put here stays."""
