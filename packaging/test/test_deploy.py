@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -61,13 +62,46 @@ def unix_server(user: User, env: Path, app: Path) -> Path:
     return path
 
 
-def test_nginx(user: User, env: Path, app: Path) -> None:
-    port, path = free_port(), unix_server(user, env, app)
+def nginx(user: User, port: int, path: Path) -> Served:
     site = (DEPLOY / "nginx" / "girin.conf").read_text().replace("/run/girin-app.sock", str(path)).replace("listen 80;", f"listen 127.0.0.1:{port};")
     conf = user.home / "nginx.conf"
     root = "user root;" if os.getuid() == 0 else ""
     conf.write_text(f"{root} daemon off; pid {user.home}/nginx.pid; error_log stderr; events {{}} http {{ access_log off; {site} }}")
-    check(behind(user, [shutil.which("nginx") or "/usr/sbin/nginx", "-c", conf, "-p", user.home], port), port)
+    return behind(user, [shutil.which("nginx") or "/usr/sbin/nginx", "-c", conf, "-p", user.home], port)
+
+
+def test_nginx(user: User, env: Path, app: Path) -> None:
+    port = free_port()
+    check(nginx(user, port, unix_server(user, env, app)), port)
+
+
+GREETS = """\
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "hello"})
+        await receive()
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": dict(scope["headers"]).get(b"connection", b"none")})
+"""
+
+
+def test_websockets_pass_nginx_and_requests_share_its_connections(user: User, env: Path, app: Path) -> None:
+    (app / "app.py").write_text(GREETS)
+    port = free_port()
+    served = nginx(user, port, unix_server(user, env, app))
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                       b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        said = b""
+        while not said.endswith(b"\x81\x05hello"):
+            more = client.recv(4096)
+            assert more, said
+            said += more
+    assert said.startswith(b"HTTP/1.1 101 ")
+    assert served.get() == "none"  # and not "close"
 
 
 def test_caddy(user: User, env: Path, app: Path) -> None:
