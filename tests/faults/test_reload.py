@@ -130,10 +130,10 @@ def test_reload_on_change(girin, gunicorn, measured, full, tmp_path):
     def measure(run):
         page = lambda: came_of(lambda: client.get(run.port, "/", timeout=5))
         app.write_text("def (")
-        took = raw.until(lambda: "status=500" in page())
+        took = raw.until(lambda: "status=500" in page(), what="a page with the fault")
         broken = page()
         app.write_text(VERSION.format(version=2))
-        healed = raw.until(lambda: "version 2" in page())
+        healed = raw.until(lambda: "version 2" in page(), what="the mended version")
         return broken, f"page after {took:.1f} s, healed after {healed:.1f} s"
 
     options = ("gthread", 1, 2, "--reload")
