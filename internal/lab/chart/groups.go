@@ -92,8 +92,8 @@ func (g *Groups) drawLegend(s *Scene) {
 	}
 	if g.IdealLabel != "" {
 		right := groupsWidth - 10.0
-		s.label(right, 38, g.IdealLabel, textStyle{size: 12, anchor: "end", role: Ink})
-		s.line(right-textWidth(g.IdealLabel, 12)-34, 34, right-textWidth(g.IdealLabel, 12)-12, 34, Ideal, 1.6)
+		s.label(right-28, 38, g.IdealLabel, textStyle{size: 12, anchor: "end", role: Ink})
+		s.line(right-22, 34, right, 34, Ideal, 1.6)
 	}
 }
 
@@ -138,8 +138,16 @@ func (g *Groups) drawIdeals(s *Scene, group *Group, from, step float64, y scale)
 		left, right := from+float64(first)*step-2, from+float64(i)*step+2
 		s.line(left, y.at(ideal), right, y.at(ideal), Paper, 4) // so that bars are seen on both sides
 		s.line(left, y.at(ideal), right, y.at(ideal), Ideal, 1.6)
-		s.label((left+right)/2, y.at(ideal)-4, Format(ideal), textStyle{size: 10.5, anchor: "middle", role: Ink})
+		s.plated((left+right)/2, y.at(ideal)-4, Format(ideal), 10.5)
 	}
+}
+
+// plated writes a text in the middle of x on a plate of paper, as the dark theme's light letters need it on a bar. Dots are
+// seen through it.
+func (s *Scene) plated(x, y float64, text string, size float64) {
+	half := textWidth(text, size)/2 + 1
+	s.add(shape{kind: rectShape, x: x - half, y: y - 0.8*size, x2: x + half, y2: y + 1.5, fill: Paper, faint: true})
+	s.label(x, y, text, textStyle{size: size, anchor: "middle", role: Ink})
 }
 
 func drawGroupLabel(s *Scene, group *Group, x, bottom float64) {
