@@ -77,9 +77,9 @@ func runBare(env *program.Env) int {
 	if _, ok := config.FindApp("."); ok {
 		return runServe(env, nil)
 	}
-	status := runHelp(env, nil)
-	io.WriteString(env.Stdout, "\nThere is no application here that girin finds by itself (in app.py, main.py, wsgi.py, asgi.py, by manage.py, or in one other module alone):\nstart it in the application's folder, or name one, as in girin shop:app\n")
-	return status
+	runHelp(env, nil)
+	io.WriteString(env.Stderr, "\nThere is no application here that girin finds by itself (in app.py, main.py, wsgi.py, asgi.py, by manage.py, or in one other module alone):\nstart it in the application's folder, or name one, as in girin shop:app\n")
+	return program.Failed // a container that was given no application has not done its work
 }
 
 // mistyped is the command that the first word most likely means, if it is followed by another
