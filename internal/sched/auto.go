@@ -167,9 +167,10 @@ const crowdedMost = 100 * time.Millisecond
 // crowded reports whether waiting requests must let others go first.
 func (a *auto) crowded() bool { return a.q.main.lane.Unread() > waitingUnread }
 
-// shortLocked reports whether requests wait for want of threads alone.
+// shortLocked reports whether requests wait for want of threads alone. Of many that end
+// soon some have just done so at each look, and the next have not been let in.
 func (a *auto) shortLocked() bool {
-	return len(a.blocked) > 0 && a.waiting >= a.room && a.room < a.cfg.Threads
+	return len(a.blocked) > 0 && a.waiting >= a.room-a.room/8 && a.room < a.cfg.Threads
 }
 
 func (a *auto) takeLocked(c *Call) {

@@ -54,7 +54,8 @@ type limiter struct {
 type mark struct{ limit, used, rate float64 }
 
 // limitFirst is what is allowed without proof, limitLeast what stays,
-// limitWindow how many ends make a window at least, limitRests how many
+// limitWindow how many ends make a window at least, limitLasts how long it
+// lasts at least (thousands that wait shortly end in waves), limitRests how many
 // judgements a trial of more that failed is not repeated at most, limitRested the first
 // time, which may have been by chance, limitWaits for how
 // many windows one waits for threads to start, and limitPause after
@@ -63,6 +64,7 @@ const (
 	limitFirst  = 64
 	limitLeast  = 4
 	limitWindow = 16
+	limitLasts  = int64(100 * time.Millisecond)
 	limitRests  = 32
 	limitRested = 8
 	limitWaits  = 3
@@ -138,7 +140,7 @@ func (l *limiter) observe(us uint32, at int64, failed bool, most int) {
 		l.set(l.limit*0.6, "%d of %d failed", l.failed, l.count)
 		return
 	}
-	if l.count >= max(int(l.limit), limitWindow) {
+	if l.count >= max(int(l.limit), limitWindow) && at-l.opened >= limitLasts {
 		l.judge(at, float64(most))
 		l.open(at)
 	}

@@ -30,6 +30,7 @@ from time import monotonic_ns
 
 from . import clientsocket, wire
 from .errors import WARNING
+from .gil import SwitchInterval
 from .runner import Runner
 from .slot import Slot
 
@@ -78,6 +79,7 @@ class Threads(Runner):
         self._threads: list[Thread] = []
         self._spare: list[ThreadSlot] = []  # as many as wait for leadership
         self._not_before = 0  # when the next thread may be tried
+        self._interval = SwitchInterval(worker.settings.switch_interval)
         self._working: list[ThreadSlot] = []  # a slot for each thread that has not ended
         self._ended = allocate_lock()  # released by the last of them
         self._ended.acquire()
@@ -165,6 +167,7 @@ class Threads(Runner):
                 self._acquire()
                 self._spare.pop()
                 self._leader = slot
+                self._interval.suit(len(self._threads) - len(self._spare))
                 if not self._spare:
                     self._add_thread()
                 if not self._keep_leading(slot):
