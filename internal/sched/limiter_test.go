@@ -61,7 +61,7 @@ func TestLimiter(t *testing.T) {
 		"the GIL":             {pool(1), 1000, 200, 4, 4},
 		"fails beyond thirty": {breaks(30), 1000, 100, 10, 50},
 		"fails always":        {breaks(0), 1000, 100, limitLeast, limitLeast},
-		"no time at all":      {func(int, int) (uint32, bool) { return 0, false }, 1000, 100, 256, 256},
+		"hardly any time":     {func(int, int) (uint32, bool) { return 2 * ms, false }, 1000, 1000, 256, 256},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +91,30 @@ func TestTheLimiterWaitsForWhatItChanged(t *testing.T) {
 	}
 	if l.now() != 128 || l.count != 0 {
 		t.Errorf("limit %d, want 128 still; %d were counted", l.now(), l.count)
+	}
+}
+
+// Many that wait shortly end in waves: a window that holds one alone tells their number, not
+// their rate.
+func TestAWaveIsNoWindow(t *testing.T) {
+	l := new(limiter)
+	wave := func(at int64) {
+		for range limitFirst {
+			l.take()
+		}
+		l.full()
+		for range limitFirst {
+			l.observe(20_000, at, false, 256)
+			l.active--
+		}
+	}
+	for at := int64(20_000_000); at < limitLasts; at += 20_000_000 {
+		if wave(at); l.now() != limitFirst {
+			t.Fatalf("limit %d after %v, want %d still", l.now(), time.Duration(at), limitFirst)
+		}
+	}
+	if wave(limitLasts); l.now() != 2*limitFirst {
+		t.Errorf("limit %d after %v, want %d", l.now(), time.Duration(limitLasts), 2*limitFirst)
 	}
 }
 

@@ -23,3 +23,16 @@ func TestAThousandThatWaitHaveAllThreads(t *testing.T) {
 		}
 	})
 }
+
+// Of many that wait shortly some have just ended at each look, and the next are not let in yet.
+func TestThreadsAreShortWhereAFewHaveJustEnded(t *testing.T) {
+	a := &auto{cfg: Auto{Threads: 640}, room: 360, blocked: []*Route{new(Route)}}
+	for waiting, short := range map[int]bool{360: true, 340: true, 200: false} {
+		if a.waiting = waiting; a.shortLocked() != short {
+			t.Errorf("%d of %d threads are in use and some requests wait: short is %v", waiting, a.room, !short)
+		}
+	}
+	if a.waiting, a.blocked = 360, nil; a.shortLocked() {
+		t.Error("short although nothing waits")
+	}
+}
