@@ -8,7 +8,8 @@ that waits for a route of --offload. CPU and memory are those of all processes: 
 server, engine; of CPU the client's as well.
 
 Celery and its Redis client are installed, pinned, into build/queues; redis-server is Debian's
-(`make bench` once installs it). Celery is as it comes, and Redis stores nothing on the disk. Prints
+(`make bench` once installs it). Celery is as it comes. Redis stores nothing on the disk, and in a
+third run writes and syncs its log for each change (appendfsync always), as girin does. Prints
 a table in Markdown and whether the targets hold; ends with 1 if one does not. --scenes kills
 workers in the middle of a task, too, and says whether the task is begun again.
 """
@@ -94,10 +95,11 @@ def takes_tasks(run: Running) -> bool:
 
 
 @contextlib.contextmanager
-def celery(pool: str, folder: Path, env: dict[str, str], acks_late: bool = False):
+def celery(pool: str, folder: Path, env: dict[str, str], acks_late: bool = False, on_disk: bool = False):
     """Redis and Celery's worker; yields both, and the driver's command and environment."""
     port = servers.free_port()
-    redis = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    redis = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tempfile.mkdtemp(dir=folder),
+             "--appendonly", "yes" if on_disk else "no", "--appendfsync", "always"]
     env = {**env, "REDIS": f"redis://127.0.0.1:{port}/0", "ACKS_LATE": str(int(acks_late))}
     python = str(VENV / "bin" / "python")
     worker = [python, "-m", "celery", "-A", "with_celery", "worker", "--pool", pool, "-c", str(PROCESSES), "-l", "warning", "--without-gossip", "--without-mingle"]
@@ -160,10 +162,11 @@ def bench(runs: list[Running], clients: int, seconds: float) -> Figures:
 def measure(seconds: float, at_once: Sequence[int], folder: Path, env: dict[str, str]) -> dict[tuple[str, int], Figures]:
     """One round: every kind in turn, each started anew."""
     found = {}
-    for pool in ("prefork", "threads"):
-        with celery(pool, folder, env) as (runs, command, environ):
+    for pool, on_disk in (("prefork", False), ("threads", False), ("prefork", True)):
+        with celery(pool, folder, env, on_disk=on_disk) as (runs, command, environ):
             for threads in at_once:
-                found[f"Celery {pool} -c {PROCESSES}, Redis", threads] = drive(runs, command, environ, threads, seconds)
+                name = f"Celery {pool} -c {PROCESSES}, Redis" + on_disk * " on the disk"
+                found[name, threads] = drive(runs, command, environ, threads, seconds)
     with girin(Path(tempfile.mkdtemp(dir=folder)), "-w", str(PROCESSES), "--threads", "4") as (runs, command, environ):
         for threads in at_once:
             found["girin, clients that wait (--offload)", threads] = bench(runs, threads, seconds)

@@ -138,6 +138,7 @@ func TestJobsThatCannotBeAreRefusedAtTheStart(t *testing.T) {
 		"a key that is none":            {[]string{"--offload", "*", "--offload-key", "/dev/null"}, "offload_key"},
 		"a URL that is none":            {[]string{"--offload", "*", "--offload-connect", "10.0.0.5"}, "nats://HOST:PORT"},
 		"a directory that cannot be":    {[]string{"--offload", "*", "--offload-dir", "/proc/none"}, "/proc/none"},
+		"a directory for nothing":       {[]string{"--offload", "*", "--offload-dir", "/sys"}, "offload_dir"},
 		"listens for what is another's": {[]string{"--offload", "*", "--offload-connect", "nats://x:1", "--offload-listen", "127.0.0.1:0"}, "another server's"},
 	} {
 		t.Run(name, func(t *testing.T) {

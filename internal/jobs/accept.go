@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
 	"girin/internal/offload"
@@ -148,9 +145,7 @@ func (n *Node) enqueue(r *http.Request, a *asked) (*job.Record, error) {
 		}
 	}
 	if err := n.storeJob(ctx, s, a, rec, large); err != nil {
-		if gone := (*notStored)(nil); mine.name != "" && errors.As(err, &gone) {
-			s.forgetKey(mine) // or who asks again at once would wait for this one
-		}
+		mine.forget(err)
 		return nil, err
 	}
 	n.took()
@@ -171,7 +166,13 @@ func (n *Node) storeJob(ctx context.Context, s *store, a *asked, rec *job.Record
 		}
 		rec.Body, a.message.Body = a.call.Length, nil
 	}
-	return s.accept(ctx, rec, a.message.Append(nil))
+	err := s.accept(ctx, rec, a.message.Append(nil))
+	if isNotStored(err) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+		defer cancel()
+		s.dropBody(ctx, rec)
+	}
+	return err
 }
 
 // notStored is why a job certainly will not be run. After other errors it may be.
@@ -179,100 +180,9 @@ type notStored struct{ error }
 
 func (e *notStored) Unwrap() error { return e.error }
 
-// keyed is what is known of an Idempotency-Key.
-type keyed struct {
-	ID     string `json:"id"`
-	Digest string `json:"digest"`
-}
-
-// ownKey is the key of a job that is about to be stored.
-type ownKey struct {
-	name     string
-	revision uint64
-}
-
-// forgetKey lets go of a key whose job could not be stored.
-func (s *store) forgetKey(k ownKey) {
-	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	defer cancel()
-	_ = s.keys.Delete(ctx, k.name, jetstream.LastRevision(k.revision))
-}
-
-// known returns the job that a key has made; nil: rec is to be it, and the key is mine. While
-// another request of the same key is being stored it waits for that: each has the body.
-func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, key string) (was *job.Record, mine ownKey, err error) {
-	digest, err := a.digest(n)
-	if err != nil {
-		return nil, mine, err
-	}
-	sum := sha256.Sum256(append([]byte(key+"\x00"+a.request.Method+" "+a.request.Path+"\x00"), rec.Principal...))
-	mine.name = base64.RawURLEncoding.EncodeToString(sum[:])
-	text, _ := json.Marshal(keyed{rec.ID.String(), digest})
-	for {
-		mine.revision, err = s.keys.Create(ctx, mine.name, text)
-		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
-			return nil, mine, err
-		}
-		e, err := s.keys.Get(ctx, mine.name)
-		if errors.Is(err, jetstream.ErrKeyNotFound) { // its job could not be stored
-			continue
-		}
-		if err != nil {
-			return nil, mine, err
-		}
-		var other keyed
-		if err := json.Unmarshal(e.Value(), &other); err != nil {
-			return nil, mine, err
-		}
-		if other.Digest != digest {
-			return nil, mine, &problem{http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request"}
-		}
-		id, _ := job.ParseID(other.ID)
-		was, err = n.knownAs(ctx, s, a, id)
-		if !errors.Is(err, errNoJob) {
-			return was, mine, err
-		}
-		if n.now().Sub(e.Created()) > aboutToBe+limitFor(a.call.Length)-storeLimit { // who had the key has died
-			mine.revision, err = s.keys.Update(ctx, mine.name, text, e.Revision())
-			if err == nil || !wasQuicker(err) {
-				return nil, mine, err
-			}
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil, mine, &problem{http.StatusServiceUnavailable, "another request of this Idempotency-Key is being stored"}
-		case <-time.After(lookEvery):
-		}
-	}
-}
-
-// knownAs returns a job that was asked for with the same key before, and sees to it that it is
-// whole.
-func (n *Node) knownAs(ctx context.Context, s *store, a *asked, id job.ID) (*job.Record, error) {
-	r, err := s.get(ctx, id)
-	if errors.Is(err, errNoJob) {
-		return nil, err
-	}
-	young := n.now().Sub(r.Created) < aboutToBe
-	if err != nil || r.Status != job.Queued || !young && s.hasMessage(ctx, &r.Record) {
-		return &r.Record, err
-	}
-	switch again, err := s.put(ctx, &r); { // who made the record does not take it back then
-	case again: // it was begun, or was taken back already
-		r, err = s.get(ctx, id)
-		return &r.Record, err
-	case err != nil:
-		return nil, err
-	}
-	if s.hasMessage(ctx, &r.Record) {
-		return &r.Record, nil
-	}
-	m := *a.message
-	if r.Body > 0 {
-		m.Body = nil
-	}
-	return &r.Record, asProblem(s.publish(ctx, &r.Record, m.Append(nil)))
+func isNotStored(err error) bool {
+	is := (*notStored)(nil)
+	return errors.As(err, &is)
 }
 
 // digest is of the request's body.

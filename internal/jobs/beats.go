@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -46,7 +47,8 @@ type beat struct {
 	Busy    int                 `json:"busy"`
 	Now     time.Time           `json:"now,omitzero"`
 	Bye     bool                `json:"bye,omitempty"`
-	Runs    map[string][]string `json:"runs,omitempty"` // by origin
+	Classes []string            `json:"classes,omitempty"` // of its routes
+	Runs    map[string][]string `json:"runs,omitempty"`    // by origin
 }
 
 const (
@@ -90,7 +92,7 @@ func (b *beats) send(bye bool) {
 	runs := b.n.runner.forOthers()
 	text, err := json.Marshal(beat{
 		Node: b.n.name, Host: host(), PID: os.Getpid(), Format: job.Format, Version: b.n.Version(), Slots: b.n.cfg.Slots,
-		Busy: b.n.Busy(), Now: b.n.wall(), Bye: bye, Runs: runs,
+		Busy: b.n.Busy(), Now: b.n.wall(), Bye: bye, Classes: slices.Sorted(maps.Keys(classesOf(b.n.cfg.Routes))), Runs: runs,
 	})
 	if err != nil {
 		b.n.cfg.Log.Errorf("jobs: %v", err)
@@ -168,6 +170,13 @@ func (b *beats) all() {
 		h.at = b.n.cfg.Clock()
 		b.last[name] = h
 	}
+}
+
+// reached is when the engine was last reached anew, ns.
+func (b *beats) reached() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.since
 }
 
 func (b *beats) look() {

@@ -39,15 +39,31 @@ func bodyRequest(id job.ID, at int64) []byte {
 	return binary.LittleEndian.AppendUint64(append([]byte(nil), id[:]...), uint64(at))
 }
 
-// spooled is a body that came from another node.
+// spooled is a body in a file.
 type spooled struct{ file *os.File }
 
 func (s spooled) OS() *os.File { return s.file }
 func (s spooled) Close()       { s.file.Close() }
 
-// fetch brings a request's body here.
+// bodyFile is the file that holds a body of this node's own; nil: none does.
+func (o *origin) bodyFile(id job.ID) *os.File {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if p := o.jobs[id]; p != nil && p.body == nil {
+		return o.n.queue.RemoteBody(p.call)
+	}
+	return nil
+}
+
+// fetch brings a request's body here. A file of this node's own is shared, not copied: of all
+// attempts one alone reads it.
 func fetch(n *Node, origin string, id job.ID, length int64) (sched.Spool, error) {
-	file, err := nameless(n.cfg.SpoolDir)
+	if origin == n.name {
+		if file := n.origin.bodyFile(id); file != nil {
+			return spooled{file}, nil
+		}
+	}
+	file, err := n.cfg.File()
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +79,4 @@ func fetch(n *Node, origin string, id job.ID, length int64) (sched.Spool, error)
 		at += int64(len(part))
 	}
 	return spooled{file}, nil
-}
-
-// nameless makes a file that goes with its descriptor.
-func nameless(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "girin-job-")
-	if err != nil {
-		return nil, err
-	}
-	_ = os.Remove(file.Name())
-	return file, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -100,10 +101,95 @@ func (n *Node) lookAtClasses(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	known := len(all)
 	maps.Copy(all, classesOf(n.cfg.Routes)) // while a limit is changed two nodes do not undo each other's each second
-	if !maps.Equal(all, s.classes) {
+	if len(all) != known || !maps.Equal(all, s.classes) {
 		n.changed()
 	}
+}
+
+// classForgottenAfter is for how long no node has named a class that is forgotten.
+const classForgottenAfter = time.Minute
+
+// forgetClasses takes those out of the store that no node's routes have any more and in which no
+// job waits: each costs every slot a question, and that no other node is waited for. Unused says
+// since when.
+func (n *Node) forgetClasses(ctx context.Context, unused map[string]time.Time) error {
+	s := n.store.Load()
+	used := n.beats.classes()
+	maps.Copy(used, classesOf(n.cfg.Routes))
+	var gone []string
+	for class := range s.classes {
+		since, known := unused[class]
+		_, isUsed := used[class]
+		switch {
+		case isUsed:
+			delete(unused, class)
+		case !known:
+			unused[class] = time.Now()
+		case time.Since(since) >= classForgottenAfter:
+			gone = append(gone, class)
+		}
+	}
+	for _, class := range gone {
+		waits, err := n.anyWaits(ctx, class)
+		if waits {
+			continue
+		}
+		if err == nil {
+			err = s.forgetClass(ctx, class)
+		}
+		if err != nil {
+			return err
+		}
+		delete(unused, class)
+		n.changed()
+	}
+	return nil
+}
+
+// anyWaits reports whether a job of a class is in a stream.
+func (n *Node) anyWaits(ctx context.Context, class string) (bool, error) {
+	for stream, kind := range map[string]string{n.names.sync: "sync", n.names.jobs: "jobs"} {
+		s, err := n.js.Stream(ctx, stream)
+		if err != nil {
+			return false, err
+		}
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter("girin."+n.names.app+"."+kind+".*."+class+".>"))
+		if err != nil {
+			return false, err
+		}
+		if len(info.State.Subjects) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *store) forgetClass(ctx context.Context, class string) error {
+	all, revision, err := s.knownClasses(ctx)
+	if _, there := all[class]; err != nil || !there {
+		return err
+	}
+	delete(all, class)
+	text, err := json.Marshal(all)
+	if err == nil {
+		_, err = s.meta.Update(ctx, classesKey, text, revision)
+	}
+	return err
+}
+
+// classes are those of other nodes' routes.
+func (b *beats) classes() classes {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := classes{}
+	for _, h := range b.last { // also of who is silent for a while
+		for _, class := range h.Classes {
+			all[class] = 0
+		}
+	}
+	return all
 }
 
 // limited reports whether only so many jobs of a class may run at once.

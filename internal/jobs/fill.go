@@ -69,20 +69,24 @@ func (n *Node) took() {
 
 // count keeps what is known of the store.
 func (n *Node) count() {
-	t := time.NewTimer(fillEvery)
+	t, keys := time.NewTimer(fillEvery), time.NewTicker(keysTrimmedEvery)
 	defer t.Stop()
+	defer keys.Stop()
 	for {
+		trim := n.trim
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-t.C:
+		case <-keys.C:
+			trim = n.trimKeys
 		case <-n.fill.look:
 		}
 		if n.up.Load() {
 			ctx, cancel := context.WithTimeout(n.ctx, askLimit)
 			n.measure(ctx)
 			n.lookAtClasses(ctx)
-			n.trim(ctx)
+			trim(ctx)
 			cancel()
 		}
 		t.Reset(n.fillAge())

@@ -70,14 +70,20 @@ func (w *workload) settle(ctx context.Context, rec *job.Record) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	if rec.Status == job.Done {
-		w.s.dropBody(ctx, rec)
-	} else {
-		w.s.keepMessage(ctx, rec, w.data)
-	}
+	w.s.letGo(ctx, rec, w.data)
 	w.r.n.counts.ended(rec.Status)
 	w.tellEnd(rec)
 	_ = w.m.Load().Ack()
+}
+
+// letGo drops what a job had that has ended, or keeps what it was made of if that may be wanted
+// again. What was cancelled before it began is not.
+func (s *store) letGo(ctx context.Context, r *job.Record, message []byte) {
+	if r.Status == job.Done || r.Attempt == 0 {
+		s.dropBody(ctx, r)
+	} else {
+		s.keepMessage(ctx, r, message)
+	}
 }
 
 // keepMessage stores what a job was made of that has ended badly: a person may want it again.

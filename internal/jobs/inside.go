@@ -22,7 +22,7 @@ func (n *Node) Inside() http.Handler {
 	mux.HandleFunc("GET /jobs/events", n.followJobs)
 	mux.HandleFunc("GET /board", n.showBoard)
 	mux.HandleFunc("GET /doctor", n.examine)
-	mux.HandleFunc("GET /jobs/{id}", n.knownJob(n.tellStatus))
+	mux.HandleFunc("GET /jobs/{id}", n.tellJob)
 	mux.HandleFunc("GET /jobs/{id}/result", n.found(n.showResult))
 	mux.HandleFunc("DELETE /jobs/{id}", n.knownJob(n.remove))
 	mux.HandleFunc("POST /jobs/{id}/retry", n.knownJob(n.retry))
@@ -40,18 +40,35 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// tellStatus tells a status, whatever it is; ?wait=N: when the job has ended, or N seconds later;
+// tellJob tells a status, whatever it is; ?wait=N: when the job has ended, or N seconds later;
 // ?result: with the body of its result, if that is a small one.
-func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if seconds, err := strconv.ParseFloat(r.URL.Query().Get("wait"), 64); err == nil && seconds > 0 && !rec.Status.Ended() {
-		if later, ok := n.awaitEnd(r.Context(), rec.ID, min(time.Duration(seconds*float64(time.Second)), longestWait)); ok {
+func (n *Node) tellJob(w http.ResponseWriter, r *http.Request) {
+	seconds, err := strconv.ParseFloat(r.URL.Query().Get("wait"), 64)
+	id, ok := job.ParseID(r.PathValue("id"))
+	if err != nil || seconds <= 0 || !ok {
+		n.knownJob(n.tellStatus)(w, r)
+		return
+	}
+	changed, stop := n.hub.watch(id) // before the job is looked at, so that it need not be looked at twice
+	defer stop()
+	n.knownJob(func(w http.ResponseWriter, r *http.Request, rec *job.Record) {
+		if rec.Status.Ended() {
+			n.tellStatus(w, r, rec)
+			return
+		}
+		known := stored{Record: *rec, revision: 1} // whatever is told of it is later
+		if later, ok := n.awaitEndOf(r.Context(), known, changed, min(time.Duration(seconds*float64(time.Second)), longestWait)); ok {
 			rec = &later.Record
 		} else if s := n.store.Load(); s != nil {
 			if later, err := s.get(r.Context(), rec.ID); err == nil {
 				rec = &later.Record
 			}
 		}
-	}
+		n.tellStatus(w, r, rec)
+	})(w, r)
+}
+
+func (n *Node) tellStatus(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 	told := n.status(r.Context(), rec)
 	told.Log = rec.Log
 	if r.URL.Query().Has("result") && rec.Status.Ended() && rec.Code != 0 && rec.Size == int64(len(rec.Small)) && n.now().Sub(rec.Ended) <= n.cfg.Keep {
@@ -133,7 +150,7 @@ func (n *Node) forgetJob(w http.ResponseWriter, r *http.Request, rec *job.Record
 	if rec.Large {
 		_ = s.large.Delete(ctx, resultName(rec.ID, rec.Attempt))
 	}
-	_ = s.objects.Delete(ctx, messageName(rec.ID))
+	s.dropObject(ctx, messageName(rec.ID))
 	s.dropBody(ctx, rec)
 	if err := s.records.Purge(ctx, rec.ID.String()); err != nil {
 		n.refuse(w, err)

@@ -18,8 +18,12 @@ import (
 // Each server of the present version does it, so that none need be chosen: a moved
 // message has the name and number of the one that it was, which the stream stores once.
 func (n *Node) janitor() {
-	missing := map[string]time.Time{} // since when
-	t := time.NewTicker(max(min(janitorEvery, n.cfg.MoveAfter/4), lookEvery))
+	missing, unused := map[string]time.Time{}, map[string]time.Time{} // since when
+	every := janitorEvery
+	if n.cfg.MoveAfter > 0 {
+		every = max(min(every, n.cfg.MoveAfter/4), lookEvery)
+	}
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		select {
@@ -29,11 +33,18 @@ func (n *Node) janitor() {
 		}
 		if !n.up.Load() || n.cfg.MoveAfter == 0 || n.cfg.Slots == 0 {
 			clear(missing)
-			continue
-		}
-		if err := n.moveOrphans(missing); err != nil && n.ctx.Err() == nil {
+		} else if err := n.moveOrphans(missing); err != nil && n.ctx.Err() == nil {
 			n.cfg.Log.Debugf("jobs: %v", err)
 		}
+		if !n.up.Load() || n.guest() {
+			clear(unused)
+			continue
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, storeLimit)
+		if err := n.forgetClasses(ctx, unused); err != nil && n.ctx.Err() == nil {
+			n.cfg.Log.Debugf("jobs: %v", err)
+		}
+		cancel()
 	}
 }
 
@@ -116,7 +127,8 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 	if r.Status == job.Running && n.runs(&r.Record) {
 		return nil // what the version's last workers still run
 	}
-	if r.Status == job.Running {
+	died := r.Status == job.Running
+	if died {
 		r.Apply(job.Died, n.now())
 		r.Reason = runnerGone
 	}
@@ -136,6 +148,12 @@ func (n *Node) move(ctx context.Context, stream jetstream.Stream, subject string
 		if _, err := n.js.PublishMsg(ctx, moved); err != nil {
 			return err
 		}
+	} else {
+		if died {
+			n.cfg.Log.Warningf("Job %s (%s) is %s: %s", id, r.Route, r.Status, runnerGone)
+			n.counts.ended(r.Status)
+		}
+		s.letGo(ctx, &r.Record, m.Data)
 	}
 	return stream.DeleteMsg(ctx, m.Sequence)
 }

@@ -47,7 +47,7 @@ func (w *workload) keepLocked(body []byte) {
 		return
 	}
 	if w.file == nil && w.size > keptInMemory {
-		if w.file, w.broken = nameless(w.r.n.cfg.SpoolDir); w.broken == nil {
+		if w.file, w.broken = w.r.n.cfg.File(); w.broken == nil {
 			_, w.broken = w.file.Write(w.body.Bytes())
 			w.body = bytes.Buffer{}
 		}

@@ -138,10 +138,13 @@ func (n *names) jobsConsumer(version, class string, limit int) jetstream.Consume
 	}
 }
 
+// waitLongest is how long an accepted job may wait.
+const waitLongest = 7 * 24 * time.Hour
+
 // jobsStream refuses what is too much, so that its client is told.
 func (n *names) jobsStream(most int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: n.jobs, Subjects: []string{"girin." + n.app + ".jobs.>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.FileStorage, MaxAge: 7 * 24 * time.Hour, MaxMsgs: int64(most), Discard: jetstream.DiscardNew,
+		Storage: jetstream.FileStorage, MaxAge: waitLongest, MaxMsgs: int64(most), Discard: jetstream.DiscardNew,
 	}
 }

@@ -50,14 +50,14 @@ type Config struct {
 	Own     bool            // the engine is this server's
 	Hooks   *webhook.Sender // tells others of jobs' ends; nil: nobody
 
-	Room     func(more int64) bool      // there is room on the disk for so many bytes more
-	Bases    func() []map[string]string // the environs that requests of a listener share
-	SpoolDir string                     // "": the system's
-	Clock    func() int64               // CLOCK_MONOTONIC, ns
-	Wall     func() time.Time           // nil: the system's
-	Rest     func()                     // is called when there is no more of an answer at present; nil: nobody minds
-	Log      Logger
-	Guard    *guard.Guard
+	Room  func(more int64) bool      // there is room on the disk for so many bytes more
+	Bases func() []map[string]string // the environs that requests of a listener share
+	File  func() (*os.File, error)   // makes one without a name, for what is too large for memory
+	Clock func() int64               // CLOCK_MONOTONIC, ns
+	Wall  func() time.Time           // nil: the system's
+	Rest  func()                     // is called when there is no more of an answer at present; nil: nobody minds
+	Log   Logger
+	Guard *guard.Guard
 }
 
 // Node is this server among those that share an engine. New allocates, Start connects.
@@ -160,6 +160,7 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 	n.launch("the count of the jobs", n.count)
 	n.launch("the janitor of the jobs", n.janitor)
 	n.launch("the board of the jobs", n.drawBoards)
+	n.launch("who sweeps up what was abandoned", n.sweeper)
 	for i := range hookers {
 		if n.cfg.Hooks != nil {
 			n.launch("teller "+strconv.Itoa(i)+" of the ends of jobs", n.tellHooks)

@@ -65,9 +65,30 @@ func (s *store) keepOnce(ctx context.Context, r *job.Record, body io.ReaderAt, w
 	return err
 }
 
+// putObject stores an object, until ctx ends. The library takes back what it has of one that is
+// not whole, as long as its own context has not ended: that one's does a little later.
 func putObject(ctx context.Context, objects jetstream.ObjectStore, name string, body io.Reader) error {
-	_, err := objects.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: inlineMost}}, body)
+	own := context.WithoutCancel(ctx)
+	if end, limited := ctx.Deadline(); limited {
+		var cancel context.CancelFunc
+		own, cancel = context.WithDeadline(own, end.Add(askLimit))
+		defer cancel()
+	}
+	_, err := objects.Put(own, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: inlineMost}}, until{ctx, body})
 	return err
+}
+
+// until is what can be read until ctx ends.
+type until struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u until) Read(b []byte) (int, error) {
+	if err := context.Cause(u.ctx); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(b)
 }
 
 // opened is an object that is read.

@@ -47,7 +47,7 @@ func TestThoseOfOneKeyWaitForEachOther(t *testing.T) {
 			case <-time.After(5 * lookEvery):
 			}
 			if !isStored {
-				s.forgetKey(mine)
+				mine.forget(&notStored{errUnstored})
 			} else if err := s.accept(ctx, first, []byte{job.Format, 1}); err != nil {
 				t.Error(err)
 			}

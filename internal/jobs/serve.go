@@ -92,13 +92,20 @@ func (n *Node) show(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 
 // awaitEnd waits for a job's end; not ok: it did not come in time, too many wait, or this server ends.
 func (n *Node) awaitEnd(ctx context.Context, id job.ID, limit time.Duration) (r stored, ok bool) {
+	changed, stop := n.hub.watch(id)
+	defer stop()
+	return n.awaitEndOf(ctx, stored{Record: job.Record{ID: id}}, changed, limit)
+}
+
+// awaitEndOf does so for a job of which something may be known, and all changes since then are
+// told.
+func (n *Node) awaitEndOf(ctx context.Context, r stored, changed <-chan stored, limit time.Duration) (stored, bool) {
 	done, ok := n.beside(ctx)
 	if !ok {
 		return r, false
 	}
 	defer done()
-	changed, stop := n.hub.watch(id)
-	defer stop()
+	id := r.ID
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +132,9 @@ const acceptMost = storeLimit
 
 // accept stores a job. When it returns nil the job is on the disk.
 func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error {
+	if err := context.Cause(ctx); err != nil { // its client has left meanwhile
+		return &notStored{err}
+	}
 	ctx, cancel := context.WithTimeout(ctx, acceptMost)
 	defer cancel()
 	text, err := json.Marshal(r)
@@ -196,18 +200,33 @@ func (s *store) delivered(ctx context.Context, r *job.Record) uint64 {
 func (s *store) takeBack(r *job.Record, revision uint64) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
-	if s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) != nil {
-		return false
-	}
-	s.dropBody(ctx, r)
-	return true
+	return s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) == nil
 }
 
 // dropBody removes what a job's request has of its own in the store.
 func (s *store) dropBody(ctx context.Context, r *job.Record) {
 	if r.Body > 0 {
-		_ = s.objects.Delete(ctx, bodyName(r.ID))
+		s.dropObject(ctx, bodyName(r.ID))
 	}
+}
+
+// dropObject removes an object of a request, of which the library would keep a mark for days.
+func (s *store) dropObject(ctx context.Context, name string) bool {
+	o, err := s.objects.GetInfo(ctx, name)
+	if err != nil {
+		return false
+	}
+	stream, err := s.n.js.Stream(ctx, "OBJ_"+s.n.bucket("bodies"))
+	if err != nil {
+		return false
+	}
+	prefix := "$O." + s.n.bucket("bodies")
+	for _, subject := range []string{prefix + ".C." + o.NUID, prefix + ".M." + base64.URLEncoding.EncodeToString([]byte(name))} {
+		if err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // hasMessage reports whether the message of a job that waits is there: whoever stored it
@@ -237,8 +256,13 @@ func (s *store) publish(ctx context.Context, r *job.Record, message []byte) erro
 	return err
 }
 
-// object names of a job.
-func bodyName(id job.ID) string { return "b." + id.String() }
+// What an object has of a job's request.
+const (
+	bodyPrefix    = "b."
+	messagePrefix = "m."
+)
+
+func bodyName(id job.ID) string { return bodyPrefix + id.String() }
 
 // messageName is what a job that has ended badly was made of, in case it is wanted again.
-func messageName(id job.ID) string { return "m." + id.String() }
+func messageName(id job.ID) string { return messagePrefix + id.String() }

@@ -93,12 +93,16 @@ func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID, open bool) (*j
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
+	var mine ownKey
 	if t.Unique != "" {
-		if was, err := n.unique(ctx, s, t, rec); was != nil || err != nil {
+		var was *job.Record
+		var err error
+		if was, mine, err = n.unique(ctx, s, t, rec); was != nil || err != nil {
 			return was, err
 		}
 	}
 	if err := s.accept(ctx, rec, n.taskMessage(t)); err != nil {
+		mine.forget(err)
 		return nil, err
 	}
 	n.took()
@@ -135,42 +139,50 @@ func (n *Node) taskMessage(t *Task) []byte {
 // aboutToBe is how long after its key a job may come to be there whole.
 const aboutToBe = storeLimit + time.Second
 
-// unique finds the job with the task's key that has not ended; nil: rec is to be it.
-func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (*job.Record, error) {
+// unique finds the job with the task's key that has not ended; nil: rec is to be it, and the key
+// is mine.
+func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (was *job.Record, mine ownKey, err error) {
 	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
-	name := base64.RawURLEncoding.EncodeToString(sum[:])
-	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
-	for {
-		_, err := s.uniques.Create(ctx, name, text)
-		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
-			return nil, err
-		}
-		e, err := s.uniques.Get(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		var was keyed
-		_ = json.Unmarshal(e.Value(), &was)
-		id, _ := job.ParseID(was.ID)
-		r, err := s.get(ctx, id)
-		isThere := err == nil && (r.Status != job.Queued || s.hasMessage(ctx, &r.Record))
-		switch {
-		case err != nil && !errors.Is(err, errNoJob):
-			return nil, err
-		case isThere && !r.Status.Ended():
-			return &r.Record, nil
-		case !isThere && n.now().Sub(e.Created()) < aboutToBe: // another stores it just now
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-time.After(lookEvery):
-			}
-			continue
-		case !isThere && err == nil:
-			s.takeBack(&r.Record, r.revision)
-		}
-		if _, err := s.uniques.Update(ctx, name, text, e.Revision()); err == nil {
-			return nil, nil
-		}
+	mine = ownKey{bucket: s.uniques, name: base64.RawURLEncoding.EncodeToString(sum[:])}
+	for again := true; again; {
+		was, again, err = n.takeUnique(ctx, s, &mine, rec)
 	}
+	return was, mine, err
+}
+
+// takeUnique tries to have a key for a task. Was is the job that has it; again: that is not known
+// yet.
+func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.Record) (was *job.Record, again bool, err error) {
+	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
+	mine.revision, err = s.uniques.Create(ctx, mine.name, text)
+	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, false, err
+	}
+	e, err := s.uniques.Get(ctx, mine.name)
+	if err != nil {
+		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
+	}
+	var other keyed
+	_ = json.Unmarshal(e.Value(), &other)
+	id, _ := job.ParseID(other.ID)
+	changed, stop := n.hub.watch(id) // before it is looked at
+	defer stop()
+	r, err := s.get(ctx, id)
+	look, isThere := keyLook, err == nil
+	if isThere && r.Status == job.Queued {
+		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record) // of its message nobody is told
+	}
+	switch {
+	case err != nil && !errors.Is(err, errNoJob):
+		return nil, false, err
+	case isThere && !r.Status.Ended():
+		return &r.Record, false, nil
+	case !isThere && n.now().Sub(e.Created()) < aboutToBe: // another stores it just now
+		err = awaitStored(ctx, changed, look)
+		return nil, err == nil, err
+	case !isThere && err == nil:
+		s.takeBack(&r.Record, r.revision)
+	}
+	mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
+	return nil, err != nil && wasQuicker(err), err
 }

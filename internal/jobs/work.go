@@ -105,7 +105,8 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *stored {
 		r.n.cfg.Log.Debugf("jobs: %v", err)
 		_ = m.NakWithDelay(time.Second)
 	case left:
-	case !changed: // it has ended
+	case !changed: // it has ended, and whoever noted that may have died before it let go of the message
+		s.letGo(ctx, &rec.Record, m.Data)
 		_ = m.Ack()
 	case rec.Status == job.Queued:
 		_ = m.NakWithDelay(rec.Wait())
@@ -114,7 +115,7 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *stored {
 		r.n.counts.ended(rec.Status)
 		ctx, cancel := context.WithTimeout(r.n.ctx, storeLimit) // of the other most may be over
 		defer cancel()
-		s.keepMessage(ctx, &rec.Record, m.Data)
+		s.letGo(ctx, &rec.Record, m.Data)
 		_ = m.Ack()
 	default:
 		return &rec
@@ -246,7 +247,7 @@ func (w *workload) begin(m *job.Message) error {
 }
 
 func (w *workload) fetchBody() (*os.File, error) {
-	file, err := nameless(w.r.n.cfg.SpoolDir)
+	file, err := w.r.n.cfg.File()
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func readKey(path string) (nkeys.KeyPair, error) {
 	}
 	pair, err := nkeys.ParseDecoratedNKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("offload_key %s: %w", path, err)
+		return nil, fmt.Errorf("offload_key %s: %w (girin offload keygen FILE makes one)", path, err)
 	}
 	return pair, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +18,7 @@ import (
 
 	"girin/internal/config"
 	"girin/internal/control"
+	"girin/internal/front/spool"
 	"girin/internal/jobs"
 	"girin/internal/jobs/engine"
 	"girin/internal/jobs/job"
@@ -60,7 +62,7 @@ func (s *server) openJobs() error {
 	w.node = jobs.New(jobs.Config{
 		App: cmp.Or(c.ProcName, c.App), Version: s.appVersion(c), Routes: w.routes, Slots: slots, Retry: jobRetries,
 		MaxJobs: c.OffloadJobs, MaxBytes: w.most(c.OffloadMax), Auth: auth, Replicas: replicasOf(c), Tasks: c.Tasks, Keep: c.OffloadKeep, MoveAfter: c.OffloadMove, Room: w.room, Connect: options, URL: cmp.Or(url, "nats://engine.invalid"), Own: url == "", Hooks: hooks,
-		Bases: s.bases, SpoolDir: cmp.Or(c.SpoolDir, c.TmpUploadDir), Rest: func() { s.front.Rest() }, Clock: monotonic(), Wall: wallClock(), Log: s.log, Guard: s.guard,
+		Bases: s.bases, File: func() (*os.File, error) { return spool.Nameless(cmp.Or(c.SpoolDir, c.TmpUploadDir)) }, Rest: func() { s.front.Rest() }, Clock: monotonic(), Wall: wallClock(), Log: s.log, Guard: s.guard,
 	})
 	if err := w.openJobSocket(s); err != nil {
 		s.log.Warningf("The application cannot reach its jobs: %v", err)
@@ -144,7 +146,24 @@ func (s *server) jobsDir() (dir string, err error) {
 	if err == nil && info.Mode().Perm()&0o022 != 0 {
 		return "", fmt.Errorf("%s may be written to by others: give them a directory of their own", dir)
 	}
+	if err == nil {
+		err = triedOut(dir)
+	}
 	return dir, err
+}
+
+// triedOut reports why nothing can ever be stored in a directory, at the start and not by the
+// engine's end again and again. A full disk is none of those reasons.
+func triedOut(dir string) error {
+	f, err := os.CreateTemp(dir, "tried-")
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("nothing can be stored in their directory (offload_dir): %w", err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
 }
 
 // remote is what the queue asks about calls that may run elsewhere.

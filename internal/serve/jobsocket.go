@@ -16,7 +16,14 @@ import (
 // openJobSocket makes the socket by which this server's own processes reach its jobs. It is
 // in a directory that only this user can enter.
 func (w *work) openJobSocket(s *server) error {
-	parent := cmp.Or(s.cfg.SpoolDir, s.cfg.TmpUploadDir, os.TempDir())
+	err := w.openJobSocketIn(cmp.Or(s.cfg.SpoolDir, s.cfg.TmpUploadDir, os.TempDir()))
+	if err != nil && w.engine.Dir != "" { // which may be all that can be written to
+		err = w.openJobSocketIn(w.engine.Dir)
+	}
+	return err
+}
+
+func (w *work) openJobSocketIn(parent string) error {
 	sweepJobSockets(parent)
 	dir, err := os.MkdirTemp(parent, jobSocketDir)
 	if err != nil {

@@ -5,6 +5,7 @@ import base64
 import gc
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -136,3 +137,51 @@ def test_a_small_result_needs_no_second_question(girin):
         Job("A").get()
     assert e.value.exception == "builtins.ValueError"
     assert all(path.startswith("/jobs/A?wait=25.000&result") for _, path, _ in girin.asked) and len(girin.asked) == 2
+
+
+@pytest.mark.parametrize("answer, said", [
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n", b"abcde"),
+    (b"HTTP/1.1 200 OK\r\ncontent-LENGTH:5\r\n\r\nabcde", b"abcde"),
+    (b"HTTP/1.0 200 OK\r\n\r\nto its end", b"to its end"),
+    (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n", None),
+    (b"HTTP/1.1 200 OK\r\nContent-Len", None),
+    (b"220 mail.example.com\r\n", None),
+])
+def test_answers_of_every_form_are_read_and_others_are_said(tmp_path, monkeypatch, answer, said):
+    path = str(tmp_path / "jobs")
+    monkeypatch.setenv("GIRIN_JOBS", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):
+                    asked += connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            if said is None:
+                with pytest.raises(JobsError, match="cannot be reached"):
+                    ask("GET", "/jobs/A")
+            else:
+                assert ask("GET", "/jobs/A")[1] == said
+        finally:
+            thread.join()
+
+
+def test_a_path_holds_no_other_question(girin):
+    with pytest.raises(ValueError, match="no path"):
+        ask("GET", "/jobs/A HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert girin.asked == []
+
+
+def test_tasks_bring_nothing_large_into_a_worker():
+    assert python("import sys, girin; girin.task; print(*{'asyncio', 'email', 'http.client', 'ssl'} & set(sys.modules))") == "\n"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextvars
-import http.client
 import json
 import os
 import re
@@ -56,7 +55,7 @@ def ask(method: str, path: str, body: Any = None, wait: float = 0) -> tuple[int,
         raise JobsError("there is no girin with jobs here ($GIRIN_JOBS is not set)")
     try:
         return exchange(place, method, path, None if body is None else json.dumps(body).encode(), wait + PATIENCE)
-    except (OSError, http.client.HTTPException) as e:
+    except OSError as e:
         raise JobsError(f"girin's jobs cannot be reached at {place}: {e or type(e).__name__}") from e
 
 

@@ -13,7 +13,6 @@ JSON in both cases, so that what works here works there.
 """
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
 import importlib
@@ -50,6 +49,8 @@ class Handler:
         """Runs it to its end."""
         if not self.is_async:
             return self.function(*args, **kwargs)
+        import asyncio  # which takes more memory than all else here
+
         if not _on_loop():
             return asyncio.run(self.function(*args, **kwargs))
         from concurrent.futures import ThreadPoolExecutor
@@ -275,6 +276,8 @@ def run(name: str, payload: bytes, running: Running) -> tuple[int, bytes, str]:
 
 async def run_on_loop(name: str, payload: bytes, running: Running) -> tuple[int, bytes, str]:
     """As run, on an event loop: functions run in a thread of its executor."""
+    import asyncio
+
     _current.set(running)
     try:
         handler, args, kwargs = _prepare(name, payload)
@@ -383,6 +386,9 @@ def _run_here(handler: Handler, name: str, payload: bytes, running: Running) -> 
 
 
 def _on_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
     try:
         asyncio.get_running_loop()
     except RuntimeError:
