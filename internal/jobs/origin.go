@@ -51,6 +51,7 @@ type origin struct {
 	kept  list.List             // guarded by mu: of *placed that wait for a slot of this node
 	sent  int                   // guarded by mu: how many the stream may have that nobody has begun
 	some  chan struct{}         // has a word when one was kept
+	hint  sync.Once             // it was said what would answer a client later
 }
 
 type placed struct {
@@ -107,7 +108,13 @@ func (o *origin) Place(c sched.RemoteCall) bool {
 		return false
 	}
 	m := job.Message{Form: c.Form, Base: c.Base, Window: c.Window, Environ: c.Environ}
-	if accepts(route, request.Field("Prefer")) {
+	prefer := request.Field("Prefer")
+	if prefer != "" && route.Mode == offload.Sync && preferenceOf(prefer).async {
+		o.hint.Do(func() {
+			o.n.cfg.Log.Infof("A client asks to be answered later (%s, Prefer: respond-async), and waits: --offload '%s,both' would allow it", c.Route, route.Text)
+		})
+	}
+	if accepts(route, prefer) {
 		m.Environ, m.Body = bytes.Clone(job.WithPairs(m.Form, m.Environ, o.n.base(m.Base))), bytes.Clone(c.Body)
 		o.answerHere(c, request, http.HandlerFunc(o.n.accept), &m)
 		return true

@@ -41,6 +41,7 @@ type Child struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
+	said    repeats       // guarded by mu: what engines have said that ended soon
 	addr    string        // guarded by mu: where it listens; "": it does not
 	started chan struct{} // guarded by mu: closed when addr is there
 	pid     int           // guarded by mu
@@ -118,8 +119,9 @@ func (c *Child) keep(ctx context.Context) {
 		}
 		if time.Since(began) > livedWell {
 			pause = againFirst
+			c.saidNothing()
 		}
-		c.cfg.Log.Errorf("The engine of the jobs has ended (%v): it is started again", err)
+		c.say(c.cfg.Log.Errorf, fmt.Sprintf("The engine of the jobs has ended (%v): it is started again", err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -211,9 +213,25 @@ func (c *Child) gone() {
 func (c *Child) passLines(r io.Reader) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		c.cfg.Log.Warningf("Engine of the jobs: %s", lines.Text())
+		c.say(c.cfg.Log.Warningf, "Engine of the jobs: "+lines.Text())
 	}
 	_, _ = io.Copy(io.Discard, r) // after a line that is too long: the engine would wait for ever
+}
+
+// say logs a line, unless engines that end again and again have said it often.
+func (c *Child) say(log func(format string, args ...any), line string) {
+	c.mu.Lock()
+	more, ok := c.said.again(line, time.Now())
+	c.mu.Unlock()
+	if ok {
+		log("%s%s", line, more)
+	}
+}
+
+func (c *Child) saidNothing() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said = repeats{}
 }
 
 // pipe is both ends of a pipe; each may be closed more than once.

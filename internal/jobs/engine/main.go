@@ -81,7 +81,7 @@ func run(in io.Reader, out io.WriteCloser, stderr io.Writer) error {
 	}
 }
 
-func start(settings Settings, log server.Logger) (*server.Server, error) {
+func start(settings Settings, log *natsLog) (*server.Server, error) {
 	options, err := optionsOf(settings)
 	if err != nil {
 		return nil, err
@@ -92,11 +92,19 @@ func start(settings Settings, log server.Logger) (*server.Server, error) {
 	}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startLimit) || !s.JetStreamEnabled() {
+	ready := make(chan bool, 1)
+	go func() { ready <- s.ReadyForConnections(startLimit) }() // where it does not come the process ends
+	select {
+	case is := <-ready:
+		if is && s.JetStreamEnabled() {
+			return s, nil
+		}
+	case <-log.wedged:
 		s.Shutdown()
-		return nil, fmt.Errorf("JetStream does not start in %s", settings.Dir)
+		return nil, errors.New("it cannot start") // as was said: another has its port
 	}
-	return s, nil
+	s.Shutdown()
+	return nil, fmt.Errorf("JetStream does not start in %s", settings.Dir)
 }
 
 // lockDir keeps others out of the directory. An engine before this one may be about to end.
@@ -191,4 +199,7 @@ func (l *natsLog) Debugf(string, ...any)             {}
 func (l *natsLog) Tracef(string, ...any)             {}
 func (l *natsLog) Warnf(format string, args ...any)  { l.write(format, args...) }
 func (l *natsLog) Errorf(format string, args ...any) { l.write(format, args...) }
-func (l *natsLog) Fatalf(format string, args ...any) { l.write(format, args...) }
+func (l *natsLog) Fatalf(format string, args ...any) {
+	l.write(format, args...)
+	l.once.Do(func() { close(l.wedged) })
+}

@@ -44,3 +44,22 @@ func TestAStrangerDoesNotStartTheEngineAnew(t *testing.T) {
 		t.Error("its own word is not heard")
 	}
 }
+
+// An engine that cannot have its port ends at once: the next one may.
+func TestAnEngineWithoutItsPortEnds(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	var said bytes.Buffer
+	began := time.Now()
+	s, err := start(Settings{Listen: other.Addr().String(), Dir: t.TempDir()}, &natsLog{to: &said, wedged: make(chan struct{})})
+	if err == nil {
+		s.Shutdown()
+		t.Fatal("it has another's port")
+	}
+	if took := time.Since(began); took > startLimit/2 || !strings.Contains(said.String(), other.Addr().String()) {
+		t.Errorf("after %v: %s", took, said.String())
+	}
+}
