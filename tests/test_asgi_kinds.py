@@ -24,7 +24,9 @@ def girin(*options):
 @pytest.mark.parametrize("name", ["app", "an_object", "Two", "two", "plain", "partial", "create_app()"])
 def test_each_form_of_an_app(name):
     with servers.running(girin("--threads", "4"), f"kinds:{name}", APPS) as run:
-        assert client.get(run.port, "/x").body.startswith(b"asgi /x ")
+        for _ in range(2):
+            body = client.get(run.port, "/x").body
+            assert body.startswith(b"asgi /x ") and body.endswith(b" 2.0" if name in ("Two", "two") else b" 3.0")
         assert LINE + " gthread: 1 event loop," in run.output()
 
 
@@ -36,6 +38,13 @@ def test_each_class(options):
         assert (LINE in run.output()) == (options != ["-k", "asgi"])
         status = subprocess.run([GIRIN, "ctl", "status", "--pid", str(run.process.pid)], capture_output=True, text=True, check=True)
         assert "class asgi" in status.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["-k", "asgi"]], ids=["auto", "asgi"])
+def test_a_factory_that_is_not_called_is_pointed_out(options):
+    with pytest.raises(RuntimeError, match=r"Hint: if it returns the application, name its call: kinds:create_app\(\)"):
+        with servers.running(girin(*options), "kinds:create_app", APPS):
+            pass
 
 
 def test_a_loop_in_place_of_a_thread_runs_many_at_once():

@@ -16,10 +16,17 @@ type layer struct {
 	args   bool           // the source is a command line, so settings are named by their flags
 	values map[string]any // raw, by key
 	app    string         // the argument that is no flag
+
+	uvicorn  map[string]string // what was said by uvicorn's options, by their flags
+	written  map[string]string // how settings were named that these stand for, by key
+	warnings []Warning
 }
 
 // name is what a message calls a setting of this layer.
 func (l *layer) name(o *Option) string {
+	if written := l.written[o.Key]; written != "" {
+		return written
+	}
 	if l.args && o.Flag != "" {
 		return "--" + o.Flag
 	}
@@ -36,7 +43,7 @@ func (l *layer) from(o *Option) string {
 
 // parseFlags reads a command line.
 func parseFlags(options []Option, args []string, source string) (*layer, error) {
-	l := &layer{source: source, args: true, values: map[string]any{}}
+	l := &layer{source: source, args: true, values: map[string]any{}, uvicorn: map[string]string{}, written: map[string]string{}}
 	set := pflag.NewFlagSet("girin", pflag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.Usage = func() {}
@@ -54,6 +61,7 @@ func parseFlags(options []Option, args []string, source string) (*layer, error) 
 			addFlag(set, o, o.Alias, "", value)
 		}
 	}
+	addUvicorn(set, l)
 	set.SetNormalizeFunc(wholeName(options))
 	if err := set.Parse(joinOptional(options, args)); err != nil {
 		return nil, flagError(err, options, source)
@@ -78,6 +86,9 @@ func wholeName(options []Option) func(*pflag.FlagSet, string) pflag.NormalizedNa
 				foreign[name] = o.Flag
 			}
 		}
+	}
+	for _, o := range uvicornOptions() {
+		known[o.flag] = true
 	}
 	return func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = strings.ReplaceAll(name, "_", "-")

@@ -31,6 +31,8 @@ func Help() string {
 	helpNames(&b, options, func(o *Option) (string, bool) { return o.shortName(), o.Status == NotBuilt })
 	b.WriteString("\nAccepted for the sake of gunicorn's users, with a warning that says what to use instead:\n")
 	helpNames(&b, options, func(o *Option) (string, bool) { return o.shortName(), o.Status == NotApplicable })
+	b.WriteString("\nuvicorn's, which mean one of the above (as do its variables, such as UVICORN_PORT) or nothing:\n")
+	helpWords(&b, uvicornFlags())
 	return b.String()
 }
 
@@ -88,7 +90,11 @@ func helpNames(b *strings.Builder, options []Option, pick func(*Option) (string,
 			names = append(names, name)
 		}
 	}
-	for _, line := range wrap(strings.Join(names, ", "), helpWidth-2) {
+	helpWords(b, names)
+}
+
+func helpWords(b *strings.Builder, words []string) {
+	for _, line := range wrap(strings.Join(words, ", "), helpWidth-2) {
 		b.WriteString("  " + line + "\n")
 	}
 }

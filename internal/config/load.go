@@ -44,7 +44,7 @@ type Source struct {
 }
 
 // Load resolves the settings of a server from, in rising precedence, defaults, environment
-// variables that stand in for them, the configuration file, GUNICORN_CMD_ARGS, GIRIN_CMD_ARGS
+// variables that stand in for them, those of uvicorn, the configuration file, GUNICORN_CMD_ARGS, GIRIN_CMD_ARGS
 // and the command line. With --help or --version on the command line nothing else is looked at.
 // An error is an *Error, several of them joined, a *FileError, or ErrNoApp. The end of ctx ends
 // a configuration file that still runs.
@@ -83,11 +83,21 @@ type loader struct {
 	file     *file    // nil if there is none
 	warnings []Warning
 	errs     []error
+
+	host, port string // what uvicorn's options have said so far
+	factory    bool
 }
 
 // gather collects what all sources say.
 func (l *loader) gather(ctx context.Context, cmd *layer) error {
-	l.layers = []*layer{l.environment()}
+	uvicorn, err := l.uvicornEnvironment()
+	if err != nil {
+		return err
+	}
+	if uvicorn.app != "" {
+		uvicorn.values["wsgi_app"] = uvicorn.app
+	}
+	l.layers = []*layer{l.environment(), uvicorn}
 	var args []*layer
 	for _, name := range []string{"GUNICORN_CMD_ARGS", "GIRIN_CMD_ARGS"} {
 		words, err := splitShell(l.getenv(name))
@@ -101,8 +111,14 @@ func (l *loader) gather(ctx context.Context, cmd *layer) error {
 		args = append(args, parsed)
 	}
 	args = append(args, cmd)
+	for _, from := range append([]*layer{uvicorn}, args...) {
+		if err := l.listen(from); err != nil {
+			return err
+		}
+		l.factory = l.factory || from.uvicorn["factory"] != ""
+		l.warnings = append(l.warnings, from.warnings...)
+	}
 
-	var err error
 	if l.file, err = l.readFile(ctx, args); err != nil {
 		return err
 	}
@@ -154,6 +170,9 @@ func (l *loader) resolve(app string) (*Config, []Warning, error) {
 	}
 	if app != "" {
 		resolved["wsgi_app"] = setting{value: app, source: fromCommandLine}
+	}
+	if err := l.callFactory(resolved); err != nil {
+		return nil, nil, err
 	}
 	chooseDefaults(resolved)
 	l.debug(resolved)

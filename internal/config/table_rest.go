@@ -51,7 +51,7 @@ func syslogOptions() []Option {
 			Doc:   "The Python class that writes the logs, such as a subclass of gunicorn's. The server hands it each line, in the process of the configuration file; without it the server writes the logs itself.",
 			field: func(c *Config) any { return &c.LoggerClass }},
 		{Key: "logconfig", Flag: "log-config", Kind: String, Meta: "FILE",
-			Doc: "A configuration file for Python's logging, for the loggers of the application, of hooks, and gunicorn.error and gunicorn.access, which get the lines of the server's logs."},
+			Doc: "A configuration file for Python's logging, for the loggers of the application, of hooks, and gunicorn.error and gunicorn.access, which get the lines of the server's logs. In INI as gunicorn reads it, or in JSON (.json) or YAML (.yaml, .yml) as uvicorn does; one for uvicorn.error and uvicorn.access gives them these lines."},
 		{Key: "logconfig_dict", Kind: Opaque, Default: map[string]any{},
 			Doc: "A configuration for Python's logging, as a dictionary; as logconfig."},
 		{Key: "logconfig_json", Flag: "log-config-json", Kind: String, Meta: "FILE",

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"girin/internal/http1"
 	"girin/internal/wire"
@@ -94,18 +96,18 @@ func (x *exchange) scheme() (string, *http1.Error) {
 }
 
 // client is who asks: behind proxies that are trusted, the last address of
-// X-Forwarded-For that is none of theirs, as uvicorn tells it. Its port is not
-// known then.
+// X-Forwarded-For that is none of theirs, as uvicorn tells it. Its port is 0
+// where the proxy did not write it.
 func (x *exchange) client() (addr []byte, port string) {
 	if x.peer.trusted {
-		if told := x.forwardedFor(); told != nil {
-			return told, "0"
+		if told := x.forwardedFor(); told.IsValid() {
+			return []byte(told.Addr().String()), strconv.Itoa(int(told.Port()))
 		}
 	}
 	return []byte(x.peer.addr), x.peer.port
 }
 
-func (x *exchange) forwardedFor() (client []byte) {
+func (x *exchange) forwardedFor() (client netip.AddrPort) {
 	fields := x.req.Fields
 	for i := len(fields) - 1; i >= 0; i-- {
 		if fields[i].Kind != http1.KindOther || !bytes.EqualFold(fields[i].Name, forwardedForField) {
@@ -118,17 +120,34 @@ func (x *exchange) forwardedFor() (client []byte) {
 			} else {
 				rest, last = nil, rest
 			}
-			addr, err := netip.ParseAddr(string(bytes.TrimSpace(last)))
-			if err != nil {
+			told := parseHop(string(bytes.TrimSpace(last)))
+			if !told.IsValid() {
 				return client
 			}
-			client = []byte(addr.Unmap().WithZone("").String())
-			if !x.peer.judged.Trust.contain(net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))) {
+			client = told
+			if !x.peer.judged.Trust.contain(net.TCPAddrFromAddrPort(told)) {
 				return client
 			}
 		}
 	}
 	return client
+}
+
+// parseHop reads an element of X-Forwarded-For: an address, which some proxies write in brackets, or
+// with its port. One that is neither is not valid.
+func parseHop(text string) netip.AddrPort {
+	told, err := netip.ParseAddrPort(text)
+	if err != nil {
+		if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+			text = text[1 : len(text)-1]
+		}
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return netip.AddrPort{}
+		}
+		told = netip.AddrPortFrom(addr, 0)
+	}
+	return netip.AddrPortFrom(told.Addr().Unmap().WithZone(""), told.Port())
 }
 
 var forwardedForField = []byte("X-Forwarded-For")

@@ -124,7 +124,7 @@ func (x *exchange) toldScheme() (scheme string, verdict *http1.Error) {
 				continue
 			}
 			told := "http"
-			if string(f.Value) == s.Value {
+			if v := string(f.Value); v == s.Value || v == "wss" && s.Value == "https" { // some proxies tell a WebSocket's own
 				told = "https"
 			}
 			if scheme != "" && told != scheme {

@@ -58,6 +58,7 @@ func TestForwardedScheme(t *testing.T) {
 		"two that agree":            {proxy, "X-Forwarded-Proto: https\r\nX-Forwarded-Protocol: ssl\r\n", 200, "https"},
 		"two that disagree":         {proxy, "X-Forwarded-Proto: https\r\nX-Forwarded-SSL: off\r\n", 400, ""},
 		"one field that disagrees":  {proxy, "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", 400, ""},
+		"that of a WebSocket":       {proxy, "X-Forwarded-Proto: wss\r\n", 200, "https"},
 		"another value is http":     {proxy, "X-Forwarded-Proto: HTTPS\r\n", 200, ""},
 		"http over TLS":             {secure, "X-Forwarded-Proto: http\r\n", 200, "http"},
 		"https over TLS":            {secure, "X-Forwarded-Proto: https\r\n", 200, ""},

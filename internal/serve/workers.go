@@ -23,9 +23,13 @@ import (
 func (s *server) supervisorConfig() supervisor.Config {
 	c := s.cfg
 	launch, template := s.launch(c)
+	atOnce := 0 // who says how many knows what its imports wait for
+	if s.isAuto() {
+		atOnce = s.sizes.cores
+	}
 	return supervisor.Config{
 		Queue: s.queue, Receiver: s.receiver(),
-		Launch: launch, Template: template, Workers: s.sizes.workers, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
+		Launch: launch, Template: template, Workers: s.sizes.workers, BootAtOnce: atOnce, Boot: bootLimit(c.Timeout), Grace: c.GracefulTimeout,
 		StopGrace: s.left, LastHooks: s.lastHooks, Silence: silenceLimit(c.Timeout),
 		Recycle: recycle(c),
 		Log:     s.log, Guard: s.guard, Ready: s.announce, Failed: s.appFailed, Serving: s.workerServes, Ended: s.workerEnded, Scaled: s.workersScaled,

@@ -3,7 +3,9 @@ package supervisor_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -148,4 +150,24 @@ func TestAStopTakesItsTimeOnce(t *testing.T) {
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
+}
+
+// An application that is heavy to import is ready sooner where no more workers boot than there are cores.
+func TestNoMoreWorkersBootAtOnceThanMay(t *testing.T) {
+	g := gate(t)
+	r := newRig(t, 5, version("late", "1", g), func(c *supervisor.Config) { c.BootAtOnce = 2 })
+	r.logged(2, "Booting worker")
+	for deadline := time.Now().Add(time.Minute); r.queue.Capacity() < 5; time.Sleep(time.Millisecond) {
+		if started, serve := len(r.started()), r.queue.Capacity(); started-serve > 2 {
+			t.Fatalf("%d were started while %d served", started, serve)
+		}
+		if f, err := os.OpenFile(g, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil { // one or two wait there
+			f.Close()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("only %d of 5 serve", r.queue.Capacity())
+		}
+	}
+	r.waitReady()
+	r.wantVersion("1")
 }

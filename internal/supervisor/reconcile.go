@@ -13,9 +13,12 @@ import (
 // new one lacks.
 func (s *Supervisor) reconcile() {
 	s.replaceNext()
-	current, ready := 0, 0
+	current, ready, booting := 0, 0, 0
 	var first *worker.Worker
 	for _, m := range s.members {
+		if m.gen == s.gen && m.state == starting {
+			booting++
+		}
 		if m.gen == s.gen && m.state <= serving {
 			current++
 			if m.state == serving {
@@ -31,7 +34,8 @@ func (s *Supervisor) reconcile() {
 	if l := s.launching; l != nil && l.gen == s.gen {
 		current++
 	}
-	if s.launching == nil && current < want && !s.wait && s.prepare() {
+	crowded := s.cfg.BootAtOnce > 0 && booting >= s.cfg.BootAtOnce
+	if s.launching == nil && current < want && !crowded && !s.wait && s.prepare() {
 		s.launch()
 	}
 	surplus := ready - s.target // who serves stays until the others do

@@ -47,8 +47,11 @@ type Config struct {
 	Launch   Launch
 	Template Template // what Launch forks from; nil: nothing
 	Workers  int
-	Boot     time.Duration // how long a worker may take to be ready; 0: for ever. SetLimits changes it
-	Grace    time.Duration // how long a draining worker may take; likewise
+	// BootAtOnce is how many workers may be booting at a time: more than there are cores
+	// keep the first one from being ready. 0: as many as there are to be.
+	BootAtOnce int
+	Boot       time.Duration // how long a worker may take to be ready; 0: for ever. SetLimits changes it
+	Grace      time.Duration // how long a draining worker may take; likewise
 	// StopGrace is the same while the server stops, when part of its time is
 	// spent; nil: Grace.
 	StopGrace func() time.Duration

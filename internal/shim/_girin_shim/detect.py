@@ -44,6 +44,7 @@ def version3(app):
         return app
 
     async def adapted(scope, receive, send):
+        scope["asgi"] = {**scope["asgi"], "version": "2.0"}
         await app(scope)(receive, send)
 
     return adapted

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 
-from .logger import CONFIG_DEFAULTS, Logger, SafeAtoms
+from .logconfig import CONFIG_DEFAULTS
+from .logger import Logger, SafeAtoms
 
 
 class _Finder:

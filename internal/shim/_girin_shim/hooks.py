@@ -13,7 +13,8 @@ import sys
 from . import configfile, signals
 from .cfg import Cfg
 from .heritage import Heritage
-from .logger import LOGCONFIG, Logger, MasterHandler
+from .logconfig import LOGCONFIG
+from .logger import Logger, MasterHandler
 from .objects import Application, Arbiter, GunicornWorker
 from .requesthooks import HookedApp
 

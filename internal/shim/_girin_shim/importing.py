@@ -42,8 +42,8 @@ def import_app(spec: str, worker_class: str | None = None, paste_global: list[st
         raise AppError(f"Failed to find application object: {spec.partition(':')[2] or 'application'!r}")
     if not callable(app):
         raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
-    if worker_class not in (None, "asgi"):
-        _check_kind(app, spec)
+    if worker_class is not None:
+        _check_kind(app, spec, worker_class == "asgi")
     return app
 
 
@@ -77,7 +77,7 @@ def global_conf(pairs: list[str]) -> dict[str, str]:
     return {key.replace("\\=", "="): value.replace("\\=", "=") for key, value in split}
 
 
-def _check_kind(app, spec: str) -> None:
+def _check_kind(app, spec: str, in_loop: bool) -> None:
     """Refuses what can be seen to fail in each request: what is no app, or what makes one."""
     code = getattr(app, "__code__", None)  # of a function or method in Python
     if code is None or code.co_flags & _VARARGS or detect.is_asgi(app):
@@ -86,9 +86,10 @@ def _check_kind(app, spec: str) -> None:
     takes = code.co_argcount - bound
     needs = takes - len(app.__defaults__ or ()) + code.co_kwonlyargcount - len(app.__kwdefaults__ or ())
     makes = app.__name__.startswith(("create", "make")) and needs == 0
-    if needs > 2 or takes < 2 or makes:
+    if makes or (takes == 0 if in_loop else needs > 2 or takes < 2):
         hint = f"\nHint: if it returns the application, name its call: {spec}()" if needs == 0 else ""
-        raise AppError(f"{spec!r} cannot be called with environ and start_response, as a WSGI application is.{hint}")
+        kind = "scope, receive and send, as an ASGI" if in_loop else "environ and start_response, as a WSGI"
+        raise AppError(f"{spec!r} cannot be called with {kind} application is.{hint}")
 
 
 def _evaluate(module, name: str, expression: str):

@@ -6,37 +6,13 @@ every worker has them.
 """
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 import traceback
 
 from .handler import FORMAT, LEVELS, MasterHandler, give, level_of, set_up_uvicorn
-
-LOGCONFIG = ("logconfig_dict", "logconfig_json", "logconfig")  # of several the first counts
-
-# gunicorn's, which the user's dictionary lies over.
-CONFIG_DEFAULTS = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "root": {"level": "INFO", "handlers": ["console"]},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["error_console"], "propagate": True, "qualname": "gunicorn.error"},
-        "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": True, "qualname": "gunicorn.access"},
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stdout"},
-        "error_console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
-    },
-    "formatters": {
-        "generic": {
-            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
-            "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
-            "class": "logging.Formatter",
-        }
-    },
-}
+from .logconfig import LOGCONFIG, apply_config
 
 
 class SafeAtoms(dict):
@@ -58,12 +34,12 @@ class Logger:
     access_fmt = FORMAT
     syslog_fmt = "[%(process)d] %(message)s"
     atoms_wrapper_class = SafeAtoms
+    _uvicorn = False  # the lines go to uvicorn's loggers
     to_errors = MasterHandler(lambda level, text: None)  # set by who has a way to the master
     to_access = MasterHandler(lambda level, text: None)
 
     def __init__(self, cfg) -> None:
-        self.error_log = logging.getLogger("gunicorn.error")
-        self.access_log = logging.getLogger("gunicorn.access")
+        self._name_loggers("gunicorn")
         self.error_log.propagate = self.access_log.propagate = False
         self.error_handlers: list = []
         self.access_handlers: list = []
@@ -71,13 +47,21 @@ class Logger:
         self.cfg = cfg
         self.setup(cfg)
 
+    def _name_loggers(self, server: str) -> None:
+        self.error_log = logging.getLogger(f"{server}.error")
+        self.access_log = logging.getLogger(f"{server}.access")
+        self._uvicorn = server == "uvicorn"
+
     def setup(self, cfg) -> None:
         self.cfg = cfg
+        if self._uvicorn:
+            self._name_loggers("gunicorn")
         self.loglevel = level_of(str(cfg.loglevel))
         give(self.error_log, self.to_errors, self.loglevel, self.access_fmt)
         give(self.access_log, self.to_access, logging.INFO, self.access_fmt)
         set_up_uvicorn(self.to_errors, self.to_access, self.loglevel)
-        apply_config(cfg)
+        if apply_config(cfg):
+            self._name_loggers("uvicorn")
 
     def critical(self, msg, *args, **kwargs) -> None:
         self.error_log.critical(msg, *args, **kwargs)
@@ -140,6 +124,11 @@ class Logger:
     def access(self, resp, req, environ: dict, request_time) -> None:
         if not self.access_log_enabled:
             return
+        if self._uvicorn:  # its formatter takes the line apart again
+            client = ":".join(map(str, req.peer_addr)) if req.peer_addr[0] else ""
+            version = environ.get("SERVER_PROTOCOL", "").rpartition("/")[2]
+            self.access_log.info('%s - "%s %s HTTP/%s" %d', client, req.method, req.uri, version, resp.status_code)
+            return
         atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
         try:
             self.access_log.info(self.cfg.access_log_format, atoms)
@@ -161,22 +150,6 @@ class Logger:
 
     def close_on_exec(self) -> None:
         """Python's files are so anyway."""
-
-
-def apply_config(cfg) -> None:
-    """Configures Python's logging if one of LOGCONFIG is set."""
-    if not any(getattr(cfg, key) for key in LOGCONFIG):
-        return
-    from logging.config import dictConfig, fileConfig  # milliseconds that other starts need not take
-
-    if cfg.logconfig_dict:
-        dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
-    elif cfg.logconfig_json:
-        with open(cfg.logconfig_json, encoding="utf-8") as file:
-            dictConfig({**CONFIG_DEFAULTS, **json.load(file)})
-    elif cfg.logconfig:
-        here = {"__file__": cfg.logconfig, "here": os.path.dirname(cfg.logconfig)}
-        fileConfig(cfg.logconfig, defaults={**CONFIG_DEFAULTS, **here}, disable_existing_loggers=False)
 
 
 def _user(environ: dict) -> str | None:

@@ -12,7 +12,8 @@ import logging
 import threading
 
 from .channel import Channel
-from .logger import LOGCONFIG, Logger, MasterHandler
+from .logconfig import LOGCONFIG
+from .logger import Logger, MasterHandler
 
 OWN = ("gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd", "simple", "", None)  # the master does what these do
 _ITS_OWN = ("loglevel", "accesslog", "errorlog", "capture_output", "syslog", "syslog_addr", "syslog_prefix", "syslog_facility", "disable_redirect_access_to_syslog")

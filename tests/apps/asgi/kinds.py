@@ -10,7 +10,7 @@ async def app(scope, receive, send):
     assert scope["type"] == "http"
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
-    body = f"asgi {scope['path']} {scope['root_path']} {os.getpid()}".encode()
+    body = f"asgi {scope['path']} {scope['root_path']} {os.getpid()} {scope['asgi']['version']}".encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
