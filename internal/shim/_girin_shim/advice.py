@@ -24,7 +24,9 @@ def explain(error: BaseException, spec: str) -> tuple[int, str]:
     text = "".join(traceback.format_exception(type(error), error, _app_part(error))).rstrip()
     if isinstance(error, SystemExit):
         text += f"\nHint: {spec.partition(':')[0]} ended the interpreter while it was imported."
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if hidden := _hidden(error):
+        text += f"\nHint: {hidden}\n{_where()}"
+    elif isinstance(error, ModuleNotFoundError) and error.name:
         text += f"\nHint: {_missing(error.name, spec)}\n{_where()}\n{_search_path()}"
     else:
         text += f"\n{_where()}"
@@ -107,6 +109,24 @@ def _missing(module: str, spec: str) -> str:
     else:
         place = f"{sys.executable}, which is in no virtual environment (--python PATH chooses another)"
     return f"{top} is not installed in {place}. Install it there: {sys.executable} -m pip install {top}"
+
+
+def _hidden(error: BaseException) -> str:
+    """A file of this folder that was imported in place of what it is named like, such as a flask.py."""
+    from importlib.machinery import PathFinder
+
+    lacking = re.search(r"module '([\w.]+)' has no attribute", str(error)) if isinstance(error, AttributeError) else None
+    name = lacking[1] if lacking else getattr(error, "name", None) if isinstance(error, ImportError) else None
+    top = (name or "").partition(".")[0]
+    taken = PathFinder.find_spec(top) if top else None
+    here = taken is not None and taken.origin and taken.origin.startswith(os.getcwd() + os.sep)
+    if not here or taken.origin.startswith(sys.prefix + os.sep):  # an environment may lie in the application's folder
+        return ""
+    folder = os.path.dirname(taken.origin) if taken.submodule_search_locations is None else os.path.dirname(os.path.dirname(taken.origin))
+    other = PathFinder.find_spec(top, [path for path in sys.path if os.path.realpath(path) != os.path.realpath(folder)])
+    if other is None or not other.origin:
+        return ""
+    return f"{taken.origin} hides the {top} of {other.origin}: give it another name."
 
 
 def _meant(top: str, spec: str) -> str:

@@ -78,6 +78,9 @@ def test_an_app_that_is_missing(start, spec, text):
     assert sys.executable in said
 
 
+HIDES = "import importlib, pathlib; pathlib.Path('pytest.py').touch(); importlib.invalidate_caches(); {}"
+
+
 @pytest.mark.parametrize(
     "code, spec, texts",
     [
@@ -86,6 +89,9 @@ def test_an_app_that_is_missing(start, spec, text):
         ("def (", "wsgi_app:app", ["SyntaxError"]),
         ("import sys; sys.exit(1)", "wsgi_app:app", ["SystemExit", "ended the interpreter"]),
         ("import nowhere_to_be_found", "wsgi_app:app", ["Traceback", "nowhere_to_be_found is not installed in", "-m pip install", "sys.path:"]),
+        (HIDES.format("from pytest import mark"), "wsgi_app:app", ["Traceback", "pytest.py hides the pytest of /", "give it another name"]),
+        (HIDES.format("import pytest; pytest.mark"), "wsgi_app:app", ["Traceback", "pytest.py hides the pytest of /"]),
+        (HIDES.format("import pytest.plugins"), "wsgi_app:app", ["Traceback", "pytest.py hides the pytest of /"]),
         ("", "other_module:app", ["there is no module other_module in /", "--chdir", "sys.path:"]),
         ("", "wsgi_ap:app", ["Did you mean wsgi_app:app? "]),
         ("", "verison", ["If a command was meant: girin help lists them. "]),
