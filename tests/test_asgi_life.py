@@ -111,6 +111,46 @@ def test_a_reload_whose_startup_fails_keeps_the_old_workers(tmp_path):
         assert "the database is not there" in served.log() and served.text("/pid") == before
 
 
+TOLD = """
+import asyncio, signal, sys
+told = asyncio.Event()
+def handler(number, frame):
+    asyncio.get_running_loop().call_soon_threadsafe(told.set)
+    sys.exit(3)
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        STARTUP
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
+        await told.wait()
+    await send({"type": "http.response.body", "body": b"told"})
+IMPORTED
+"""
+SET = "signal.signal(signal.SIGTERM, handler)"
+HANDLERS = {
+    "at the import": TOLD.replace("STARTUP", "pass").replace("IMPORTED", SET),
+    "at the startup": TOLD.replace("STARTUP", SET).replace("IMPORTED", ""),
+    "of the loop": TOLD.replace("STARTUP", "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)").replace("IMPORTED", ""),
+}
+
+
+@pytest.mark.parametrize("sets", HANDLERS)
+def test_a_handler_of_sigterm_ends_streams(loop, tmp_path, sets):
+    (tmp_path / "told.py").write_text(HANDLERS[sets])
+    with asgi_server.serving(*loop, app="told:app", cwd=tmp_path) as served:
+        with raw.connect(served.port) as s:
+            s.sendall(raw.head("/stream", "Connection: close"))
+            assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
+            assert ends(served, 10) < 8
+            assert b"told" in raw.read_to_end(s).data
+
+
 def test_max_requests(loop):
     with asgi_server.serving(*loop, "--max-requests", "20") as served:
         pids = [served.text("/pid") for _ in range(70)]

@@ -35,6 +35,18 @@ func (s *Supervisor) kill(wanted func(*member) bool) {
 	})
 }
 
+// Term tells the workers that serve that the server ends. They serve on, but an application
+// that has a handler of SIGTERM learns it as under gunicorn, where streams wait for that.
+func (s *Supervisor) Term() {
+	s.do(func() {
+		for _, m := range s.members {
+			if m.state == serving {
+				m.w.Term()
+			}
+		}
+	})
+}
+
 // Signal sends a signal to the workers that serve.
 func (s *Supervisor) Signal(sig syscall.Signal) {
 	s.do(func() {

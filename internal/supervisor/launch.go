@@ -115,6 +115,7 @@ func (s *Supervisor) spent(m *member) {
 	default:
 		s.cfg.Log.Infof("Autorestarting worker (pid: %d): it has taken its last request, as max_requests says", m.w.PID())
 	}
+	m.spent = true
 	s.drain(m)
 }
 

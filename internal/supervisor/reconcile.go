@@ -124,6 +124,9 @@ func (s *Supervisor) drain(m *member) {
 	if s.killing {
 		grace = max(grace, s.lastHooks()) // which those have that were told to end
 	}
+	if !m.stuck && !m.spent {
+		m.w.Term()
+	}
 	m.w.Drain(grace)
 	s.killIn(m, grace)
 }

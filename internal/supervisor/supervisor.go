@@ -110,6 +110,7 @@ type member struct {
 	kill   *time.Timer // ends it if it does not drain or boot in time
 	why    string      // it must be replaced, if not empty
 	stuck  bool        // because a thread of it did not return: what moves beside may go on
+	spent  bool        // it has taken its last request, or got INT or QUIT
 	known  bool        // why its process will end was logged
 	slow   atomic.Bool // it was not ready in time
 

@@ -170,6 +170,8 @@
 //	 9 Fork     to a template only: fork a worker; the descriptors that it
 //	            inherits from 3 on come with the message; payload: nothing, or
 //	            JSON, what a pre_fork hook has done elsewhere
+//	10 Term     the server ends, or this worker is to: the worker calls the app's own
+//	            handler of SIGTERM, if it has one, and reads on until Drain
 //
 //	worker to master:
 //	65 Ready    payload: facts as JSON; the app is imported

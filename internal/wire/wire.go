@@ -265,6 +265,7 @@ const (
 	Dump    Op = 7
 	Lanes   Op = 8
 	Fork    Op = 9
+	Term    Op = 10
 
 	Ready  Op = 65
 	Broken Op = 66

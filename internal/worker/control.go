@@ -162,6 +162,9 @@ func (w *Worker) Select(lanes uint32) {
 	w.outbox.raise(tellLanes, func() { w.outbox.lanes = lanes })
 }
 
+// Term has the worker call the application's own handler of SIGTERM, if it has one.
+func (w *Worker) Term() { w.outbox.raise(tellTerm, nil) }
+
 // Drain makes the worker stop reading, finish what it runs, and end, within some time if
 // it can end what it runs.
 func (w *Worker) Drain(within time.Duration) {

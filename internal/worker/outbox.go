@@ -34,6 +34,7 @@ const (
 	tellPromote
 	tellPing
 	tellDump
+	tellTerm
 	tellDrain
 )
 
@@ -131,6 +132,8 @@ func (o *outbox) levelLocked(what level) wire.Control {
 		return wire.Control{Op: wire.Ping}
 	case tellDump:
 		return wire.Control{Op: wire.Dump, ID: o.dump}
+	case tellTerm:
+		return wire.Control{Op: wire.Term}
 	}
 	return wire.Control{Op: wire.Drain, N: o.within}
 }

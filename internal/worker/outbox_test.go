@@ -31,6 +31,7 @@ func TestAWorkerThatReadsNothingIsToldEachThingOnce(t *testing.T) {
 	for i := range 100_000 {
 		o.raise(tellPromote, nil)
 		o.raise(tellPing, nil)
+		o.raise(tellTerm, nil)
 		o.raise(tellDrain, nil)
 		o.raise(tellLanes, func() { o.lanes = uint32(i) })
 		o.raise(tellDump, func() { o.dump = uint64(i) })
@@ -41,7 +42,7 @@ func TestAWorkerThatReadsNothingIsToldEachThingOnce(t *testing.T) {
 		}
 	}
 	want := []wire.Control{
-		{Op: wire.Lanes, N: 99_999}, {Op: wire.Promote}, {Op: wire.Ping}, {Op: wire.Dump, ID: 99_999}, {Op: wire.Drain},
+		{Op: wire.Lanes, N: 99_999}, {Op: wire.Promote}, {Op: wire.Ping}, {Op: wire.Dump, ID: 99_999}, {Op: wire.Term}, {Op: wire.Drain},
 		{Op: wire.Credit, ID: 0, N: 1_000_000}, {Op: wire.Credit, ID: 1, N: 1_000_000}, {Op: wire.Credit, ID: 2, N: 1_000_000},
 	}
 	if got := told(t, o); !slices.Equal(got, want) {

@@ -21,10 +21,12 @@ import reported_cases
 import servers
 import sidebyside
 import start_cases
+import term_cases
 import upgrade_cases
 
 CASES = [*process_cases.CASES, *config_cases.CASES, *idiom_cases.CASES, *start_cases.CASES, *paste_cases.CASES, *reported_cases.CASES,
-         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *public_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES]
+         *ending_cases.CASES, *reload_cases.CASES, *follow_cases.CASES, *upgrade_cases.CASES, *public_cases.CASES, *accepted_cases.CASES, *quit_cases.CASES,
+         *term_cases.CASES]
 
 
 def variants():

@@ -60,7 +60,7 @@ def main(loaded: Callable[[], None], heritage=None) -> None:
         worker.hooks.init_process()
         app = _load_app(worker, bool(tag))  # which may change the runner
         worker.runner.startup(app)
-        signals.guard(worker.note_handler)
+        signals.guard(worker.note_handler, worker.told)
         keeper = _keeps_sessions() if settings.sessions else ""  # before the objects are frozen
         if settings.gc_freeze:
             freeze()

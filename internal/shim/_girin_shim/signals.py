@@ -48,26 +48,33 @@ def die_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def guard(failed: Callable[[BaseException], None]) -> None:
+def guard(failed: Callable[[BaseException], None], told: Callable[[int], bool]) -> None:
     """Keeps what the app's handlers raise, those set by now, out of the shim's own code:
-    failed is told of it. Into a request that they interrupt they may raise."""
+    failed is told of it. Into a request that they interrupt they may raise, unless it was the
+    server that told the worker of that signal."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        code = getattr(handler, "__code__", None)
-        if callable(handler) and not (code is not None and is_own(code)):
-            signal.signal(number, _guarded(handler, failed))
+        if is_of_app(handler):
+            signal.signal(number, _guarded(handler, failed, told))
 
 
-def _guarded(handler: Callable, failed: Callable[[BaseException], None]) -> Callable:
+def _guarded(handler: Callable, failed: Callable[[BaseException], None], told: Callable[[int], bool]) -> Callable:
     def guarded(number: int, frame):
         try:
             return handler(number, frame)
         except BaseException as e:
-            if in_app(frame):
+            if in_app(frame) and not told(number):
                 raise
             failed(e)
 
+    guarded.of_app = True
     return guarded
+
+
+def is_of_app(handler) -> bool:
+    """Is it a handler in Python that the app has set?"""
+    code = getattr(handler, "__code__", None)
+    return callable(handler) and (code is None or not is_own(code) or hasattr(handler, "of_app"))
 
 
 def in_app(frame) -> bool:

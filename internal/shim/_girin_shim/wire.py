@@ -44,7 +44,7 @@ CONTROL_HEAD = CONTROL.size
 FILE = Struct("<QQ")  # the start of a File payload: offset, length
 BODY = Struct("<Q")  # the payload of a Body message: length
 
-HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK = 1, 2, 3, 4, 5, 6, 7, 8, 9
+HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES, FORK, TERM = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 READY, BROKEN, LOG, PONG, FILE_BODY, IDLE, STACKS, RETIRE, FORKED, HELD = 65, 66, 67, 68, 69, 70, 71, 72, 73, 74
 FLAG_END = 2  # in the flag table: what still runs should be ended
 SPENT, TOLD = 1, 2  # the n of a Retire: no more packets are read, at the end of a lifetime or by a signal

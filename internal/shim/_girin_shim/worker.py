@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from _thread import get_ident  # gevent replaces threading's
 from collections import deque
 from itertools import islice
 from time import monotonic_ns
@@ -42,6 +43,8 @@ class Worker:
         self.forked: list[int] = []  # not empty in a child that the app forked
         self.serving = False
         self.quitting = 0  # ns: when it got INT or QUIT
+        self._told = False  # the master said that the server ends, or that this worker shall
+        self._main_thread = get_ident()
         self._leaving = False
         self.time_to_end: float = settings.graceful_timeout  # s, once it drains
         self.lifetime = settings.lifetime  # packets that may still be read; 0: any number
@@ -151,6 +154,17 @@ class Worker:
             if self.hastens():  # a job: one that raises has failed for good, and one whose worker ends may run again
                 self.leave()
 
+    def term(self) -> None:
+        """The server ends, or this worker is to: of a gunicorn worker, which gets SIGTERM then, the app's own
+        handler is called, if it has one; so it is here, in the main thread and while requests go on."""
+        if not self._told and self.serving and signals.is_of_app(signal.getsignal(signal.SIGTERM)):
+            self._told = True
+            signal.pthread_kill(self._main_thread, signal.SIGTERM)
+
+    def told(self, number: int) -> bool:
+        """Does a handler that is called for this signal hear that the worker ends?"""
+        return self._told and number == signal.SIGTERM
+
     def hastens(self) -> bool:
         """Does the server end at once?"""
         return self.quitting != 0 and self.page[wire.PAGE_QUIT] != 0
@@ -192,6 +206,8 @@ class Worker:
         self.note_handler(error)
 
     def note_handler(self, error: BaseException) -> None:
+        if self._told and issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+            return  # which it does anyway, when its requests have ended
         self.control.log(ERROR, f"A signal's handler of the app raised outside of a request\n{describe(error)}")
         if issubclass(type(error), (SystemExit, KeyboardInterrupt)):
             self.retire()

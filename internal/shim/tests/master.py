@@ -32,6 +32,7 @@ FINAL, WHOLE, IN_PAGE = 1, 2, 4
 PAGE_FIRST_SLOT, PAGE_UNIT = 16, 16 << 10
 PAGE_PARALLEL = 7  # the cell
 HELLO, CREDIT, PROMOTE, DRAIN, BODY_FILE, PING, DUMP, LANES = 1, 2, 3, 4, 5, 6, 7, 8
+TERM = 10
 READY, BROKEN, LOG, PONG, FILE, IDLE, STACKS, RETIRE = 65, 66, 67, 68, 69, 70, 71, 72
 CANCELLED = 0xFFFFFFFF
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()  # is there one in the Python that runs this?

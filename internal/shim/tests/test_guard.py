@@ -44,6 +44,44 @@ def test_a_signal_handler_that_raises_between_requests(start, cls, how):
     assert worker.drain() == 0
 
 
+TOLD = """
+    import signal, sys, threading
+    told = threading.Event()
+    def handler(number, frame):
+        told.set()
+        sys.exit(3)
+    {sets}
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/until":
+            while not told.wait(0.02):
+                pass
+        return [str(told.is_set()).encode()]
+    """
+
+
+def test_a_handler_of_sigterm_is_called_when_the_server_ends(start, cls):
+    """Once, while a request runs, which it does not end; and others are served."""
+    worker = start(TOLD.format(sets="signal.signal(signal.SIGTERM, handler)"), cls=cls, threads=2)
+    waits = worker.send("/until")
+    master.until(lambda: waits in worker.running())
+    worker.tell(master.TERM)
+    worker.tell(master.TERM)
+    assert worker.answer(waits).body == b"True"
+    assert worker.get().body == b"True"
+    assert worker.drain() == 0
+    assert not worker.messages
+
+
+def test_a_worker_without_a_handler_of_sigterm_hears_nothing(start, cls):
+    worker = start(TOLD.format(sets=""), cls=cls, threads=2)
+    worker.tell(master.TERM)
+    worker.sync()
+    assert worker.get().body == b"False"
+    assert worker.drain() == 0
+    assert not worker.messages
+
+
 def test_a_signal_handler_that_raises_in_a_request(start):
     """In the class sync a request runs in the main thread: its signal.alarm works as under gunicorn."""
     worker = start(
