@@ -15,7 +15,7 @@ from socket import SocketType
 from time import sleep  # taken before gevent replaces it
 
 from . import wire
-from .shortage import SHORT_OF_MEMORY, SHORT_WAIT
+from .shortage import LEFT_OUT, SHORT_OF_MEMORY, SHORT_WAIT
 from .stacks import format_stacks
 
 _SCM_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
@@ -106,6 +106,9 @@ class Control:
         for level, kind, rights in ancillary:
             if (level, kind) == _SCM_RIGHTS:
                 fds.frombytes(rights[: len(rights) & ~3])
+        if flags & _TRUNCATED == socket.MSG_CTRUNC and not fds and data[0] == wire.BODY_FILE:
+            fds.append(LEFT_OUT)
+            flags = 0
         if len(data) < wire.CONTROL_HEAD or flags & _TRUNCATED:
             raise wire.ProtocolError(f"control message of {len(data)} bytes, flags {flags:#x}")
         return (*wire.CONTROL.unpack_from(data), data[wire.CONTROL_HEAD :], fds.tolist())
@@ -127,13 +130,18 @@ class Control:
                 runner.end(id)
         elif op == wire.PROMOTE:
             runner.promote()
+        elif op == wire.TERM:
+            worker.term()
         elif op == wire.DRAIN:
             worker.time_to_end = n / 1000 or worker.time_to_end
             runner.drain()
         elif op == wire.BODY_FILE:
-            if fd < 0 or len(payload) != wire.BODY.size:
+            if fd == -1 or len(payload) != wire.BODY.size:
                 raise wire.ProtocolError("a Body message without its descriptor or length")
-            runner.body_came(id, fd)
+            if fd == LEFT_OUT:
+                runner.body_left_out(id)
+            else:
+                runner.body_came(id, fd)
         elif op == wire.PING:
             runner.check()
             self.send(wire.PONG, n)

@@ -6,6 +6,7 @@ import os
 import stat
 
 from . import descriptors, wire
+from .shortage import NoFile
 
 
 class Runner:
@@ -40,6 +41,13 @@ class Runner:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.lseek(fd, 0, os.SEEK_SET)
         file = io.FileIO(fd, "rb")
+        self._give_body(id, file)
+
+    def body_left_out(self, id: int) -> None:
+        """The body that request id has fetched could not be received: the app learns it when it reads."""
+        self._give_body(id, NoFile())
+
+    def _give_body(self, id: int, file: io.RawIOBase) -> None:
         exchange = self._worker.exchanges.get(id)
         if exchange is not None:
             exchange.spool = file

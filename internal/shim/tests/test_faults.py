@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 
 import master
 import pytest
@@ -479,6 +480,51 @@ def test_a_packet_that_does_not_parse_ends_the_worker(start, cls, name):
     assert worker.wait() == 70
     level, text = worker.log()
     assert level == 50 and "ends on a fault of its own:\nTraceback" in text
+
+
+FULL = """
+    import os, resource
+    kept = []
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/fill":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            try:
+                while True:
+                    kept.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                pass
+        elif environ["PATH_INFO"] == "/empty":
+            while kept:
+                os.close(kept.pop())
+        body = b""
+        if environ["REQUEST_METHOD"] == "POST":
+            try:
+                body = environ["wsgi.input"].read()
+            except OSError as e:
+                body = str(e.errno).encode()
+        start_response("200 OK", [])
+        return [body]
+    """
+
+
+def test_a_body_for_which_no_descriptor_is_left(start, cls):
+    """Its app learns it; the worker, and what else it runs, goes on."""
+    worker = start(FULL, cls=cls)
+
+    def post() -> bytes:
+        id = worker.send("/", "POST", flags=master.SPOOLED)
+        assert worker.frame(id).kind == master.FETCH
+        with tempfile.TemporaryFile() as file:
+            file.write(b"the body")
+            file.flush()
+            worker.tell(master.BODY_FILE, 0, id, (8).to_bytes(8, "little"), file.fileno())
+        return worker.answer(id).body
+
+    worker.get("/fill")
+    assert post() == b"24"  # EMFILE
+    worker.get("/empty")
+    assert post() == b"the body"
+    assert worker.drain() == 0
 
 
 @pytest.mark.parametrize("message", [(99, 0, 0), (master.BODY_FILE, 0, 1)])

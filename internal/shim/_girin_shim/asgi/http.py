@@ -20,6 +20,7 @@ from time import monotonic_ns
 
 from .. import errors, wire
 from ..heads import EARLY_STATUS, Head, HeadError
+from ..shortage import LEFT_OUT, no_descriptor
 from .files import Part
 from .steps import cost
 
@@ -45,6 +46,7 @@ class Exchange:
     file = -1  # the descriptor that the body comes from, once fetched
     reader: asyncio.Future | None = None  # of who began last to wait until it can be read
     fetched = False
+    lacks_file = False  # there was no descriptor for it
     complete = False  # the whole body was received by the app
     gone = False  # the client has left
     name = b""  # method and target, for the log
@@ -267,6 +269,8 @@ class Exchange:
         while self.file < 0:
             if self.gone or self.state == ENDED:
                 return None
+            if self.lacks_file:
+                raise no_descriptor()
             await self._wait()
         while True:
             try:
@@ -308,6 +312,10 @@ class Exchange:
 
     def body_came(self, fd: int) -> None:
         """fd is a file with the whole body, or a pipe by which it comes."""
+        if fd == LEFT_OUT:
+            self.lacks_file = True
+            self._wake()
+            return
         if self.file >= 0:
             os.close(fd)
             return

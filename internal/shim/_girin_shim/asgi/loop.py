@@ -20,6 +20,7 @@ from time import monotonic_ns
 
 from .. import descriptors, detect, wire
 from ..heads import Heads
+from ..shortage import LEFT_OUT
 from .http import ENDED, NOTHING, Exchange
 from .inbound import CREDITED, OPEN, Inbound
 from .intake import Intake
@@ -160,6 +161,9 @@ class Loop:
 
     def body_came(self, id: int, fd: int) -> None:
         self._enter(self._body_came, id, fd)
+
+    def body_left_out(self, id: int) -> None:
+        self._enter(self._body_came, id, LEFT_OUT)
 
     def _enter(self, function: Callable, *args) -> None:
         try:
@@ -317,10 +321,10 @@ class Loop:
 
     def _body_came(self, id: int, fd: int) -> None:
         exchange = self.exchanges.get(id)
-        if exchange is None:
-            os.close(fd)
-        else:
+        if exchange is not None:
             exchange.body_came(fd)
+        elif fd != LEFT_OUT:
+            os.close(fd)
 
     def _hear(self) -> None:
         try:
