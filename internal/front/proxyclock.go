@@ -15,6 +15,7 @@ type proxyClock struct {
 	fresh int64 // guarded by mu: ns, when a request last came at once; 0: none has
 	since int   // guarded by mu: requests after it
 	told  bool  // guarded by mu: the log has it
+	ahead int64 // guarded by mu: ns, of this machine's wall clock before its monotonic one, when fresh was set
 }
 
 const (
@@ -31,13 +32,18 @@ const (
 )
 
 // judge reports whether an age is believed, and whether to tell that the clock
-// no longer is.
-func (c *proxyClock) judge(age time.Duration, now int64) (believed, tell bool) {
+// no longer is. wall is this machine's own, in ns: where that was set, what is known of
+// the proxy's says nothing any more.
+func (c *proxyClock) judge(age time.Duration, now, wall int64) (believed, tell bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ahead := wall - now
 	if -freshAge < age && age < freshAge {
-		c.fresh, c.since, c.told = now, 0, false
+		c.fresh, c.since, c.told, c.ahead = now, 0, false, ahead
 		return age >= 0, false
+	}
+	if max(ahead-c.ahead, c.ahead-ahead) > int64(freshAge) {
+		c.fresh = 0
 	}
 	c.since++
 	most, wrong := unprovenAge, c.since > doubts

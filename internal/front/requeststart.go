@@ -38,7 +38,7 @@ func (x *exchange) startedBefore(age time.Duration) int64 {
 		x.peer.clock = x.srv.clocks.of(x.peer.addr)
 	}
 	now := x.srv.cfg.Clock()
-	believed, tell := x.peer.clock.judge(age, now)
+	believed, tell := x.peer.clock.judge(age, now, time.Now().UnixNano())
 	if tell {
 		x.srv.cfg.Log.Warningf("X-Request-Start of %s is ignored until it makes sense: its last %d requests are all told to have begun more than %v ago or in the future; this one %v. Are the clocks right?",
 			x.peer.name(), doubts, freshAge, age.Round(time.Millisecond))

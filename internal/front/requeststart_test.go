@@ -53,7 +53,7 @@ func TestAProxysClockIsBelievedWhileItMakesSense(t *testing.T) {
 		now, told := int64(1), 0
 		for i, step := range steps {
 			for n := range step.times {
-				believed, tell := clock.judge(step.age, now)
+				believed, tell := clock.judge(step.age, now, now)
 				if believed != step.believed {
 					t.Fatalf("%s: step %d, request %d: believed %v", name, i, n, believed)
 				}
@@ -65,6 +65,25 @@ func TestAProxysClockIsBelievedWhileItMakesSense(t *testing.T) {
 		}
 		if told > 1 {
 			t.Errorf("%s: told %d times", name, told)
+		}
+	}
+}
+
+// A step of this machine's own clock makes all requests old at once, and says nothing about the proxy.
+func TestAStepOfTheOwnClockMakesNoRequestOld(t *testing.T) {
+	const second = int64(time.Second)
+	for _, step := range []int64{40, -40} {
+		var clock proxyClock
+		for at := range int64(10) {
+			if believed, _ := clock.judge(0, at*second+1, at*second+1); !believed {
+				t.Fatal("a request that came at once is not believed")
+			}
+		}
+		for at := int64(10); at < 100; at++ {
+			now := at*second + 1
+			if believed, _ := clock.judge(time.Duration(step*second), now, now+step*second); believed {
+				t.Fatalf("set by %d s: an age of %d s is believed %d s later", step, step, at-10)
+			}
 		}
 	}
 }

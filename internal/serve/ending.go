@@ -20,8 +20,8 @@ type ending struct {
 	begun, quick, now     context.Context
 	begin, hasten, giveUp context.CancelFunc
 
-	by      atomic.Int64  // that moment, in Unix nanoseconds; 0: there is none yet
-	bounded chan struct{} // closed when there is
+	by      atomic.Pointer[time.Time] // that moment, by the monotonic clock too; nil: there is none yet
+	bounded chan struct{}             // closed when there is
 }
 
 func newEnding() *ending {
@@ -34,20 +34,21 @@ func newEnding() *ending {
 
 // within says how long the end may take from now on, unless that was said before.
 func (e *ending) within(limit time.Duration) {
-	if e.by.CompareAndSwap(0, time.Now().Add(limit).UnixNano()) {
+	by := time.Now().Add(limit)
+	if e.by.CompareAndSwap(nil, &by) {
 		close(e.bounded)
 	}
 }
 
 // deadline is by when all should have ended, once that was said.
-func (e *ending) deadline() time.Time { return time.Unix(0, e.by.Load()) }
+func (e *ending) deadline() time.Time { return *e.by.Load() }
 
 // grace is graceful_timeout as it was read last.
 func (s *server) grace() time.Duration { return time.Duration(s.graceful.Load()) }
 
 // left is what is left of the time that a graceful end may take.
 func (s *server) left() time.Duration {
-	if s.ending.by.Load() == 0 {
+	if s.ending.by.Load() == nil {
 		return s.grace()
 	}
 	return time.Until(s.ending.deadline())
@@ -64,7 +65,7 @@ const (
 
 // lastHooks is how long the last hooks of a worker may take that is ended.
 func (s *server) lastHooks() time.Duration {
-	if s.ending.by.Load() == 0 {
+	if s.ending.by.Load() == nil {
 		return hooksMost
 	}
 	return min(max(s.left(), hooksLeast), hooksMost)
@@ -100,6 +101,7 @@ func (g *signals) endBy(s *server, sig syscall.Signal) {
 func (s *server) drain() {
 	s.leave()
 	s.ending.within(s.grace())
+	s.workers.Term()
 	s.sidecars.End(s.ending.deadline())
 	forClients := s.left()
 	if s.spoken.asgi() {
