@@ -44,6 +44,9 @@ func (c *Conn) takeSettings(f *http2.SettingsFrame) *Error {
 		c.recvStart = int64(c.cfg.Window)
 		return nil
 	}
+	if n := f.NumSettings(); n > settingsMost && !c.idle.spend(int64(n), c.cfg.Clock) {
+		return errFlood
+	}
 	for i := range f.NumSettings() {
 		if err := c.takeSetting(f.Setting(i)); err != nil {
 			return err
@@ -53,6 +56,10 @@ func (c *Conn) takeSettings(f *http2.SettingsFrame) *Error {
 	c.pump() // behind it: until it comes a client may count by its old windows
 	return nil
 }
+
+// settingsMost is how many settings count as one frame that does nothing. Of more each counts:
+// every one may move the windows of all streams.
+const settingsMost = 32
 
 func (c *Conn) takeSetting(s http2.Setting) *Error {
 	if err := s.Valid(); err != nil {

@@ -100,6 +100,25 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// Thousands of settings in one frame, each of which moves the windows of all streams, are as
+// many frames.
+func TestManySettingsInAFrame(t *testing.T) {
+	for n, ends := range map[int]bool{settingsMost: false, 2000: true} {
+		h := serve(t, &rig{end: hello}).begin()
+		settings := make([]http2.Setting, n)
+		for i := range settings {
+			settings[i] = http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(65535 - i)}
+		}
+		h.must(0, h.WriteSettings(settings...))
+		if ends {
+			h.wantAway(http2.ErrCodeEnhanceYourCalm)
+			continue
+		}
+		h.request(1, true)
+		h.answer(1)
+	}
+}
+
 // Who does as much over time is no flood.
 func TestPatience(t *testing.T) {
 	now := int64(0)
