@@ -12,7 +12,7 @@ import (
 // reset meanwhile its answer is lost, and on HTTP/2 it waits for a window that does not
 // come. So a bounded part is read and dropped: on HTTP/1.1 after the connection's last
 // answer (linger), on HTTP/2 by h2.discard. Who looks at its answer stops by itself.
-const discardMost = 64 << 20 // bytes of one body
+const discardMost = 4 << 30 // bytes of one body
 
 // unread is how many bytes of the request's body are read on when its answer is complete.
 func (x *exchange) unread() int64 {

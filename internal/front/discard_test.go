@@ -28,7 +28,7 @@ func (c *client) upload(n int) (status int, body string) {
 
 // Who looks at an answer only when its whole body is sent gets it, though nobody wanted it.
 func TestWhoSendsAllFirstGetsItsAnswer(t *testing.T) {
-	const size = 20 << 20
+	const size = 68 << 20
 	overEach(t, func(t *testing.T, over over) {
 		s := over.serve(t, answerEnviron, refusing)
 		c := over.connect(t, s)
@@ -69,10 +69,10 @@ func TestHTTP2WhoSendsAllFirstGetsItsAnswer(t *testing.T) {
 	for transport, over := range transports {
 		t.Run(transport, func(t *testing.T) {
 			s := over.serveStreams(t, answerEnviron, refusing)
-			for range 3 {
+			for _, size := range []int{5 << 20, 68 << 20} {
 				h := over.dialStreams(t, s)
 				h.send(1, false, ":method", "POST")
-				if status := h.uploadAll(t, 5<<20); status != "413" {
+				if status := h.uploadAll(t, size); status != "413" {
 					t.Errorf("answered %q", status)
 				}
 				h.still(t, 3)

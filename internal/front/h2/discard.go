@@ -28,8 +28,8 @@ type discard struct {
 
 // What all streams of a connection may have dropped: so many bytes at once, and so many
 // more a second. Beyond it each is reset when its answer is complete. It costs the
-// server no more than an upload that is wanted.
-const discardBurst, discardRate = 64 << 20, 1 << 20
+// server less than an upload that is wanted.
+const discardBurst, discardRate = 4 << 30, 64 << 20
 
 // discard has the rest of a request dropped, and reports whether anything is awaited.
 func (c *Conn) discard(s *Stream) bool {
