@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"girin/internal/front/spool"
 )
 
 // accept passes connections to goroutines of their own. Without descriptors it
@@ -132,6 +134,23 @@ func (s *Server) takeFile(yields bool) bool {
 }
 
 func (s *Server) giveFile() { s.held.Add(-1) }
+
+// closedAtOnce is up to what size a spool file is closed at once: of a larger one the
+// system takes long to give the room back, and whoever lets go of it may hold a connection's lock.
+const closedAtOnce = 1 << 20
+
+// closeSpool closes a spool file of a connection that still counts.
+func (s *Server) closeSpool(f *spool.File) {
+	if f.Size() <= closedAtOnce {
+		f.Close()
+		return
+	}
+	s.done.Add(1) // not from zero: the connection counts
+	go func() {
+		defer s.done.Done()
+		f.Close()
+	}()
+}
 
 // evictLocked closes the connection that has been idle longest, if any is.
 func (s *Server) evictLocked() bool {

@@ -43,7 +43,7 @@ var (
 // discard forgets a body. Its file, which has no name, goes with it.
 func (b *body) discard(s *Server) {
 	if b.spool != nil {
-		b.spool.Close()
+		s.closeSpool(b.spool)
 		b.spool = nil
 	}
 	b.dropInline(s)

@@ -171,6 +171,6 @@ func (s *spill) forget() {
 // release closes the file when nobody needs it any more.
 func (s *spill) release() {
 	if s.gone && !s.moving && !s.using {
-		s.file.Close()
+		s.srv.closeSpool(s.file)
 	}
 }

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import subprocess
 
 import pytest
@@ -38,6 +39,21 @@ def test_full_disk(girin, record, measured, small_disk, tmp_path):
         small = raw.ask(run.port, post(MIB, 3))
         assert (small.status, small.body) == (200, b"%d" % MIB)
         measured.girin("507 for both, room given back, a 1 MiB body after it 200")
+
+
+@pytest.mark.promise("A body that may not be stored gets 507, and the server goes on", "3 MiB with a length and in chunks, where the master's files may have 1 MiB (`ulimit -f`)")
+def test_files_that_may_not_grow(girin, record, measured):
+    with girin("gthread", 1, 2) as run:
+        _, hard = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (MIB, hard))
+        length = raw.ask(run.port, post(3 * MIB, 990001))
+        chunks = raw.ask(run.port, raw.head("/body?n=990002", "Transfer-Encoding: chunked", "Connection: close", method="POST")
+                         + b"100000\r\n%b\r\n" % (b"x" * MIB) * 3 + b"0\r\n\r\n")
+        assert (length.status, chunks.status) == (507, 507)
+        assert not {990001, 990002} & set(record.begun())
+        assert "could not be stored" in run.output()
+        assert raw.ask(run.port, post(100, 3)).status == 200
+        measured.girin("507 for both")
 
 
 @pytest.mark.promise("A body over `--limit-request-body` gets 413, from its announced length before it is read", "2 MiB announced, and sent in chunks; the limit is 1 MiB")

@@ -178,7 +178,7 @@ func isShortage(err error) bool {
 // judged puts the store's own name for a shortage before the system's.
 func judged(err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG): // the last where files have a limit (ulimit -f)
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return fmt.Errorf("%w: %w", ErrDescriptors, err)

@@ -241,3 +241,21 @@ func TestShortagesHaveTheirNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where files may not grow beyond a limit (ulimit -f) there is no room, and what was written is given back.
+func TestAFileThatMayNotGrowIsFull(t *testing.T) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	lower := limit
+	lower.Cur = 1 << 20
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &lower); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+	s, _ := open(t, Config{Dir: t.TempDir()})
+	if err := newFile(t, s).Append(make([]byte, 2<<20)); !errors.Is(err, ErrFull) {
+		t.Errorf("it says %v", err)
+	}
+}
