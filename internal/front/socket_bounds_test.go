@@ -18,6 +18,15 @@ func (c *client) opensSocket() {
 	}
 }
 
+// connectAlone opens a WebSocket while no other test begins a connection.
+func (o over) connectAlone(t *testing.T, s *served) *client {
+	starting.Lock()
+	defer starting.Unlock()
+	c := o.connect(t, s)
+	c.opensSocket()
+	return c
+}
+
 // says sends a masked frame that begins with first.
 func (c *client) says(first byte, body []byte) { c.send(string(masked(first, body))) }
 
@@ -68,7 +77,8 @@ func TestWhatWaitsForSlowSocketsIsBounded(t *testing.T) {
 // of the memory that all have together. Between small fragments clients may pause.
 func TestAMessageThatComesTooSlowlyIsEnded(t *testing.T) {
 	const whole, begins, goesOn, ends = 0x82, 0x02, 0x00, 0x80
-	limits := newTimes(hurry, SocketOptions{})
+	const factor = 50 // a handshake has 0.2 s
+	limits := newTimes(factor, SocketOptions{})
 	piece := make([]byte, 40<<10)
 	for name, test := range map[string]struct {
 		parts [][]byte
@@ -89,12 +99,9 @@ func TestAMessageThatComesTooSlowlyIsEnded(t *testing.T) {
 					c.frame(wire.Accept, 0, headBlock("101 Switching Protocols", nil), nil)
 					c.cancelled(t)
 					c.frame(wire.Close, wire.Final, nil, []byte{0xe8, 3})
-				}, hurried, func(c *Config) { c.Sockets = SocketOptions{MaxQueue: 1 << 20} })
+				}, func(c *Config) { c.Hurry, c.Sockets = factor, SocketOptions{MaxQueue: 1 << 20} })
 				s.SpeakASGI()
-				starting.Lock()
-				c := o.connect(t, s)
-				c.opensSocket()
-				starting.Unlock()
+				c := o.connectAlone(t, s)
 				watch := s.watch()
 				for _, part := range test.parts {
 					c.send(string(part))
