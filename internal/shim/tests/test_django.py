@@ -237,6 +237,18 @@ def test_it_is_enqueued_from_a_coroutine(girin):
     assert result.return_value == 8
 
 
+def test_a_server_without_jobs_says_so(monkeypatch, caplog):
+    from girin import tasks
+
+    monkeypatch.delenv("GIRIN_JOBS", raising=False)
+    monkeypatch.setitem(sys.modules, "_girin_shim", sys)
+    tasks._say_inline.cache_clear()
+    result = double.enqueue(4)
+    assert result.return_value == 8 and caplog.text.count("started without --tasks") == 1
+    with pytest.raises(NotImplementedError, match="started without --tasks"):
+        result.refresh()
+
+
 def test_outside_of_girin_it_is_djangos_own(signals):
     result = triple.enqueue(2)
     assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 6)

@@ -73,6 +73,7 @@ class Tasks(_Immediate):
 
     def enqueue(self, task, args, kwargs):
         if not jobs.available():
+            tasks.say_inline(tasks.name_of(task.func))
             return super().enqueue(task, args, kwargs)
         self.validate_task(task)
         result = self._result(task, "", Status.READY, timezone.now(), args, kwargs)
@@ -92,6 +93,8 @@ class Tasks(_Immediate):
 
     def get_result(self, result_id: str):
         if not jobs.available():
+            if tasks.in_girin():
+                raise NotImplementedError("No results are kept: this server was started without --tasks, and runs each task where it is enqueued.")
             return super().get_result(result_id)
         job = jobs.Job(str(result_id))
         try:

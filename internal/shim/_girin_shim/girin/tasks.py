@@ -352,6 +352,17 @@ class _RunningHere(Running):
         """Nobody looks."""
 
 
+def in_girin() -> bool:
+    """Whether this is a worker of girin, be it with jobs or without."""
+    return "_girin_shim" in sys.modules
+
+
+def say_inline(name: str) -> None:
+    """Says, in a worker of girin, that a task runs where it is handed over."""
+    if in_girin():
+        _say_inline(name)
+
+
 @functools.cache  # it is said once
 def _say_inline(name: str) -> None:
     _log.warning("%s runs in the request that has handed it over, which waits for it: this server was started without --tasks", name)
@@ -359,8 +370,7 @@ def _say_inline(name: str) -> None:
 
 def run_inline(name: str, given: dict[str, Any], retries: int) -> InlineJob:
     """Runs a task at once, and again as often as it may be, without a pause."""
-    if "_girin_shim" in sys.modules:  # in a worker of girin
-        _say_inline(name)
+    say_inline(name)
     id = f"inline-{next(_inline)}"
     payload = json.dumps(given).encode()
     for attempt in range(1, retries + 2):
