@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -41,6 +44,14 @@ def serving(folder: Path):
     with servers.running(server, "slow_tasks:app", cwd=folder, env={"TMPDIR": str(folder), "C_FORCE_ROOT": "1"}) as run:
         until(lambda: "ready." in run.output(), within=60)
         yield run
+
+
+def test_the_command_of_the_example_finds_celery() -> None:
+    example = servers.EXAMPLES / "jobs" / "compute_celery.py"
+    command = shlex.split(re.search(r"--sidecar '(.+?)'", example.read_text())[1])
+    assert command[-1] == "worker"
+    done = subprocess.run([sys.executable, "-m", *command[:-1], "report"], cwd=example.parent, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def post(run: servers.Running, path: str) -> requests.Response:

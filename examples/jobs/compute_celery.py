@@ -1,6 +1,6 @@
 """The computing of blocking_flask.py, handed to Celery. girin keeps Celery's worker beside the server:
 
-    cd examples/jobs && girin compute_celery:app --sidecar 'celery -A compute_celery worker'
+    cd examples/jobs && girin compute_celery:app --sidecar 'celery -A compute_celery:tasks worker'
 
     curl -i -X POST localhost:8000/compute     # 202, and where the result will be
     curl localhost:8000/compute/ID
