@@ -62,17 +62,12 @@ func (w *Worker) Runnable() bool {
 // Memory is what the worker's process has to itself, in bytes; 0 if it has ended.
 func (w *Worker) Memory() int64 { return w.proc.Memory() }
 
-// backgroundSlice is how long a thread in the background may run before others of
-// equal right have their turn, in nanoseconds; the kernel's own slice is about 3 ms.
-// Since Linux 6.12 a thread that wakes takes the core from one with a longer slice.
-// Weights stay as they are, and so do the shares of the cores over time.
-const backgroundSlice = 20_000_000
-
 // Background says whether the worker's threads make way for others that become
-// ready: as batch work with a long slice. Unlike nice, which stays what it is, this
-// can be undone without rights. Measured beside two that compute on two cores: a
-// light request's p99 falls from 9 to 22 ms to 3 to 4 ms, and as much is computed.
-// Where the server runs under a policy that somebody chose, nothing is changed.
+// ready: as batch work, which takes the core from nobody when it becomes ready itself.
+// Unlike nice, which stays what it is, this can be undone without rights. Weights stay as
+// they are, and so do the shares of the cores over time. A longer slice is no help: see
+// docs/decisions/auto-background.md. Where the server runs under a policy that somebody
+// chose, nothing is changed.
 func (w *Worker) Background(on bool) {
 	if own, err := unix.SchedGetAttr(os.Getpid(), 0); err != nil || own.Policy != unix.SCHED_NORMAL {
 		return
@@ -94,9 +89,9 @@ func background(tid int, on bool) {
 	if err != nil {
 		return
 	}
-	attr.Policy, attr.Runtime = unix.SCHED_NORMAL, 0
+	attr.Policy, attr.Runtime = unix.SCHED_NORMAL, 0 // the kernel's own slice
 	if on {
-		attr.Policy, attr.Runtime = unix.SCHED_BATCH, backgroundSlice
+		attr.Policy = unix.SCHED_BATCH
 	}
 	_ = unix.SchedSetAttr(tid, attr, 0)
 }

@@ -323,7 +323,8 @@ func TestBackground(t *testing.T) {
 		return a
 	}
 	nice := attr().Nice
-	if w.Background(true); attr().Policy != unix.SCHED_BATCH || attr().Nice != nice {
+	slice := attr().Runtime
+	if w.Background(true); attr().Policy != unix.SCHED_BATCH || attr().Nice != nice || attr().Runtime != slice {
 		t.Errorf("in the background: %+v", attr())
 	}
 	if w.Background(false); attr().Policy != unix.SCHED_NORMAL || attr().Nice != nice {
