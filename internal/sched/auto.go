@@ -103,6 +103,11 @@ func (a *auto) place(c *Call, id uint64, now int64) {
 	case computing:
 		a.placeComputing(c, id, now)
 	default:
+		if a.letsPass(c) {
+			c.kind = waiting
+			a.placeWaiting(c, id, now)
+			return
+		}
 		a.send(a.q.main, c, id, now)
 	}
 }
@@ -116,7 +121,7 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	if r.limiter.asked == 0 {
 		r.limiter.asked, r.limiter.untried = now, 1
 	}
-	if len(r.pending) > 0 || !a.roomLocked(c) || a.crowded() {
+	if len(r.pending) > 0 || !a.roomLocked(c) || a.crowded(c, a.q.main.lane.Unread()) {
 		if r.pending = append(r.pending, c); len(r.pending) == 1 {
 			a.blocked = append(a.blocked, r)
 		}
@@ -164,8 +169,17 @@ const waitingUnread = 4 << 10
 // crowdedMost is for how long they are kept from it at most. Then one is let in each tick.
 const crowdedMost = 100 * time.Millisecond
 
-// crowded reports whether waiting requests must let others go first.
-func (a *auto) crowded() bool { return a.q.main.lane.Unread() > waitingUnread }
+// loopUnread is how many of those that wait as coroutines may lie there for each loop: a loop
+// reads one of them in each of its turns, in which it also goes on with others.
+const loopUnread = 512
+
+// crowded reports whether a waiting call must let others go first, while so much lies unread.
+func (a *auto) crowded(c *Call, unread int) bool {
+	if c.yields {
+		return unread > loopUnread*int(a.loops.Load())
+	}
+	return unread > waitingUnread
+}
 
 // shortLocked reports whether requests wait for want of threads alone. Of many that end
 // soon some have just done so at each look, and the next have not been let in.
@@ -287,8 +301,8 @@ func (a *auto) observe(c *Call, w Worker, f *wire.Frame, failed bool) {
 	if f.CPU != wire.NotMeasured && c.kind == computing && a.undisturbed(w) {
 		r.observeShare(f.CPU, f.Service)
 	}
-	if c.kind != waiting {
-		return
+	if c.kind != waiting || c.yields {
+		return // loops have no limit for what is known to wait
 	}
 	a.mu.Lock()
 	before, known := r.limiter.now(), r.limiter.known()

@@ -250,7 +250,8 @@ func (s *cluster) see() (now seen) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now.busy, now.slots, now.kept = a.busy, a.slots, len(a.queue)
-	now.room = !a.crowded() && slices.ContainsFunc(a.blocked, func(r *Route) bool { return a.roomLocked(r.pending[0]) })
+	unread := a.q.main.lane.Unread()
+	now.room = slices.ContainsFunc(a.blocked, func(r *Route) bool { return !a.crowded(r.pending[0], unread) && a.roomLocked(r.pending[0]) })
 	now.mainUnread, now.computeHeld = s.lanes[0].Unread() > 0, s.lanes[1].Unread() > 0
 	return now
 }

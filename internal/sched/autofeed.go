@@ -46,9 +46,9 @@ func (a *auto) feedWaiting() {
 	for {
 		a.mu.Lock()
 		a.regroupLocked()
-		crowded, now := a.crowded(), a.q.cfg.Clock()
+		unread, now := a.q.main.lane.Unread(), a.q.cfg.Clock()
 		i := slices.IndexFunc(a.blocked, func(r *Route) bool {
-			return (!crowded || a.turnLocked(r, now)) && a.roomLocked(r.pending[0])
+			return (!a.crowded(r.pending[0], unread) || a.turnLocked(r, now)) && a.roomLocked(r.pending[0])
 		})
 		if i < 0 {
 			a.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *auto) feedWaiting() {
 		id := c.id()
 		a.takeLocked(c)
 		l := a.waitingLineLocked(r)
-		if crowded && l == a.q.main {
+		if l == a.q.main && a.crowded(c, unread) {
 			a.letIn = now
 		}
 		a.mu.Unlock()

@@ -78,6 +78,7 @@ type Call struct {
 	tunnelled atomic.Bool          // see Tunnelled
 
 	kind     kind // what auto placed it as
+	yields   bool // it is known to wait, and was placed as light
 	computes bool // guarded by auto.mu: it counts among the computing ones, also if it was placed as waiting
 	slot     bool // guarded by auto.mu: it counts among those that wait or compute
 	blocks   bool // guarded by auto.mu: of the latter, among those that need no core
@@ -123,6 +124,7 @@ func (c *Call) Worker() Worker {
 
 // classify decides what auto places the call as.
 func (c *Call) classify(loops bool) {
+	c.yields = false
 	if loops && !c.Tunnel {
 		c.classifyForLoops()
 	} else if c.kind = c.Route.kind(); c.Tunnel {

@@ -45,10 +45,16 @@ func (a *auto) fewest() int {
 // may last for days tells nothing, and is told nothing.
 func (c *Call) classifyForLoops() {
 	switch c.kind = c.Route.kind(); {
-	case c.Upgrade, c.kind == waiting && c.Route.seen.Load() > 0:
+	case c.Upgrade:
 		c.kind = light
+	case c.kind == waiting && c.Route.seen.Load() > 0:
+		c.kind, c.yields = light, true
 	}
 }
+
+// letsPass reports whether a call that was placed as light lets others go first, since it is
+// known to wait and there are many of its kind.
+func (a *auto) letsPass(c *Call) bool { return c.yields && a.crowded(c, a.q.main.lane.Unread()) }
 
 // looper is a worker that has an event loop.
 type looper interface {

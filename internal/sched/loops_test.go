@@ -307,3 +307,24 @@ func TestANewRouteHasItsTurnOnABusyServer(t *testing.T) {
 		busy()
 	})
 }
+
+// A crowd that waits as coroutines do comes in waves: light requests need not stand behind it.
+func TestLightRequestsPassACrowdOfCoroutines(t *testing.T) {
+	onCluster(t, loops, func(t *testing.T, s *cluster) {
+		short := phase{Compute: 300 * time.Microsecond}
+		s.know("/light", quick)
+		s.know("/sleep", short, sleep, short)
+		began := time.Now()
+		waits := []func(){s.every(9*time.Millisecond, 10*time.Second, "/light", quick)}
+		waits = append(waits, s.clients(200, 10*time.Second, "/sleep", short, sleep, short))
+		for _, wait := range waits {
+			wait()
+		}
+		if p99, n := latency(s.jobs, "/light", began); p99 > 14*time.Millisecond || n < 1000 { // 21 where they stand behind all that lie unread
+			t.Errorf("light: p99 %v of %d", p99, n)
+		}
+		if _, n := latency(s.jobs, "/sleep", began); n < 8000 {
+			t.Errorf("sleeping: %d", n)
+		}
+	})
+}
