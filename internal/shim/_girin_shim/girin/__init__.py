@@ -30,6 +30,8 @@ def __getattr__(name: str):
 def binary() -> str:
     """Returns the path of girin's program."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "girin")
+    if archive := getattr(globals().get("__loader__"), "archive", None):
+        raise FileNotFoundError(f"the system cannot run a program that lies in {archive}: install girin with pip, or pack with a tool that unpacks (shiv, pex)")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"girin's program is not at {path}: was the package installed whole?")
     return path
@@ -37,6 +39,15 @@ def binary() -> str:
 
 def main() -> None:
     """Becomes girin, in this same process: signals and systemd see the server itself."""
+    try:
+        _become()
+    except FileNotFoundError as e:
+        sys.exit(f"girin: {e}")
+    except OSError as e:  # a file system without execution, another machine's program
+        sys.exit(f"girin: {binary()}: {e.strerror}")
+
+
+def _become() -> None:
     program = binary()
     if not os.access(program, os.X_OK):  # some installers and image stages lose the mode
         os.chmod(program, 0o755)
