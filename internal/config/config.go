@@ -192,6 +192,12 @@ func (c *Config) Interpreter(getenv func(string) string) interpreter.Choice {
 	return interpreter.Choice{Wanted: c.Python, Dir: c.Chdir, Getenv: getenv}
 }
 
+// Chosen reports whether somebody has set a setting, by its key.
+func (c *Config) Chosen(key string) bool {
+	s, ok := c.resolved[key]
+	return ok && s.source != fromDefault
+}
+
 // LogConfig is the setting that configures Python's logging, of several the one that gunicorn
 // prefers; "" if none does.
 func (c *Config) LogConfig() string {

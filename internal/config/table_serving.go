@@ -95,13 +95,13 @@ func workerOptions() []Option {
 func limitOptions() []Option {
 	return section("Limits", []Option{
 		{Key: "limit_request_line", Flag: "limit-request-line", Kind: Int, Meta: "BYTES", Default: int64(4094),
-			Doc:   "The longest request line; beyond it the answer is 414. 0 is no limit of its own.",
+			Doc:   "The longest request line; beyond it the answer is 414. 0 is no limit of its own: 64 KiB, as for ASGI applications where this is not set.",
 			field: func(c *Config) any { return &c.LimitRequestLine }},
 		{Key: "limit_request_fields", Flag: "limit-request-fields", Kind: Int, Meta: "INT", Default: int64(100),
 			Doc:   "How many header fields a request may have; beyond it the answer is 431.",
 			field: func(c *Config) any { return &c.LimitRequestFields }},
 		{Key: "limit_request_field_size", Flag: "limit-request-field_size", Kind: Int, Meta: "BYTES", Default: int64(8190),
-			Doc:   "The longest header field; beyond it the answer is 431. 0 is gunicorn's own limit, 8190.",
+			Doc:   "The longest header field; beyond it the answer is 431. 0 is gunicorn's own limit, 8190. Of ASGI applications it is 64 KiB where this is not set.",
 			field: func(c *Config) any { return &c.LimitRequestFieldSize }},
 		{Key: "limit_request_body", Flag: "limit-request-body", Kind: Size, Meta: "BYTES", Default: int64(1 << 30), Own: true,
 			Doc:   "The largest request body; beyond it the answer is 413. 0 is no limit. K, M and G may follow the number.",

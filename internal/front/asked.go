@@ -10,11 +10,28 @@ import (
 // Asked is what is asked of clients, and who of them is believed. A reload may change it.
 type Asked struct {
 	Limits    http1.Limits
+	LongHeads LongHeads
 	MaxBody   int64         // bytes; 0: no limit
 	KeepAlive time.Duration // how long a connection may be idle; 0: one request each
 	Trust     Trust
 	Proxy     ProxyProtocol
 }
+
+// LongHeads are limits of heads that nobody has set: those of ASGI applications are as long then as
+// their servers take, 64 KiB. Cookies of single sign-on are longer than gunicorn's limit.
+type LongHeads struct{ Line, Field bool }
+
+func (h LongHeads) ofASGI(l http1.Limits) http1.Limits {
+	if h.Line {
+		l.RequestLine = 0 // which is 64 KiB
+	}
+	if h.Field {
+		l.FieldSize = longField
+	}
+	return l
+}
+
+const longField = 64 << 10
 
 // asked is the same with what follows from it. It is replaced as a whole.
 type asked struct {
@@ -27,7 +44,7 @@ type asked struct {
 // body, connections that are idle, the PROXY header of the next connection.
 func (s *Server) Adjust(a Asked) {
 	h := heads{trusted: a.Trust.limits(a.Limits), others: a.Limits}
-	s.asked.Store(&asked{Asked: a, headsOfWSGI: h, headsOfASGI: h.ofASGI(), scriptByField: a.Trust.mayScriptName()})
+	s.asked.Store(&asked{Asked: a, headsOfWSGI: h, headsOfASGI: h.ofASGI(a.LongHeads), scriptByField: a.Trust.mayScriptName()})
 }
 
 // judge says whether the peer at that address is trusted.

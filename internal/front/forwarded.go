@@ -58,8 +58,9 @@ type heads struct{ trusted, others http1.Limits }
 
 // ofASGI are the same where an application gets names as they came, so that it can tell one
 // with an underscore from one with a dash, and its users send such.
-func (h heads) ofASGI() heads {
+func (h heads) ofASGI(long LongHeads) heads {
 	for _, l := range []*http1.Limits{&h.trusted, &h.others} {
+		*l = long.ofASGI(*l)
 		if l.Underscores == http1.DropUnderscores {
 			l.Underscores = http1.KeepUnderscores
 		}

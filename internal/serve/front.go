@@ -32,7 +32,8 @@ func (s *server) frontConfig() front.Config {
 // asked is what is asked of clients and believed of them.
 func asked(c *config.Config) front.Asked {
 	return front.Asked{
-		Limits: limitsOfHeads(c), MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, Trust: trust(c), Proxy: proxyProtocol(c),
+		Limits: limitsOfHeads(c), LongHeads: front.LongHeads{Line: !c.Chosen("limit_request_line"), Field: !c.Chosen("limit_request_field_size")},
+		MaxBody: c.LimitRequestBody, KeepAlive: c.KeepAlive, Trust: trust(c), Proxy: proxyProtocol(c),
 	}
 }
 

@@ -73,13 +73,13 @@ class Exchange:
     # What the app calls.
 
     async def receive(self) -> dict:
-        """The next part of the body; after it http.disconnect, once the client has left or the answer is complete."""
-        if not self.complete and not self.gone:
+        """The next part of the body; http.disconnect once the client has left or the answer is complete."""
+        if not self.complete and not self.gone and self.state != ENDED:
             if not self.fetches:
                 self.complete = True
                 body, self.body = self.body, b""
                 return {"type": "http.request", "body": body, "more_body": False}
-            piece = await self._read() if self.fetched or self.state != ENDED else None
+            piece = await self._read()
             if piece is not None:
                 return {"type": "http.request", "body": piece, "more_body": not self.complete}
         while not self.gone and self.state != ENDED:

@@ -49,7 +49,7 @@ call_receive(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Call *call = (Call *)self;
     Intake *intake = call->intake;
-    if (call->received || call->full != NULL || call->over) {
+    if (call->received || call->full != NULL || call->over || call->state == ENDED) {
         return in_python(call, "receive", NULL);
     }
     PyObject *message = PyDict_New();
