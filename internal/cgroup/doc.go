@@ -1,4 +1,4 @@
-// Package cgroup tells what this process may use: the cores and the memory that
+// Package cgroup tells what this process may use: the cores, memory and threads that
 // its control groups (cgroups(7), versions 1 and 2) and the machine leave it, and
 // how often the kernel has ended a process of its group for want of memory. It
 // reads files and changes nothing.

@@ -126,7 +126,7 @@ func Run(env *program.Env, cfg *config.Config, source config.Source, crew *Crew)
 func (s *server) open() error {
 	for _, take := range []func() error{
 		s.enter, s.openLogs, s.openStatsd, s.checkDescriptors, s.findPython, s.capture, s.openTLS, s.listen, s.listenMetrics, s.notePID, s.listenControl,
-		s.openArbiter, s.dropPrivileges, s.openJobs, s.openLanes, s.openAccelerators, s.openArena, s.detach,
+		s.openArbiter, s.dropPrivileges, s.openJobs, s.openLanes, s.openAccelerators, s.openArena, s.detach, s.takeThreads,
 	} {
 		if err := take(); err != nil {
 			return err

@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -256,3 +257,21 @@ def test_usr1_opens_the_logs_anew(girin, tmp_path):
         client.get(run.port, "/?second")
         raw.until(lambda: "second" in log.read_text())
         assert "second" not in old.read_text()
+
+
+@pytest.mark.promise("Where no thread more may be started, those that there are serve, and the server goes on",
+                     "`pids.max` is what is there once a gthread worker of 16 threads is ready; 40 requests at once that sleep 0.1 s, and bodies of 3 MB")
+def test_no_room_for_threads(girin, measured):
+    with memorygroup.group("pids") as group, girin("gthread", 1, 16, within=group) as run:
+        group.limit_tasks(group.tasks)
+        with ThreadPoolExecutor(40) as pool:
+            asked = [pool.submit(raw.get, run.port, "/sleep?s=0.1") for _ in range(40)]
+            bodies = [pool.submit(raw.ask, run.port, BODY) for _ in range(4)]
+            assert {answer.result().status for answer in asked + bodies} == {200}
+        assert run.process.poll() is None
+        assert "of its 16 threads: can't start new thread" in run.output()
+        group.limit_tasks(10_000)
+        measured.girin("44 of 44 answered with 200; a line says how many threads there are")
+
+
+BODY = raw.head("/body", "Content-Length: 3000000", "Connection: close", method="POST") + b"x" * 3_000_000
