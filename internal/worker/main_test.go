@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 			}
 			return errors.Join(w.Broken(9, settings.App+" "+settings.Class), untilClosed(w))
 		},
+		"loops": func(w *workertest.Worker) error {
+			ready := []byte(`{"python": "3.0", "interface": "asgi"}`)
+			return errors.Join(w.Hello(nil), w.Send(wire.Control{Op: wire.Ready}, ready), untilClosed(w))
+		},
 		"broken":  func(w *workertest.Worker) error { return errors.Join(w.Hello(nil), w.Broken(4, "no such app")) },
 		"dies":    func(*workertest.Worker) error { os.Exit(5); return nil },
 		"silent":  untilClosed,

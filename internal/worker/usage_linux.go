@@ -62,12 +62,18 @@ func (w *Worker) Runnable() bool {
 // Memory is what the worker's process has to itself, in bytes; 0 if it has ended.
 func (w *Worker) Memory() int64 { return w.proc.Memory() }
 
+// backgroundSlice is how long a thread in the background may run before others of
+// equal right have their turn, in nanoseconds; the kernel's own slice is 1 to 3 ms.
+// Since Linux 6.12 a thread that wakes takes the core from one with a longer slice.
+const backgroundSlice = 20_000_000
+
 // Background says whether the worker's threads make way for others that become
-// ready: as batch work, which takes the core from nobody when it becomes ready itself.
-// Unlike nice, which stays what it is, this can be undone without rights. Weights stay as
-// they are, and so do the shares of the cores over time. A longer slice is no help: see
-// docs/decisions/auto-background.md. Where the server runs under a policy that somebody
-// chose, nothing is changed.
+// ready: as batch work, with a long slice where workers are threads, that run shortly
+// when they wake. Beside event loops, which run for longer, it has the kernel's own: who
+// has a long slice is owed as much when others had their share. Unlike nice, which stays
+// what it is, this can be undone without rights, and weights stay as they are. Where the
+// server runs under a policy that somebody chose, nothing is changed. Measured in
+// docs/decisions/auto-background.md.
 func (w *Worker) Background(on bool) {
 	if own, err := unix.SchedGetAttr(os.Getpid(), 0); err != nil || own.Policy != unix.SCHED_NORMAL {
 		return
@@ -76,22 +82,36 @@ func (w *Worker) Background(on bool) {
 	if err != nil {
 		return
 	}
+	attr := unix.SchedAttr{Policy: unix.SCHED_NORMAL} // without a slice: the kernel's own
+	if on {
+		attr.Policy = unix.SCHED_BATCH
+		if !w.isLoop() {
+			attr.Runtime = backgroundSlice
+		}
+	}
 	for _, e := range entries {
 		if tid, err := strconv.Atoi(e.Name()); err == nil {
-			background(tid, on)
+			schedule(tid, attr)
 		}
 	}
 }
 
-// background changes one thread. Where that is refused nothing is lost.
-func background(tid int, on bool) {
+// isLoop reports whether the worker has said that it is an event loop.
+func (w *Worker) isLoop() bool {
+	select {
+	case <-w.ready:
+		return w.facts.ASGI()
+	default:
+		return false
+	}
+}
+
+// schedule changes a thread's policy and slice. Where that is refused nothing is lost.
+func schedule(tid int, to unix.SchedAttr) {
 	attr, err := unix.SchedGetAttr(tid, 0)
 	if err != nil {
 		return
 	}
-	attr.Policy, attr.Runtime = unix.SCHED_NORMAL, 0 // the kernel's own slice
-	if on {
-		attr.Policy = unix.SCHED_BATCH
-	}
+	attr.Policy, attr.Runtime = to.Policy, to.Runtime
 	_ = unix.SchedSetAttr(tid, attr, 0)
 }

@@ -312,25 +312,30 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// A worker in the background is batch work, and keeps its priority.
+// A worker in the background is batch work, and keeps its priority; an event loop keeps its
+// slice as well.
 func TestBackground(t *testing.T) {
-	w := newRig(t).ready("serves")
-	attr := func() *unix.SchedAttr {
-		a, err := unix.SchedGetAttr(w.PID(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
-	nice := attr().Nice
-	slice := attr().Runtime
-	if w.Background(true); attr().Policy != unix.SCHED_BATCH || attr().Nice != nice || attr().Runtime != slice {
-		t.Errorf("in the background: %+v", attr())
-	}
-	if w.Background(false); attr().Policy != unix.SCHED_NORMAL || attr().Nice != nice {
-		t.Errorf("in the foreground again: %+v", attr())
-	}
-	if w.Memory() <= 0 {
-		t.Error("it has no memory")
+	for _, kind := range []string{"serves", "loops"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newRig(t).ready(kind)
+			attr := func() unix.SchedAttr {
+				a, err := unix.SchedGetAttr(w.PID(), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return *a
+			}
+			before := attr()
+			w.Background(true)
+			if a := attr(); a.Policy != unix.SCHED_BATCH || a.Nice != before.Nice || kind == "loops" && a.Runtime != before.Runtime {
+				t.Errorf("in the background: %+v, before %+v", a, before)
+			}
+			if w.Background(false); attr() != before {
+				t.Errorf("in the foreground again: %+v, before %+v", attr(), before)
+			}
+			if w.Memory() <= 0 {
+				t.Error("it has no memory")
+			}
+		})
 	}
 }
