@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,6 +47,35 @@ func TestHeldRequestThatDiesIsAFailure(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// So has one that takes a request and ends the connection at once, in good order or with a reset, though that takes no longer
+// than the news of a connection that was closed for being idle.
+func TestTakenRequestThatIsDroppedIsAFailure(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Fatal("what the other end has received is known on Linux only")
+	}
+	for kind, end := range map[string]func(*peer){
+		"eof": func(*peer) {},
+		"reset": func(p *peer) {
+			_ = p.tcp().SetLinger(0)
+			_ = p.tcp().Close()
+		},
+	} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", kind, secure), func(t *testing.T) {
+				t.Parallel()
+				drop := everyTenth(end)
+				for _, rate := range []RateCurve{{}, {200, 200}} {
+					url := serveUploads(t, secure, nil, func(p *peer, _ <-chan struct{}) { drop(p) })
+					res := mustRun(t, url, Options{Requests: 200, Clients: 20, Rate: rate, Insecure: true})
+					if n := res.Requests; n.Failed != 20 || n.OK != 180 || n.Retried != 0 || res.Errors[kind] != 20 {
+						t.Errorf("rate %v: %+v %v", rate, n, res.Errors)
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -94,7 +124,7 @@ func TestLatencyCountsFromTheFirstAttempt(t *testing.T) {
 			time.Sleep(step) // the latency under test
 		}
 		if p.request() != nil {
-			p.send(okResponse)
+			p.sendAndClose(okResponse)
 		}
 	})
 	res = mustRun(t, url, Options{Requests: 2, Clients: 1})

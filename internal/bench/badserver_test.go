@@ -150,7 +150,7 @@ func TestStopKeepsWhatThereIs(t *testing.T) {
 func TestRequestThatCrossesWithAClose(t *testing.T) {
 	once := func(p *peer) {
 		if p.request() != nil {
-			p.send(okResponse)
+			p.sendAndClose(okResponse)
 		}
 	}
 	res := mustRun(t, serve(t, once), Options{Requests: 10, Clients: 2})
@@ -168,8 +168,9 @@ func TestRequestThatCrossesWithAClose(t *testing.T) {
 func TestHalfClosedConnection(t *testing.T) {
 	url := serve(t, func(p *peer) {
 		p.request()
+		p.cork()
 		p.send(okResponse)
-		p.Conn.(*net.TCPConn).CloseWrite()
+		p.tcp().CloseWrite()
 		for p.request() != nil {
 		}
 	})

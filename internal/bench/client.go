@@ -37,25 +37,28 @@ type client struct {
 
 	now       int64 // the clock as last read
 	attempted int64 // when the claimed request's latest attempt was sent
+	answered  int64 // when the connection's latest response was whole
 	buf       []byte
 	filled    int // bytes in buf that resp has not taken
 	resp      response
 
 	// The claimed request.
-	claimed  bool
-	opened   bool // its connection has carried no request before it
-	closing  bool // the connection is to be closed after it
-	poked    bool // it is the monitor that has it look at the socket
-	began    bool // its first attempt was sent: stamps and the timeout count from there
-	retried  bool
-	inFlight bool   // sent, at least in part
-	out      []byte // what is to be sent
-	unsent   []byte // what the socket did not take at once
-	err      error  // what went wrong on the connection
-	req      *request
-	hops     int
-	refusals int // HTTP/2: by servers that said so
-	sample   sample
+	claimed   bool
+	opened    bool // its connection has carried no request before it
+	closing   bool // the connection is to be closed after it
+	poked     bool // it is the monitor that has it look at the socket
+	began     bool // its first attempt was sent: stamps and the timeout count from there
+	retried   bool
+	inFlight  bool       // sent, at least in part
+	out       []byte     // what is to be sent
+	unsent    []byte     // what the socket did not take at once
+	upload    chan error // of the goroutine that sends the rest of a request; nil if there is none
+	uploadErr error      // why the last one ended
+	err       error      // what went wrong on the connection
+	req       *request
+	hops      int
+	refusals  int // HTTP/2: by servers that said so
+	sample    sample
 
 	visitor *visitor // nil unless requests differ from time to time
 	number  int      // among the clients, from 0
@@ -192,7 +195,7 @@ func (c *client) begin() {
 		}
 	}
 	c.attempted, c.poked, c.eventTally.last = c.now, false, 0
-	c.sample.first = 0
+	c.sample.first, c.uploadErr = 0, nil
 	c.inFlight = true
 	c.resp.reset(c.req.head && c.hops == 0)
 	c.resp.wanted.text = c.req.looks && c.run.looksAtBody

@@ -59,8 +59,8 @@ func (c *client) finish() bool {
 	if !again && c.claimed {
 		c.complete()
 	}
-	c.closing = c.resp.close || c.run.opts.NoKeepAlive
-	c.opened = false
+	c.closing = c.resp.close || c.run.opts.NoKeepAlive || !c.uploaded()
+	c.opened, c.answered = false, c.now
 	if !again && !c.claim() {
 		return false
 	}

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"syscall"
 	"time"
 
@@ -89,6 +91,7 @@ func (c *client) hangUp() {
 		c.conn.Close()
 		c.conn = nil
 	}
+	c.endUpload()
 }
 
 // interrupt wakes the client out of whatever it waits for on its connection.
@@ -103,14 +106,18 @@ func (c *client) interrupt() {
 // lost deals with a connection that broke under the claimed request. One that crossed with the server's closing an idle
 // connection is sent once more, and counted.
 func (c *client) lost(err error) {
-	kind := kindOf(err)
 	refused := errors.Is(err, errUnprocessed) && c.refusals < maxRefusals
 	if refused && c.stream != nil && !errors.As(err, new(http2.StreamError)) { // else only the stream: others may come
 		c.leaveGroup()
 	}
+	again := !c.retried && c.req.again && c.crossed(err) // which looks at the connection
 	c.hangUp()
 	c.err, c.unsent = nil, nil
-	if refused || !c.retried && c.crossed(err) && c.req.again {
+	if kindOf(err) == ErrEOF && kindOf(c.uploadErr) == ErrReset {
+		err = c.uploadErr
+	}
+	kind := kindOf(err)
+	if refused || again {
 		if refused {
 			c.refusals++
 		} else {
@@ -133,12 +140,49 @@ const maxRefusals = 10
 const crossGrace = 5 * time.Millisecond
 
 // crossed reports whether the request met a connection that the server had closed already (RFC 9112, 9.3.1). Then the
-// server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request. An
-// end that only a poke has found, with nothing from the server since about the time of sending, was there before.
+// server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request, and
+// so does an end that acknowledges it, and a reset of a connection that had just been in use: a server that closes sends its
+// end first, and a reset only where it drops what it has received. An end that only a poke has found, with nothing from the
+// server since about the time of sending, was there before.
 func (c *client) crossed(err error) bool {
 	kind := kindOf(err)
 	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset || errors.As(err, new(http2.StreamError)) {
 		return false // a stream that is reset is no connection that was idle
 	}
-	return c.poked || c.now-c.attempted <= c.run.roundTrip.Load()+int64(crossGrace)
+	switch {
+	case c.poked, errors.As(err, new(*notSentError)):
+		return true
+	case kind == ErrReset && c.attempted-c.answered < int64(idleFrom):
+		return false
+	case kind == ErrEOF && tookAll(c.conn):
+		return false
+	}
+	return c.now-c.attempted <= c.run.roundTrip.Load()+int64(crossGrace)
+}
+
+// idleFrom is how long nothing has gone over a connection that a server may reset for that alone.
+const idleFrom = time.Second
+
+// notSentError is that of a request of which the system took nothing: the connection was gone.
+type notSentError struct{ err error }
+
+func (e *notSentError) Error() string { return e.err.Error() }
+func (e *notSentError) Unwrap() error { return e.err }
+
+// tookAll reports whether the other end has closed a connection in good order after it had received everything that was sent.
+func tookAll(conn net.Conn) bool {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	all := false
+	_ = raw.Control(func(fd uintptr) { all = rawTookAll(fd) })
+	return all
 }

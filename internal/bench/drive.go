@@ -12,7 +12,12 @@ func (c *client) driveStream() {
 	for {
 		if !c.inFlight {
 			c.begin()
-			if _, err := c.conn.Write(c.out); err != nil && !c.answeredEarly(err) {
+			if len(c.out) > uploadAside {
+				c.sendAside(c.out)
+			} else if n, err := c.conn.Write(c.out); err != nil && !c.answeredEarly(err) {
+				if n == 0 {
+					err = &notSentError{err}
+				}
 				c.broke(err)
 				return
 			}
@@ -69,9 +74,8 @@ func (c *client) driveRaw() {
 			c.broke(err)
 			return
 		case c.unsent != nil:
-			if !c.flush() {
-				return
-			}
+			c.sendAside(c.unsent)
+			c.unsent = nil
 		default:
 			return
 		}
@@ -81,18 +85,6 @@ func (c *client) driveRaw() {
 func (c *client) timedOut() bool {
 	c.now = c.run.now()
 	return c.inFlight && c.now >= c.timeoutAt()
-}
-
-// flush sends what the socket did not take at once.
-func (c *client) flush() bool {
-	_, err := c.conn.Write(c.unsent)
-	c.unsent = nil
-	if err != nil && !c.answeredEarly(err) {
-		c.now = c.run.now()
-		c.broke(err)
-		return false
-	}
-	return true
 }
 
 // rawStep is called by the runtime when the socket may be readable. It returns false to wait for that, true to leave
@@ -131,7 +123,7 @@ func (c *client) sendRaw(fd uintptr) bool {
 		return false
 	}
 	if err != nil && err != syscall.EAGAIN && err != syscall.EINTR {
-		c.err = err
+		c.err = &notSentError{err}
 		return true
 	}
 	c.unsent = c.out[n:]

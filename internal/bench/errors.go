@@ -61,11 +61,12 @@ func kindOf(err error) ErrorKind {
 // kindOfDial finds the kind of what went wrong while connecting.
 func kindOfDial(err error) ErrorKind {
 	var timeout net.Error
+	var upgrade *upgradeError
 	switch {
 	case errors.As(err, new(*tlsError)):
 		return ErrTLS
-	case errors.As(err, new(*upgradeError)):
-		return ErrStatus
+	case errors.As(err, &upgrade):
+		return upgrade.kind
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return ErrTimeout
 	}

@@ -26,6 +26,13 @@ func rawCall(trap, fd uintptr, b []byte) (int, error) {
 	return int(n), nil
 }
 
+// rawTookAll reports whether the other end of a TCP socket that it has closed, or is about to (TLS says so before TCP does),
+// has acknowledged all that was sent. One that had closed before it received all would have answered with a reset.
+func rawTookAll(fd uintptr) bool {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && (info.State == unix.BPF_TCP_CLOSE_WAIT || info.State == unix.BPF_TCP_ESTABLISHED) && info.Unacked == 0 && info.Notsent_bytes == 0
+}
+
 // rawQuiet is how long nothing has come from a TCP socket's other end, not even an acknowledgement; 0 if that is unknown.
 func rawQuiet(fd uintptr) time.Duration {
 	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)

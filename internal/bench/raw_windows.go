@@ -13,3 +13,5 @@ func rawRead(fd uintptr, b []byte) (int, error) { return syscall.Read(syscall.Ha
 func rawWrite(fd uintptr, b []byte) (int, error) { return syscall.Write(syscall.Handle(fd), b) }
 
 func rawQuiet(uintptr) time.Duration { return 0 }
+
+func rawTookAll(uintptr) bool { return false } // unknown

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -72,6 +74,21 @@ func (p *peer) request() *http.Request {
 func (p *peer) send(s string) bool {
 	_, err := p.Write([]byte(s))
 	return err == nil
+}
+
+// sendAndClose writes s and closes the connection with it: no request comes between the two.
+func (p *peer) sendAndClose(s string) {
+	p.cork()
+	p.send(s)
+	p.Close()
+}
+
+// cork keeps what is sent until the connection's end goes with it.
+func (p *peer) cork() {
+	raw, err := p.tcp().SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
+	}
 }
 
 // always answers every request with s.

@@ -29,8 +29,11 @@ func isWebSocket(scheme string) bool { return scheme == "ws" || scheme == "wss" 
 // defaultMessage is sent where a target has no body.
 const defaultMessage = "girin bench"
 
-// upgradeError is a handshake that the server refused.
-type upgradeError struct{ err error }
+// upgradeError is a handshake that the server refused, broke off or got wrong: there was a connection.
+type upgradeError struct {
+	err  error
+	kind ErrorKind
+}
 
 func (e *upgradeError) Error() string { return "no WebSocket: " + e.err.Error() }
 func (e *upgradeError) Unwrap() error { return e.err }
@@ -56,11 +59,7 @@ func (c *client) upgrade(conn net.Conn) (*webSocket, error) {
 	d := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header), Host: host}
 	br, _, err := d.Upgrade(conn, q.url)
 	if err != nil {
-		var status ws.StatusError
-		if errors.As(err, &status) {
-			err = &upgradeError{fmt.Errorf("the server answered with status %d", int(status))}
-		}
-		return nil, err
+		return nil, refusedUpgrade(err)
 	}
 	s := &webSocket{conn: conn, reader: conn}
 	if br != nil {
@@ -71,6 +70,19 @@ func (c *client) upgrade(conn net.Conn) (*webSocket, error) {
 	}
 	s.reader = bufio.NewReaderSize(s.reader, bufferLen)
 	return s, conn.SetDeadline(time.Time{})
+}
+
+// refusedUpgrade names what went wrong with a handshake.
+func refusedUpgrade(err error) error {
+	var status ws.StatusError
+	if errors.As(err, &status) {
+		return &upgradeError{fmt.Errorf("the server answered with status %d", int(status)), ErrStatus}
+	}
+	kind := kindOf(err)
+	if kind == ErrOther { // what is no HTTP, or does not fit the request
+		kind = ErrMalformed
+	}
+	return &upgradeError{err, kind}
 }
 
 // Read and Write let wsutil answer pings between messages.
