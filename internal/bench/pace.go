@@ -15,14 +15,14 @@ type RateCurve struct {
 	From, To float64
 }
 
-// ParseRate reads "R" or "A:B".
+// ParseRate reads "R" or "A:B"; a rate is of a second, or says of what: 6000/1m.
 func ParseRate(s string) (RateCurve, error) {
 	from, to, ramp := strings.Cut(s, ":")
 	if !ramp {
 		to = from
 	}
-	a, errA := strconv.ParseFloat(from, 64)
-	b, errB := strconv.ParseFloat(to, 64)
+	a, errA := perSecond(from)
+	b, errB := perSecond(to)
 	if errA != nil || errB != nil {
 		return RateCurve{}, fmt.Errorf("%q is neither a rate such as 100 nor a ramp such as 10:200", s)
 	}
@@ -34,6 +34,23 @@ func ParseRate(s string) (RateCurve, error) {
 		return RateCurve{}, fmt.Errorf("a rate of %s sends nothing", s)
 	}
 	return r, nil
+}
+
+// perSecond reads 100, or as vegeta has it 100/s or 6000/1m.
+func perSecond(text string) (float64, error) {
+	number, period, has := strings.Cut(text, "/")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !has {
+		return n, err
+	}
+	if period != "" && (period[0] < '0' || period[0] > '9') {
+		period = "1" + period
+	}
+	d, err := time.ParseDuration(period)
+	if err == nil && d <= 0 {
+		err = strconv.ErrRange
+	}
+	return n / d.Seconds(), err
 }
 
 func (r RateCurve) open() bool { return r.From > 0 || r.To > 0 }

@@ -7,12 +7,12 @@ import (
 )
 
 func TestParseRate(t *testing.T) {
-	for s, want := range map[string]RateCurve{"100": {100, 100}, "0.5": {0.5, 0.5}, "10:200": {10, 200}, "5:0": {5, 0}} {
+	for s, want := range map[string]RateCurve{"100": {100, 100}, "0.5": {0.5, 0.5}, "10:200": {10, 200}, "5:0": {5, 0}, "100/s": {100, 100}, "6000/1m": {100, 100}, "10/1s:20/s": {10, 20}} {
 		if got, err := ParseRate(s); err != nil || got != want {
 			t.Errorf("%s: %v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "x", "0", "-1", "1:", ":1", "1:2:3", "NaN", "1e9", "0:0"} {
+	for _, s := range []string{"", "x", "0", "-1", "1:", ":1", "1:2:3", "NaN", "1e9", "0:0", "1/", "1/x", "1/0s", "/s"} {
 		if got, err := ParseRate(s); err == nil {
 			t.Errorf("%q: %v, no error", s, got)
 		}

@@ -130,7 +130,7 @@ func (f *benchFlags) apply(o *bench.Options, fs *pflag.FlagSet, stdin io.Reader)
 	if f.keepAlive && f.noKeepAlive {
 		return guard, errors.New("--keepalive and --no-keepalive exclude each other")
 	}
-	o.NoKeepAlive = f.noKeepAlive
+	o.NoKeepAlive = f.noKeepAlive || fs.Changed("keepalive") && !f.keepAlive // as in --keepalive=false, for those who know vegeta
 	if err := f.applyABFlags(fs); err != nil {
 		return guard, err
 	}

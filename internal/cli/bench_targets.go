@@ -69,7 +69,7 @@ func readURLs(o *bench.Options, path string, stdin io.Reader, common bench.Targe
 // addTarget adds the target of a line.
 func addTarget(o *bench.Options, line string, common bench.Target) error {
 	if _, err := strconv.Atoi(line); err == nil {
-		return fmt.Errorf("%q is not a URL, and the flag before it takes no value; what hey and oha have -q for is --rate", line)
+		return fmt.Errorf("%q is not a URL, and the flag before it takes no value; what hey and oha have -q and bombardier has -r for is --rate, what oha has -r for is --follow", line)
 	}
 	t, socket, err := bench.ParseTarget(line, common)
 	if err != nil {
@@ -123,5 +123,17 @@ func (f *benchFlags) readBody(stdin io.Reader) ([]byte, error) {
 		}
 		return b, nil
 	}
-	return []byte(f.body), nil
+	return []byte(f.body), f.namesFile()
+}
+
+// namesFile refuses a text that is the name of a file, which other tools' flags of this name would read.
+func (f *benchFlags) namesFile() error {
+	name, marked := strings.CutPrefix(f.body, "@") // as curl has it
+	if !marked && !fileEnding.MatchString(name) {
+		return nil
+	}
+	if stat, err := os.Stat(name); err == nil && stat.Mode().IsRegular() {
+		return fmt.Errorf("--body is a text, and %s is a file: did you mean --body-file %s?", name, name)
+	}
+	return nil
 }
