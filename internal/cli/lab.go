@@ -230,6 +230,8 @@ func (f *labFlags) measure(env *program.Env, verb string) error {
 	if ctx.Err() != nil {
 		fmt.Fprintf(env.Stderr, "stopped; to go on: girin lab --resume %s\n", dir)
 		err = errInterrupted
+	} else if err != nil {
+		fmt.Fprintf(env.Stderr, "it ended before its time; once that is mended: girin lab --resume %s\n", dir)
 	}
 	return errors.Join(err, draw(env, folder))
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"girin/internal/lab/plan"
 	"girin/internal/lab/result"
@@ -184,6 +186,7 @@ func (r *runner) lookAgain(blocks int) error {
 // whole run ends; what goes wrong with the server is in the runs.
 func (r *runner) visit(ctx context.Context, v plan.Visit, order int, begun func(string)) ([]result.Run, error) {
 	begun(v.Scenarios[0].Name)
+	defer shorten(r.logPath(v))
 	server, err := r.start(ctx, v)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -216,7 +219,7 @@ func (r *runner) start(ctx context.Context, v plan.Visit) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(r.folder.Path("logs", fileName(v.Key())+".log"))
+	log, err := os.Create(r.logPath(v))
 	if err != nil {
 		return nil, err
 	}
@@ -227,14 +230,29 @@ func (r *runner) start(ctx context.Context, v plan.Visit) (*Server, error) {
 	}, Readiness{Port: port})
 }
 
-// fileName replaces what does not belong in one.
+func (r *runner) logPath(v plan.Visit) string {
+	return r.folder.Path("logs", fileName(v.Key())+".log")
+}
+
+// longestName leaves room for what is added to a file's name: file systems allow 255 bytes.
+const longestName = 200
+
+// fileName replaces what does not belong in one, and cuts what is too long: a number tells those apart then.
 func fileName(key string) string {
-	return strings.Map(func(c rune) rune {
+	name := strings.Map(func(c rune) rune {
 		if strings.ContainsRune(`/\ :()*?"<>|`, c) {
 			return '_'
 		}
 		return c
 	}, key)
+	if len(name) <= longestName {
+		return name
+	}
+	end := longestName
+	for !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s-%08x", name[:end], crc32.ChecksumIEEE([]byte(key)))
 }
 
 // scenario probes, warms up and runs the phases of one scenario.

@@ -43,7 +43,7 @@
 
   function draw(requests) {
     const width = 940, row = requests.length > 80 ? 5 : requests.length > 40 ? 9 : 13, left = 8, top = 22;
-    const last = Math.max(...requests.map(r => r[3]));
+    const last = Math.max(0.01, ...requests.map(r => r[3])); // all may have failed at once
     const x = v => left + (width - 2 * left) * v / last;
     const svg = element('svg', { viewBox: `0 0 ${width} ${top + requests.length * row + 6}`, role: 'img' });
     const step = 10 ** Math.floor(Math.log10(last / 2));

@@ -16,7 +16,7 @@ func Write(f *result.Folder) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(f.Path(result.ReportName), html, 0o666); err != nil {
+	if err := result.Replace(f.Path(result.ReportName), html); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(f.Path(result.ChartsName), 0o777); err != nil {
@@ -44,12 +44,12 @@ func Write(f *result.Folder) ([]string, error) {
 // writeChart writes a drawing as SVG and PNG.
 func writeChart(f *result.Folder, name string, d drawing) error {
 	base := f.Path(result.ChartsName, name)
-	if err := os.WriteFile(base+".svg", []byte(d.Scene.SVGFile()), 0o666); err != nil {
+	if err := result.Replace(base+".svg", []byte(d.Scene.SVGFile())); err != nil {
 		return err
 	}
 	var png bytes.Buffer
 	if err := d.Scene.PNG(&png); err != nil {
 		return err
 	}
-	return os.WriteFile(base+".png", png.Bytes(), 0o666)
+	return result.Replace(base+".png", png.Bytes())
 }

@@ -1,9 +1,9 @@
 package result
 
 import (
+	"bytes"
 	"encoding/csv"
 	"io"
-	"os"
 	"strconv"
 )
 
@@ -68,15 +68,11 @@ func columns() []column {
 // SaveCSV writes results.csv.
 func (f *Folder) SaveCSV() error {
 	judgeBodies(f.Runs)
-	file, err := os.Create(f.Path(csvName))
-	if err != nil {
+	var text bytes.Buffer
+	if err := writeCSV(&text, f.Runs); err != nil {
 		return err
 	}
-	if err := writeCSV(file, f.Runs); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
+	return Replace(f.Path(csvName), text.Bytes())
 }
 
 func writeCSV(w io.Writer, runs []Run) error {

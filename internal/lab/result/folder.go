@@ -120,11 +120,10 @@ func (f *Folder) SaveMachine() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(f.Dir, machineName), append(text, '\n'), 0o666)
+	return Replace(filepath.Join(f.Dir, machineName), append(text, '\n'))
 }
 
-// Append adds the runs of one visit in a single write, so that a visit is there wholly or
-// not at all.
+// Append adds the runs of one visit, wholly or not at all.
 func (f *Folder) Append(runs []Run) error {
 	var text []byte
 	for i := range runs {
@@ -139,7 +138,14 @@ func (f *Folder) Append(runs []Run) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(text); err != nil {
+	info, err := file.Stat()
+	if err == nil {
+		_, err = file.Write(text)
+	}
+	if err != nil {
+		if info != nil { // a full disk takes some of the lines: the visit would pass for measured
+			_ = os.Truncate(path, info.Size())
+		}
 		file.Close()
 		return err
 	}

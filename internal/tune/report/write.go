@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"girin/internal/lab/result"
 	"girin/internal/tune"
 )
 
@@ -32,7 +33,7 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 	var failed []error
 	for _, c := range contents {
 		path := filepath.Join(dir, c.name)
-		if err := replace(path, c.text); err != nil {
+		if err := result.Replace(path, c.text); err != nil {
 			failed = append(failed, err)
 			continue
 		}
@@ -44,17 +45,4 @@ func Write(dir string, r *tune.Result) (files []string, err error) {
 type file struct {
 	name string
 	text []byte
-}
-
-// replace writes a file beside its place, and then moves it there.
-func replace(path string, text []byte) error {
-	draft := path + ".new"
-	err := os.WriteFile(draft, text, 0o666)
-	if err == nil {
-		err = os.Rename(draft, path)
-	}
-	if err != nil {
-		os.Remove(draft)
-	}
-	return err
 }
