@@ -45,6 +45,7 @@ type tuneFlags struct {
 	urls, accessLog, har string
 	pid                  int
 	allMethods           bool
+	headers              []string
 	slo                  string
 	budget               time.Duration
 	rate                 float64
@@ -68,6 +69,7 @@ func tuneFlagSet(f *tuneFlags) *pflag.FlagSet {
 	fs.StringVar(&f.har, "har", "", "ask for what a browser's developer tools have written to this `FILE`")
 	fs.IntVar(&f.pid, "pid", 0, "ask for what the girin with this `PID` has served")
 	fs.BoolVar(&f.allMethods, "all-methods", false, "ask with POST, PUT, DELETE and so on as well")
+	fs.StringArrayVarP(&f.headers, "header", "H", nil, "send this `HEADER` with each request, \"Name: value\": a Host that the application expects, the cookie of a login; may be repeated")
 	fs.StringVar(&f.slo, "slo", "p99<200ms,errors<0.1%", "what must hold, `CLAUSES` as girin bench has them")
 	f.budget = 10 * time.Minute
 	fs.Var((*period)(&f.budget), "budget", "how much `TIME` it may take, about")

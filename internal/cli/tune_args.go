@@ -40,6 +40,10 @@ func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, er
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return o, fmt.Errorf("--chdir: %s is not a directory", dir)
 	}
+	header, err := f.fields()
+	if err != nil {
+		return o, err
+	}
 	status, err := f.running(env)
 	if err != nil {
 		return o, err
@@ -61,7 +65,7 @@ func (f *tuneFlags) options(env *program.Env, args []string) (o tune.Options, er
 	}
 	o = tune.Options{
 		App: named, Found: found, Girin: girin, Python: python, Dir: dir, Config: file, Env: env.Environ, SLO: f.slo, Budget: f.budget, Rate: f.rate,
-		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Blocks: f.blocks, Version: program.Version(), Load: f.load(env, status),
+		Seed: f.seed, Cores: lab.UsableCores(), Exhaustive: f.exhaustive, Blocks: f.blocks, Version: program.Version(), Load: f.load(env, status, header),
 	}
 	for _, text := range f.only {
 		setting, err := tune.ParseSetting(text)
@@ -104,6 +108,18 @@ func (f *tuneFlags) checkFlags(args []string) error {
 		return fmt.Errorf("--budget: %v is too little to tell anything; at least %v, and 10m for a good answer", f.budget, tune.LeastBudget)
 	}
 	return nil
+}
+
+// fields are the header fields of all requests.
+func (f *tuneFlags) fields() (list []bench.Field, err error) {
+	for _, line := range f.headers {
+		field, err := bench.ParseField(line)
+		if err != nil {
+			return nil, fmt.Errorf("--header: %w", err)
+		}
+		list = append(list, field)
+	}
+	return list, nil
 }
 
 // running is the status of the girin whose load is to be repeated; nil if none is.
@@ -206,18 +222,23 @@ func (f *tuneFlags) folder() (string, error) {
 }
 
 // load makes the load as soon as the application is known.
-func (f *tuneFlags) load(env *program.Env, status *control.Status) func(context.Context, *workload.Application) (*workload.Workload, error) {
-	return func(ctx context.Context, app *workload.Application) (*workload.Workload, error) {
+func (f *tuneFlags) load(env *program.Env, status *control.Status, header []bench.Field) func(context.Context, *workload.Application) (*workload.Workload, error) {
+	return func(ctx context.Context, app *workload.Application) (w *workload.Workload, err error) {
 		switch {
 		case f.urls != "":
-			return workload.FromURLs(f.urls, env.Stdin, f.allMethods)
+			return workload.FromURLs(f.urls, workload.URLs{Stdin: env.Stdin, Header: header, AllMethods: f.allMethods})
 		case f.accessLog != "":
-			return workload.FromAccessLog(ctx, f.accessLog, f.allMethods)
+			w, err = workload.FromAccessLog(ctx, f.accessLog, f.allMethods)
 		case f.har != "":
-			return workload.FromHAR(f.har, f.allMethods)
+			w, err = workload.FromHAR(f.har, f.allMethods)
 		case status != nil:
-			return workload.FromStatus(*status, f.allMethods)
+			w, err = workload.FromStatus(*status, f.allMethods)
+		default:
+			w, err = workload.FromApp(app)
 		}
-		return workload.FromApp(app)
+		if err == nil {
+			w.Carry(header)
+		}
+		return w, err
 	}
 }

@@ -144,11 +144,14 @@ func hangs(res *bench.Result, patience time.Duration) bool {
 func redirects(res *bench.Result, r workload.Request) string {
 	for _, status := range slices.Sorted(maps.Keys(res.Statuses)) {
 		if status >= 300 && status < 400 && status != 304 && !r.Redirects {
-			return fmt.Sprintf("it answers %d, a redirect: it may need a login, or another URL is meant; --urls FILE can ask for it, with headers below it", status)
+			return fmt.Sprintf("it answers %d, a redirect: %s", status, whyRedirects)
 		}
 	}
 	return ""
 }
+
+const whyRedirects = "it may need a login, which --header 'Cookie: ...' can have, or HTTPS, which --header 'X-Forwarded-Proto: https' stands for; " +
+	"--urls FILE can ask for it as it is"
 
 // fault is why a request did not succeed, or empty.
 func fault(res *bench.Result, err error) string {
@@ -171,8 +174,10 @@ func statusText(status int) string {
 	switch {
 	case status == 404:
 		return "404: there is no such URL"
+	case status == 400:
+		return "400: it refuses the request; Django does so if ALLOWED_HOSTS lacks the host, which --header 'Host: NAME' can name"
 	case status == 401 || status == 403:
-		return fmt.Sprintf("%d: it needs a login, for which a line below its URL in --urls FILE may have a header", status)
+		return fmt.Sprintf("%d: it needs a login, which --header 'Cookie: ...' or 'Authorization: ...' can have", status)
 	case status >= 500:
 		return fmt.Sprintf("%d: the application fails", status)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -11,40 +12,73 @@ import (
 
 // ParseLine reads a line of an access log. ok is false if it holds no request.
 func ParseLine(line string) (e Entry, ok bool) {
-	line = strings.TrimSpace(line)
+	line = plain(line)
 	if strings.HasPrefix(line, "{") {
 		return parseJSONLine(line)
 	}
-	return parseCombined(line)
+	return parseText(line)
 }
 
-// logTime is the time of the common and the combined format.
+// plain is a line without the colours that servers write for terminals, and that stay in a log which was taken from one.
+func plain(line string) string { return colours.ReplaceAllString(strings.TrimSpace(line), "") }
+
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// logTime is the time of the common and the combined format; the others are Werkzeug's and Django's, daphne's, and Granian's
+// and hypercorn's.
 const logTime = "02/Jan/2006:15:04:05 -0700"
 
-// parseCombined reads HOST - USER [TIME] "REQUEST" STATUS and whatever follows; what stands before
-// the time does not matter.
-func parseCombined(line string) (e Entry, ok bool) {
+var textTimes = []string{logTime, "02/Jan/2006 15:04:05", "02/Jan/2006:15:04:05", "2006-01-02 15:04:05 -0700", time.RFC3339}
+
+// parseText reads the common and the combined format, and what development servers and uvicorn write: "REQUEST" STATUS, and
+// before it, mostly, [TIME]. What stands around does not matter. Where there is no time, the request has to name its protocol
+// and to have a status, so that what an application writes into the same log is not taken for one.
+func parseText(line string) (e Entry, ok bool) {
 	rest := line
 	for e.Time.IsZero() {
 		_, after, found := strings.Cut(rest, "[")
 		text, behind, closed := strings.Cut(after, "]")
 		if !found || !closed {
-			return e, false
+			rest = line
+			break
 		}
-		if at, err := time.Parse(logTime, text); err == nil {
-			e.Time, after = at, behind
+		if e.Time = textTime(text); !e.Time.IsZero() {
+			after = behind
 		}
 		rest = after
 	}
-	_, rest, found := strings.Cut(rest, `"`)
-	request, rest, closed := cutQuoted(rest)
-	if !found || !closed || !e.setRequest(request) {
-		return e, false
+	for {
+		_, after, found := strings.Cut(rest, `"`)
+		request, behind, closed := cutQuoted(after)
+		if !found || !closed {
+			return e, false
+		}
+		status, written := statusOf(behind)
+		if sure := !e.Time.IsZero() || written && strings.Contains(request, " HTTP/"); sure {
+			e.Status = status
+			return e, e.setRequest(request)
+		}
+		rest = behind
 	}
-	if fields := strings.Fields(rest); len(fields) > 0 {
-		e.Status, _ = strconv.Atoi(fields[0])
+}
+
+func textTime(text string) time.Time {
+	for _, layout := range textTimes {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at
+		}
 	}
-	return e, true
+	return time.Time{}
+}
+
+// statusOf is the number that stands behind a request.
+func statusOf(text string) (status int, written bool) {
+	fields := strings.Fields(text)
+	if len(fields) == 0 {
+		return 0, false
+	}
+	status, _ = strconv.Atoi(fields[0])
+	return status, len(fields[0]) == 3 && status >= 100
 }
 
 // cutQuoted ends at a quote that no backslash stands before.
@@ -89,9 +123,11 @@ func (e *Entry) set(method, target string) bool {
 // The names under which servers write JSON: girin, nginx's usual formats, Caddy, Traefik, gunicorn's.
 var (
 	methodKeys = []string{"method", "request_method", "requestmethod", "http_method", "verb"}
-	targetKeys = []string{"uri", "request_uri", "requesturi", "path", "requestpath", "url", "target"}
+	targetKeys = []string{"uri", "request_uri", "requesturi", "path", "requestpath", "url", "requesturl", "target"}
 	queryKeys  = []string{"query", "query_string", "args"}
 	lineKeys   = []string{"request", "request_line", "requestline"}
+	textKeys   = []string{"message", "msg", "event", "log"} // Python's JSON formatters and containers' logs: a line as it would be alone
+	innerKeys  = []string{"request", "httprequest"}         // objects that have some of these
 	statusKeys = []string{"status", "status_code", "statuscode", "downstreamstatus", "response_status", "code"}
 	timeKeys   = []string{"time", "timestamp", "@timestamp", "ts", "time_iso8601", "time_local", "msec", "startutc", "date"}
 )
@@ -105,7 +141,8 @@ func parseJSONLine(line string) (e Entry, ok bool) {
 	for k, v := range raw {
 		fields[strings.ToLower(k)] = v
 	}
-	if inner, is := fields["request"].(map[string]any); is {
+	for _, key := range innerKeys {
+		inner, _ := fields[key].(map[string]any)
 		for k, v := range inner {
 			fields[strings.ToLower(k)] = v
 		}
@@ -114,7 +151,14 @@ func parseJSONLine(line string) (e Entry, ok bool) {
 	e.Time = timeOf(first(fields, timeKeys))
 	method, target := textOf(first(fields, methodKeys)), textOf(first(fields, targetKeys))
 	if method == "" || target == "" {
-		return e, e.setRequest(textOf(first(fields, lineKeys)))
+		if e.setRequest(textOf(first(fields, lineKeys))) {
+			return e, true
+		}
+		inner, ok := parseText(plain(textOf(first(fields, textKeys))))
+		if inner.Time.IsZero() {
+			inner.Time = e.Time
+		}
+		return inner, ok
 	}
 	if query := strings.TrimPrefix(textOf(first(fields, queryKeys)), "?"); query != "" && query != "-" && !strings.Contains(target, "?") {
 		target += "?" + query

@@ -159,14 +159,15 @@ func (w *Workload) leftOut() string {
 // Drop takes the requests out that could not be made: why has a reason for each of them.
 func (w *Workload) Drop(why []string) error {
 	var kept []Request
+	var failed []Left
 	for i, r := range w.Requests {
 		if why[i] == "" {
 			kept = append(kept, r)
 			continue
 		}
-		w.Left = append(w.Left, Left{r.Name(), why[i]})
+		failed = append(failed, Left{r.Name(), why[i]})
 	}
-	w.Requests = kept
+	w.Requests, w.Left = kept, append(failed, w.Left...) // these say more than those that nobody asked for
 	if len(w.Requests) == 0 {
 		return fmt.Errorf("%s: no request of it succeeds:%s", w.Source, w.leftOut())
 	}
@@ -174,11 +175,18 @@ func (w *Workload) Drop(why []string) error {
 	return nil
 }
 
+// URLs says how a file of URLs is read.
+type URLs struct {
+	Stdin      io.Reader     // what "-" is
+	Header     []bench.Field // of all requests; a line's own takes its place
+	AllMethods bool
+}
+
 // FromURLs reads a file of URLs, in the form of girin bench --urls; whose server they name does not
 // matter. A body is a reason for a method to be POST.
-func FromURLs(path string, stdin io.Reader, allMethods bool) (*Workload, error) {
+func FromURLs(path string, u URLs) (*Workload, error) {
 	w := &Workload{Source: path}
-	in, dir := stdin, "."
+	in, dir := u.Stdin, "."
 	if path == "-" {
 		w.Source = "standard input"
 	} else {
@@ -189,7 +197,7 @@ func FromURLs(path string, stdin io.Reader, allMethods bool) (*Workload, error) 
 		defer file.Close()
 		in, dir = file, filepath.Dir(path)
 	}
-	targets, _, err := bench.ReadTargets(in, dir, bench.Target{})
+	targets, _, err := bench.ReadTargets(in, dir, bench.Target{Header: u.Header})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.Source, err)
 	}
@@ -207,7 +215,17 @@ func FromURLs(path string, stdin io.Reader, allMethods bool) (*Workload, error) 
 		}
 		w.Requests = append(w.Requests, r)
 	}
-	return w, w.complete(allMethods)
+	return w, w.complete(u.AllMethods)
+}
+
+// Carry has each request send these fields, in place of its own of the same name.
+func (w *Workload) Carry(header []bench.Field) {
+	for i := range w.Requests {
+		own := slices.DeleteFunc(slices.Clone(w.Requests[i].Header), func(f bench.Field) bool {
+			return slices.ContainsFunc(header, func(h bench.Field) bool { return strings.EqualFold(h.Name, f.Name) })
+		})
+		w.Requests[i].Header = append(own, header...)
+	}
 }
 
 // pathOf is the part of a URL that the application sees.

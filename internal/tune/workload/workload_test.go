@@ -44,7 +44,7 @@ func expect(t *testing.T, w *Workload, want map[string]float64) {
 
 func TestFromURLs(t *testing.T) {
 	path := write(t, "urls", "# a comment\n3=/hello?x=1\nhttp://elsewhere:9000/a\nAccept: text/html\n\n4=POST /form\nContent-Type: text/plain\n")
-	w, err := FromURLs(path, nil, false)
+	w, err := FromURLs(path, URLs{AllMethods: false})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +56,15 @@ func TestFromURLs(t *testing.T) {
 	if targets[0].URL != "http://127.0.0.1:1/hello?x=1" || targets[0].Weight != 100 || targets[1].Weight != 33 || len(targets[1].Header) != 1 {
 		t.Errorf("targets: %+v", targets)
 	}
-	all, err := FromURLs(path, nil, true)
+	all, err := FromURLs(path, URLs{AllMethods: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	expect(t, all, map[string]float64{"GET /hello?x=1": 0.375, "GET /a": 0.125, "POST /form": 0.5})
-	if _, err := FromURLs("-", strings.NewReader("DELETE /x\n"), false); !errors.Is(err, ErrEmpty) || !strings.Contains(err.Error(), "DELETE /x: it may change data") {
+	if _, err := FromURLs("-", URLs{Stdin: strings.NewReader("DELETE /x\n")}); !errors.Is(err, ErrEmpty) || !strings.Contains(err.Error(), "DELETE /x: it may change data") {
 		t.Errorf("nothing but a DELETE: %v", err)
 	}
-	if _, err := FromURLs("-", strings.NewReader("Accept: x\n"), false); err == nil || !strings.Contains(err.Error(), "line 1") {
+	if _, err := FromURLs("-", URLs{Stdin: strings.NewReader("Accept: x\n")}); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a header below no URL: %v", err)
 	}
 }
@@ -239,7 +239,7 @@ func TestRiskyPaths(t *testing.T) {
 			}
 		}
 	}
-	if w, err := FromURLs("-", strings.NewReader("/logout\n"), false); err != nil || len(w.Requests) != 1 {
+	if w, err := FromURLs("-", URLs{Stdin: strings.NewReader("/logout\n")}); err != nil || len(w.Requests) != 1 {
 		t.Errorf("a file: %v", err)
 	}
 }
