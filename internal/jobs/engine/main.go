@@ -169,9 +169,10 @@ func optionsOf(settings Settings) (*server.Options, error) {
 // natsLog passes on what the server warns of, and knows what it does not recover from: a
 // stream that met a full disk stays as it is until the server is started again.
 type natsLog struct {
-	mu     sync.Mutex // guards to and said
+	mu     sync.Mutex // guards to, said and reads
 	to     io.Writer
 	said   repeats
+	reads  bool      // it was said that what is stored is looked through
 	once   sync.Once // closes wedged
 	wedged chan struct{}
 }
@@ -179,9 +180,14 @@ type natsLog struct {
 func (l *natsLog) write(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	l.mu.Lock()
-	if more, ok := l.said.again(line, time.Now()); ok {
+	isOld := isOutdated(line)
+	if isOld {
+		line = "What is stored is looked through, since the engine before did not end by itself"
+	}
+	if more, ok := l.said.again(line, time.Now()); ok && !(isOld && l.reads) {
 		fmt.Fprintln(l.to, line+more)
 	}
+	l.reads = l.reads || isOld
 	l.mu.Unlock()
 	if isWedged(line) {
 		l.once.Do(func() { close(l.wedged) })
@@ -192,6 +198,12 @@ func (l *natsLog) write(format string, args ...any) {
 // connection begin with its address, and have in them what anybody has sent.
 func isWedged(line string) bool {
 	return strings.HasPrefix(line, "JetStream ") && (strings.Contains(line, "critical write error") || strings.Contains(line, "will be DISABLED"))
+}
+
+// isOutdated reports whether a line says that an index is older than what it is of, as after each
+// death: there are several of each stream, and they say nothing to a person. Nothing is lost.
+func isOutdated(line string) bool {
+	return strings.HasPrefix(line, "Filestore [") && (strings.Contains(line, "outdated") || strings.Contains(line, "prior state"))
 }
 
 func (l *natsLog) Noticef(string, ...any)            {}

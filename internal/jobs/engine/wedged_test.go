@@ -63,3 +63,19 @@ func TestAnEngineWithoutItsPortEnds(t *testing.T) {
 		t.Errorf("after %v: %s", took, said.String())
 	}
 }
+
+// After a death the engine says once that it looks through what is stored, and not what it finds
+// outdated; what else it says of that is passed on.
+func TestOutdatedIndicesAreSaidOnce(t *testing.T) {
+	var said bytes.Buffer
+	log := &natsLog{to: &said, wedged: make(chan struct{})}
+	for _, stream := range []string{"JOBS", "TIMER", "KV_jobs"} {
+		log.Warnf("Filestore [%s] Stream state outdated, last block has additional entries, will rebuild", stream)
+		log.Warnf("Filestore [%s] Recovering stream state from index errored: %v", stream, "prior state file")
+		log.Warnf("Filestore [%s] TTL state is outdated; attempting to recover using linear scan (seq %d to %d)", stream, 65, 66)
+	}
+	log.Warnf("Filestore [JOBS] error reading block %d: checksum mismatch", 3)
+	if lines := strings.Split(strings.TrimSpace(said.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[0], "looked through") || !strings.Contains(lines[1], "checksum") {
+		t.Errorf("%q", lines)
+	}
+}
