@@ -92,4 +92,5 @@ def test_a_wheel_holds_what_it_says(dist: Path) -> None:
             assert "girin/bin/girin" in names
             assert wheel.getinfo("girin/bin/girin").external_attr >> 16 == 0o100755
             for part in ("licenses/LICENSE", "licenses/THIRD_PARTY_NOTICES", "sboms/girin.cdx.json"):
-                assert any(n.endswith(f".dist-info/{part}") for n in names), (path, part)
+                [name] = [n for n in names if n.endswith(f".dist-info/{part}")]
+                assert wheel.read(name).decode("utf-8"), (path, part)
