@@ -67,8 +67,9 @@ def typed(shell: list[str], setup: str, keys: str, until: str) -> None:
             shown += os.read(terminal, 4096)
 
     try:
-        os.write(terminal, f"{setup}; echo READ'Y'\n".encode())  # what is echoed is not what is printed
-        shows(b"READY")
+        # The prompt: with it the shell edits the line itself. What is echoed before is not what is printed.
+        os.write(terminal, f"{setup}; PS1=READ'Y> '\n".encode())
+        shows(b"READY> ")
         os.write(terminal, keys.encode())
         shows(until.encode())
     finally:
