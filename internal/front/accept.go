@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -152,19 +153,36 @@ func (s *Server) closeSpool(f *spool.File) {
 	}()
 }
 
-// evictLocked closes the connection that has been idle longest, if any is.
+// evictLocked closes the connection that has been idle longest, if any is; or else the one
+// whose first request has been awaited longest, and for times.silent/2: many that send nothing
+// would keep all others out until their time is over.
 func (s *Server) evictLocked() bool {
-	var oldest *conn
+	var idle, silent *conn
 	now := s.had.now()
 	for c := range s.conns {
-		if c.stage.note(c.stage.word.Load(), now); c.stage.now() == stageIdle && (oldest == nil || c.stage.since < oldest.stage.since) {
-			oldest = c
+		c.stage.note(c.stage.word.Load(), now)
+		switch c.stage.now() {
+		case stageIdle:
+			idle = older(idle, c)
+		case stageNew, stageProxy, stageHandshake, stageHead:
+			if now-c.stage.since > int64(s.times.silent/2) {
+				silent = older(silent, c)
+			}
 		}
 	}
-	if oldest != nil {
-		oldest.expireRead(oldest.stage.last)
+	evicted := cmp.Or(idle, silent)
+	if evicted != nil {
+		evicted.expireRead(evicted.stage.last)
 	}
-	return oldest != nil
+	return evicted != nil
+}
+
+// older is the one of two connections that has been longer in its stage; nil: there is none.
+func older(a, b *conn) *conn {
+	if a == nil || b.stage.since < a.stage.since {
+		return b
+	}
+	return a
 }
 
 func (s *Server) forget(c *conn) {

@@ -505,3 +505,24 @@ func memory() int {
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
 }
+
+// Connections on which nothing comes keep nobody out for long, though each may wait for times.head.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	const most = 3
+	overEach(t, func(t *testing.T, over over) {
+		s := over.serve(t, answerEnviron, func(c *Config) { c.MaxConns, c.Hurry = most, 4 })
+		for range most {
+			s.dial(t)
+		}
+		waitFor(t, func() bool { return s.Conns() == most })
+		began := time.Now()
+		c := over.connect(t, s)
+		c.send(simpleGet)
+		if res, _ := c.response("GET"); res.StatusCode != 200 {
+			t.Errorf("answered %s", res.Status)
+		}
+		if took := time.Since(began); over.tls && took >= s.times.handshake || !over.tls && took >= s.times.head {
+			t.Errorf("it waits for %v", took)
+		}
+	})
+}
