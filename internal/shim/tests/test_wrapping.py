@@ -1,6 +1,7 @@
 """A file is handed to the server only where no middleware could lose it or should have compressed it."""
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -56,6 +57,47 @@ class CallsAnother:
         await inner(scope, receive, send)
 
 
+def chooses(scope, receive, send):
+    return {"/": raw, "/again": chooses}.get(scope["path"], raw)(scope, receive, send)
+
+
+def chooses_one_that_wraps(scope, receive, send):
+    return {"/": raw, "/inner": calls_another}[scope["path"]](scope, receive, send)
+
+
+def wraps_by_a_function(scope, receive, send):
+    return raw(scope, receive, other_send(send))
+
+
+def wraps_by_a_class(scope, receive, send):
+    return raw(scope, receive, OtherSend(send))
+
+
+def wraps_by_a_module(scope, receive, send):
+    return raw(scope, receive, functools.partial(send))
+
+
+class Chooser:
+    def wrapped(self, send):
+        return lambda message: send(message)
+
+    async def __call__(self, scope, receive, send) -> None:
+        await raw(scope, receive, self.wrapped(send))
+
+
+def chooses_an_object(scope, receive, send):
+    return inner(scope, receive, send)
+
+
+def other_send(send):
+    return lambda message: send(message)
+
+
+class OtherSend:
+    def __init__(self, send) -> None:
+        self.send = send
+
+
 def with_middleware(*classes):
     app = FastAPI()
     app.get("/")(lambda: None)
@@ -68,7 +110,7 @@ def mounted(wrapped=lambda app: app):
     return Starlette(routes=[Mount("/files", wrapped(StaticFiles(directory="/")))])
 
 
-@pytest.mark.parametrize("app", [raw, with_middleware(), with_middleware(CORSMiddleware), mounted(), CORSMiddleware(mounted())])
+@pytest.mark.parametrize("app", [raw, chooses, with_middleware(), with_middleware(CORSMiddleware), mounted(), CORSMiddleware(mounted())])
 def test_files_pass(app):
     assert passes_files(app)
 
@@ -76,6 +118,7 @@ def test_files_pass(app):
 @pytest.mark.parametrize("app", [
     with_middleware(GZipMiddleware), with_middleware(Own), with_middleware(Audit), with_middleware(CORSMiddleware, Own),
     mounted(GZipMiddleware), mounted(Own), Own(mounted()), closed_over(mounted()), closed_over(raw), calls_another, CallsAnother(),
+    chooses_one_that_wraps, wraps_by_a_function, wraps_by_a_class, wraps_by_a_module, Chooser(), chooses_an_object,
 ])
 def test_files_do_not_pass(app):
     assert not passes_files(app)

@@ -7,6 +7,8 @@ all middleware of a Starlette app is Starlette's own, and does not look at bodie
 """
 from __future__ import annotations
 
+from types import ModuleType
+
 from .. import detect
 
 _KNOWN = ("starlette.", "fastapi.")
@@ -21,14 +23,21 @@ def passes_files(app) -> bool:
         return False
 
 
-def _calls_another(app) -> bool:
-    """Does an app of nobody's own hand on to one that is a variable of its module?"""
+def _calls_another(app, seen: tuple = ()) -> bool:
+    """Does an app of nobody's own hand on to one that is a variable of its module, with a send of its own?"""
     call = detect.call_of(app)
     code = getattr(call, "__code__", None)
-    if code is None or _module(app).startswith(_KNOWN):
+    if code is None or _module(app).startswith(_KNOWN) or call in seen:
         return False
     named = [call.__globals__.get(name) for name in _names(code)]
-    return any(one is not app and not isinstance(one, type) and detect.is_asgi3(one) for one in named)
+    others = [one for one in named if one is not app and not isinstance(one, type) and detect.is_asgi3(one)]
+    if not others:
+        return False
+    # A function that only chooses between functions beside it has nothing of which a send could be made.
+    chooses = app is call and not any(hasattr(one, "co_code") for one in code.co_consts) and not any(
+        (callable(one) or isinstance(one, ModuleType)) and one is not app and one not in others for one in named)
+    return not chooses or any(
+        getattr(one, "__globals__", None) is not call.__globals__ or _calls_another(one, (*seen, call)) for one in others)
 
 
 def _names(code) -> set[str]:
