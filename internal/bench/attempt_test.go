@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -78,6 +80,30 @@ func TestTakenRequestThatIsDroppedIsAFailure(t *testing.T) {
 		}
 	}
 }
+
+// A connection of HTTP/2 that ends without a word takes its requests with it.
+func TestDroppedConnectionOverHTTP2(t *testing.T) {
+	t.Parallel()
+	for _, streams := range []int{1, 4} {
+		var n atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1)%20 == 0 {
+				_ = r.Context().Value(connection{}).(net.Conn).Close() // the fault under test
+			}
+		}))
+		s.EnableHTTP2 = true
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connection{}, c) }
+		s.StartTLS()
+		res := mustRun(t, s.URL, Options{Requests: 200, Clients: 4, Streams: streams, HTTP2: true, Insecure: true})
+		if n := res.Requests; n.Failed < 10 || n.OK+n.Failed != 200 || streams == 1 && n.Retried != 0 || res.Errors["other"] > 0 {
+			t.Errorf("%d streams: %+v %v %v", streams, n, res.Errors, res.ErrorExamples)
+		}
+		s.Close()
+	}
+}
+
+type connection struct{} // the key of a request's connection
 
 // Of TLS and HTTP/2 the same is true.
 func TestHeldRequestThatDiesOverTLS(t *testing.T) {

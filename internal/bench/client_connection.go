@@ -150,6 +150,8 @@ func (c *client) crossed(err error) bool {
 		return false // a stream that is reset is no connection that was idle
 	}
 	switch {
+	case c.run.opts.HTTP2: // whose servers say with GOAWAY what they have not begun
+		return false
 	case c.poked, errors.As(err, new(*notSentError)):
 		return true
 	case kind == ErrReset && c.attempted-c.answered < int64(idleFrom):

@@ -83,6 +83,8 @@ func (c *client) exchangeHTTP2() error {
 	switch {
 	case err != nil && unprocessed(err):
 		return fmt.Errorf("%w: %w", errUnprocessed, err)
+	case err != nil && strings.Contains(err.Error(), "server sent GOAWAY and closed the connection"):
+		return fmt.Errorf("%w: %w", errEOF, err)
 	case err != nil:
 		return err
 	}

@@ -115,6 +115,8 @@ func TestHTTP2EndsInTheMiddle(t *testing.T) {
 		answersHTTP2(p, func(f *http2.Framer, id uint32, ok []byte) bool {
 			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: ok, EndHeaders: true})
 			_ = f.WriteData(id, false, []byte("half"))
+			_ = p.tcp().CloseWrite()
+			_, _ = io.Copy(io.Discard, p) // else what it has not read would make a reset of its end
 			return false
 		})
 	})
