@@ -37,14 +37,15 @@ const longField = 64 << 10
 type asked struct {
 	Asked
 	headsOfWSGI, headsOfASGI heads
-	scriptByField            bool // trusted peers may tell SCRIPT_NAME
+	headsOfAny               heads // while nobody knows which of the two it is
+	scriptByField            bool  // trusted peers may tell SCRIPT_NAME
 }
 
 // Adjust changes what is asked, for what comes from now on: the next head, the next part of a
 // body, connections that are idle, the PROXY header of the next connection.
 func (s *Server) Adjust(a Asked) {
 	h := heads{trusted: a.Trust.limits(a.Limits), others: a.Limits}
-	s.asked.Store(&asked{Asked: a, headsOfWSGI: h, headsOfASGI: h.ofASGI(a.LongHeads), scriptByField: a.Trust.mayScriptName()})
+	s.asked.Store(&asked{Asked: a, headsOfWSGI: h, headsOfAny: h.long(a.LongHeads), headsOfASGI: h.long(a.LongHeads).ofASGI(), scriptByField: a.Trust.mayScriptName()})
 }
 
 // judge says whether the peer at that address is trusted.

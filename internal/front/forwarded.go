@@ -56,11 +56,15 @@ func (t *Trust) limits(l http1.Limits) http1.Limits {
 // heads are the limits of heads: of peers that are trusted, and of others.
 type heads struct{ trusted, others http1.Limits }
 
+// long are the same where heads may be as long as ASGI applications have them.
+func (h heads) long(by LongHeads) heads {
+	return heads{trusted: by.ofASGI(h.trusted), others: by.ofASGI(h.others)}
+}
+
 // ofASGI are the same where an application gets names as they came, so that it can tell one
 // with an underscore from one with a dash, and its users send such.
-func (h heads) ofASGI(long LongHeads) heads {
+func (h heads) ofASGI() heads {
 	for _, l := range []*http1.Limits{&h.trusted, &h.others} {
-		*l = long.ofASGI(*l)
 		if l.Underscores == http1.DropUnderscores {
 			l.Underscores = http1.KeepUnderscores
 		}
@@ -74,9 +78,12 @@ func (x *exchange) limits() *http1.Limits {
 	if x.peer.judged != asked {
 		x.peer.judge(asked, x.peer.from)
 	}
-	h := &asked.headsOfWSGI
-	if x.srv.asgi.Load() {
+	h := &asked.headsOfAny
+	switch {
+	case x.srv.asgi.Load():
 		h = &asked.headsOfASGI
+	case x.srv.wsgi.Load():
+		h = &asked.headsOfWSGI
 	}
 	if x.peer.trusted {
 		return &h.trusted

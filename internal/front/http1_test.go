@@ -776,22 +776,22 @@ func TestNamesWithUnderscoresReachASGI(t *testing.T) {
 func TestLongHeadsReachASGI(t *testing.T) {
 	for name, test := range map[string]struct {
 		long        LongHeads
-		asgi        bool
+		speak       func(*Server)
 		line, field int
 		wanted      int
 	}{
-		"a long field":             {LongHeads{true, true}, true, 10, 20_000, 200},
-		"a long line":              {LongHeads{true, true}, true, 20_000, 10, 200},
-		"a field that is too long": {LongHeads{true, true}, true, 10, 70_000, 431},
-		"a field's limit is set":   {LongHeads{true, false}, true, 10, 20_000, 431},
-		"a line's limit is set":    {LongHeads{false, true}, true, 20_000, 10, 414},
-		"WSGI":                     {LongHeads{true, true}, false, 10, 20_000, 431},
+		"a long field":             {LongHeads{true, true}, (*Server).SpeakASGI, 10, 20_000, 200},
+		"a long line":              {LongHeads{true, true}, (*Server).SpeakASGI, 20_000, 10, 200},
+		"a field that is too long": {LongHeads{true, true}, (*Server).SpeakASGI, 10, 70_000, 431},
+		"a field's limit is set":   {LongHeads{true, false}, (*Server).SpeakASGI, 10, 20_000, 431},
+		"a line's limit is set":    {LongHeads{false, true}, (*Server).SpeakASGI, 20_000, 10, 414},
+		"WSGI":                     {LongHeads{true, true}, (*Server).SpeakWSGI, 10, 20_000, 431},
+		"which is not known yet":   {LongHeads{true, true}, func(*Server) {}, 20_000, 20_000, 200},
+		"nor known, a limit set":   {LongHeads{true, false}, func(*Server) {}, 10, 20_000, 431},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serveApp(t, func(c *appCall) { c.answer("200 OK", "x") }, func(c *Config) { c.Limits, c.LongHeads = http1.DefaultLimits(), test.long })
-			if test.asgi {
-				s.SpeakASGI()
-			}
+			test.speak(s.Server)
 			c := transports["clear"].connect(t, s)
 			c.send("GET /" + strings.Repeat("x", test.line) + " HTTP/1.1\r\nHost: x\r\nCookie: " + strings.Repeat("y", test.field) + "\r\n\r\n")
 			if res, body := c.response("GET"); res.StatusCode != test.wanted {

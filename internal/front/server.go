@@ -61,6 +61,7 @@ type Server struct {
 	second   atomic.Int64 // Unix time; the sweeper keeps it
 	draining atomic.Bool
 	asgi     atomic.Bool // see SpeakASGI
+	wsgi     atomic.Bool // see SpeakWSGI
 	leaving  atomic.Bool // no connection gets a further request; always while draining
 	spool    *spool.Store
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
@@ -133,6 +134,10 @@ func (s *Server) Mount(scriptName string) {
 // SpeakASGI says that the application speaks ASGI: from now on requests are packed so.
 // Those that came before are packed for WSGI; a worker reads both.
 func (s *Server) SpeakASGI() { s.asgi.Store(true) }
+
+// SpeakWSGI says that it speaks WSGI. Until one of the two is known requests are packed for
+// WSGI, and heads may be as long as for ASGI.
+func (s *Server) SpeakWSGI() { s.wsgi.Store(true) }
 
 // Start launches the sweeper.
 func (s *Server) Start() {

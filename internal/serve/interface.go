@@ -47,7 +47,11 @@ func (s *server) workerServes(w *worker.Worker) (workers int, err error) {
 		s.serveSingle(facts.KeepsSessions)
 		workers = 1
 	}
-	if first && speaks == asgi {
+	switch {
+	case !first:
+	case speaks == wsgi:
+		s.front.SpeakWSGI()
+	default:
 		loops := s.sizes.loops()
 		if s.single {
 			loops = 1
