@@ -124,7 +124,7 @@ class Worker:
         """As in gunicorn the worker ends when its requests have. systemd, for one, signals all processes of a service."""
         if self.forked:  # a child of the app's
             signals.die_by(number)
-        else:
+        elif not self._told:  # else it ends anyway, and the app's handler has passed the signal on
             self.retire()
 
     def _on_quit(self, number: int, frame) -> None:

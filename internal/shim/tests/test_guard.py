@@ -50,6 +50,10 @@ TOLD = """
     def handler(number, frame):
         told.set()
         sys.exit(3)
+    before = signal.getsignal(signal.SIGTERM)
+    def passes_on(number, frame):
+        told.set()
+        before(number, frame)
     {sets}
     def app(environ, start_response):
         start_response("200 OK", [])
@@ -60,9 +64,10 @@ TOLD = """
     """
 
 
-def test_a_handler_of_sigterm_is_called_when_the_server_ends(start, cls):
-    """Once, while a request runs, which it does not end; and others are served."""
-    worker = start(TOLD.format(sets="signal.signal(signal.SIGTERM, handler)"), cls=cls, threads=2)
+@pytest.mark.parametrize("handler", ["handler", "passes_on"])
+def test_a_handler_of_sigterm_is_called_when_the_server_ends(start, cls, handler):
+    """Once, while a request runs, which it does not end; and others are served. No other worker is asked for."""
+    worker = start(TOLD.format(sets=f"signal.signal(signal.SIGTERM, {handler})"), cls=cls, threads=2)
     waits = worker.send("/until")
     master.until(lambda: waits in worker.running())
     worker.tell(master.TERM)
