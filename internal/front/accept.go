@@ -161,7 +161,7 @@ func (s *Server) evictLocked() bool {
 	now := s.had.now()
 	for c := range s.conns {
 		c.stage.note(c.stage.word.Load(), now)
-		switch c.stage.now() {
+		switch c.stage.last & (1<<stageBits - 1) { // what since is of: it may be another by now
 		case stageIdle:
 			idle = older(idle, c)
 		case stageNew, stageProxy, stageHandshake, stageHead:
