@@ -89,6 +89,42 @@ def chooses_an_object(scope, receive, send):
     return inner(scope, receive, send)
 
 
+def wrapped(app):
+    async def wrapper(scope, receive, send) -> None:
+        await app(scope, receive, other_send(send))
+
+    return wrapper
+
+
+wrapped_beside = wrapped(raw)
+
+
+def chooses_what_was_wrapped(scope, receive, send):
+    return wrapped_beside(scope, receive, send)
+
+
+def wraps_by_what_it_imports(scope, receive, send):
+    from types import SimpleNamespace
+
+    return raw(scope, receive, SimpleNamespace(send=send))
+
+
+class Tools:
+    def made(self, send):
+        return other_send(send)
+
+
+tools = Tools()
+
+
+def wraps_by_an_object(scope, receive, send):
+    return raw(scope, receive, tools.made(send))
+
+
+def wraps_by_a_default(scope, receive, send, wraps=lambda send: send):
+    return raw(scope, receive, wraps(send))
+
+
 def other_send(send):
     return lambda message: send(message)
 
@@ -119,6 +155,7 @@ def test_files_pass(app):
     with_middleware(GZipMiddleware), with_middleware(Own), with_middleware(Audit), with_middleware(CORSMiddleware, Own),
     mounted(GZipMiddleware), mounted(Own), Own(mounted()), closed_over(mounted()), closed_over(raw), calls_another, CallsAnother(),
     chooses_one_that_wraps, wraps_by_a_function, wraps_by_a_class, wraps_by_a_module, Chooser(), chooses_an_object,
+    chooses_what_was_wrapped, wraps_by_what_it_imports, wraps_by_an_object, wraps_by_a_default,
 ])
 def test_files_do_not_pass(app):
     assert not passes_files(app)

@@ -7,11 +7,12 @@ all middleware of a Starlette app is Starlette's own, and does not look at bodie
 """
 from __future__ import annotations
 
-from types import ModuleType
+from opcode import opmap
 
 from .. import detect
 
 _KNOWN = ("starlette.", "fastapi.")
+_PLAIN = (str, bytes, int, float, tuple, list, dict, set, frozenset, type(None))
 _LOOK_AT_BODIES = ("starlette.middleware.gzip", "starlette.middleware.base")
 
 
@@ -33,11 +34,21 @@ def _calls_another(app, seen: tuple = ()) -> bool:
     others = [one for one in named if one is not app and not isinstance(one, type) and detect.is_asgi3(one)]
     if not others:
         return False
-    # A function that only chooses between functions beside it has nothing of which a send could be made.
-    chooses = app is call and not any(hasattr(one, "co_code") for one in code.co_consts) and not any(
-        (callable(one) or isinstance(one, ModuleType)) and one is not app and one not in others for one in named)
-    return not chooses or any(
-        getattr(one, "__globals__", None) is not call.__globals__ or _calls_another(one, (*seen, call)) for one in others)
+    return not _chooses(app, call, named, others) or any(
+        getattr(one, "__globals__", None) is not call.__globals__ or _inner(one) or _calls_another(one, (*seen, call)) for one in others)
+
+
+def _chooses(app, call, named: list, others: list) -> bool:
+    """Is it a function that only chooses between functions beside it, with nothing of which a send could be made?"""
+    code = call.__code__
+    return (
+        app is call
+        and not call.__defaults__
+        and not call.__kwdefaults__
+        and not any(hasattr(one, "co_code") for one in code.co_consts)
+        and all(one is app or one in others or isinstance(one, _PLAIN) for one in named)
+        and opmap["IMPORT_NAME"] not in code.co_code[::2]
+    )
 
 
 def _names(code) -> set[str]:
