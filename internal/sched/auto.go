@@ -153,10 +153,10 @@ func (a *auto) kept(c *Call, id uint64) {
 
 // roomLocked reports whether there is a thread for a waiting call. The limiter has no
 // say in what may hold one for days, as sockets do: it measures routes by requests that
-// end. Event loops have room for all once something is known.
+// end. Event loops have room for all once something is known, be it from when the route was light.
 func (a *auto) roomLocked(c *Call) bool {
 	if l := &c.Route.limiter; a.hasLoops() {
-		return a.waiting < a.room && (c.mayTunnel() || l.known() || !l.full())
+		return a.waiting < a.room && (c.mayTunnel() || c.yields || l.known() || !l.full())
 	}
 	return (c.mayTunnel() || !c.Route.limiter.full()) && a.waiting < min(a.room, a.cfg.Threads)
 }
