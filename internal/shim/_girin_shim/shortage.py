@@ -23,6 +23,9 @@ class NoFile(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        raise no_descriptor()
+
     def readinto(self, buffer) -> int:
         raise no_descriptor()
 

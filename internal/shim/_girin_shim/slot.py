@@ -130,11 +130,15 @@ class Slot:
             if self.worker.page[wire.PAGE_PARALLEL]:
                 self.worker.look_at_gil()
         if flags & wire.UPGRADE:
-            if exchange.fetch():
+            if not exchange.fetch():
+                exchange.drop()
+                return False
+            try:
                 self.give_socket(environ, exchange)
-                return True
-            exchange.drop()
-            return False
+            except OSError as e:  # no descriptor is left
+                self._failed(exchange, e)
+                return False
+            return True
         if flags & wire.STREAMED:
             environ["wsgi.input"] = Input(StreamedBody(exchange))
             return True

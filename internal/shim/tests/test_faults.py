@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import tempfile
 
 import master
@@ -520,8 +521,17 @@ def test_a_body_for_which_no_descriptor_is_left(start, cls):
             worker.tell(master.BODY_FILE, 0, id, (8).to_bytes(8, "little"), file.fileno())
         return worker.answer(id).body
 
+    def tunnel() -> bool:
+        id = worker.send("/", flags=master.UPGRADE | master.STREAMED)
+        assert worker.frame(id).kind == master.FETCH
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            worker.tell(master.BODY_FILE, 0, id, bytes(8), theirs.fileno())
+            return worker.answer(id).failed
+
     worker.get("/fill")
     assert post() == b"24"  # EMFILE
+    assert tunnel()
     worker.get("/empty")
     assert post() == b"the body"
     assert worker.drain() == 0
