@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -135,7 +136,8 @@ func (l *loader) listen(from *layer) error {
 		written = "--port"
 	}
 	if from.values["bind"] != nil {
-		return &Error{Name: written, Source: from.source, Usage: true, Err: errors.New("--bind says already where to listen")}
+		already := cmp.Or(from.written["bind"], "--bind")
+		return &Error{Name: written, Source: from.source, Usage: true, Err: errors.New(already + " says already where to listen")}
 	}
 	l.host, l.port = cmp.Or(host, l.host, "127.0.0.1"), cmp.Or(port, l.port, "8000")
 	from.say("bind", net.JoinHostPort(l.host, l.port), written)
@@ -168,20 +170,40 @@ func (l *loader) uvicornEnvironment() (*layer, error) {
 		known[flag] = flag == "reload"
 	}
 	for _, flag := range slices.Sorted(maps.Keys(known)) {
-		text := l.getenv("UVICORN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
-		_, other := known["no-"+flag]
+		name := flag
+		if yes, no := strings.CutPrefix(flag, "no-"); no {
+			name = yes // the variable is that of both
+		}
+		text := l.getenv("UVICORN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 		switch {
 		case text == "":
 		case !known[flag]:
 			args = append(args, "--"+flag+"="+text)
-		case fromYes(text) == true:
-			args = append(args, "--"+flag)
-		case other:
-			args = append(args, "--no-"+flag)
+		default:
+			yes, err := uvicornBool(text)
+			if err != nil {
+				return nil, &Error{Name: "--" + flag, Source: uvicornVariables, Usage: true, Err: err}
+			}
+			if yes == (name == flag) {
+				args = append(args, "--"+flag)
+			}
 		}
 	}
 	if app := l.getenv("UVICORN_APP"); app != "" {
 		args = append(args, "--", app)
 	}
-	return parseFlags(l.options, args, "uvicorn's variables UVICORN_*")
+	return parseFlags(l.options, args, uvicornVariables)
+}
+
+const uvicornVariables = "uvicorn's variables UVICORN_*"
+
+// uvicornBool reads what uvicorn takes for yes or no, in its variables.
+func uvicornBool(text string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "1", "true", "t", "yes", "y", "on":
+		return true, nil
+	case "0", "false", "f", "no", "n", "off":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false", quote(text))
 }

@@ -37,6 +37,10 @@ func TestUvicornsCommandLine(t *testing.T) {
 		"no proxies by variables": {sources{args: "a:b", env: []string{"UVICORN_PROXY_HEADERS=false"}}, func(c *Config) any { return len(c.ForwardedAllowIPs) }, 0},
 		"access log":              {sources{args: "a:b --access-log"}, func(c *Config) any { return c.AccessLog }, "-"},
 		"no access log":           {sources{args: "a:b --no-access-log", file: "accesslog = '-'"}, func(c *Config) any { return c.AccessLog }, ""},
+		"proxies by variables":    {sources{args: "a:b", env: []string{"UVICORN_PROXY_HEADERS=on"}}, func(c *Config) any { return len(c.ForwardedAllowIPs) > 0 }, true},
+		"access log by variables": {sources{args: "a:b", env: []string{"UVICORN_ACCESS_LOG=on"}}, func(c *Config) any { return c.AccessLog }, "-"},
+		"no log by variables":     {sources{args: "a:b", env: []string{"UVICORN_ACCESS_LOG=off"}}, func(c *Config) any { return c.AccessLog }, ""},
+		"no server by variables":  {sources{args: "a:b", env: []string{"UVICORN_SERVER_HEADER=0"}}, func(c *Config) any { return c.ServerHeader }, ""},
 		"no server":               {sources{args: "a:b --no-server-header"}, func(c *Config) any { return c.ServerHeader }, ""},
 		"limits":                  {sources{args: "a:b --limit-max-requests 5 --limit-max-requests-jitter 6 --limit-concurrency 7"}, func(c *Config) any { return c.MaxRequests*100 + c.MaxRequestsJitter*10 + c.WorkerConnections }, 567},
 		"times":                   {sources{args: "a:b --timeout-keep-alive 5 --timeout-graceful-shutdown 6"}, func(c *Config) any { return c.KeepAlive + 10*c.GracefulTimeout }, 65 * time.Second},
@@ -87,12 +91,14 @@ func TestUvicornsOptionsThatCannotBe(t *testing.T) {
 		sources
 		want string
 	}{
-		"both":             {sources{args: "a:b -b :1 --port 80"}, "--port: --bind says already where to listen (from the command line)"},
-		"no port":          {sources{args: "a:b --port web"}, "--port: "},
-		"no loop":          {sources{args: "a:b --loop other"}, "--loop: 'other' is not one of auto, asyncio, uvloop (from the command line)"},
-		"variable":         {sources{args: "a:b", env: []string{"UVICORN_WORKERS=many"}}, "--workers: 'many' is not a whole number (from uvicorn's variables UVICORN_*)"},
-		"factory of none":  {sources{args: "a --factory"}, "--factory needs a function, MODULE:FUNCTION (from the command line)"},
-		"a key's password": {sources{args: "a:b --ssl-keyfile-password x"}, "--ssl-keyfile-password: there is no such option; write --keyfile with a file that has none"},
+		"both":               {sources{args: "a:b -b :1 --port 80"}, "--port: --bind says already where to listen (from the command line)"},
+		"both of uvicorn":    {sources{args: "a:b --uds s --port 80"}, "--port: --uds says already where to listen (from the command line)"},
+		"neither yes nor no": {sources{args: "a:b", env: []string{"UVICORN_RELOAD=maybe"}}, "--reload: 'maybe' is neither true nor false (from uvicorn's variables UVICORN_*)"},
+		"no port":            {sources{args: "a:b --port web"}, "--port: "},
+		"no loop":            {sources{args: "a:b --loop other"}, "--loop: 'other' is not one of auto, asyncio, uvloop (from the command line)"},
+		"variable":           {sources{args: "a:b", env: []string{"UVICORN_WORKERS=many"}}, "--workers: 'many' is not a whole number (from uvicorn's variables UVICORN_*)"},
+		"factory of none":    {sources{args: "a --factory"}, "--factory needs a function, MODULE:FUNCTION (from the command line)"},
+		"a key's password":   {sources{args: "a:b --ssl-keyfile-password x"}, "--ssl-keyfile-password: there is no such option; write --keyfile with a file that has none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
