@@ -117,6 +117,12 @@ told = asyncio.Event()
 def handler(number, frame):
     asyncio.get_running_loop().call_soon_threadsafe(told.set)
     sys.exit(3)
+def exits():
+    told.set()
+    sys.exit(3)
+def stops():
+    told.set()
+    asyncio.get_running_loop().stop()
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
@@ -133,10 +139,13 @@ async def app(scope, receive, send):
 IMPORTED
 """
 SET = "signal.signal(signal.SIGTERM, handler)"
+SET_OF_LOOP = "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, {})"
 HANDLERS = {
     "at the import": TOLD.replace("STARTUP", "pass").replace("IMPORTED", SET),
     "at the startup": TOLD.replace("STARTUP", SET).replace("IMPORTED", ""),
-    "of the loop": TOLD.replace("STARTUP", "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)").replace("IMPORTED", ""),
+    "of the loop": TOLD.replace("STARTUP", SET_OF_LOOP.format("told.set")).replace("IMPORTED", ""),
+    "of the loop, which exits": TOLD.replace("STARTUP", SET_OF_LOOP.format("exits")).replace("IMPORTED", ""),
+    "of the loop, which stops it": TOLD.replace("STARTUP", SET_OF_LOOP.format("stops")).replace("IMPORTED", ""),
 }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
@@ -114,9 +115,18 @@ class Loop:
         self.loop.add_reader(wire.RESPONSE_FD, self._hear)
         self.watch()
         Watch(self, self._worker).start()
-        self.loop.run_until_complete(self._idle)
+        self._run_until_idle()
         self.loop.run_until_complete(self._shutdown())
         self.loop.close()
+
+    def _run_until_idle(self) -> None:
+        """Goes on where a handler of SIGTERM exits in the loop, or stops it as programs do that run it themselves: requests still run."""
+        while not self._idle.done():
+            try:
+                self.loop.run_until_complete(self._idle)
+            except (SystemExit, KeyboardInterrupt, RuntimeError):
+                if not self._worker.told(signal.SIGTERM) or self.loop.is_closed():
+                    raise
 
     async def _shutdown(self) -> None:
         left = self._ends - self.loop.time() if self.draining else self._settings.graceful_timeout
