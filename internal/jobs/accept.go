@@ -157,7 +157,7 @@ func (n *Node) storeJob(ctx context.Context, s *store, a *asked, rec *job.Record
 	if large {
 		body, err := a.body(n)
 		if err != nil {
-			return err
+			return &notStored{err}
 		}
 		err = putObject(ctx, s.objects, bodyName(rec.ID), body)
 		_ = body.Close()

@@ -118,6 +118,7 @@ func (n *Node) forgetClasses(ctx context.Context, unused map[string]time.Time) e
 	s := n.store.Load()
 	used := n.beats.classes()
 	maps.Copy(used, classesOf(n.cfg.Routes))
+	maps.DeleteFunc(unused, func(class string, _ time.Time) bool { _, known := s.classes[class]; return !known }) // another has forgotten it
 	var gone []string
 	for class := range s.classes {
 		since, known := unused[class]

@@ -79,10 +79,14 @@ func (w *workload) settle(ctx context.Context, rec *job.Record) {
 // letGo drops what a job had that has ended, or keeps what it was made of if that may be wanted
 // again. What was cancelled before it began is not.
 func (s *store) letGo(ctx context.Context, r *job.Record, message []byte) {
-	if r.Status == job.Done || r.Attempt == 0 {
+	switch {
+	case r.Status == job.Done:
 		s.dropBody(ctx, r)
-	} else {
+	case r.Attempt > 0:
 		s.keepMessage(ctx, r, message)
+	case r.Body > 0:
+		s.dropObject(ctx, messageName(r.ID)) // of a run before: without its body it would be begun again and again
+		s.dropBody(ctx, r)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"girin/internal/jobs/job"
+	"girin/internal/offload"
 )
 
 // Inside is what this server's own processes, and its administrator, may do: everything.
@@ -126,7 +127,12 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusConflict, otherFormat)
 		return
 	}
-	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) { r.Format = job.Format }})
+	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) {
+		r.Format = job.Format
+		if _, known := s.classes[r.Line()]; !known && !r.Task { // its route is gone, and its line was forgotten
+			r.Class = offload.Usual
+		}
+	}})
 	if err == nil && (changed || left) {
 		err = s.publish(ctx, &later.Record, kept)
 	}

@@ -115,10 +115,10 @@ func (s *store) sweepRecord(ctx context.Context, id job.ID, old time.Time) (done
 	if kept, err := s.objects.GetBytes(ctx, messageName(id)); err == nil { // who wanted it to run again has died
 		return true, s.publish(ctx, &r.Record, kept)
 	}
-	if s.n.now().Sub(e.Created()) < waitLongest {
+	if r.Attempt == 0 && s.n.now().Sub(r.Created) < waitLongest {
 		done = s.takeBack(&r.Record, r.revision)
-	} else {
-		_, done, err = s.change(ctx, change{id: id, event: job.Withdrawn, known: &r, note: func(r *job.Record) { r.Reason = "no server has begun it within seven days" }})
+	} else { // it was whole, and its message has expired, however young what was noted of it since
+		_, done, err = s.change(ctx, change{id: id, event: job.Withdrawn, known: &r, note: func(r *job.Record) { r.Reason = "it has waited for more than seven days" }})
 	}
 	if done {
 		s.dropBody(ctx, &r.Record)
@@ -147,6 +147,11 @@ func (s *store) sweepObjects(ctx context.Context, bucket string, old time.Time) 
 		delete(parts, subject)
 		var o jetstream.ObjectInfo
 		m, err := stream.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			if info, failed := stream.Info(ctx, jetstream.WithSubjectFilter(subject)); failed == nil && len(info.State.Subjects) == 0 {
+				continue // it was dropped meanwhile, its parts first
+			}
+		}
 		if err == nil {
 			err = json.Unmarshal(m.Data, &o)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -102,6 +104,32 @@ func TestWhatWasNeverStoredWholeIsSwept(t *testing.T) {
 	}
 	if !s.hasMessage(ctx, again) || !s.hasMessage(ctx, whole) {
 		t.Error("a job that waits is not begun")
+	}
+}
+
+// A job that waited until its message expired does not vanish: whoever was told that it is accepted
+// hears what became of it, also if it was begun, or something was noted of it, a short while ago.
+func TestAJobWhoseMessageHasExpiredIsCancelled(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := t.Context()
+	long := time.Now().Add(-waitLongest - time.Hour)
+	noted := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Format: job.Format, Created: long, Reason: otherFormat}
+	begun := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Format: job.Format, Created: time.Now(), Attempt: 1}
+	for _, r := range []*job.Record{noted, begun} {
+		if err := s.accept(ctx, r, []byte{job.Format, 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.stream.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.sweep(ctx, -time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*job.Record{noted, begun} {
+		if is, err := s.get(ctx, r.ID); err != nil || is.Status != job.Cancelled {
+			t.Errorf("attempt %d: %v, %v", r.Attempt, is.Status, err)
+		}
 	}
 }
 
@@ -216,5 +244,50 @@ func TestALineThatNobodyUsesIsForgotten(t *testing.T) {
 	}
 	if n.lookAtClasses(ctx); len(n.kick) != 1 {
 		t.Error("a line of this node's own is forgotten")
+	}
+}
+
+// A job that is to run again waits in a line for which slots ask, also when that of its route was
+// forgotten meanwhile.
+func TestAJobIsRunAgainWhoseLineWasForgotten(t *testing.T) {
+	n, s := storeOf(t)
+	n.up.Store(true)
+	ctx := t.Context()
+	rec := &job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Format: job.Format, Created: time.Now(), Once: true, Class: "low-gone", Priority: "low"}
+	if err := s.accept(ctx, rec, []byte{job.Format, 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []job.Event{job.Begin, job.Died} {
+		if _, changed, err := s.change(ctx, change{id: rec.ID, event: e}); !changed || err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.keepMessage(ctx, rec, []byte{job.Format, 1})
+	if err := s.stream.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	n.Inside().ServeHTTP(w, httptest.NewRequest("POST", "/jobs/"+rec.ID.String()+"/retry", nil))
+	if w.Code != http.StatusAccepted {
+		t.Fatal(w.Code, w.Body)
+	}
+	jobs := puller{r: n.runner, stream: n.names.jobs}
+	if m, _ := jobs.next(n.runner.workQueues(), make(chan struct{})); m == nil || n.runner.claim(s, m, rec.ID) == nil {
+		t.Error("nobody asks for it")
+	}
+}
+
+// What is run again and then cancelled before it begins cannot be run again without its body.
+func TestWhatIsCancelledBeforeItBeginsIsDroppedWhole(t *testing.T) {
+	_, s := storeOf(t)
+	rec := &job.Record{ID: job.NewID(), Status: job.Cancelled, Body: 100}
+	for _, name := range []string{bodyName(rec.ID), messageName(rec.ID)} {
+		if err := putObject(t.Context(), s.objects, name, bytes.NewReader(make([]byte, 100))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.letGo(t.Context(), rec, []byte{job.Format, 1})
+	if _, objects, parts := s.left(t); len(objects) != 0 || parts != 0 {
+		t.Errorf("%v and %d parts are left", objects, parts)
 	}
 }
