@@ -30,6 +30,9 @@ const logTime = "02/Jan/2006:15:04:05 -0700"
 
 var textTimes = []string{logTime, "02/Jan/2006 15:04:05", "02/Jan/2006:15:04:05", "2006-01-02 15:04:05 -0700", time.RFC3339}
 
+// longestTime bounds what is looked at behind a bracket: a client may ask for a query of nothing else.
+const longestTime = 40
+
 // parseText reads the common and the combined format, and what development servers and uvicorn write: "REQUEST" STATUS, and
 // before it, mostly, [TIME]. What stands around does not matter. Where there is no time, the request has to name its protocol
 // and to have a status, so that what an application writes into the same log is not taken for one.
@@ -37,13 +40,17 @@ func parseText(line string) (e Entry, ok bool) {
 	rest := line
 	for e.Time.IsZero() {
 		_, after, found := strings.Cut(rest, "[")
-		text, behind, closed := strings.Cut(after, "]")
-		if !found || !closed {
+		if !found {
 			rest = line
 			break
 		}
+		text, _, closed := strings.Cut(after[:min(longestTime, len(after))], "]")
+		if !closed {
+			rest = after
+			continue
+		}
 		if e.Time = textTime(text); !e.Time.IsZero() {
-			after = behind
+			after = after[len(text)+1:]
 		}
 		rest = after
 	}

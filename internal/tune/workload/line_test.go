@@ -108,3 +108,12 @@ func FuzzHAR(f *testing.F) {
 		}
 	})
 }
+
+// A client that asks for a query of brackets holds nobody up who reads the log later.
+func TestALineOfBracketsIsReadAtOnce(t *testing.T) {
+	began := time.Now()
+	e, ok := ParseLine(`INFO:     127.0.0.1:53412 - "GET /?` + strings.Repeat("[", 60_000) + `] HTTP/1.1" 200 OK`)
+	if took := time.Since(began); !ok || e.Status != 200 || took > 5*time.Second {
+		t.Errorf("%v, status %d, after %v", ok, e.Status, took)
+	}
+}
