@@ -126,6 +126,6 @@ func (c *client) sendRaw(fd uintptr) bool {
 		c.err = &notSentError{err}
 		return true
 	}
-	c.unsent = c.out[n:]
+	c.unsent = c.out[max(n, 0):] // -1 with an error, but on Linux
 	return true
 }
