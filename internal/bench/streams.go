@@ -34,10 +34,7 @@ func (c *client) openStream(ctx context.Context) error {
 			raw.Close()
 			return err
 		}
-		if g.conn != nil {
-			g.conn.Close()
-		}
-		g.conn = conn
+		g.conn = conn // the other closes itself: its streams have yet to learn how it ended
 	}
 	c.stream, c.speak = g.conn, (*client).driveHTTP2
 	return nil

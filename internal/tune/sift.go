@@ -19,6 +19,7 @@ const (
 	longestAsk   = 30 * time.Second // for an answer
 	leastAsk     = 5 * time.Second
 	leastHaste   = 500 * time.Millisecond // for an answer in the first round
+	afterAnswer  = 2 * time.Second        // for what a server's log says of its failure
 	timeoutSlack = 2 * time.Second        // the server gives a request up before its client does, and says so
 
 	siftShare = 0.25 // of the budget, by whose end each request has been asked once
@@ -66,14 +67,31 @@ func (s *servers) sift(ctx context.Context, server *lab.Server, anew func(contex
 	if err := q.askAll(ctx); err != nil {
 		return q.server, err
 	}
-	q.said += q.server.Said()
 	if err := s.work.Drop(q.why); err != nil {
-		if q.said != "" && !strings.Contains(q.said, "Ready after") {
-			err = fmt.Errorf("%w\nthe end of the server's log%s", err, q.said)
+		if said := q.explanation(); said != "" {
+			err = fmt.Errorf("%w\nthe end of the server's log%s", err, said)
 		}
 		return q.server, err
 	}
 	return q.server, nil
+}
+
+// explanation is the end of the servers' logs, or empty where it tells no more than that the last one began. What it says
+// of a failure may come after the answer.
+func (q *sifting) explanation() string {
+	failed := false
+	for _, res := range q.asked {
+		failed = failed || res != nil && slices.Max(append(slices.Collect(maps.Keys(res.Statuses)), 0)) >= 500
+	}
+	for until := time.Now().Add(afterAnswer); ; time.Sleep(50 * time.Millisecond) {
+		said := q.said + q.server.Said()
+		if !strings.Contains(said, "Ready after") {
+			return said
+		}
+		if !failed || time.Now().After(until) {
+			return ""
+		}
+	}
 }
 
 // askAll makes the two rounds.
