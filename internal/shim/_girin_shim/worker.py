@@ -163,7 +163,7 @@ class Worker:
 
     def told(self, number: int) -> bool:
         """Does a handler that is called for this signal hear that the worker ends?"""
-        return self._told and number == signal.SIGTERM
+        return self._told and number == signal.SIGTERM and not self.forked
 
     def hastens(self) -> bool:
         """Does the server end at once?"""

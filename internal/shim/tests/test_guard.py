@@ -45,7 +45,7 @@ def test_a_signal_handler_that_raises_between_requests(start, cls, how):
 
 
 TOLD = """
-    import signal, sys, threading
+    import os, signal, sys, threading, time
     told = threading.Event()
     def handler(number, frame):
         told.set()
@@ -60,6 +60,16 @@ TOLD = """
         if environ["PATH_INFO"] == "/until":
             while not told.wait(0.02):
                 pass
+        if environ["PATH_INFO"] == "/child":
+            ready, runs = os.pipe()
+            child = os.fork()
+            if not child:
+                os.write(runs, b"x")
+                time.sleep(2)
+                os._exit(9)
+            os.read(ready, 1)
+            os.kill(child, signal.SIGTERM)
+            return [str(os.waitpid(child, 0)[1]).encode()]
         return [str(told.is_set()).encode()]
     """
 
@@ -76,6 +86,16 @@ def test_a_handler_of_sigterm_is_called_when_the_server_ends(start, cls, handler
     assert worker.get().body == b"True"
     assert worker.drain() == 0
     assert not worker.messages
+
+
+def test_a_handler_of_sigterm_ends_children_while_the_server_ends(start, cls):
+    """What is let pass in the worker ends a process that the app has forked: terminate() is meant."""
+    worker = start(TOLD.format(sets="signal.signal(signal.SIGTERM, handler)"), cls=cls, threads=2)
+    waits = worker.send("/until")
+    worker.tell(master.TERM)
+    worker.answer(waits)
+    assert worker.get("/child").body == b"0"
+    assert worker.drain() == 0
 
 
 def test_a_worker_without_a_handler_of_sigterm_hears_nothing(start, cls):
