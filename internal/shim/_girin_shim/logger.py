@@ -89,6 +89,8 @@ class Logger:
     @property
     def access_log_enabled(self) -> bool:
         cfg = self.cfg
+        if self._uvicorn and cfg.accesslog == "":
+            return False  # --no-access-log; where nothing is said it is None
         return bool(cfg.accesslog or any(getattr(cfg, key) for key in LOGCONFIG)
                     or cfg.syslog and not cfg.disable_redirect_access_to_syslog)
 
