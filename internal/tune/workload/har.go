@@ -183,7 +183,7 @@ func appendHeader(list []bench.Field, name, value string) []bench.Field {
 // unless it leads elsewhere and the other did not, as after a logout.
 func (w *Workload) add(r Request) {
 	i := slices.IndexFunc(w.Requests, func(have Request) bool {
-		return have.Name() == r.Name() && string(have.Body) == string(r.Body)
+		return have.Path == r.Path && have.Method == r.Method && string(have.Body) == string(r.Body) // of thousands: no names are made
 	})
 	if i < 0 {
 		w.Requests = append(w.Requests, r)
