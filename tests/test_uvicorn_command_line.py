@@ -52,6 +52,17 @@ def test_logging(name, form, tmp_path):
         assert re.search(r"^INFO: +[A-Z]", served.log(), re.M)  # of the server itself
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_access_log_beside_a_file(name, tmp_path):
+    path = tmp_path / "logging.json"
+    path.write_text(json.dumps(LOGGING_CONFIG))
+    with serving(name, "--port", "{port}", "--factory", "--workers", "1", "--log-config", str(path), "--no-access-log") as served:
+        served.get("/here?a=%20b")
+        served.run.process.terminate()
+        served.run.process.wait(10)  # by then all lines are written
+        assert "GET /here" not in served.log()
+
+
 def as_ini(config) -> str:
     """The same configuration in the form of fileConfig."""
     lines = ["[loggers]", "keys=root,uvicorn,access", "[handlers]", "keys=default,access", "[formatters]", "keys=default,access",
