@@ -126,6 +126,8 @@ APPS = {
     "sends_of_the_one_before": "\n    late = LATE.pop() if LATE else None\n    said = None\n    if late:\n        try:\n            await late({'type': BODY, 'body': b'late'})\n        except RuntimeError as e:\n            said = str(e)\n    await start(); await body(repr(said).encode())",
     "leaves_sender": "await start(); LEFT.append(asyncio.create_task(body(b'x' * 300000, True))); await asyncio.sleep(0)",
     "left": "await start(); await body(repr([task.done() for task in LEFT]).encode())",
+    "answers_while_it_receives": "\n    await receive(); waiting = asyncio.create_task(receive()); await asyncio.sleep(0.01)\n    await start(); await body(b'x')\n    assert (await asyncio.wait_for(waiting, 5))['type'] == 'http.disconnect'",
+    "lacks_descriptors": "\n    kept, limits = [], resource.getrlimit(resource.RLIMIT_NOFILE)\n    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))\n    try:\n        while True:\n            kept.append(os.open('/dev/null', os.O_RDONLY))\n    except OSError:\n        pass\n    try:\n        said = (await receive())['body']\n    except OSError as e:\n        said = str(e.errno).encode()\n    while kept:\n        os.close(kept.pop())\n    resource.setrlimit(resource.RLIMIT_NOFILE, limits)\n    await start(); await body(said)",
     "receives_before_its_body": "await start(); await receive()\n    try:\n        await asyncio.wait_for(receive(), 0.2)\n    except asyncio.TimeoutError:\n        await body(b'x')",
     "nested_loop_error": "\n    try:\n        asyncio.get_running_loop().run_until_complete(receive())\n    except RuntimeError as e:\n        await start(); await body(b'refused')",
     "changes_its_scope": "scope['extensions']['x'] = 1; scope['state']['x'] = 1; scope['headers'].append((b'a', b'b')); await start(); await body(b'x')",
@@ -134,7 +136,7 @@ APPS = {
 }
 
 CODE = """
-import asyncio, contextvars, sys
+import asyncio, contextvars, os, resource, sys
 
 START, BODY = "http.response.start", "http.response.body"
 VALUE = contextvars.ContextVar("VALUE")
@@ -277,6 +279,30 @@ def test_a_sender_that_is_left_behind_ends(pair):
 def test_a_head_goes_out_alone_while_its_app_receives(pair):
     said = pair.told(packet("/receives_before_its_body"))
     assert said[0] == said[-1] and [frame[1] for frame in said[0][0]] == [0, 0, master.FINAL]
+
+
+def test_who_waits_for_more_of_a_body_hears_of_the_end_of_the_answer(pair):
+    for worker in pair.workers:
+        worker.lane.put(packet("/answers_while_it_receives", b"POST", flags=STREAMED, id=29_000))
+        assert worker.frame(29_000).kind == master.FETCH
+        read_end, write_end = os.pipe()
+        os.write(write_end, b"a part")
+        worker.tell(master.BODY_FILE, 0, 29_000, bytes(8), read_end)
+        assert worker.answer(29_000).body == b"x"
+        master.until(lambda: not worker.running())
+        os.close(read_end)
+        os.close(write_end)
+        worker.sync()
+        assert not worker.messages
+
+
+def test_a_body_for_which_no_descriptor_is_left(pair):
+    for worker in pair.workers:
+        worker.lane.put(packet("/lacks_descriptors", b"POST", flags=SPOOLED, id=29_500))
+        assert worker.frame(29_500).kind == master.FETCH
+        with open(__file__, "rb") as file:
+            worker.tell(master.BODY_FILE, 0, 29_500, bytes(8), file.fileno())
+        assert worker.answer(29_500).body == b"24"  # EMFILE
 
 
 def test_an_answer_larger_than_the_window(pair):

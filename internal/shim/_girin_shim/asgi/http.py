@@ -277,7 +277,7 @@ class Exchange:
                 piece = os.read(self.file, PIECE)
             except BlockingIOError:
                 await self._readable(self.file)
-                if self.gone or self.file < 0:
+                if self.gone or self.file < 0 or self.state == ENDED:
                     return None
                 continue
             if piece:
