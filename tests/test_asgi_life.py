@@ -112,7 +112,7 @@ def test_a_reload_whose_startup_fails_keeps_the_old_workers(tmp_path):
 
 
 TOLD = """
-import asyncio, signal, sys
+import asyncio, os, signal, sys
 told = asyncio.Event()
 def handler(number, frame):
     asyncio.get_running_loop().call_soon_threadsafe(told.set)
@@ -129,13 +129,15 @@ async def app(scope, receive, send):
         STARTUP
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await asyncio.sleep(0.05)
+        print("shut down", file=sys.stderr, flush=True)
         await send({"type": "lifespan.shutdown.complete"})
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     if scope["path"] == "/stream":
         await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
         await told.wait()
-    await send({"type": "http.response.body", "body": b"told"})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode() if scope["path"] == "/pid" else b"told"})
 IMPORTED
 """
 SET = "signal.signal(signal.SIGTERM, handler)"
@@ -158,6 +160,17 @@ def test_a_handler_of_sigterm_ends_streams(loop, tmp_path, sets):
             assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
             assert ends(served, 10) < 8
             assert b"told" in raw.read_to_end(s).data
+
+
+@pytest.mark.parametrize("sets", ["of the loop, which exits", "of the loop, which stops it"])
+def test_a_handler_of_sigterm_leaves_the_shutdown_to_its_end(loop, tmp_path, sets):
+    """Where nothing runs it is called in the very moment in which the worker ends."""
+    (tmp_path / "told.py").write_text(HANDLERS[sets])
+    with asgi_server.serving(*loop, app="told:app", cwd=tmp_path) as served:
+        before = served.text("/pid")
+        served.run.process.send_signal(signal.SIGHUP)
+        until(lambda: not os.path.exists(f"/proc/{before}"), 10)
+        assert "shut down" in served.log() and "fault of its own" not in served.log()
 
 
 def test_max_requests(loop):

@@ -115,18 +115,19 @@ class Loop:
         self.loop.add_reader(wire.RESPONSE_FD, self._hear)
         self.watch()
         Watch(self, self._worker).start()
-        self._run_until_idle()
-        self.loop.run_until_complete(self._shutdown())
+        self._run_until(self._idle)
+        self._run_until(self.loop.create_task(self._shutdown()))
         self.loop.close()
 
-    def _run_until_idle(self) -> None:
+    def _run_until(self, future: asyncio.Future) -> None:
         """Goes on where a handler of SIGTERM exits in the loop, or stops it as programs do that run it themselves: requests still run."""
-        while not self._idle.done():
+        while not future.done():
             try:
-                self.loop.run_until_complete(self._idle)
+                self.loop.run_until_complete(future)
             except (SystemExit, KeyboardInterrupt, RuntimeError):
                 if not self._worker.told(signal.SIGTERM) or self.loop.is_closed():
                     raise
+        future.result()
 
     async def _shutdown(self) -> None:
         left = self._ends - self.loop.time() if self.draining else self._settings.graceful_timeout
