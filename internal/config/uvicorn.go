@@ -192,7 +192,18 @@ func (l *loader) uvicornEnvironment() (*layer, error) {
 	if app := l.getenv("UVICORN_APP"); app != "" {
 		args = append(args, "--", app)
 	}
-	return parseFlags(l.options, args, uvicornVariables)
+	layer, err := parseFlags(l.options, args, uvicornVariables)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"env-file", "headers", "ssl-keyfile-password"} {
+		variable := "UVICORN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		if l.getenv(variable) != "" {
+			text := "has no effect; write " + elsewhere[strings.TrimSuffix(name, "s")]
+			layer.warnings = append(layer.warnings, Warning{Key: variable, Source: "the environment", Text: text})
+		}
+	}
+	return layer, nil
 }
 
 const uvicornVariables = "uvicorn's variables UVICORN_*"

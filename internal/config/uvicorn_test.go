@@ -127,6 +127,24 @@ func TestUvicornsOptionsWithoutEffectAreSaid(t *testing.T) {
 	}
 }
 
+func TestUvicornsVariablesWithoutEffectAreSaid(t *testing.T) {
+	_, warnings, err := load(t, sources{args: "a:b", env: []string{"UVICORN_ENV_FILE=.env", "UVICORN_SSL_KEYFILE_PASSWORD=secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, w := range warnings {
+		said = append(said, w.String())
+	}
+	want := []string{
+		"UVICORN_ENV_FILE (from the environment) has no effect; write -e KEY=VALUE for each line of it",
+		"UVICORN_SSL_KEYFILE_PASSWORD (from the environment) has no effect; write --keyfile with a file that has none: openssl pkey -in FILE -out OTHER",
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("got  %q\nwant %q", said, want)
+	}
+}
+
 // What uvicorn and gunicorn call the same is one option; the rest must be no option here.
 func TestUvicornsOptionsAreNoOthers(t *testing.T) {
 	ours := map[string]bool{}
