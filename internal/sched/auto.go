@@ -125,7 +125,7 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 		if r.pending = append(r.pending, c); len(r.pending) == 1 {
 			a.blocked = append(a.blocked, r)
 		}
-		known := r.limiter.known()
+		known := c.yields || r.limiter.known()
 		a.mu.Unlock()
 		a.kept(c, id)
 		if !known {
@@ -134,7 +134,7 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 		return
 	}
 	a.takeLocked(c)
-	l := a.waitingLineLocked(r)
+	l := a.waitingLineLocked(c)
 	a.mu.Unlock()
 	if !a.send(l, c, id, now) {
 		a.feedWaiting()

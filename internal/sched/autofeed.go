@@ -63,7 +63,7 @@ func (a *auto) feedWaiting() {
 		}
 		id := c.id()
 		a.takeLocked(c)
-		l := a.waitingLineLocked(r)
+		l := a.waitingLineLocked(c)
 		if l == a.q.main && a.crowded(c, unread) {
 			a.letIn = now
 		}
@@ -75,7 +75,7 @@ func (a *auto) feedWaiting() {
 // turnLocked reports whether it is the turn of what waits for a route although the main lane is
 // crowded: on a server with as much to do as it can that is so all the time.
 func (a *auto) turnLocked(r *Route, now int64) bool {
-	return a.waitingLineLocked(r) != a.q.main || now-r.pending[0].submitted > int64(crowdedMost) && now-a.letIn >= int64(tick)
+	return a.waitingLineLocked(r.pending[0]) != a.q.main || now-r.pending[0].submitted > int64(crowdedMost) && now-a.letIn >= int64(tick)
 }
 
 // regroupLocked puts what waits for a route of which nothing was known among the

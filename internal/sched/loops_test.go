@@ -329,17 +329,18 @@ func TestLightRequestsPassACrowdOfCoroutines(t *testing.T) {
 	})
 }
 
-// What is known to wait is not held to what is allowed of what is not: its route may have been
-// light until now.
+// What is known to wait is not held to what is allowed of what is not, nor to the loop that takes
+// that: its route may have been light until now.
 func TestWhatIsKnownToWaitHasRoomInLoops(t *testing.T) {
-	a := &auto{room: 10}
+	a := &auto{q: &Queue{main: new(line)}, compute: new(line), probes: true, room: 10}
 	a.loops.Store(1)
 	r := new(Route)
 	r.limiter.untried = 1
 	r.limiter.take()
 	for _, yields := range []bool{true, false} {
-		if room := a.roomLocked(&Call{Route: r, yields: yields}); room != yields {
-			t.Errorf("known to wait: %v, room: %v", yields, room)
+		c := &Call{Route: r, yields: yields}
+		if room, main := a.roomLocked(c), a.waitingLineLocked(c) == a.q.main; room != yields || main != yields {
+			t.Errorf("known to wait: %v, room: %v, in the main lane: %v", yields, room, main)
 		}
 	}
 }

@@ -24,8 +24,8 @@ const probeUnread = 25 * time.Millisecond
 func (l *limiter) unproven() bool { return !l.known() && l.untried < wire.FlagTable }
 
 // waitingLineLocked is where a request goes that may wait for long.
-func (a *auto) waitingLineLocked(r *Route) *line {
-	if a.probes && r.limiter.unproven() {
+func (a *auto) waitingLineLocked(c *Call) *line {
+	if a.probes && !c.yields && c.Route.limiter.unproven() {
 		return a.compute
 	}
 	return a.q.main

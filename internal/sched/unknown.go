@@ -52,7 +52,7 @@ func (a *auto) unknownRoutes() (looked []*Route, any bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.blocked {
-		if r.limiter.known() {
+		if r.limiter.known() || r.pending[0].yields {
 			continue
 		}
 		any = true
