@@ -38,7 +38,7 @@ type webSocket struct {
 	piece    ws.Piece    // guarded by conn.mu: of the message that the application sends
 	left     int64       // guarded by conn.mu: bytes of it that have not come
 	gathered gathered    // guarded by conn.mu
-	pong     []byte      // guarded by conn.mu: the last ping that is not answered; nil: none
+	pongs    []byte      // guarded by conn.mu: frames that answer pings and have no room yet
 
 	unread atomic.Int64  // what the application has not received, see wire.MessageCost
 	paused atomic.Bool   // nothing is read: see unread
@@ -206,22 +206,27 @@ func (s *webSocket) overLocked() {
 	c.endLocked()
 }
 
-// drainedLocked answers a ping that came while the client did not read.
+// drainedLocked answers the pings that came while the client did not read.
 func (s *webSocket) drainedLocked() {
-	if s.pong != nil && !s.c.dead {
-		pong := s.pong
-		s.pong = nil
-		s.c.writeLocked(ws.AppendFrame(make([]byte, 0, 128), ws.Pong, pong), nil, nil)
+	if len(s.pongs) > 0 && !s.c.dead {
+		pongs := s.pongs
+		s.pongs = nil
+		s.c.writeLocked(pongs, nil, nil)
 	}
 }
 
-// pongLocked answers a ping. To a client that does not read, only the last of its
-// pings is answered (RFC 6455 section 5.5.3), so that they do not pile up.
+const mostPongs = 2 << 10 // bytes of them, and one frame more
+
+// pongLocked answers a ping. To a client that does not read only the last of many pings
+// is answered (RFC 6455 section 5.5.3), so that they do not pile up.
 func (s *webSocket) pongLocked(payload []byte) {
 	if s.state != socketOpen {
 		return
 	}
-	s.pong = append([]byte{}, payload...)
+	if len(s.pongs) > mostPongs {
+		s.pongs = s.pongs[:0]
+	}
+	s.pongs = ws.AppendFrame(s.pongs, ws.Pong, payload)
 	if !s.c.out.busy {
 		s.drainedLocked()
 	}

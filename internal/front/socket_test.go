@@ -1,10 +1,12 @@
 package front
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 
 	"girin/internal/wire"
+	"girin/internal/ws"
 )
 
 // An application that says that it has received more than it was sent changes nothing
@@ -49,5 +51,27 @@ func TestAMessageSaysWhatWasTaken(t *testing.T) {
 	s.frameLocked(&wire.Frame{Kind: wire.Binary}, nil, nil)
 	if left := srv.messages.Load(); left != wire.MessageCost || s.unread.Load() != left {
 		t.Errorf("%d bytes are counted, %d of the socket", left, s.unread.Load())
+	}
+}
+
+// Pings that come while something is being written are all answered, unless they are
+// many: then those that came last are.
+func TestPingsThatComeTogetherAreAllAnswered(t *testing.T) {
+	s := &webSocket{c: &conn{exchange: exchange{srv: &Server{}}}, state: socketOpen}
+	s.c.out.busy = true
+	ping := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 125) }
+	var answers []byte
+	for i := range 10 {
+		s.pongLocked(ping(i))
+		answers = ws.AppendFrame(answers, ws.Pong, ping(i))
+	}
+	if !bytes.Equal(s.pongs, answers) {
+		t.Errorf("%d bytes answer 10 pings, want %d", len(s.pongs), len(answers))
+	}
+	for i := range 1000 {
+		s.pongLocked(ping(i))
+		if len(s.pongs) > mostPongs+127 || !bytes.HasSuffix(s.pongs, ping(i)) {
+			t.Fatalf("%d bytes answer %d pings more", len(s.pongs), i+1)
+		}
 	}
 }
