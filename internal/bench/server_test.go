@@ -87,7 +87,7 @@ func (p *peer) sendAndClose(s string) {
 func (p *peer) cork() {
 	raw, err := p.tcp().SyscallConn()
 	if err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, corked, 1) })
 	}
 }
 
