@@ -20,12 +20,17 @@ func withRoom(t *testing.T, bytes int64, f func()) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(bytes), Max: before.Max}); err != nil {
+	limited := before
+	set(&limited.Cur, bytes)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) }()
 	f()
 }
+
+// set is for numbers whose kind differs between systems.
+func set[N int64 | uint64](to *N, n int64) { *to = N(n) }
 
 // What there is no room for is not there in part: a visit with half of its runs would pass for measured when the run goes on,
 // and a cut machine.json would cost the whole folder.
