@@ -132,7 +132,11 @@ func (c *Conn) takeReset(id uint32) *Error {
 	s := c.streams[id]
 	switch {
 	case s != nil:
+		whole := s.ending // and a WebSocket's client need not end its own side in another way
 		s.lose()
+		if whole {
+			return c.idled()
+		}
 		return c.wasReset()
 	case id%2 == 0 || id > c.last:
 		return errIdle

@@ -242,3 +242,26 @@ func TestRequestsAfterTheFarewell(t *testing.T) {
 	hello(r.calls[0])
 	h.answer(1)
 }
+
+// Who resets streams whose answers are whole, as clients of WebSockets may, takes nothing back.
+func TestResetsAfterTheEndOfAnAnswer(t *testing.T) {
+	h := serve(t, &rig{end: hello, head: func(k *call) {
+		if k.ends {
+			return
+		}
+		k.s.BeginHead(200)
+		k.s.EndHead(false)
+		k.s.EndSending()
+		k.s.Done()
+	}}).begin()
+	id := uint32(1)
+	for range 4 * resetBurst {
+		h.request(id, false)
+		h.next()
+		h.wantData(id, 0, true)
+		h.must(0, h.WriteRSTStream(id, http2.ErrCodeCancel))
+		id += 2
+	}
+	h.request(id, true)
+	h.answer(id)
+}
