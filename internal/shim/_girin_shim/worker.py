@@ -206,6 +206,8 @@ class Worker:
         self.note_handler(error)
 
     def note_handler(self, error: BaseException) -> None:
+        if self.forked:
+            raise error  # gevent's loop goes on in a child of the app's, whose handler may end it
         if self._told and issubclass(type(error), (SystemExit, KeyboardInterrupt)):
             return  # which it does anyway, when its requests have ended
         self.control.log(ERROR, f"A signal's handler of the app raised outside of a request\n{describe(error)}")

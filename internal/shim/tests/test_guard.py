@@ -94,7 +94,7 @@ def test_a_handler_of_sigterm_ends_children_while_the_server_ends(start, cls):
     waits = worker.send("/until")
     worker.tell(master.TERM)
     worker.answer(waits)
-    assert worker.get("/child").body == b"0"
+    assert int(worker.get("/child").body) in (0, 3 << 8)  # it returns into the server, or ends as the handler says
     assert worker.drain() == 0
 
 
