@@ -38,7 +38,7 @@ TESTENV = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(VENV))/bin:$$PATH" GI
 GO_TEST ?= go test ./...
 
 test-go: build $(VENV)/.test
-	$(TESTENV) $(GO_TEST) -race -shuffle=on
+	$(TESTENV) $(GO_TEST) -race -shuffle=on -timeout 25m
 	go test -run AllocatesNothing ./internal/front # which the race detector does not allow
 	go test -tags restricted ./internal/worker # as where packet pipes and memfd are refused
 

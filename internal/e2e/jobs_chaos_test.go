@@ -189,9 +189,10 @@ func (c *chaos) settle() {
 	}
 }
 
-// longestLeft is how long a job may wait that was stored and whose client was not told: one that
-// has died often waits ten minutes for its next attempt.
-const longestLeft = 11 * time.Minute
+// longestLeft is how long what was stored, and whose client was not told, may lie: a job that has
+// died often waits ten minutes for its next attempt, and what was stored by halves is swept a
+// quarter of an hour after the engine came back.
+const longestLeft = 18 * time.Minute
 
 // leftOver checks that nothing waits any more (I5).
 func (c *chaos) leftOver() {
