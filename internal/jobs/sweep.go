@@ -71,27 +71,31 @@ func (n *Node) sweep(ctx context.Context, age time.Duration) error {
 	return err
 }
 
-// sweepRecords looks for jobs that wait and have no message.
+// sweepRecords looks for jobs that wait and have no message, and for messages of jobs that have
+// ended: an engine that is killed may know after its return that one was taken, and have it still.
 func (s *store) sweepRecords(ctx context.Context, old time.Time) (swept int, err error) {
-	queued, err := s.list(ctx, recordsMost, func(r *job.Record) bool { return r.Status == job.Queued && r.Created.Before(old) })
-	if err != nil || len(queued) == 0 {
-		return 0, err
-	}
+	// Messages are looked for first: a job's record is stored before its message.
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter("girin."+s.n.names.app+".jobs.>"))
 	if err != nil {
 		return 0, err
 	}
-	has := map[job.ID]bool{} // whatever version it is for: it may be on its way to another
+	messages := map[job.ID]string{} // whatever version they are for: one may be on its way to another
 	for subject := range info.State.Subjects {
 		if id, ok := idOf(subject); ok {
-			has[id] = true
+			messages[id] = subject
 		}
 	}
-	for i := range queued {
-		if has[queued[i].ID] {
-			continue
+	odd, err := s.list(ctx, recordsMost, func(r *job.Record) bool {
+		_, has := messages[r.ID]
+		return !has && r.Status == job.Queued && r.Created.Before(old) || has && r.Status.Ended() && r.Ended.Before(old)
+	})
+	for i := range odd {
+		id, done := odd[i].ID, false
+		if subject, has := messages[id]; has {
+			done, err = s.sweepMessage(ctx, subject, old)
+		} else {
+			done, err = s.sweepRecord(ctx, id, old)
 		}
-		done, err := s.sweepRecord(ctx, queued[i].ID, old)
 		if err != nil {
 			return swept, err
 		}
@@ -99,7 +103,20 @@ func (s *store) sweepRecords(ctx context.Context, old time.Time) (swept int, err
 			swept++
 		}
 	}
-	return swept, nil
+	return swept, err
+}
+
+// sweepMessage takes out what a job that has ended was made of; not what a person has run again.
+func (s *store) sweepMessage(ctx context.Context, subject string, old time.Time) (done bool, err error) {
+	m, err := s.stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil || m.Time.After(old) {
+		return false, err
+	}
+	err = s.stream.DeleteMsg(ctx, m.Sequence)
+	return err == nil, err
 }
 
 // sweepRecord does away with a job that waits and has no message, if that has been so for long.

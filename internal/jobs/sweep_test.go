@@ -133,6 +133,33 @@ func TestAJobWhoseMessageHasExpiredIsCancelled(t *testing.T) {
 	}
 }
 
+// The message of a job that has ended goes, when nobody can be about to take it; of others it stays.
+func TestMessagesOfJobsThatHaveEndedAreSwept(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := t.Context()
+	var waits, ended, running job.Record
+	for r, events := range map[*job.Record][]job.Event{&waits: nil, &running: {job.Begin}, &ended: {job.Begin, job.Answered}} {
+		*r = job.Record{ID: job.NewID(), Status: job.Queued, Version: "1", Format: job.Format, Created: time.Now()}
+		if err := s.accept(ctx, r, []byte{job.Format, 1}); err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range events {
+			if _, _, err := s.change(ctx, change{id: r.ID, event: event}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := n.sweep(ctx, time.Hour); err != nil || !s.hasMessage(ctx, &ended) {
+		t.Fatalf("one that has just ended is swept, %v", err)
+	}
+	if err := n.sweep(ctx, -time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if !s.hasMessage(ctx, &waits) || !s.hasMessage(ctx, &running) || s.hasMessage(ctx, &ended) {
+		t.Errorf("waiting %v, running %v, ended %v", s.hasMessage(ctx, &waits), s.hasMessage(ctx, &running), s.hasMessage(ctx, &ended))
+	}
+}
+
 // goneReader is a body whose client leaves when half of it is stored.
 type goneReader struct {
 	leave context.CancelFunc
