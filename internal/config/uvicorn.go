@@ -174,7 +174,7 @@ func (l *loader) uvicornEnvironment() (*layer, error) {
 		if yes, no := strings.CutPrefix(flag, "no-"); no {
 			name = yes // the variable is that of both
 		}
-		text := l.getenv("UVICORN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+		text := l.getenv(uvicornVariable(name))
 		switch {
 		case text == "":
 		case !known[flag]:
@@ -197,13 +197,17 @@ func (l *loader) uvicornEnvironment() (*layer, error) {
 		return nil, err
 	}
 	for _, name := range []string{"env-file", "headers", "ssl-keyfile-password"} {
-		variable := "UVICORN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		variable := uvicornVariable(name)
 		if l.getenv(variable) != "" {
 			text := "has no effect; write " + elsewhere[strings.TrimSuffix(name, "s")]
 			layer.warnings = append(layer.warnings, Warning{Key: variable, Source: "the environment", Text: text})
 		}
 	}
 	return layer, nil
+}
+
+func uvicornVariable(flag string) string {
+	return "UVICORN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 const uvicornVariables = "uvicorn's variables UVICORN_*"

@@ -109,39 +109,34 @@ func TestUvicornsOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestUvicornsOptionsWithoutEffectAreSaid(t *testing.T) {
-	_, warnings, err := load(t, sources{args: "a:b --http h11 --limit-concurrency 5 --workers 2"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var said []string
-	for _, w := range warnings {
-		said = append(said, w.String())
-	}
-	want := []string{
-		"--http (from the command line) has no effect: girin speaks HTTP and WebSocket itself",
-		"--limit-concurrency (from the command line) counts for each worker, and requests beyond it wait",
-	}
-	if !slices.Equal(said, want) {
-		t.Errorf("got  %q\nwant %q", said, want)
-	}
-}
-
-func TestUvicornsVariablesWithoutEffectAreSaid(t *testing.T) {
-	_, warnings, err := load(t, sources{args: "a:b", env: []string{"UVICORN_ENV_FILE=.env", "UVICORN_SSL_KEYFILE_PASSWORD=secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var said []string
-	for _, w := range warnings {
-		said = append(said, w.String())
-	}
-	want := []string{
-		"UVICORN_ENV_FILE (from the environment) has no effect; write -e KEY=VALUE for each line of it",
-		"UVICORN_SSL_KEYFILE_PASSWORD (from the environment) has no effect; write --keyfile with a file that has none: openssl pkey -in FILE -out OTHER",
-	}
-	if !slices.Equal(said, want) {
-		t.Errorf("got  %q\nwant %q", said, want)
+func TestUvicornsOptionsAndVariablesWithoutEffectAreSaid(t *testing.T) {
+	for name, test := range map[string]struct {
+		sources
+		want []string
+	}{
+		"options": {sources{args: "a:b --http h11 --limit-concurrency 5 --workers 2"}, []string{
+			"--http (from the command line) has no effect: girin speaks HTTP and WebSocket itself",
+			"--limit-concurrency (from the command line) counts for each worker, and requests beyond it wait",
+		}},
+		"variables": {sources{args: "a:b", env: []string{"UVICORN_ENV_FILE=.env", "UVICORN_SSL_KEYFILE_PASSWORD=secret"}}, []string{
+			"UVICORN_ENV_FILE (from the environment) has no effect; write -e KEY=VALUE for each line of it",
+			"UVICORN_SSL_KEYFILE_PASSWORD (from the environment) has no effect; write --keyfile with a file that has none: openssl pkey -in FILE -out OTHER",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, warnings, err := load(t, test.sources)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, w := range warnings {
+				said = append(said, w.String())
+			}
+			if !slices.Equal(said, test.want) {
+				t.Errorf("got  %q\nwant %q", said, test.want)
+			}
+		})
 	}
 }
 
