@@ -84,9 +84,8 @@ func (q *sifting) explanation() string {
 		failed = failed || res != nil && slices.Max(append(slices.Collect(maps.Keys(res.Statuses)), 0)) >= 500
 	}
 	for until := time.Now().Add(afterAnswer); ; time.Sleep(50 * time.Millisecond) {
-		said := q.said + q.server.Said()
-		if !strings.Contains(said, "Ready after") {
-			return said
+		if said := q.server.Said(); said != "" && !strings.Contains(said, "Ready after") {
+			return q.said + said
 		}
 		if !failed || time.Now().After(until) {
 			return ""

@@ -132,7 +132,7 @@ func (c *Conn) takeReset(id uint32) *Error {
 	s := c.streams[id]
 	switch {
 	case s != nil:
-		whole := s.ending // its answer; a client may end its own side in this way too
+		whole := s.ending && s.Queued() == 0 // its answer; a client may end its own side in this way too
 		s.lose()
 		if whole {
 			return c.idled()

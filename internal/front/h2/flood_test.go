@@ -265,3 +265,14 @@ func TestResetsAfterTheEndOfAnAnswer(t *testing.T) {
 	h.request(id, true)
 	h.answer(id)
 }
+
+// Who takes nothing of the answers is no better than who resets before them.
+func TestResetsOfAnswersThatAreNotTaken(t *testing.T) {
+	h := serve(t, &rig{end: func(k *call) { k.answer(200, "hello") }}).begin(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	go func() {
+		for id := uint32(1); h.tryRequest(id, true) == nil && h.WriteRSTStream(id, http2.ErrCodeCancel) == nil; id += 2 {
+		}
+	}()
+	h.wantAway(http2.ErrCodeEnhanceYourCalm)
+	h.Close()
+}
