@@ -1,22 +1,22 @@
 package sched
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 )
 
-// alone lets one worker of a fixed class read by itself while it keeps up with requests
+// alone lets one worker that runs threads read by itself while it keeps up with requests
 // that take next to nothing; the others stand by. Each of several that share such a
 // lane finds it empty more often, sleeps, and is woken for one packet: hello costs a
 // fifth more CPU with two readers than with one (docs/decisions/sched-alone.md).
 //
-// The watcher alone changes it, at looks that happen only while requests come.
+// The watcher alone changes it, at looks that happen only while requests come. Under auto the
+// manager then tells the workers (see mainReaders); otherwise this does.
 type alone struct {
 	on     atomic.Bool
 	reader atomic.Pointer[Worker] // who reads, while on
 
-	readers int           // how many there were when it began
+	workers int           // how many there were when it began
 	after   int64         // not before this time again
 	still   int           // looks in a row at which nothing had been answered since the one before
 	served  uint32        // answers until the last look
@@ -62,11 +62,19 @@ func (l load) suits(on bool) bool {
 // selector is a worker that can be told what to read.
 type selector interface{ Select(lanes uint32) }
 
-// lookAlone judges what a look has seen: how many of those that read run something, and
-// whether something waits.
-func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
+// sight is what a look has seen.
+type sight struct {
+	workers []Worker // all
+	first   Worker   // of those that read the lane
+	reading int      // so many do
+	busy    int      // so many of these run something
+	unread  bool     // something waits
+}
+
+// lookAlone judges what a look has seen.
+func (q *Queue) lookAlone(s sight) {
 	a, now := &q.alone, q.cfg.Clock()
-	if !q.cfg.Alone {
+	if !q.cfg.Alone || q.auto != nil && q.auto.hasLoops() {
 		return
 	}
 	served := q.waits.next.Load()
@@ -77,9 +85,9 @@ func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
 		a.cpu = a.used()
 	}
 	a.looks++
-	a.busy += busy
-	if a.on.Load() && a.fails(readers, unread) {
-		q.readTogether(readers)
+	a.busy += s.busy
+	if a.on.Load() && a.fails(s) {
+		q.readTogether(s.workers)
 		a.after = now + aloneAgain
 		return
 	}
@@ -87,24 +95,24 @@ func (q *Queue) lookAlone(readers []Worker, busy int, unread bool) {
 	if a.looks < aloneLooks && took < aloneWithin {
 		return
 	}
-	seen := load{rate: float64(served-a.first) / took.Seconds(), busy: float64(a.busy) / float64(a.looks)}
-	suits := a.looks == aloneLooks && took < aloneWithin && seen.suits(a.on.Load())
+	had := load{rate: float64(served-a.first) / took.Seconds(), busy: float64(a.busy) / float64(a.looks)}
+	suits := a.looks == aloneLooks && took < aloneWithin && had.suits(a.on.Load())
 	a.since, a.first, a.looks, a.busy = now, served, 0, 0
 	graves := q.deaths.watching.Load() // what lies there waits until all have read on
 	switch on := a.on.Load(); {
 	case on && (!suits || graves):
-		q.readTogether(readers)
-	case !on && suits && len(readers) > 1 && now >= a.after && !graves:
-		q.readAlone(readers)
+		q.readTogether(s.workers)
+	case !on && suits && s.reading > 1 && now >= a.after && !graves:
+		q.readAlone(s)
 	}
 }
 
 // fails reports whether the one that reads has gone or does not keep up, or others have come.
-func (a *alone) fails(readers []Worker, unread bool) bool {
-	if len(readers) != a.readers || !slices.Contains(readers, *a.reader.Load()) {
+func (a *alone) fails(s sight) bool {
+	if len(s.workers) != a.workers || s.first != *a.reader.Load() {
 		return true
 	}
-	return unread && a.still >= aloneStill && !a.starves()
+	return s.unread && a.still >= aloneStill && !a.starves()
 }
 
 // observed is a worker of which it can be told whether it computes, waits, or lacks a core.
@@ -134,22 +142,30 @@ func (a *alone) starves() bool {
 }
 
 // readAlone has the first worker read and the others stand by.
-func (q *Queue) readAlone(readers []Worker) {
+func (q *Queue) readAlone(s sight) {
 	a := &q.alone
-	a.readers = len(readers)
-	a.reader.Store(&readers[0])
+	a.workers = len(s.workers)
+	a.reader.Store(&s.first)
 	a.on.Store(true)
-	for _, w := range readers[1:] {
-		if s, ok := w.(selector); ok {
-			s.Select(0)
+	if q.auto != nil {
+		q.auto.wake()
+		return
+	}
+	for _, w := range s.workers {
+		if other, ok := w.(selector); ok && w != s.first {
+			other.Select(0)
 		}
 	}
 }
 
 // readTogether has all read again.
-func (q *Queue) readTogether(readers []Worker) {
+func (q *Queue) readTogether(workers []Worker) {
 	q.alone.on.Store(false)
-	for _, w := range readers {
+	if q.auto != nil {
+		q.auto.wake()
+		return
+	}
+	for _, w := range workers {
 		if s, ok := w.(selector); ok {
 			s.Select(mainLane)
 		}

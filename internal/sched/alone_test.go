@@ -178,3 +178,56 @@ func TestOneThatLacksACoreGoesOnAlone(t *testing.T) {
 		}))
 	}
 }
+
+// tiny is what one worker can do alone.
+var tiny = phase{Compute: 5 * time.Microsecond}
+
+// mainReaders is how many workers were told to read the main lane.
+func (s *cluster) mainReaders() (n int) {
+	for _, w := range s.readers() {
+		if w.lane.Load()&mainLane != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Under auto the manager tells the workers, and others read as soon as something waits, or
+// computes in the one that reads alone.
+func TestOneWorkerReadsAloneUnderAuto(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		done := s.every(47*time.Microsecond, 4*time.Second, "/tiny", tiny)
+		time.Sleep(time.Second)
+		if n := s.mainReaders(); n != 1 {
+			t.Errorf("%d workers read", n)
+		}
+		waits := s.clients(10, 500*time.Millisecond, "/sleep", sleep)
+		time.Sleep(2 * lookBusy)
+		if n := s.mainReaders(); n != 3 {
+			t.Errorf("beside requests that wait %d workers read", n)
+		}
+		waits()
+		time.Sleep(2 * time.Second)
+		if n := s.mainReaders(); n != 1 {
+			t.Errorf("after that %d workers read", n)
+		}
+		done()
+		if n := len(s.resized()); n != 0 {
+			t.Errorf("other sizes were asked for %d times", n)
+		}
+	})
+}
+
+func TestLightRequestsOfOneThatReadsAloneAreNotHeldUp(t *testing.T) {
+	onCluster(t, two, func(t *testing.T, s *cluster) {
+		done := s.every(47*time.Microsecond, 3*time.Second, "/tiny", tiny)
+		time.Sleep(time.Second)
+		began := time.Now()
+		computes := s.clients(4, time.Second, "/compute", heavy)
+		computes()
+		done()
+		if p99, n := latency(s.jobs, "/tiny", began); p99 > 5*time.Millisecond || n < 20_000 {
+			t.Errorf("light: p99 %v of %d", p99, n)
+		}
+	})
+}

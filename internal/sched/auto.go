@@ -139,7 +139,7 @@ func (a *auto) placeWaiting(c *Call, id uint64, now int64) {
 	if !a.send(l, c, id, now) {
 		a.feedWaiting()
 	}
-	if l != a.q.main {
+	if l != a.q.main || a.q.alone.on.Load() {
 		a.wake()
 	}
 }

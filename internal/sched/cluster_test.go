@@ -116,7 +116,7 @@ func newCluster(size clusterSize) *cluster {
 		waits = 10_000
 	}
 	s.queue = New(Config{
-		Lane: s.lanes[0], Arena: s.arena, Cells: wire.FlagTable, Waits: waits, Window: 1 << 10, Clock: clock,
+		Lane: s.lanes[0], Arena: s.arena, Cells: wire.FlagTable, Waits: waits, Window: 1 << 10, Clock: clock, Alone: true,
 		Auto: &Auto{
 			Compute: s.lanes[1], Cores: size.Cores, Workers: size.Workers, Most: size.Most, Threads: size.Waiting,
 			MemoryLeft: s.memoryLeft, Resize: s.resize, Decided: s.decided,

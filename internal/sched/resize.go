@@ -30,7 +30,7 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 	short := a.shortLocked() || loops.short && idle
 	inUse := s.processes()+1 >= len(workers) && s.want > 0 || a.waiting > a.room-a.room/len(workers) || !loops.spare
 	a.mu.Unlock()
-	switch starved := short || idle && (a.q.main.lane.Unread() > 0 || a.unread()); {
+	switch starved := short || idle && (a.lies() || a.unread()); {
 	case !starved:
 		s.starved = 0
 	case s.starved == 0:
@@ -50,6 +50,9 @@ func (a *auto) need(workers []AutoWorker, now int64) {
 		a.resize(-1, len(workers), now, "so many were not needed for a minute")
 	}
 }
+
+// lies reports whether requests lie unread in the main lane, though nobody is known to keep up.
+func (a *auto) lies() bool { return !a.q.alone.on.Load() && a.q.main.lane.Unread() > 0 }
 
 // resize asks for n workers more or fewer, within the limits, and not before
 // those are there that were asked for.

@@ -198,8 +198,8 @@ func (a *auto) spread(workers []AutoWorker, have int, now int64) (first bool) {
 }
 
 // mainReaders are the workers that read the main lane. More than there are cores
-// would only take turns on them, so others stand by, unless requests wait: those
-// leave cores to others, and need threads. That some are unread counts only when it
+// would only take turns on them, so others stand by, and all but one where that one keeps
+// up (see alone), unless requests wait: those leave cores to others, and need threads. That some are unread counts only when it
 // lasts: beside quick ones it often is so for a moment. If all workers compute, one
 // of them reads the main lane too.
 func (a *auto) mainReaders(workers []AutoWorker, have int, now int64) map[AutoWorker]bool {
@@ -210,7 +210,9 @@ func (a *auto) mainReaders(workers []AutoWorker, have int, now int64) map[AutoWo
 	a.mu.Unlock()
 	most := len(workers)
 	if a.roles.waited == 0 || now-a.roles.waited > int64(needLasts) {
-		most = a.cfg.Cores
+		if most = a.cfg.Cores; a.q.alone.on.Load() {
+			most = 1
+		}
 	}
 	readers := map[AutoWorker]bool{}
 	for _, reads := range []uint32{mainLane, 0} { // who does already comes first

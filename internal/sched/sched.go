@@ -104,7 +104,7 @@ type Config struct {
 	Guard *guard.Guard // nil: a panic of a part ends the process
 
 	Deadlines Deadlines
-	Alone     bool            // one worker may read alone while it keeps up; without Auto
+	Alone     bool            // one worker may read alone while it keeps up
 	Auto      *Auto           // nil: all requests go to Lane, which all workers read
 	Remote    Remote          // nil: no call is for it
 	Metrics   *metrics.Server // nil: nothing is counted

@@ -48,7 +48,7 @@ func (q *Queue) Submit(c *Call) error {
 	c.submitted = q.cfg.Clock()
 	q.prepare(c, window)
 	q.waited.Add(1)
-	if q.auto == nil && !c.Remote && !c.isPushed() && q.main.takes(c, id, c.submitted) {
+	if (q.auto == nil || c.kind == light && !c.yields) && !c.Remote && !c.isPushed() && q.main.takes(c, id, c.submitted) {
 		q.watch.arm()
 		return nil
 	}

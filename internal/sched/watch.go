@@ -81,10 +81,14 @@ func (q *Queue) look() bool {
 
 	var newest uint64 // when anything last began
 	var best Worker   // who has spare threads and the fewest busy ones
-	again, fewest, running := unread, 1.0, 0
+	again, fewest := unread, 1.0
+	had := sight{workers: readers, unread: unread}
 	for _, w := range readers {
 		if a != nil && a.reads(w)&mainLane == 0 {
 			continue
+		}
+		if had.reading++; had.first == nil {
+			had.first = w
 		}
 		busy, held := 0, true
 		for i := range w.Slots() {
@@ -100,7 +104,7 @@ func (q *Queue) look() bool {
 			}
 		}
 		if busy > 0 {
-			running++
+			had.busy++
 		}
 		if load := float64(busy) / float64(w.Slots()); busy > 0 && held && load < fewest {
 			best, fewest = w, load
@@ -109,12 +113,11 @@ func (q *Queue) look() bool {
 	if unread && best != nil && now > newest+uint64(tick) {
 		best.Promote()
 	}
-	q.lookAlone(readers, running, unread)
+	q.lookAlone(had)
 	if a != nil {
 		a.feedWaiting()
-	} else {
-		q.rouse(readers, newest, unread)
 	}
+	q.rouse(readers, newest, unread)
 	return again
 }
 

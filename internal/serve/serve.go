@@ -206,7 +206,7 @@ func (s *server) assemble() {
 		Lane: s.lane, Arena: s.arena, Cells: s.cells(), Waits: s.cfg.QueueSize,
 		Window: front.AnswerWindow, Clock: monotonic(), Deadlines: s.deadlines(), Auto: s.auto(), Metrics: s.metrics,
 		Refused: s.refused, Sent: front.ReuseRequest, Guard: s.guard, Remote: s.remote(),
-		Alone: s.cfg.WorkerClass == "sync" || s.cfg.WorkerClass == "gthread",
+		Alone: slices.Contains([]string{"sync", "gthread", "auto"}, s.cfg.WorkerClass),
 	})
 	s.front = front.New(s.frontConfig())
 	if s.cfg.WorkerClass == "asgi" {
