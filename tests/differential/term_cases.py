@@ -1,6 +1,7 @@
 """A handler of SIGTERM that is the application's own, when the server is told to end or to read all anew."""
 from __future__ import annotations
 
+import os
 import signal
 import urllib.request
 
@@ -25,7 +26,7 @@ def stream():
     yield b"ended"
 def application(environ, start_response):
     start_response("200 OK", [])
-    return stream() if environ["PATH_INFO"] == "/stream" else [b"ok"]
+    return stream() if environ["PATH_INFO"] == "/stream" else [b"%d" % os.getpid()]
 """
 # What cleans up and exits.
 EXITS = MARK + """
@@ -37,7 +38,7 @@ def handler(number, frame):
 signal.signal(signal.SIGTERM, handler)
 def application(environ, start_response):
     start_response("200 OK", [])
-    return [b"ok"]
+    return [b"%d" % os.getpid()]
 """
 HOOKS = MARK + """
 def worker_exit(server, worker): mark(f"exit:{worker.age}")
@@ -68,6 +69,14 @@ def cleaned_up_by_reload(site: Site):
     return sorted(mark for mark in marks(site) if not mark.endswith(":2"))
 
 
+def one_worker(site: Site):
+    """SIGTERM for a worker alone, as systemd or an operator sends it: it ends, and another takes its place."""
+    pid = int(site.body("/pid"))
+    os.kill(pid, signal.SIGTERM)
+    comes(site, "child_exit:1")
+    return sorted(mark for mark in marks(site) if not mark.endswith(":2"))
+
+
 # Under gunicorn's gevent an exit in the handler ends whatever greenlet runs just then: often not the worker.
 TWO = ("sync", "gthread")
 
@@ -75,4 +84,6 @@ CASES = [
     Case("a handler of SIGTERM that a stream waits for", stream_at_the_end, app=CHAINED, classes=(*TWO, "gevent")),
     Case("a handler of SIGTERM that exits, at the end", cleaned_up, app=EXITS, config=HOOKS, classes=TWO),
     Case("a handler of SIGTERM that exits, at a reload", cleaned_up_by_reload, app=EXITS, config=HOOKS, classes=TWO),
+    Case("a handler of SIGTERM that passes it on, in one worker", one_worker, app=CHAINED, config=HOOKS, classes=(*TWO, "gevent")),
+    Case("a handler of SIGTERM that exits, in one worker", one_worker, app=EXITS, config=HOOKS, classes=TWO),
 ]

@@ -44,6 +44,7 @@ class Worker:
         self.serving = False
         self.quitting = 0  # ns: when it got INT or QUIT
         self._told = False  # the master said that the server ends, or that this worker shall
+        self._heard = False  # this worker ends since its app's own handler of a signal said so, or has passed SIGTERM on
         self._main_thread = get_ident()
         self._leaving = False
         self.time_to_end: float = settings.graceful_timeout  # s, once it drains
@@ -125,6 +126,7 @@ class Worker:
         if self.forked:  # a child of the app's
             signals.die_by(number)
         elif not self._told:  # else it ends anyway, and the app's handler has passed the signal on
+            self._heard = True
             self.retire()
 
     def _on_quit(self, number: int, frame) -> None:
@@ -156,8 +158,9 @@ class Worker:
 
     def term(self) -> None:
         """The server ends, or this worker is to: of a gunicorn worker, which gets SIGTERM then, the app's own
-        handler is called, if it has one; so it is here, in the main thread and while requests go on."""
-        if not self._told and self.serving and signals.is_of_app(signal.getsignal(signal.SIGTERM)):
+        handler is called, if it has one; so it is here, in the main thread and while requests go on. It is not
+        called again where the worker ends because of it."""
+        if not self._told and not self._heard and self.serving and signals.is_of_app(signal.getsignal(signal.SIGTERM)):
             self._told = True
             signal.pthread_kill(self._main_thread, signal.SIGTERM)
 
@@ -212,6 +215,7 @@ class Worker:
             return  # which it does anyway, when its requests have ended
         self.control.log(ERROR, f"A signal's handler of the app raised outside of a request\n{describe(error)}")
         if issubclass(type(error), (SystemExit, KeyboardInterrupt)):
+            self._heard = True
             self.retire()
 
     def fatal(self, error: BaseException, why: str = "on a fault of its own:") -> None:
