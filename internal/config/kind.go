@@ -265,12 +265,21 @@ func parseCommas(raw any) (any, error) {
 	return list, nil
 }
 
+// Nobody among addresses: connections through unix sockets are not believed either.
+const Nobody = "none"
+
 func parseAddrs(raw any) (any, error) {
 	list, err := parseCommas(raw)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range list.([]string) {
+		if a == Nobody {
+			if len(list.([]string)) > 1 {
+				return nil, fmt.Errorf("%s stands alone", Nobody)
+			}
+			continue
+		}
 		if a == "*" {
 			continue
 		}
@@ -279,7 +288,7 @@ func parseAddrs(raw any) (any, error) {
 		}
 		p, err := netip.ParsePrefix(a)
 		if err != nil {
-			return nil, fmt.Errorf("%s is neither an IP address nor a network nor *", quote(a))
+			return nil, fmt.Errorf("%s is neither an IP address nor a network nor * nor none", quote(a))
 		}
 		if p.Masked() != p {
 			return nil, fmt.Errorf("%s has bits set beyond its network; did you mean %v?", quote(a), p.Masked())

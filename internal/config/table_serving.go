@@ -194,7 +194,7 @@ func loggingOptions() []Option {
 func proxyOptions() []Option {
 	return section("Behind a proxy", []Option{
 		{Key: "forwarded_allow_ips", Flag: "forwarded-allow-ips", Kind: Addrs, Meta: "ADDRESSES", Default: loopback(), Env: "FORWARDED_ALLOW_IPS",
-			Doc:   "Addresses and networks, separated by commas, whose secure_scheme_headers and forwarder_headers are believed; * is all. Connections through unix sockets always are.",
+			Doc:   "Addresses and networks, separated by commas, whose secure_scheme_headers and forwarder_headers are believed; * is all. Connections through unix sockets always are, unless it is none: then nobody is believed.",
 			field: func(c *Config) any { return &c.ForwardedAllowIPs }},
 		{Key: "secure_scheme_headers", Kind: Dict,
 			Default: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},

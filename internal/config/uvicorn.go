@@ -49,7 +49,7 @@ func uvicornOptions() []uvicornOption {
 		{flag: "ws-max-size", key: "websocket_max_message_size"},
 		{flag: "ws-per-message-deflate", key: "ws_per_message_deflate"},
 		{flag: "proxy-headers", kind: Bool},
-		{flag: "no-proxy-headers", kind: Bool, key: "forwarded_allow_ips", raw: constant("")},
+		{flag: "no-proxy-headers", kind: Bool, key: "forwarded_allow_ips", raw: constant(Nobody)},
 		{flag: "access-log", kind: Bool, key: "accesslog", raw: constant("-")},
 		{flag: "no-access-log", kind: Bool, key: "accesslog", raw: constant("")},
 		{flag: "use-colors", kind: Bool, note: "has no effect: the logs have no colours"},

@@ -12,13 +12,17 @@ import (
 // Peers are those whose word counts.
 type Peers struct {
 	All      bool // "*"
+	None     bool // not even those of unix sockets
 	Networks []netip.Prefix
 }
 
-// contain reports whether a peer is one of them. A unix socket's always is: its
-// access rights say who may connect.
+// contain reports whether a peer is one of them. A unix socket's is, unless nobody
+// is: its access rights say who may connect.
 func (p *Peers) contain(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
+	if p.None {
+		return false
+	}
 	if p.All || !ok {
 		return true
 	}

@@ -1,11 +1,14 @@
 package front
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"girin/internal/http1"
 )
@@ -131,14 +134,46 @@ func TestRemoteAddressIsThePeer(t *testing.T) {
 	wantLines(t, env, "REMOTE_ADDR=127.0.0.1", "HTTP_X_FORWARDED_FOR=192.0.2.1")
 }
 
-func TestUnixSocketHasTheClientsNameForTheServer(t *testing.T) {
-	s := newServed(t, answerEnviron, trusting())
+// Where nobody is believed, who connects through a unix socket is not either.
+func TestNobodyIsBelieved(t *testing.T) {
+	_, connect := serveUnix(t, trusting("127.0.0.0/8"), func(c *Config) {
+		c.Trust.None, c.Trust.Forwarder, c.HTTP2.Clear = true, []string{"SCRIPT_NAME"}, true
+	})
+	_, env := roundTrip(t, connect(), "GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nSCRIPT_NAME: /a\r\n\r\n")
+	wantLines(t, env, "PATH_INFO=/a", "SERVER_PORT=80")
+	wantNoLine(t, env, "wsgi.url_scheme")
+	wantNoLine(t, env, "SCRIPT_NAME")
+	nc := connect()
+	if _, err := io.WriteString(nc, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(nc); !strings.HasPrefix(string(got), "HTTP/1.1 ") {
+		t.Errorf("HTTP/2 is answered %q", got)
+	}
+}
+
+// serveUnix serves on a unix socket.
+func serveUnix(t *testing.T, change ...func(*Config)) (s *served, connect func() net.Conn) {
+	t.Helper()
+	s = newServed(t, answerEnviron, change...)
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Serve(l, 0)
+	return s, func() net.Conn {
+		nc, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc
+	}
+}
+
+func TestUnixSocketHasTheClientsNameForTheServer(t *testing.T) {
+	_, connect := serveUnix(t, trusting())
 	for fields, want := range map[string]string{
 		"Host: example.org\r\n":                                  "example.org 80",
 		"Host: example.org:8080\r\n":                             "example.org 8080",
@@ -147,12 +182,7 @@ func TestUnixSocketHasTheClientsNameForTheServer(t *testing.T) {
 		"Host: example.org\r\nX-Forwarded-Proto: https\r\n":      "example.org 443",
 		"Host: example.org:8443\r\nX-Forwarded-Proto: https\r\n": "example.org 8443",
 	} {
-		nc, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, env := roundTrip(t, nc, "GET / HTTP/1.1\r\n"+fields+"\r\n")
-		nc.Close()
+		_, env := roundTrip(t, connect(), "GET / HTTP/1.1\r\n"+fields+"\r\n")
 		name, port, _ := strings.Cut(want, " ")
 		wantLines(t, env, "SERVER_NAME="+name, "SERVER_PORT="+port, "REMOTE_ADDR=")
 		wantNoLine(t, env, "REMOTE_PORT")

@@ -87,7 +87,9 @@ func proxyProtocol(c *config.Config) front.ProxyProtocol {
 // was loaded.
 func peers(list []string) (p front.Peers) {
 	for _, text := range list {
-		if text == "*" {
+		if text == config.Nobody {
+			p.None = true
+		} else if text == "*" {
 			p.All = true
 		} else if n, err := netip.ParsePrefix(text); err == nil {
 			p.Networks = append(p.Networks, n)
