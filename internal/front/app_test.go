@@ -67,6 +67,7 @@ func (a *app) Free(int, int) {
 }
 
 func (a *app) Used() int64 { return 0 }
+func (a *app) Size() int64 { return 256 << 20 }
 func (a *app) Blocks() int { return a.blocks() }
 
 func (a *app) blocks() int {

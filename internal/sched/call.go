@@ -197,10 +197,10 @@ func (q *Queue) unpack(c *Call) {
 	}
 }
 
-// reservedMost is how much of the arena's 256 MiB may be taken when room is
-// reserved for a body that has not come: its client may be slow, and requests that
-// are there need room too.
-const reservedMost = 128 << 20
+// reservedMost is how much of the arena may be taken when room is reserved for a
+// body that has not come: its client may be slow, and requests that are there need
+// room too.
+func (q *Queue) reservedMost() int64 { return q.cfg.Arena.Size() / 2 }
 
 // Reserve takes room in the arena for a call's environ block, which is complete,
 // and a body of n bytes, and returns the body's place: read there, it need not
@@ -209,7 +209,7 @@ const reservedMost = 128 << 20
 func (q *Queue) Reserve(c *Call, n int) []byte {
 	environ := c.Request[wire.RequestHead:]
 	size := len(environ) + n
-	if q.cfg.Arena.Used()+int64(size) > reservedMost {
+	if q.cfg.Arena.Used()+int64(size) > q.reservedMost() {
 		return nil
 	}
 	block, at, ok := q.cfg.Arena.Alloc(size)

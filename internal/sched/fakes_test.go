@@ -153,6 +153,8 @@ func (a *fakeArena) Free(at, n int) {
 	delete(a.out, at)
 }
 
+func (a *fakeArena) Size() int64 { return 256 << 20 }
+
 func (a *fakeArena) Used() (n int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

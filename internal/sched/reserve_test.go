@@ -38,7 +38,7 @@ func TestAReservationThatIsNotUsedIsGivenBack(t *testing.T) {
 	}
 	b.Unreserve(c)
 	b.Unreserve(c)
-	b.arena.out[-1] = reservedMost // by heads, say
+	b.arena.out[-1] = int(b.reservedMost()) // by heads, say
 	if b.Reserve(c, 1) != nil {
 		t.Error("more was reserved than may be")
 	}

@@ -47,7 +47,8 @@ type Arena interface {
 	Flags() []byte // a byte per cell; not zero: nobody waits for the call
 	Alloc(n int) (block []byte, at int, ok bool)
 	Free(at, n int)
-	Used() int64 // bytes
+	Size() int64 // bytes of all blocks that there may be
+	Used() int64 // bytes of those that are out
 	Blocks() int
 }
 

@@ -129,7 +129,7 @@ func (s *server) open() error {
 		s.openArbiter, s.dropPrivileges, s.openJobs, s.openLanes, s.openAccelerators, s.openArena, s.detach, s.takeThreads,
 	} {
 		if err := take(); err != nil {
-			return err
+			return proc.Limited(err)
 		}
 	}
 	return nil

@@ -136,6 +136,9 @@ func (s *Supervisor) bootErrorOf(m *member, how string) *BootError {
 	case m.slow.Load():
 		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v", s.cfg.Boot)}
 	}
+	if small := proc.SmallStack(); small != "" && m.w.Process().Signalled() == syscall.SIGSEGV {
+		how += fmt.Sprintf(" (%s)", small)
+	}
 	return &BootError{Code: 3, Text: fmt.Sprintf("its process %s before it was ready", how), killed: fromOutside(m.w.Process().Signalled())}
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"girin/internal/proc"
 	"girin/internal/worker"
 )
 
@@ -67,7 +68,7 @@ func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
 		s.cfg.Log.Warningf("%s cannot be forked yet: %v; the application is imported anew", a.name, err)
 		a.gen.prepared = false
 	default:
-		s.cfg.Log.Errorf("%s cannot be started: %v", a.name, err)
+		s.cfg.Log.Errorf("%s cannot be started: %v", a.name, proc.Limited(err))
 		s.failed(a.gen, &BootError{Code: 1, Text: err.Error()})
 	}
 }

@@ -8,13 +8,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"girin/internal/proc"
 	"girin/internal/wire"
 )
 
 const (
-	// ArenaSize is what the arena may grow to. The file is sparse: only what was
-	// used takes memory.
+	// ArenaSize is what the arena may grow to, where files may be as large. The file
+	// is sparse: only what was used takes memory.
 	ArenaSize = 256 << 20
+	// ArenaLeast is what it must have.
+	ArenaLeast = 16 << 20
 	// arenaUnit is the smallest block: a packet's overflow.
 	arenaUnit = 16 << 10
 	// arenaLargest is the largest: a body of 1 MiB with the largest head that the
@@ -46,13 +49,17 @@ type Arena struct {
 	closed bool        // guarded by mu
 }
 
-// NewArena makes an arena of ArenaSize bytes.
+// NewArena makes an arena of ArenaSize bytes, or where a file may not have as many, of
+// as many as it may.
 func NewArena() (*Arena, error) {
-	f, mem, err := sharedMemory("girin-arena", ArenaSize)
+	units := int(min(proc.LargestFile(), ArenaSize) / arenaUnit)
+	if units < ArenaLeast/arenaUnit {
+		return nil, fmt.Errorf("what workers share takes a file of %d MiB: %w", ArenaLeast>>20, unix.EFBIG)
+	}
+	f, mem, err := sharedMemory("girin-arena", units*arenaUnit)
 	if err != nil {
 		return nil, fmt.Errorf("arena: %w", err)
 	}
-	const units = ArenaSize / arenaUnit
 	return &Arena{
 		file: f, mem: mem, row: newBuddies(units, flagUnits),
 		ready: make([]int32, 0, arenaReady), warm: make([]bool, units),
@@ -132,6 +139,9 @@ func (a *Arena) Free(at, n int) {
 
 // usedLocked is how many units are out.
 func (a *Arena) usedLocked() int { return a.row.used - flagUnits - len(a.ready) }
+
+// Size is how many bytes it has for blocks.
+func (a *Arena) Size() int64 { return int64(len(a.mem)) - wire.FlagTable }
 
 // Used is how many bytes are in blocks that are out.
 func (a *Arena) Used() int64 {
