@@ -18,6 +18,8 @@ type Lane struct {
 	raw  syscall.RawConn
 
 	refused error // why it is a pair of sockets and no packet pipe
+
+	write func(fd int, packet []byte) (int, syscall.Errno) // writePacket
 }
 
 // NewLane makes a lane.
@@ -30,7 +32,7 @@ func NewLane() (*Lane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lane: %w", err)
 	}
-	l := &Lane{r: r, w: w, rfd: r.Fd(), raw: raw, refused: refused}
+	l := &Lane{r: r, w: w, rfd: r.Fd(), raw: raw, refused: refused, write: writePacket}
 	err = raw.Control(func(fd uintptr) { l.fd = int(fd) })
 	return l, err
 }
@@ -46,22 +48,23 @@ func (l *Lane) TrySend(packet []byte) bool {
 	return err == 0 && n == len(packet)
 }
 
-// Send writes one packet, and waits for room as long as there is none. It
-// fails when the lane is stopped.
+// Send writes one packet, and waits for room, and for the kernel's memory, as long as
+// there is none. It fails when the lane is stopped.
 func (l *Lane) Send(packet []byte) error {
-	var fault error
-	err := l.raw.Write(func(fd uintptr) bool {
-		_, errno := writePacket(int(fd), packet)
+	for {
+		var errno syscall.Errno
+		err := l.raw.Write(func(fd uintptr) bool {
+			_, errno = l.write(int(fd), packet)
+			return errno != syscall.EAGAIN
+		})
 		switch {
-		case errno == 0:
-			return true
-		case errno == syscall.EAGAIN:
-			return false
+		case err != nil || errno == 0:
+			return err
+		case !isShortOfMemory(errno):
+			return errno
 		}
-		fault = errno
-		return true
-	})
-	return errors.Join(err, fault)
+		time.Sleep(shortWait)
+	}
 }
 
 // Stop makes Send fail, from now on.
