@@ -21,6 +21,7 @@ type response struct {
 	whole   bool // the request was read to its end
 
 	noBody   bool
+	stays    bool // what waits of it stays in memory: it would be in a file if there were room
 	upgraded bool // it became a WebSocket; status is then the code that it ended with
 	chunked  bool // of HTTP/1.1: its transport frames it
 	minor    int  // of the request's version
@@ -58,14 +59,18 @@ func (x *exchange) fit(body []byte) (fitting []byte, cut bool) {
 	return body, cut
 }
 
-// grantLocked lets the worker send as much again as the client has taken.
+// grantLocked lets the worker send as much again as the client has taken, or as may wait
+// in memory.
 func (x *exchange) grantLocked() {
 	r := &x.reply
 	step := x.creditStep()
 	if !r.running || r.got-r.granted < step {
 		return
 	}
-	taken := r.got - int64(x.to.waitingLocked())
+	taken := r.got
+	if !r.stays || x.srv.queuedAnswers() > staysMost {
+		taken -= int64(x.to.waitingLocked())
+	}
 	if n := taken - r.granted; n >= step {
 		r.granted += n
 		x.srv.cfg.Queue.Grant(&x.call, int(n))
@@ -80,7 +85,10 @@ const (
 	// client reads any of it.
 	AnswerWindow = 1 << 20
 
-	queuedMost  = 64 << 20
+	queuedMost = 64 << 20
+	// staysMost is what may wait in memory, of all clients, before answers hold their
+	// threads that would be in files if there were room for these.
+	staysMost   = queuedMost / 2
 	smallWindow = 16 << 10
 )
 

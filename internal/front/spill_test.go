@@ -230,16 +230,69 @@ func TestWhoKeepsUpNeedsNoFile(t *testing.T) {
 	}
 }
 
-// Without room for it an answer waits as it did without files, and nobody is the
-// worse for it.
+var (
+	noRoom        = func(c *Config) { c.SpoolDir, c.MemoryLeft = "/none", func() (int64, bool) { return 1 << 20, true } }
+	noDescriptors = func(c *Config) { c.MaxFiles = 1 }
+)
+
+// Answers without room for their files wait in memory, and hold no thread: slow readers
+// would stop the whole server where the disk is full.
+func TestAnswersWithoutRoomForTheirFilesStayInMemory(t *testing.T) {
+	for name, change := range map[string]func(*Config){"no room": noRoom, "no descriptors": noDescriptors} {
+		overEach(t, func(t *testing.T, over over) {
+			t.Run(name, func(t *testing.T) {
+				const size = 12 << 20
+				done := make(chan bool, 2)
+				s := over.serve(t, func(c *appCall) { done <- bigAnswer(c, size, testWindow) }, spilling, change, func(c *Config) {
+					c.MaxFiles *= 2 // a connection each
+				})
+				readers := []*client{over.connectNarrow(t, s), over.connectNarrow(t, s)}
+				for _, c := range readers {
+					c.send(simpleGet)
+				}
+				for range readers {
+					if !within(done, 5*time.Second) {
+						t.Fatal("a thread is held")
+					}
+				}
+				for _, c := range readers {
+					_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+					if _, body := c.response("GET"); !bytes.Equal([]byte(body), stripes(0, size)) {
+						t.Errorf("%d other bytes came", len(body))
+					}
+				}
+			})
+		})
+		for transport, over := range transports {
+			t.Run("HTTP2/"+transport+"/"+name, func(t *testing.T) {
+				const size = 12 << 20
+				done := make(chan bool, 1)
+				s := over.serveStreams(t, func(c *appCall) { done <- bigAnswer(c, size, testWindow) }, spilling, change)
+				h := over.dialStreams(t, s)
+				h.get(1, "/")
+				if !within(done, 5*time.Second) {
+					t.Fatal("a thread is held")
+				}
+				h.nc.Close()
+				s.wantNothingHeld(t)
+			})
+		}
+	}
+}
+
+// Beyond what may wait in memory an answer waits as it did without files, and nobody is
+// the worse for it.
 func TestAnAnswerWithoutRoomForItsFileWaits(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"no room":        func(c *Config) { c.SpoolDir, c.MemoryLeft = "/none", func() (int64, bool) { return 1 << 20, true } },
-		"no descriptors": func(c *Config) { c.MaxFiles = 1 },
-		"none allowed":   func(c *Config) { c.SpoolResponse = 0 },
+	for name, test := range map[string]struct {
+		size, most int
+		change     func(*Config)
+	}{
+		"no room":        {staysMost + 16<<20, staysMost, noRoom},
+		"no descriptors": {staysMost + 16<<20, staysMost, noDescriptors},
+		"none allowed":   {8 << 20, 0, func(c *Config) { c.SpoolResponse = 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const size = 8 << 20
+			size, change := test.size, test.change
 			done := make(chan bool, 1)
 			s := serveApp(t, func(c *appCall) { done <- bigAnswer(c, size, testWindow) }, func(c *Config) { c.SpoolResponse = 1 << 30 }, change)
 			nc := s.dial(t)
@@ -249,7 +302,7 @@ func TestAnAnswerWithoutRoomForItsFileWaits(t *testing.T) {
 			if within(done, 200*time.Millisecond) {
 				t.Error("all of it was taken")
 			}
-			if n := s.queued.Load(); n > 2*testWindow+writeStep {
+			if n := s.queued.Load(); n > int64(test.most+2*testWindow+writeStep) {
 				t.Errorf("%d bytes are in memory", n)
 			}
 			c := &client{t: t, Conn: nc, in: bufio.NewReader(nc)}

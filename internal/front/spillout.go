@@ -38,6 +38,7 @@ func (o *output) spillLocked() {
 	c := o.c
 	s := c.srv.newSpill(&c.mu, c.spilledLocked)
 	if s == nil {
+		c.stayLocked()
 		return
 	}
 	kept := o.at + min(o.waiting(), writeStep) // drain may be writing that
@@ -48,10 +49,19 @@ func (o *output) spillLocked() {
 	c.grantLocked()
 }
 
-// spilledLocked goes on when bytes have gone to the file.
+// spilledLocked goes on when bytes have gone to the file, or cannot.
 func (c *conn) spilledLocked() {
+	if s := c.out.spill; s != nil && s.full {
+		c.stayLocked()
+	}
 	c.grantLocked()
 	c.changed.Broadcast()
+}
+
+// stayLocked lets an answer go on that should be in a file and cannot.
+func (x *exchange) stayLocked() {
+	x.reply.stays = true
+	x.grantLocked()
 }
 
 // sendSpillLocked sends a step of what was spilled. When all of it is sent, what

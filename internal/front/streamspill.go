@@ -30,11 +30,15 @@ func (st *stream) spillLocked() {
 	var s *spill
 	s = st.srv.newSpill(&h.c.mu, func() {
 		if st.spill == s {
+			if s.full {
+				st.stayLocked()
+			}
 			st.grantLocked()
 			h.refillSoonLocked()
 		}
 	})
 	if s == nil {
+		st.stayLocked()
 		return
 	}
 	s.tail = st.frames.Cut(writeStep)
