@@ -154,8 +154,9 @@ func (s *Server) closeSpool(f *spool.File) {
 }
 
 // evictLocked closes the connection that has been idle longest, if any is; or else the one
-// whose first request has been awaited longest, and for times.silent/2: many that send nothing
-// would keep all others out until their time is over.
+// whose first request has been awaited longest, or that has had its answers longest and sends
+// on what nobody wants, and either for times.silent/2: many of these would keep all others
+// out until their time is over.
 func (s *Server) evictLocked() bool {
 	var idle, silent *conn
 	now := s.had.now()
@@ -164,14 +165,17 @@ func (s *Server) evictLocked() bool {
 		switch c.stage.last & (1<<stageBits - 1) { // what since is of: it may be another by now
 		case stageIdle:
 			idle = older(idle, c)
-		case stageNew, stageProxy, stageHandshake, stageHead:
-			if now-c.stage.since > int64(s.times.silent/2) {
+		case stageNew, stageProxy, stageHandshake, stageHead, stageLinger, stageDiscards:
+			if now-c.stage.began > int64(s.times.silent/2) {
 				silent = older(silent, c)
 			}
 		}
 	}
 	evicted := cmp.Or(idle, silent)
 	if evicted != nil {
+		if evicted.stage.last&(1<<stageBits-1) == stageLinger {
+			evicted.evicted.Store(true)
+		}
 		evicted.expireRead(evicted.stage.last)
 	}
 	return evicted != nil
@@ -179,7 +183,7 @@ func (s *Server) evictLocked() bool {
 
 // older is the one of two connections that has been longer in its stage; nil: there is none.
 func older(a, b *conn) *conn {
-	if a == nil || b.stage.since < a.stage.since {
+	if a == nil || b.stage.began < a.stage.began {
 		return b
 	}
 	return a

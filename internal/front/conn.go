@@ -24,8 +24,9 @@ type conn struct {
 	tls     *tls.Conn       // nil: cleartext
 	records *records        // below tls
 
-	in    input
-	stage stage // what the sweeper times
+	in      input
+	stage   stage       // what the sweeper times
+	evicted atomic.Bool // while it lingers others came that need its descriptor
 
 	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
 	socket  *webSocket              // guarded by mu: the WebSocket that it asks for or has become; nil: none

@@ -73,9 +73,12 @@ func (c *conn) linger(rest int64) {
 		c.makeRoomForBody()
 		err := c.unlessNudged(c.in.fill())
 		now := c.srv.had.now()
-		if err == nil {
+		switch {
+		case c.evicted.Load():
+			return
+		case err == nil:
 			came = now
-		} else if rest <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		case rest <= 0 || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		}
 		if rest <= 0 || err == nil && now-last <= int64(c.srv.times.sweep) {

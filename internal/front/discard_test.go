@@ -397,3 +397,92 @@ func TestTheRestOfABodyDoesNotHoldUpAStop(t *testing.T) {
 		<-sent
 	})
 }
+
+// However fast the rest of a body comes, it ends in reasonable time.
+func TestTheRestOfABodyIsBounded(t *testing.T) {
+	s := serveApp(t, answerEnviron)
+	for came, most := range map[int64]time.Duration{0: discardLimit, 500 * 60: discardLimit + time.Minute, discardMost: time.Hour} {
+		if longest, _ := s.discardLimits(0, came); time.Duration(longest) != most {
+			t.Errorf("with %d bytes it may take %v", came, time.Duration(longest))
+		}
+	}
+}
+
+// dribble sends a byte now and then until that fails or the test ends.
+func dribble(t *testing.T, every time.Duration, send func() error) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for send() == nil {
+			select {
+			case <-stop:
+				return
+			case <-time.After(every):
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-ended })
+}
+
+// Who has its answer and sends on what nobody wants stays while there is room, and keeps
+// nobody out.
+func TestTheRestOfABodyMakesRoom(t *testing.T) {
+	const most = 3
+	for name, stays := range map[string]bool{"room": true, "none": false} {
+		overEach(t, func(t *testing.T, over over) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := over.serve(t, answerEnviron, refusing, func(c *Config) { c.MaxConns, c.Hurry = most, 4 })
+				for range most - 1 {
+					c := over.connect(t, s)
+					_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+					c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n")
+					c.response("POST")
+					dribble(t, s.times.silent/20, func() error { _, err := c.Write([]byte("x")); return err })
+				}
+				s.wantRoom(t, over, stays)
+			})
+		})
+		for transport, over := range transports {
+			t.Run("HTTP2/"+transport+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := over.serveStreams(t, answerEnviron, refusing, func(c *Config) { c.MaxConns, c.Hurry = most, 4 })
+				for range most - 1 {
+					h := over.dialStreams(t, s)
+					h.send(1, false, ":method", "POST", "content-length", "20000000")
+					h.wantHead(t, 1, ":status", "413")
+					dribble(t, s.times.silent/20, func() error { return h.framer.WriteData(1, false, []byte("x")) })
+				}
+				s.wantRoom(t, over, stays)
+			})
+		}
+	}
+}
+
+// wantRoom wants others to be let in where all places but one are taken: they find the one,
+// or where it is taken as well, another soon.
+func (s *served) wantRoom(t *testing.T, over over, stays bool) {
+	t.Helper()
+	taken := s.Conns()
+	if !stays { // by one that waits for its answer, which none may lose
+		c := over.connect(t, s)
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+		waitFor(t, func() bool { return s.inStage(stageBody) == 1 })
+	}
+	for range 3 {
+		began := time.Now()
+		c := over.connect(t, s)
+		c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		if res, _ := c.response("GET"); res.StatusCode != 200 {
+			t.Errorf("answered %s", res.Status)
+		}
+		if took := time.Since(began); took >= s.times.silent {
+			t.Errorf("it waits for %v", took)
+		}
+		c.wantClosed()
+		c.Close()
+	}
+	if n := s.Conns(); stays && n < taken {
+		t.Errorf("%d of %d are left", n, taken)
+	}
+}

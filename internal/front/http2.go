@@ -78,12 +78,16 @@ func (h *streams) ended(err error) {
 	case errors.As(err, &told):
 		c.srv.cfg.Log.Debugf("HTTP/2 connection of %s ended: %v", c.peer.name(), told)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if c.stage.now() == stageLinger {
+		what := c.stage.now()
+		if what == stageLinger {
 			return // for which it was the time
 		}
 		c.mu.Lock()
 		h.conn.Farewell()
 		c.mu.Unlock()
+		if what == stageDiscards {
+			return // others need its descriptor
+		}
 	case !errors.Is(err, h2.ErrOver):
 		return
 	}
@@ -94,15 +98,20 @@ func (h *streams) ended(err error) {
 	c.linger(0)
 }
 
-// restedLocked goes on when no stream has a place any more, of none is anything read, and
-// the client has taken what they have written.
+// restedLocked goes on when no stream has a place any more and the client has taken what
+// they have written; it is idle once of none anything is read.
 func (h *streams) restedLocked() {
 	switch {
-	case h.gone || h.hungUp || h.conn.Streams() > 0 || h.conn.Discarding() > 0:
+	case h.gone || h.hungUp || h.conn.Streams() > 0:
 		return
 	case h.conn.Over():
 		h.hangUpLocked()
 	case h.c.out.busy: // drainedLocked comes back to it
+		return
+	case h.conn.Discarding() > 0:
+		if h.c.stage.now() != stageDiscards {
+			h.c.stage.enter(stageDiscards)
+		}
 		return
 	default:
 		h.c.stage.enter(stageIdle)

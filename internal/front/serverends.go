@@ -61,7 +61,9 @@ func (s *Server) owesAnswers() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if what := c.stage.now(); what != stageNew && what != stageIdle && what != stageLinger {
+		switch c.stage.now() {
+		case stageNew, stageIdle, stageLinger, stageDiscards:
+		default:
 			return true
 		}
 	}

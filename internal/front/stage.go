@@ -22,6 +22,7 @@ import (
 //	idle       the next request                      keep-alive
 //	linger     the client's end of the connection    times.linger, and more for a body that comes
 //	streams    (HTTP/2) whatever comes               its own deadlines
+//	discards   (HTTP/2) bodies that nobody wants     discardLimits
 //	socket     (WebSocket) whatever comes            pings: see judgeSocket
 //	closing    (WebSocket) the client's close frame  times.closing
 //	tunnel     (a WSGI application's) whatever comes the application's own pings
@@ -35,6 +36,7 @@ type stage struct {
 	// Of the sweeper.
 	last   uint32
 	since  int64
+	began  int64  // the same, but a linger that goes on is one
 	looked uint32 // the word for which it nudged
 
 	left, leftSince int64 // what the client had not acknowledged of its answers, and when that became less last
@@ -50,6 +52,7 @@ const (
 	stageIdle
 	stageLinger
 	stageStreams
+	stageDiscards
 	stageSocket
 	stageClosing
 	stageTunnel
@@ -67,10 +70,12 @@ func (s *stage) note(word uint32, now int64) (changed bool) {
 	if word == s.last {
 		return false
 	}
-	s.last, s.since = word, now
-	if word&(1<<stageBits-1) != stageLinger { // which goes on with what an idle client has left
-		s.left = 0
+	if what := word & (1<<stageBits - 1); what != stageLinger { // which goes on with what an idle client has left
+		s.began, s.left = now, 0
+	} else if s.last&(1<<stageBits-1) != stageLinger {
+		s.began = now
 	}
+	s.last, s.since = word, now
 	return true
 }
 

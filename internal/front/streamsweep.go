@@ -144,7 +144,7 @@ func (h *streams) judgeCut(now int64) {
 // of it have come, and with nothing coming.
 func (s *Server) discardLimits(now, came int64) (longest, silent int64) {
 	if !s.draining.Load() {
-		return int64(s.times.discard + s.times.bought(came)), int64(s.times.silent)
+		return int64(min(s.times.discard+s.times.bought(came), s.times.discards)), int64(s.times.silent)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

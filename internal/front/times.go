@@ -21,13 +21,14 @@ const (
 	closingLimit   = 5 * time.Second  // of a WebSocket: for its client's close frame
 	farewellAfter  = time.Second      // of HTTP/2: between the first and the last farewell
 	discardLimit   = 30 * time.Second // for the rest of a body that nobody wants, and more for what comes
+	discardLongest = time.Hour        // and no more than that, whatever comes
 	silentLimit    = 5 * time.Second  // with nothing of it coming
 )
 
 // times are the limits of a server. Tests shorten all of them by one factor.
 type times struct {
 	head, proxy, handshake, linger, drain, body, bodySecond,
-	write, sweep, halfClose, farewell, closing, discard, silent, ping, pong, leave time.Duration
+	write, sweep, halfClose, farewell, closing, discard, discards, silent, ping, pong, leave time.Duration
 }
 
 func newTimes(hurry int, o SocketOptions) times {
@@ -40,7 +41,8 @@ func newTimes(hurry int, o SocketOptions) times {
 		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
 		write: writeLimit / by, sweep: sweep / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
-		closing: closingLimit / by, discard: discardLimit / by, silent: silentLimit / by, ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
+		closing: closingLimit / by, discard: discardLimit / by, discards: discardLongest / by, silent: silentLimit / by,
+		ping: o.PingInterval / by, pong: o.PingTimeout / by, leave: o.Drain / by,
 	}
 }
 
