@@ -156,9 +156,9 @@ func (s *Server) closeSpool(f *spool.File) {
 // evictLocked closes the connection that has been idle longest, if any is; or else the one
 // whose first request has been awaited longest, or that has had its answers longest and sends
 // on what nobody wants, and either for times.silent/2: many of these would keep all others
-// out until their time is over.
+// out until their time is over. Else it is one whose body is slow.
 func (s *Server) evictLocked() bool {
-	var idle, silent *conn
+	var idle, silent, slow *conn
 	now := s.had.now()
 	for c := range s.conns {
 		c.stage.note(c.stage.word.Load(), now)
@@ -169,11 +169,16 @@ func (s *Server) evictLocked() bool {
 			if now-c.stage.began > int64(s.times.silent/2) {
 				silent = older(silent, c)
 			}
+		case stageBody:
+			if s.times.slow(now-c.stage.began, c.body.came.Load()) {
+				slow = older(slow, c)
+			}
 		}
 	}
-	evicted := cmp.Or(idle, silent)
+	evicted := cmp.Or(idle, silent, slow)
 	if evicted != nil {
-		if evicted.stage.last&(1<<stageBits-1) == stageLinger {
+		switch evicted.stage.last & (1<<stageBits - 1) {
+		case stageLinger, stageBody:
 			evicted.evicted.Store(true)
 		}
 		evicted.expireRead(evicted.stage.last)

@@ -26,7 +26,7 @@ type conn struct {
 
 	in      input
 	stage   stage       // what the sweeper times
-	evicted atomic.Bool // while it lingers others came that need its descriptor
+	evicted atomic.Bool // others need its place: it does not linger
 
 	streams atomic.Pointer[streams] // nil: HTTP/1.1 is spoken
 	socket  *webSocket              // guarded by mu: the WebSocket that it asks for or has become; nil: none

@@ -69,16 +69,14 @@ func (c *conn) discardWhileAnswering(rest int64) (discarded int64) {
 func (c *conn) linger(rest int64) {
 	began := c.srv.had.now()
 	last, came := began, began
-	for discarded := int64(0); discarded < rest+lingerBytes; discarded += int64(len(c.in.unread())) {
+	for discarded := int64(0); discarded < rest+lingerBytes && !c.evicted.Load(); discarded += int64(len(c.in.unread())) {
 		c.makeRoomForBody()
 		err := c.unlessNudged(c.in.fill())
 		now := c.srv.had.now()
 		switch {
-		case c.evicted.Load():
-			return
 		case err == nil:
 			came = now
-		case rest <= 0 || !errors.Is(err, os.ErrDeadlineExceeded):
+		case c.evicted.Load(), rest <= 0 || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		}
 		if rest <= 0 || err == nil && now-last <= int64(c.srv.times.sweep) {

@@ -459,6 +459,36 @@ func TestTheRestOfABodyMakesRoom(t *testing.T) {
 	}
 }
 
+// Uploads that are slow and have had their first time make room as well, those that are
+// quicker do not.
+func TestSlowBodiesMakeRoom(t *testing.T) {
+	const most = 3
+	overEach(t, func(t *testing.T, over over) {
+		t.Parallel()
+		s := over.serve(t, answerEnviron, func(c *Config) { c.MaxConns, c.Hurry = most, 20 })
+		rate := bodyRate * int(time.Second/s.times.bodySecond) // bytes a second that buy as much time
+		quick := over.connect(t, s)
+		quick.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+		dribble(t, 10*time.Millisecond, func() error { _, err := quick.Write(make([]byte, 16*rate/100)); return err })
+		for range most - 1 {
+			c := over.connect(t, s)
+			c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+			dribble(t, 10*time.Millisecond, func() error { _, err := c.Write(make([]byte, 2*rate/100)); return err })
+		}
+		waitFor(t, func() bool { return s.inStage(stageBody) == most })
+		for range 2 {
+			c := over.connect(t, s)
+			c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if res, _ := c.response("GET"); res.StatusCode != 200 {
+				t.Errorf("answered %s", res.Status)
+			}
+		}
+		if n := s.inStage(stageBody); n == 0 {
+			t.Error("the one that is quicker is gone as well")
+		}
+	})
+}
+
 // wantRoom wants others to be let in where all places but one are taken: they find the one,
 // or where it is taken as well, another soon.
 func (s *served) wantRoom(t *testing.T, over over, stays bool) {

@@ -78,6 +78,12 @@ func (t *times) bodyTime(came int64) time.Duration {
 	return t.body + t.bought(came)
 }
 
+// slow reports whether a body of which so many bytes have come has no place while others
+// are kept out for it: after times.body, at less than four times bodyRate.
+func (t *times) slow(age, came int64) bool {
+	return age > int64(t.body) && int64(t.bought(came)) < 4*age
+}
+
 // bought is how much more time a client has for so many bytes that it has sent.
 func (t *times) bought(n int64) time.Duration {
 	return time.Duration(n/bodyRate)*t.bodySecond + time.Duration(n%bodyRate)*t.bodySecond/bodyRate
