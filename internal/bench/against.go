@@ -128,7 +128,7 @@ func compare(old, now []RunFigures, margin float64) *Against {
 	a := &Against{Verdict: Undecided, Margin: margin, OldRuns: len(old), NewRuns: len(now)}
 	if len(old) < verdict.MinRuns || len(now) < verdict.MinRuns {
 		a.Reason = fmt.Sprintf("%s there and %d here cannot tell a change from chance, each side needs %d: --runs makes them",
-			plural(len(old), "run"), len(now), verdict.MinRuns)
+			Plural(len(old), "run"), len(now), verdict.MinRuns)
 		return a
 	}
 	verdicts := map[Verdict]int{}

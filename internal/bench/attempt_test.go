@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // everyTenth answers at once, but every tenth request with what it does to the connection.
@@ -192,5 +195,42 @@ func TestKeptAliveCountsRequests(t *testing.T) {
 		if res := mustRun(t, serve(t, always(tt.response)), Options{Requests: 10, Clients: 2}); res.Requests.KeptAlive != tt.want {
 			t.Errorf("%q: %d kept alive, want %d", tt.response, res.Requests.KeptAlive, tt.want)
 		}
+	}
+}
+
+// A TLS server says that it closes an idle connection before it does, and may wait for the client to say so too: the system
+// still acknowledges what is sent meanwhile, and nobody reads it.
+func TestRequestThatCrossesWithCloseNotify(t *testing.T) {
+	for name, tt := range map[string]struct {
+		idle      time.Duration
+		quickAcks bool
+	}{"with the answer": {0, false}, "later": {10 * time.Millisecond, false}, "later, and acknowledges at once": {10 * time.Millisecond, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serveUploads(t, true, nil, func(p *peer, _ <-chan struct{}) {
+				if p.request() != nil && p.send(okResponse) {
+					time.Sleep(tt.idle)
+					_ = p.Conn.(*tls.Conn).CloseWrite()
+				}
+				for buf := make([]byte, 4096); ; {
+					if tt.quickAcks {
+						acknowledgeAtOnce(p.tcp())
+					}
+					if _, err := p.tcp().Read(buf); err != nil {
+						return
+					}
+				}
+			})
+			res := mustRun(t, url, Options{Requests: 5, Rate: RateCurve{3, 3}, Insecure: true})
+			if n := res.Requests; n.OK != 5 || tt.idle > 0 && n.Retried == 0 {
+				t.Errorf("%+v %v", n, res.ErrorExamples)
+			}
+		})
+	}
+}
+
+func acknowledgeAtOnce(c *net.TCPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 	}
 }

@@ -47,6 +47,7 @@ type client struct {
 	opened    bool // its connection has carried no request before it
 	closing   bool // the connection is to be closed after it
 	poked     bool // it is the monitor that has it look at the socket
+	preceded  bool // the server had sent something before the request went out
 	began     bool // its first attempt was sent: stamps and the timeout count from there
 	retried   bool
 	inFlight  bool       // sent, at least in part
@@ -194,7 +195,7 @@ func (c *client) begin() {
 			c.sample.connect, c.preconnect = c.preconnect, 0
 		}
 	}
-	c.attempted, c.poked, c.eventTally.last = c.now, false, 0
+	c.attempted, c.poked, c.preceded, c.eventTally.last = c.now, false, false, 0
 	c.sample.first, c.uploadErr = 0, nil
 	c.inFlight = true
 	c.resp.reset(c.req.head && c.hops == 0)

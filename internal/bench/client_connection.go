@@ -143,7 +143,7 @@ const crossGrace = 5 * time.Millisecond
 // server's end or reset comes within a round trip of sending. What comes later comes from a server that had the request, and
 // so does an end that acknowledges it, and a reset of a connection that had just been in use: a server that closes sends its
 // end first, and a reset only where it drops what it has received. An end that only a poke has found, with nothing from the
-// server since about the time of sending, was there before.
+// server since about the time of sending, was there before; so was one that could be read before anything was sent.
 func (c *client) crossed(err error) bool {
 	kind := kindOf(err)
 	if c.sample.first != 0 || c.opened || kind != ErrEOF && kind != ErrReset || errors.As(err, new(http2.StreamError)) {
@@ -152,7 +152,7 @@ func (c *client) crossed(err error) bool {
 	switch {
 	case c.run.opts.HTTP2: // whose servers say with GOAWAY what they have not begun
 		return false
-	case c.poked, errors.As(err, new(*notSentError)):
+	case c.poked, c.preceded, errors.As(err, new(*notSentError)):
 		return true
 	case kind == ErrReset && c.attempted-c.answered < int64(idleFrom):
 		return false
@@ -172,7 +172,14 @@ func (e *notSentError) Error() string { return e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }
 
 // tookAll reports whether the other end has closed a connection in good order after it had received everything that was sent.
-func tookAll(conn net.Conn) bool {
+func tookAll(conn net.Conn) bool { return ofSocket(conn, rawTookAll) }
+
+// spoken reports whether there is something to read on a connection. Before a request is sent that is no answer to it: a TLS
+// server has said, for one, that it closes, and may wait for the client to say so too, where TCP shows nothing yet.
+func spoken(conn net.Conn) bool { return ofSocket(conn, rawReadable) }
+
+// ofSocket asks the TCP socket that a connection is made of; false if there is none.
+func ofSocket(conn net.Conn, ask func(fd uintptr) bool) (answer bool) {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
@@ -184,7 +191,6 @@ func tookAll(conn net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	all := false
-	_ = raw.Control(func(fd uintptr) { all = rawTookAll(fd) })
-	return all
+	_ = raw.Control(func(fd uintptr) { answer = ask(fd) })
+	return answer
 }

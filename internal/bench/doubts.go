@@ -9,19 +9,21 @@ import (
 // Thresholds of doubt.
 const (
 	busyShare    = 0.8  // of the client's cores
+	waitedShare  = 0.2  // of the time, without a core
 	lagShare     = 0.1  // of the median latency
 	lagFloorMS   = 1.0  // schedule lag below it is never blamed
 	farApart     = 1.5  // mean over median, or median over mean
 	shortRunS    = 1.0  // below it start-up effects dominate
 	fewRounds    = 10   // a last round that is not full shows in the rate
 	backlogShare = 0.01 // of requests that waited for a connection
+	unaskedShare = 0.01 // of messages: pings come now and then
 	tailShare    = 0.1  // of the run that was after the last request began
 )
 
 // doubt fills in Doubts, and whether the client was the bottleneck.
 func (res *Result) doubt() {
 	res.Doubts = []Doubt{}
-	for _, look := range []func(*Result) []Doubt{doubtEnd, doubtClient, doubtSchedule, doubtContent, doubtLoad, doubtStatistics} {
+	for _, look := range []func(*Result) []Doubt{doubtEnd, doubtClient, doubtSchedule, doubtContent, doubtLoad, doubtStandstill, doubtStatistics} {
 		res.Doubts = append(res.Doubts, look(res)...)
 	}
 }
@@ -48,6 +50,9 @@ func doubtEnd(res *Result) []Doubt {
 		out = append(out, Doubt{"errors", fmt.Sprintf("%d of %d requests failed; they are in no rate and no latency: %s.",
 			n.Failed, n.Done, strings.Join(kinds, ", "))})
 	}
+	out = append(out, doubtIf(float64(n.Unasked) > unaskedShare*float64(n.Done), "unasked",
+		"Before %d of %d messages were sent, the server had sent something that nobody had read: what was taken for the answer may be something else.",
+		n.Unasked, n.Done)...)
 	return append(out, doubtIf(n.Retried > 0, "retried",
 		"%d requests were sent again: the server closed kept-alive connections at the moment they were sent, or refused streams.", n.Retried)...)
 }
@@ -55,9 +60,12 @@ func doubtEnd(res *Result) []Doubt {
 // doubtClient is about the load generator itself.
 func doubtClient(res *Result) []Doubt {
 	res.Client.Bottleneck = res.Client.CPUShare > busyShare
-	return doubtIf(res.Client.Bottleneck, "client-cpu",
+	out := doubtIf(res.Client.Bottleneck, "client-cpu",
 		"This client used %.0f %% of the %s it may use: it may be the bottleneck, not the server.",
-		100*res.Client.CPUShare, plural(res.Client.Cores, "core"))
+		100*res.Client.CPUShare, Plural(res.Client.Cores, "core"))
+	return append(out, doubtIf(res.Client.WaitedS > waitedShare*res.DurationS, "client-waited",
+		"This client was held up for %.2f of %.2f s, since others had the cores: its own wait is in the latencies, and the server alone may do more.",
+		res.Client.WaitedS, res.DurationS)...)
 }
 
 func doubtSchedule(res *Result) []Doubt {
@@ -151,7 +159,8 @@ func (d Distribution) At(p float64) float64 {
 	return 0
 }
 
-func plural(n int, what string) string {
+// Plural is a number of things: "1 core", "2 cores".
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

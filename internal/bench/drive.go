@@ -12,6 +12,7 @@ func (c *client) driveStream() {
 	for {
 		if !c.inFlight {
 			c.begin()
+			c.preceded = c.now-c.answered > idleBefore && spoken(c.conn)
 			if len(c.out) > uploadAside {
 				c.sendAside(c.out)
 			} else if n, err := c.conn.Write(c.out); err != nil && !c.answeredEarly(err) {
@@ -30,11 +31,15 @@ func (c *client) driveStream() {
 			}
 			continue
 		}
+		c.resp.close = c.resp.close || err != nil // TLS tells of the end together with the last bytes
 		if !c.finish() {
 			return
 		}
 	}
 }
+
+// idleBefore is for how many nanoseconds a connection must have carried nothing to be looked at before a request.
+const idleBefore = int64(time.Millisecond)
 
 // answeredEarly reports whether a write failed because the server has stopped reading: it may have sent its answer, such
 // as 413, before that.

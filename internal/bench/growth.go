@@ -62,7 +62,7 @@ func (res *Result) growing(share float64) bool {
 func (res *Result) notKeptUp() string {
 	or := ""
 	if s := res.Schedule; s.Backlog.Count > 0 && s.Connections >= res.Load.MaxClients {
-		or = fmt.Sprintf(", or not over the %s that -c allows", plural(res.Load.MaxClients, "connection"))
+		or = fmt.Sprintf(", or not over the %s that -c allows", Plural(res.Load.MaxClients, "connection"))
 	}
 	return fmt.Sprintf("the server does not keep up%s: with each second requests wait %.0f ms longer", or, 1000*res.Schedule.Growth)
 }

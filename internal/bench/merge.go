@@ -38,7 +38,7 @@ func (r *run) result(m *monitor) *Result {
 		r.describeSchedule(res, all, end)
 	}
 	res.Events = r.events(res.DurationS)
-	res.Client = Client{CPUS: m.cpu.Seconds(), Cores: runtime.GOMAXPROCS(0), Machine: machineName(), MachineCores: runtime.NumCPU()}
+	res.Client = Client{CPUS: m.cpu.Seconds(), WaitedS: m.waited.Seconds(), Cores: runtime.GOMAXPROCS(0), Machine: machineName(), MachineCores: runtime.NumCPU()}
 	res.Client.CPUShare = res.Client.CPUS / m.lastAt.Seconds() / float64(res.Client.Cores)
 	res.Runs = []RunFigures{figuresOf(res)}
 	res.doubt()
@@ -102,6 +102,7 @@ func (r *run) mergeRecorders(res *Result) *recorder {
 	res.gatherSamples(r.clients, captured)
 	res.Bytes = Bytes{Sent: all.sent, Received: all.received, Body: all.body}
 	res.Requests.Retried, res.Requests.Aborted, res.Requests.KeptAlive = all.retries, all.aborted, all.keptAlive
+	res.Requests.Unasked = all.unasked
 	return all
 }
 
@@ -125,6 +126,7 @@ func (r *recorder) merge(o *recorder) {
 	r.body += o.body
 	r.inTime += o.inTime
 	r.retries += o.retries
+	r.unasked += o.unasked
 	r.keptAlive += o.keptAlive
 	r.aborted += o.aborted
 	r.last = max(r.last, o.last)

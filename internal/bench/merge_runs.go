@@ -74,6 +74,7 @@ func (res *Result) addCounts(r *Result) {
 	n.Failed += r.Requests.Failed
 	n.Non2xx += r.Requests.Non2xx
 	n.Retried += r.Requests.Retried
+	n.Unasked += r.Requests.Unasked
 	n.KeptAlive += r.Requests.KeptAlive
 	n.Aborted += r.Requests.Aborted
 	for kind, k := range r.Errors {
@@ -95,6 +96,7 @@ func (res *Result) addCounts(r *Result) {
 	res.Bytes.Received += r.Bytes.Received
 	res.Bytes.Body += r.Bytes.Body
 	res.Client.CPUS += r.Client.CPUS
+	res.Client.WaitedS += r.Client.WaitedS
 	if r.Client.Machine != res.Client.Machine {
 		res.Client.Machine, res.Client.MachineCores = "", 0
 	}

@@ -23,6 +23,7 @@ type monitor struct {
 	run      *run
 	cpuStart time.Duration
 	cpu      time.Duration
+	waited   time.Duration // for a core: at the start, and then during the run
 	slices   []Slice
 	width    time.Duration // of a slice
 	last     totals
@@ -44,7 +45,7 @@ func newMonitor(r *run) *monitor {
 	return &monitor{run: r, width: sliceTime, poked: map[*client]int64{}}
 }
 
-func (m *monitor) begin() { m.cpuStart = cpuTime() }
+func (m *monitor) begin() { m.cpuStart, m.waited = cpuTime(), waitedTime() }
 
 // watch returns when all clients have ended.
 func (m *monitor) watch(ctx context.Context, done <-chan struct{}) {
@@ -54,7 +55,7 @@ func (m *monitor) watch(ctx context.Context, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			m.cpu = cpuTime() - m.cpuStart
+			m.cpu, m.waited = cpuTime()-m.cpuStart, max(waitedTime()-m.waited, 0)
 			m.slice(true)
 			return
 		case <-stop:

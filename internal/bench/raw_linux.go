@@ -41,3 +41,9 @@ func rawQuiet(fd uintptr) time.Duration {
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond
 }
+
+// rawReadable reports whether a socket has bytes to read. An end alone is none.
+func rawReadable(fd uintptr) bool {
+	n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+	return err == nil && n > 0
+}

@@ -16,3 +16,5 @@ func rawWrite(fd uintptr, b []byte) (int, error) { return syscall.Write(int(fd),
 func rawQuiet(uintptr) time.Duration { return 0 }
 
 func rawTookAll(uintptr) bool { return false } // unknown
+
+func rawReadable(uintptr) bool { return false } // unknown

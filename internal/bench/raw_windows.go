@@ -15,3 +15,5 @@ func rawWrite(fd uintptr, b []byte) (int, error) { return syscall.Write(syscall.
 func rawQuiet(uintptr) time.Duration { return 0 }
 
 func rawTookAll(uintptr) bool { return false } // unknown
+
+func rawReadable(uintptr) bool { return false } // unknown

@@ -93,6 +93,7 @@ type recorder struct {
 	body     int64
 	inTime   int64 // requests sent within the schedule
 	retries  int64
+	unasked  int64 // messages that were sent to a server which had said something already
 	// keptAlive counts whole responses after which the connection could go on.
 	keptAlive int64
 	aborted   int64

@@ -164,7 +164,8 @@ func (res *Result) writeBeyond(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "\nStatuses: %s\n", listStatuses(res.Statuses))
-	fmt.Fprintf(w, "Client:   %.2f s of CPU, %.0f %% of %s\n", res.Client.CPUS, 100*res.Client.CPUShare, plural(res.Client.Cores, "core"))
+	fmt.Fprintf(w, "Client:   %.2f s of CPU, %.0f %% of %s; it waited %.2f s for one\n", res.Client.CPUS, 100*res.Client.CPUShare,
+		Plural(res.Client.Cores, "core"), res.Client.WaitedS)
 	res.writeVerdicts(w)
 	if res.Partial {
 		fmt.Fprintf(w, "PARTIAL:  %s\n", res.PartialReason)
@@ -194,7 +195,7 @@ func (res *Result) writeSchedule(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\nOpen loop: %.2f requests per second offered, %.2f sent in time, over %s\n", res.Rate.Offered, res.Rate.Achieved,
-		plural(s.Connections, "connection"))
+		Plural(s.Connections, "connection"))
 	if s.Lag.Count+s.Backlog.Count == 0 {
 		return // of results that were merged from their JSON
 	}

@@ -68,7 +68,7 @@ func (res *Result) writeRuns(w io.Writer) {
 	if len(res.Intervals) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s: mean, 95 %% interval of it, least and most\n", plural(len(res.Runs), "run"))
+	fmt.Fprintf(w, "\n%s: mean, 95 %% interval of it, least and most\n", Plural(len(res.Runs), "run"))
 	for _, v := range res.Intervals {
 		show := func(x float64) string { return formatFigure(v.Figure, x) }
 		fmt.Fprintf(w, "  %-6s %12s  %12s to %-12s  %12s  %12s\n", figureName(v.Figure), show(v.Mean), show(v.Low), show(v.High), show(v.Min), show(v.Max))

@@ -133,6 +133,9 @@ type Requests struct {
 	Non2xx int64 `json:"non_2xx"`
 	// Retried were sent a second time, because they crossed with the server's closing an idle connection.
 	Retried int64 `json:"retried"`
+	// Unasked are messages over a WebSocket before which the server had sent something: what was taken for their answer may
+	// not be one.
+	Unasked int64 `json:"unasked,omitempty"`
 	// KeptAlive are whole responses, of any status, after which the connection could go on.
 	KeptAlive int64 `json:"kept_alive"`
 	// Aborted were in flight, or due but not sent, when the run was stopped. They are in no other count.
@@ -232,6 +235,8 @@ type Client struct {
 	CPUS     float64 `json:"cpu_s"`     // user and system time during the run
 	CPUShare float64 `json:"cpu_share"` // of the cores it may use, 0 to 1
 	Cores    int     `json:"cores"`     // threads that may run its code at once
+	// WaitedS is how long its threads together had work to do, and no core to do it on. Linux tells.
+	WaitedS float64 `json:"waited_s,omitempty"`
 	// Machine tells machines apart, and says nothing else of them; MachineCores is how many cores it has. Of clients on several
 	// machines, and where nobody knows, they are empty and 0.
 	Machine      string `json:"machine,omitempty"`

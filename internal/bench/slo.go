@@ -133,7 +133,7 @@ func (c sloClause) judge(res *Result) SLOClause {
 	}
 	if failed > 0 && (c.metric == "mean" || c.metric == "max") {
 		j.Value = beyondAll
-		j.Reason = plural(int(failed), "request") + " failed, and a failure is above every limit"
+		j.Reason = Plural(int(failed), "request") + " failed, and a failure is above every limit"
 	}
 	switch {
 	case done == 0 && c.metric != "rps":

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -110,6 +111,37 @@ func TestWebSocketOfALyingServer(t *testing.T) {
 	res := mustRun(t, "", Options{Targets: []Target{{URL: strings.Replace(s.URL, "http", "ws", 1)}}, Requests: 2, Clients: 2})
 	if res.Errors["malformed"] != 2 {
 		t.Errorf("%+v %v", res.Requests, res.ErrorExamples)
+	}
+}
+
+// A server that speaks without being asked, as one that tells all of what each has said, cannot be timed by its next message.
+func TestWebSocketThatSpeaksUnasked(t *testing.T) {
+	for times, want := range map[int]bool{1: false, 2: true} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, _, err := ws.UpgradeHTTP(r, w)
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			for {
+				message, err := wsutil.ReadClientText(conn)
+				if err != nil {
+					return
+				}
+				var all bytes.Buffer
+				for range times {
+					_ = wsutil.WriteServerText(&all, message)
+				}
+				if _, err := conn.Write(all.Bytes()); err != nil {
+					return
+				}
+			}
+		}))
+		res := mustRun(t, "", Options{Targets: []Target{{URL: strings.Replace(s.URL, "http", "ws", 1)}}, Requests: 40, Clients: 2})
+		if told := hasDoubt(res, "unasked"); told != want || (res.Requests.Unasked > 30) != want {
+			t.Errorf("%d messages for each: doubt %t, %+v", times, told, res.Requests)
+		}
+		s.Close()
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // server sends.
 type webSocket struct {
 	conn   net.Conn
-	reader io.Reader // what the handshake has read beyond itself comes first
+	reader *bufio.Reader // what the handshake has read beyond itself comes first
 	frame  bytes.Buffer
 }
 
@@ -61,14 +61,14 @@ func (c *client) upgrade(conn net.Conn) (*webSocket, error) {
 	if err != nil {
 		return nil, refusedUpgrade(err)
 	}
-	s := &webSocket{conn: conn, reader: conn}
+	from := io.Reader(conn)
 	if br != nil {
 		rest := make([]byte, br.Buffered())
 		_, _ = io.ReadFull(br, rest) // they are there
 		ws.PutReader(br)
-		s.reader = io.MultiReader(strings.NewReader(string(rest)), conn)
+		from = io.MultiReader(strings.NewReader(string(rest)), conn)
 	}
-	s.reader = bufio.NewReaderSize(s.reader, bufferLen)
+	s := &webSocket{conn: conn, reader: bufio.NewReaderSize(from, bufferLen)}
 	return s, conn.SetDeadline(time.Time{})
 }
 
@@ -142,6 +142,9 @@ func (s *webSocket) receive() ([]byte, error) {
 
 // exchangeMessage sends one message, waits for one, and fills in c.resp and c.sample as reading HTTP/1.1 does.
 func (c *client) exchangeMessage() error {
+	if c.socket.reader.Buffered() > 0 || spoken(c.conn) {
+		c.rec.unasked++
+	}
 	if err := c.socket.send(c.out); err != nil {
 		return err
 	}
