@@ -122,7 +122,7 @@ func runTune(env *program.Env, args []string) int {
 // failed is the end without a result.
 func (f *tuneFlags) failed(ctx context.Context, env *program.Env, err error) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(env.Stderr, "girin tune: stopped before anything was known")
+		fmt.Fprintln(env.Stderr, "girin tune: stopped before a setting was measured")
 		return statusInterrupted
 	}
 	fmt.Fprintf(env.Stderr, "girin tune: %s\n", bench.Printable(err.Error()))

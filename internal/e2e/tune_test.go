@@ -181,7 +181,7 @@ func TestTuneOfARunningServer(t *testing.T) {
 		dir: t.TempDir(), env: []string{runtime}, app: "app", want: "the load:", act: func(p *os.Process) { _ = p.Signal(syscall.SIGINT) },
 		args: []string{"--pid", fmt.Sprint(s.cmd.Process.Pid)},
 	})
-	if status != 130 || stdout != "" || !strings.Contains(stderr, "the routes of the girin with pid") || !strings.Contains(stderr, "stopped before anything was known") {
+	if status != 130 || stdout != "" || !strings.Contains(stderr, "the routes of the girin with pid") || !strings.Contains(stderr, "stopped before a setting was measured") {
 		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
 	}
 }

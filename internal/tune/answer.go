@@ -177,8 +177,13 @@ func (a *Answer) unsteady() string {
 	return ""
 }
 
+// below says how far a rate is below another, in whole percents.
 func below(change float64) string {
-	return fmt.Sprintf("%.0f %% below", math.Abs(100*min(change, 0)))
+	percents := math.Round(-100 * change)
+	if percents <= 0 {
+		return "as good as"
+	}
+	return fmt.Sprintf("%.0f %% below", percents)
 }
 
 func (a *Against) certainty() string {
@@ -221,6 +226,9 @@ func (a *Answer) machines(rate float64, cores int) {
 
 // figure writes a rate with three digits, or all of them above.
 func figure(v float64) string {
+	if v > 0 && v < 0.05 {
+		return "less than 0.1"
+	}
 	if v >= 1000 {
 		text := strconv.FormatFloat(v, 'f', 0, 64)
 		for i := len(text) - 3; i > 0; i -= 3 {

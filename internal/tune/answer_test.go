@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -182,14 +183,18 @@ func TestLimit(t *testing.T) {
 		change  func(*Result)
 		want    string
 	}{
-		"cores":     {processes, func(*Result) {}, "The cores limit it: the server uses 1.6 of 2, the load generator 0.2"},
-		"client":    {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientCPU = 0.8, 1 }, "The load generator limits it"},
-		"full":      {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientFull = 0.8, true }, "The load generator limits it"},
-		"untold":    {processes, func(r *Result) { r.Load.ServerCPU = 0 }, ""},
-		"threads":   {Setting{Class: gthread, Workers: 1, Threads: 6}, func(r *Result) { r.Load.ServerCPU = 0.4 }, "That it runs 6 requests at once limits it: 6 are under way"},
-		"GIL":       {Setting{Class: gthread, Workers: 1, Threads: 64}, func(r *Result) { r.Load.ServerCPU = 1.02 }, "Python's lock (GIL) limits it"},
-		"route":     {autoSetting, func(r *Result) { r.Load.ServerCPU, r.Routes[1].ServiceMS = 0.7, 150 }, "GET /a limits it: alone it takes 150 ms of the 200 ms"},
-		"database":  {autoSetting, func(r *Result) { r.Load.ServerCPU = 0.4 }, "What the application waits for limits it"},
+		"cores":    {processes, func(*Result) {}, "The cores limit it: the server uses 1.6 of 2, the load generator 0.2"},
+		"client":   {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientCPU = 0.8, 1 }, "The load generator limits it"},
+		"full":     {processes, func(r *Result) { r.Load.ServerCPU, r.Load.ClientFull = 0.8, true }, "The load generator limits it"},
+		"untold":   {processes, func(r *Result) { r.Load.ServerCPU = 0 }, ""},
+		"threads":  {Setting{Class: gthread, Workers: 1, Threads: 6}, func(r *Result) { r.Load.ServerCPU = 0.4 }, "That it runs 6 requests at once limits it: 6 are under way"},
+		"GIL":      {Setting{Class: gthread, Workers: 1, Threads: 64}, func(r *Result) { r.Load.ServerCPU = 1.02 }, "Python's lock (GIL) limits it"},
+		"route":    {autoSetting, func(r *Result) { r.Load.ServerCPU, r.Routes[1].ServiceMS = 0.7, 150 }, "GET /a limits it: alone it takes 150 ms of the 200 ms"},
+		"database": {autoSetting, func(r *Result) { r.Load.ServerCPU = 0.4 }, "What the application waits for limits it"},
+		"others": {autoSetting, func(r *Result) {
+			r.Load.ServerCPU, r.Load.OthersCPU, r.Cores = 0.4, float64(runtime.NumCPU()), runtime.NumCPU()
+		},
+			"Other programs limit it"},
 		"no single": {autoSetting, func(r *Result) { r.Load.ServerCPU = 1.3 }, "No single thing limits it"},
 	} {
 		r := resultOf(finalist(tt.setting, 412, 0.01, 90))

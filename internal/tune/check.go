@@ -18,6 +18,9 @@ type Checked struct {
 	Verdict bench.Verdict `json:"verdict"`
 	Reason  string        `json:"reason,omitempty"`
 	Runs    []Point       `json:"runs"`
+
+	OthersCPU float64 `json:"others_cpu,omitempty"` // cores that other programs used meanwhile
+	cores     int
 }
 
 // checkRuns is how many fresh servers are asked: what one of them does may be chance.
@@ -38,7 +41,9 @@ func Check(ctx context.Context, o Options) (*Checked, error) {
 	if _, err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	c := &Checked{File: o.Config, Rate: o.Rate, SLO: o.SLO}
+	c := &Checked{File: o.Config, Rate: o.Rate, SLO: o.SLO, cores: o.Cores}
+	neighbours := lab.WatchNeighbours()
+	defer func() { c.OthersCPU = neighbours.Cores(0) }()
 	var verdicts []bench.Verdict
 	for i := range checkRuns {
 		v, err := s.checkOnce(ctx, c, uint64(i))
@@ -175,6 +180,9 @@ func (c *Checked) Sentence() string {
 	}
 	if c.Reason != "" {
 		s += ": " + c.Reason
+	}
+	if lab.Crowd(c.OthersCPU, c.cores) {
+		s += fmt.Sprintf("; other programs used %.1f of %d cores meanwhile", c.OthersCPU, c.cores)
 	}
 	return s + "."
 }

@@ -3,6 +3,7 @@ package tune
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -16,6 +17,7 @@ func (s *servers) confirm(ctx context.Context, r *Result) error {
 	if r.Answer == nil {
 		return nil
 	}
+	s.say(fmt.Sprintf("\nonce more, for longer: %s at %s requests/s\n", r.Answer.Best.Setting, figure(r.Answer.Rate)))
 	server, err := s.start(ctx, r.Answer.Best.Setting.Args(), false)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -61,7 +63,7 @@ func (a *Answer) unconfirmed(r *Result, why string, rate float64) {
 func loadOf(found *bench.RateFinding, use *usage) *Load {
 	last := found.Probes[len(found.Probes)-1]
 	l := &Load{
-		Rate: last.Rate, ServerCPU: use.cores(), P50MS: last.P50MS, P99MS: last.P99MS, Requests: last.Done, Failed: last.Failed,
+		Rate: last.Rate, ServerCPU: use.cores(), OthersCPU: use.others, P50MS: last.P50MS, P99MS: last.P99MS, Requests: last.Done, Failed: last.Failed,
 		ClientCPU: last.Result.Client.CPUS / max(last.Result.DurationS, 0.001), ClientFull: last.Result.Client.CPUShare >= fullClient,
 	}
 	for _, t := range last.Result.Targets {
@@ -80,21 +82,23 @@ func pathOf(text string) (string, error) {
 	return u.RequestURI(), nil
 }
 
-// usage is the CPU time that a server uses during the last run of a load.
+// usage is the CPU time that a server uses during the last run of a load, and others beside it.
 type usage struct {
 	server      *lab.Server
 	elapsed     time.Duration // of the run
 	first, last time.Duration // CPU time
 	from, to    time.Time
+	neighbours  lab.Neighbours
+	others      float64 // cores
 }
 
 // note is called now and then during runs; a new one begins where the time goes back.
 func (u *usage) note(p bench.Progress) {
 	now, at := u.server.CPU(), time.Now()
 	if p.Elapsed <= u.elapsed || u.from.IsZero() {
-		u.first, u.from = now, at
+		u.first, u.from, u.neighbours = now, at, lab.WatchNeighbours()
 	}
-	u.elapsed, u.last, u.to = p.Elapsed, now, at
+	u.elapsed, u.last, u.to, u.others = p.Elapsed, now, at, u.neighbours.Cores(now-u.first)
 }
 
 // cores is how many cores were busy.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"girin/internal/lab"
 )
 
 // Load is what a confirming run of the chosen setting showed at its rate.
@@ -11,6 +13,7 @@ type Load struct {
 	Rate      float64 `json:"rate"`
 	ServerCPU float64 `json:"server_cpu"` // cores that the server used
 	ClientCPU float64 `json:"client_cpu"` // cores that the load generator used
+	OthersCPU float64 `json:"others_cpu"` // cores that other programs used
 	// ClientFull says that the load generator had no more to give.
 	ClientFull bool        `json:"client_full,omitempty"`
 	P50MS      float64     `json:"p50_ms"`
@@ -40,6 +43,9 @@ func limit(r *Result, a *Answer) string {
 	busy := r.serviceTime() * a.Rate / 1000 // requests at work at once, by Little's law
 	slots := a.Best.Setting.Slots()
 	switch {
+	case lab.Crowd(l.OthersCPU, r.Cores) && l.ServerCPU+l.ClientCPU+l.OthersCPU >= 0.85*cores:
+		return fmt.Sprintf("Other programs limit it: they use %.1f of %d cores, the server %.1f, the load generator %.1f. On a quiet machine it holds more.",
+			l.OthersCPU, r.Cores, l.ServerCPU, l.ClientCPU)
 	case l.ClientFull, l.ServerCPU+l.ClientCPU >= 0.85*cores && l.ClientCPU > l.ServerCPU:
 		return fmt.Sprintf("The load generator limits it: it uses %.1f of %d cores, the server %.1f. On another machine it may hold more.", l.ClientCPU, r.Cores, l.ServerCPU)
 	case l.ServerCPU+l.ClientCPU >= 0.85*cores:

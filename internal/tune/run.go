@@ -65,8 +65,9 @@ type Result struct {
 	Alone      string             `json:"alone,omitempty"` // why threads are not safe
 	Candidates []*Candidate       `json:"candidates"`
 	Load       *Load              `json:"load,omitempty"`
-	Answer     *Answer            `json:"answer,omitempty"`  // nil: no setting holds the SLO
-	Nothing    string             `json:"nothing,omitempty"` // why there is no answer
+	OthersCPU  float64            `json:"others_cpu,omitempty"` // cores that other programs used meanwhile
+	Answer     *Answer            `json:"answer,omitempty"`     // nil: no setting holds the SLO
+	Nothing    string             `json:"nothing,omitempty"`    // why there is no answer
 }
 
 // Tried is how many settings were measured, with preload or without.
@@ -106,8 +107,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer s.close()
-	err = s.run(ctx, r)
-	r.Took = time.Since(r.Started)
+	neighbours := lab.WatchNeighbours()
+	err = s.run(ctx, r, neighbours)
+	r.Took, r.OthersCPU = time.Since(r.Started), neighbours.Cores(0)
 	if errors.Is(err, context.Canceled) && len(r.Candidates) > 0 {
 		r.Stopped = "it was stopped"
 		s.answer(r)
@@ -126,10 +128,13 @@ const (
 )
 
 // run fills the result in.
-func (s *servers) run(ctx context.Context, r *Result) error {
+func (s *servers) run(ctx context.Context, r *Result, neighbours lab.Neighbours) error {
 	app, err := s.prepare(ctx)
 	if err != nil {
 		return err
+	}
+	if others := neighbours.Cores(0); lab.Crowd(others, r.Cores) {
+		s.say(fmt.Sprintf("other programs use %.1f of %d cores: what is found is what they leave\n", others, r.Cores))
 	}
 	r.App, r.ASGI, r.Framework = app.Spec, app.ASGI, app.Framework
 	r.Workload = s.work

@@ -7,21 +7,22 @@ import (
 	"text/tabwriter"
 
 	"girin/internal/bench"
+	"girin/internal/lab"
 	"girin/internal/tune/workload"
 )
 
 // sayWorkload tells what is asked, and what is not.
 func sayWorkload(w *workload.Workload) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the load: %s, %d requests\n", w.Source, len(w.Requests))
+	fmt.Fprintf(&b, "the load: %s, %s\n", w.Source, bench.Plural(len(w.Requests), "request"))
 	if w.Log != nil {
-		fmt.Fprintf(&b, "the log has %d requests", w.Log.Lines)
+		fmt.Fprintf(&b, "the log has %s", bench.Plural(int(w.Log.Lines), "request"))
 		if w.Log.Peak > 0 {
 			hour, rate := w.Log.Busiest()
 			fmt.Fprintf(&b, ", in the hour from %d:00 %s a second on average, in the busiest minute %s", hour, figure(rate), figure(w.Log.Peak))
 		}
 		if w.Log.Others > 0 {
-			fmt.Fprintf(&b, "; %d lines were not understood", w.Log.Others)
+			fmt.Fprintf(&b, "; %s not understood", bench.Plural(int(w.Log.Others), "line"))
 		}
 		b.WriteByte('\n')
 	}
@@ -137,6 +138,9 @@ func (r *Result) Warnings() (lines []string) {
 	}
 	if r.Answer != nil && r.Answer.unsteady() != "" {
 		lines = append(lines, r.Answer.unsteady())
+	}
+	if lab.Crowd(r.OthersCPU, r.Cores) {
+		lines = append(lines, fmt.Sprintf("Other programs used %.1f of %d cores meanwhile: the figures are of what they left.", r.OthersCPU, r.Cores))
 	}
 	if r.Alone != "" {
 		lines = append(lines, "Threads are not safe for it, and no setting with threads is recommended: "+r.Alone+".")

@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"girin/internal/bench"
 	"girin/internal/lab/chart"
 	"girin/internal/tune"
 	"girin/internal/tune/workload"
@@ -48,7 +49,7 @@ type pair struct{ Name, Value string }
 func Page(r *tune.Result) ([]byte, error) {
 	v := view{
 		App: r.App, Date: r.Started.Format("2006-01-02 15:04"), Sentence: r.Sentence(), Remarks: r.Remarks(), Warnings: r.Warnings(),
-		Curves: curves(r), Hours: hours(r), Load: fmt.Sprintf("From %s: %d requests.", r.Workload.Source, len(r.Workload.Requests)),
+		Curves: curves(r), Hours: hours(r), Load: fmt.Sprintf("From %s: %s.", r.Workload.Source, bench.Plural(len(r.Workload.Requests), "request")),
 		Left: r.Workload.Left, About: about(r), Method: method(r),
 		CSS: template.CSS(chart.PageCSS() + pageCSS), JS: template.JS(chart.PageJS()),
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"girin/internal/bench"
 )
 
 // Entry is one line of an access log.
@@ -159,7 +161,7 @@ func (t *tally) workload(source string) (*Workload, error) {
 		w.Requests = append(w.Requests, t.routes[name].requests()...)
 	}
 	if t.failures > 0 {
-		w.Left = append(w.Left, Left{fmt.Sprintf("%d requests", t.failures), "their status was not a success"})
+		w.Left = append(w.Left, Left{bench.Plural(int(t.failures), "request"), "their status was not a success"})
 	}
 	for hour, days := range t.days {
 		t.log.Rates[hour] = float64(t.log.Hours[hour]) / float64(len(days)) / 3600

@@ -169,7 +169,8 @@ func FromApp(app *Application) (*Workload, error) {
 		}
 		switch {
 		case len(r.Methods) > 0 && !slices.Contains(r.Methods, "GET"):
-			w.Left = append(w.Left, Left{strings.Join(r.Methods, ",") + " " + path, "of the application's own routes only GET is asked"})
+			methods := slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return m == "OPTIONS" && len(r.Methods) > 1 })
+			w.Left = append(w.Left, Left{strings.Join(methods, ",") + " " + path, "it may change data; --urls FILE, with its body, and --all-methods ask it"})
 		case len(r.Arguments) > 0:
 			w.Left = append(w.Left, Left{path, "it needs " + strings.Join(r.Arguments, ", ") + "; --urls FILE can give it"})
 		case isRisky(path):

@@ -155,7 +155,7 @@ def main():
         spec = spec or named or found
         if not spec:
             raise importing.AppError("no application is named, neither on the command line nor by wsgi_app in the configuration file")
-        app = importing.import_app(spec)
+        app = importing.import_app(spec, "sync")  # which refuses what is neither a WSGI nor an ASGI application
     except BaseException as error:
         explain(error)
         return 1

@@ -146,7 +146,7 @@ func TestFromApp(t *testing.T) {
 		want            []string
 		left            []string
 	}{
-		{"flaskapp:app", "Flask", false, []string{"/", "/items", "/shop/cart"}, []string{"/items/<int:page>", "/logout", "OPTIONS,POST /buy"}},
+		{"flaskapp:app", "Flask", false, []string{"/", "/items", "/shop/cart"}, []string{"/items/<int:page>", "/logout", "POST /buy"}},
 		{"flaskapp:wrapped", "Flask", false, []string{"/", "/items", "/shop/cart"}, nil},
 		{"flaskapp:create_app()", "Flask", false, []string{"/", "/items", "/shop/cart"}, nil},
 		{"flaskapp:mounted", "Flask", false, []string{"/", "/admin/users", "/items", "/shop/cart"}, nil},
@@ -202,6 +202,7 @@ func TestImportInItsPlace(t *testing.T) {
 		"quits.py":       "import sys\nsys.exit('no database')\n",
 		"deep/inner.py":  "",
 		"notcallable.py": "app = 1\n",
+		"factory.py":     "def create_app(): pass\n",
 	})
 	if _, err := Import(t.Context(), "needy:app", place); err == nil || !strings.Contains(err.Error(), "No module named 'extra'") || strings.Contains(err.Error(), "_girin_shim/") {
 		t.Errorf("without its file: %v", err)
@@ -211,7 +212,7 @@ func TestImportInItsPlace(t *testing.T) {
 	} else if _, err := FromApp(app); err == nil || !strings.Contains(err.Error(), "--urls FILE") {
 		t.Errorf("of no framework: %v", err)
 	}
-	for spec, want := range map[string]string{"quits:app": "no database", "notcallable:app": "must be callable", "missing:app": "No module named 'missing'", "noisy:other": "'other'"} {
+	for spec, want := range map[string]string{"quits:app": "no database", "notcallable:app": "must be callable", "factory:create_app": "name its call: factory:create_app()", "missing:app": "No module named 'missing'", "noisy:other": "'other'"} {
 		if _, err := Import(t.Context(), spec, place); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", spec, err)
 		}

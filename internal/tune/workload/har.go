@@ -201,7 +201,7 @@ func (w *Workload) add(r Request) {
 
 func (w *Workload) leave(n int, why string) {
 	if n > 0 {
-		w.Left = append(w.Left, Left{fmt.Sprintf("%d request%s", n, [...]string{"", "s"}[min(n-1, 1)]), why})
+		w.Left = append(w.Left, Left{bench.Plural(n, "request"), why})
 	}
 }
 
