@@ -162,12 +162,16 @@ func (s *RateSearch) complete() error {
 }
 
 // HighestLimit is the largest limit of latency; zero if there is none.
-func (spec SLOSpec) HighestLimit() time.Duration {
-	var most float64
+func (spec SLOSpec) HighestLimit() time.Duration { return time.Duration(spec.highest().limit * 1e6) }
+
+// HighestClause is the clause that has it, as it was written.
+func (spec SLOSpec) HighestClause() string { return spec.highest().text }
+
+func (spec SLOSpec) highest() (most sloClause) {
 	for _, c := range spec {
-		if c.metric != "errors" && c.metric != "rps" {
-			most = max(most, c.limit)
+		if c.metric != "errors" && c.metric != "rps" && c.limit > most.limit {
+			most = c
 		}
 	}
-	return time.Duration(most * 1e6)
+	return most
 }

@@ -6,8 +6,8 @@ import (
 	"html/template"
 	"math"
 	"slices"
-	"strings"
 
+	"girin/internal/bench"
 	"girin/internal/lab/chart"
 	"girin/internal/tune"
 )
@@ -27,13 +27,13 @@ func curves(r *tune.Result) template.HTML {
 		Title: "99th percentile of latency over the rate of requests", Hint: "lower and further to the right is better", XUnit: "requests per second",
 		YUnit: "p99, ms", Limit: r.LimitMS, LimitLabel: limitLabel(r), Top: highest(r),
 	}
-	shown := 0
+	shown, least := 0, min(tune.Second, furthest(r))
 	for _, candidate := range r.Candidates {
 		curve := curveOf(candidate)
 		if len(curve.Points) == 0 {
 			continue
 		}
-		curve.Faint = candidate.Stage < tune.Second || shown >= mostLabels && candidate.Setting.Class != "auto"
+		curve.Faint = candidate.Stage < least || shown >= mostLabels && candidate.Setting.Class != "auto"
 		if !curve.Faint && candidate.Setting.Class != "auto" {
 			curve.Class = palette[shown%len(palette)]
 			shown++
@@ -46,10 +46,21 @@ func curves(r *tune.Result) template.HTML {
 	return template.HTML(c.Draw().SVG())
 }
 
+// furthest is the stage that some setting has reached: a small budget ends with the first.
+func furthest(r *tune.Result) (stage tune.Stage) {
+	for _, c := range r.Candidates {
+		stage = max(stage, c.Stage)
+	}
+	return stage
+}
+
 // limitLabel is the clause that has the limit.
 func limitLabel(r *tune.Result) string {
-	first, _, _ := strings.Cut(r.SLO, ",")
-	return first
+	slo, err := bench.ParseSLO(r.SLO)
+	if err != nil {
+		return ""
+	}
+	return slo.HighestClause()
 }
 
 // highest is where the chart ends.

@@ -85,6 +85,21 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// A small budget ends with the first stage: its curves are told apart all the same. The line of the limit has its own clause.
+func TestCurvesOfASmallBudget(t *testing.T) {
+	r := sample()
+	r.SLO = "errors<0.1%,p50<20ms,p99<200ms"
+	for _, c := range r.Candidates {
+		c.Stage = tune.Screened
+	}
+	svg := string(curves(r))
+	for _, want := range []string{">auto</text>", ">-w 3 --threads 8</text>", ">p99&lt;200ms</text>"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("no %q in %s", want, svg)
+		}
+	}
+}
+
 // What cannot be written costs no other file, least of all the one to deploy.
 func TestWriteWhereOneFileHasNoRoom(t *testing.T) {
 	dir := t.TempDir()
