@@ -1,4 +1,5 @@
 """girin finds out by itself that an app speaks ASGI, in every class and in every form that an app has."""
+import contextlib
 import dataclasses
 import signal
 import subprocess
@@ -6,9 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
+import asgi_server
 import client
 import servers
+from h2bridge import bridged
 from servers import GIRIN
 from waiting import until
 
@@ -69,6 +73,24 @@ def test_what_comes_before_the_app_is_known_is_served():
     with servers.running(girin(), "kinds:late()", APPS) as run:  # which asks from the start on
         assert all_answer(run, "/a%20b?c=d", 5)
         assert client.get(run.port, "/a%20b?c=d").body.startswith(b"asgi /a b ")
+
+
+@pytest.mark.parametrize("transport", ["clear", "h2"])
+def test_a_socket_that_comes_before_the_app_is_known_is_one(transport, tmp_path):
+    """Its handshake waits until somebody knows the app, in place of becoming a request of WSGI's."""
+    certificate = asgi_server.make_certificate(tmp_path)
+    options = () if transport == "clear" else ("--certfile", f"{certificate}/cert.pem", "--keyfile", f"{certificate}/key.pem", "--http-protocols", "h2,h1")
+    listens = dataclasses.replace(girin(*options), setting=transport)
+    with servers.running(listens, "kinds:late('greets')", APPS, answers=connects) as run, contextlib.ExitStack() as stack:
+        port = run.port if transport == "clear" else stack.enter_context(bridged(run.port)).port
+        assert LINE not in run.output()
+        with connect(f"ws://127.0.0.1:{port}/") as socket:
+            assert socket.recv(10) == "hello"
+
+
+def connects(run, within):
+    """Waits until the server listens, no longer."""
+    until(lambda: "Listening at" in run.output(), within)
 
 
 def test_root_path():

@@ -129,6 +129,9 @@ func (c *conn) next() bool {
 	if c.srv.cfg.Queue.Full() {
 		return c.refuse(errOverload)
 	}
+	if c.req.Upgrades {
+		c.awaitInterface()
+	}
 	if c.asksForSocket() {
 		return c.serveSocket()
 	}

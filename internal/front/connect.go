@@ -107,6 +107,7 @@ func (c *conn) serveConnected() {
 		return
 	}
 	defer c.srv.cfg.Queue.Release(&c.call)
+	c.awaitInterface()
 	serve := c.serveSocket
 	if !c.srv.asgi.Load() {
 		c.addHandshake()

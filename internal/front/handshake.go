@@ -25,6 +25,19 @@ func (c *conn) asksForSocket() bool {
 	return c.req.Upgrades && c.srv.asgi.Load() && namesSocket(&c.req)
 }
 
+// awaitInterface waits until it is known which interface the application has, which decides what
+// becomes of a handshake: the worker of one that was passed on before could not make it a
+// WebSocket any more. Where nobody will know it, because the server stops, it goes on.
+func (c *conn) awaitInterface() {
+	select {
+	case <-c.srv.spoken.c:
+		return
+	default:
+	}
+	c.stage.enter(stageBusy)
+	<-c.srv.spoken.c
+}
+
 // listHas reports whether fields of a kind, which are lists, have a token.
 func listHas(fields []http1.Field, kind http1.Kind, token string) bool {
 	for i := range fields {

@@ -62,6 +62,7 @@ type Server struct {
 	draining atomic.Bool
 	asgi     atomic.Bool // see SpeakASGI
 	wsgi     atomic.Bool // see SpeakWSGI
+	spoken   told        // one of the two, or that nobody is waited for any more
 	leaving  atomic.Bool // no connection gets a further request; always while draining
 	spool    *spool.Store
 	held     atomic.Int64           // descriptors of connections, spooled bodies and files that are sent
@@ -112,7 +113,7 @@ type listener struct {
 func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, times: newTimes(cfg.Hurry, cfg.Sockets), pid: os.Getpid(), nameLine: nameLine(cfg.Name),
-		conns: map[*conn]struct{}{}, stop: make(chan struct{}),
+		conns: map[*conn]struct{}{}, stop: make(chan struct{}), spoken: told{c: make(chan struct{})},
 	}
 	s.left.L = &s.mu
 	s.had.start(cfg.Clock, s.times.sweep)
@@ -133,11 +134,25 @@ func (s *Server) Mount(scriptName string) {
 
 // SpeakASGI says that the application speaks ASGI: from now on requests are packed so.
 // Those that came before are packed for WSGI; a worker reads both.
-func (s *Server) SpeakASGI() { s.asgi.Store(true) }
+func (s *Server) SpeakASGI() {
+	s.asgi.Store(true)
+	s.spoken.tell()
+}
 
 // SpeakWSGI says that it speaks WSGI. Until one of the two is known requests are packed for
 // WSGI, and heads may be as long as for ASGI.
-func (s *Server) SpeakWSGI() { s.wsgi.Store(true) }
+func (s *Server) SpeakWSGI() {
+	s.wsgi.Store(true)
+	s.spoken.tell()
+}
+
+// told is a channel that is closed once.
+type told struct {
+	c    chan struct{}
+	once sync.Once // closes c
+}
+
+func (t *told) tell() { t.once.Do(func() { close(t.c) }) }
 
 // Start launches the sweeper.
 func (s *Server) Start() {

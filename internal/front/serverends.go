@@ -85,6 +85,7 @@ func (s *Server) beginDrain(ctx context.Context) <-chan struct{} {
 		l.refuse()
 	}
 	s.draining.Store(true)
+	s.spoken.tell()
 	for _, l := range s.listeners {
 		l.lastRound()
 	}

@@ -25,6 +25,7 @@ func TestWhatIsWrittenOnTheSocketComesBeforeItsEnd(t *testing.T) {
 			_, _ = f.Write(append([]byte(switching), long...))
 			c.answer("200 OK", "nobody reads this")
 		})
+		s.SpeakWSGI()
 		c := o.connect(t, s)
 		c.send(asksForSocket)
 		want := ws.AppendClose(append([]byte(switching), long...), ws.CodeNormal, "")
@@ -47,6 +48,7 @@ func TestAnApplicationWithASocketSeesItsClientLeave(t *testing.T) {
 			heard <- string(b)
 			c.answer("200 OK", "")
 		})
+		s.SpeakWSGI()
 		c := o.connect(t, s)
 		c.send(asksForSocket)
 		if _, err := io.ReadFull(c, make([]byte, len(switching))); err != nil {
@@ -74,6 +76,7 @@ func TestAnAnswerWithoutTheSocketIsOneLikeAnyOther(t *testing.T) {
 			}
 			c.answer("403 Forbidden", "no")
 		})
+		s.SpeakWSGI()
 		c := o.connect(t, s)
 		for range 3 {
 			c.send(asksForSocket)
@@ -100,6 +103,7 @@ func TestAServerThatWaitsForNobodyEndsTunnels(t *testing.T) {
 		c.answer("200 OK", "")
 	})
 	defer close(ended)
+	s.SpeakWSGI()
 	c := over{}.connect(t, s)
 	c.send(asksForSocket)
 	if _, err := io.ReadFull(c, make([]byte, len(switching)+2)); err != nil {
@@ -132,6 +136,7 @@ func TestAClientThatIsResetWhileNothingIsRead(t *testing.T) {
 		close(told)
 		c.answer("200 OK", "")
 	}, hurried)
+	s.SpeakWSGI()
 	c := over{}.connect(t, s)
 	c.send(asksForSocket)
 	if _, err := io.ReadFull(c, make([]byte, len(switching))); err != nil {

@@ -50,6 +50,17 @@ an_object = Object()
 partial = functools.partial(app)
 
 
-def late():
+async def greets(scope, receive, send):
+    """A WebSocket that says hello."""
+    if scope["type"] == "http":
+        return await app(scope, receive, send)
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "hello"})
+    await receive()
+
+
+def late(name="app"):
     time.sleep(1)
-    return app
+    return globals()[name]
