@@ -90,6 +90,9 @@ func wholeName(options []Option) func(*pflag.FlagSet, string) pflag.NormalizedNa
 	for _, o := range uvicornOptions() {
 		known[o.flag] = true
 	}
+	for name := range elsewhere { // uvicorn's --header is no --header-map
+		known[name] = true
+	}
 	return func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = strings.ReplaceAll(name, "_", "-")
 		whole := name

@@ -99,6 +99,7 @@ func TestUvicornsOptionsThatCannotBe(t *testing.T) {
 		"no loop":            {sources{args: "a:b --loop other"}, "--loop: 'other' is not one of auto, asyncio, uvloop (from the command line)"},
 		"variable":           {sources{args: "a:b", env: []string{"UVICORN_WORKERS=many"}}, "--workers: 'many' is not a whole number (from uvicorn's variables UVICORN_*)"},
 		"factory of none":    {sources{args: "a --factory"}, "--factory needs a function, MODULE:FUNCTION (from the command line)"},
+		"fields":             {sources{args: "a:b --header Server:x"}, "--header: there is no such option; write nothing: middleware of the application adds fields"},
 		"a key's password":   {sources{args: "a:b --ssl-keyfile-password x"}, "--ssl-keyfile-password: there is no such option; write --keyfile with a file that has none"},
 	} {
 		t.Run(name, func(t *testing.T) {
