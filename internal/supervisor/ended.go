@@ -134,7 +134,7 @@ func (s *Supervisor) bootErrorOf(m *member, how string) *BootError {
 	case errors.As(m.w.ReadyErr(), &broken):
 		return &BootError{Code: broken.Code, Text: broken.Text}
 	case m.slow.Load():
-		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v", s.cfg.Boot)}
+		return &BootError{Code: 3, Text: fmt.Sprintf("it was not ready within %v: a longer --timeout gives it more", s.cfg.Boot)}
 	}
 	if small := proc.SmallStack(); small != "" && m.w.Process().Signalled() == syscall.SIGSEGV {
 		how += fmt.Sprintf(" (%s)", small)

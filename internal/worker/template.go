@@ -79,7 +79,7 @@ func (t *Template) settle(hello []byte, boot time.Duration) {
 	c, payload, err := t.ask(wire.Control{Op: wire.Hello}, hello, nil)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		t.err = fmt.Errorf("it was not ready within %v", boot)
+		t.err = fmt.Errorf("it was not ready within %v: a longer --timeout gives it more", boot)
 	case err != nil:
 		t.err = t.ended()
 	case c.Op == wire.Broken:
