@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"girin/internal/jobs/job"
 	"girin/internal/offload"
 )
@@ -127,13 +129,17 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusConflict, otherFormat)
 		return
 	}
+	if err := s.dropOld(ctx, rec.ID); err != nil {
+		n.refuse(w, err)
+		return
+	}
 	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) {
 		r.Format = job.Format
 		if _, known := s.classes[r.Line()]; !known && !r.Task { // its route is gone, and its line was forgotten
 			r.Class = offload.Usual
 		}
 	}})
-	if err == nil && (changed || left) {
+	if err == nil && (changed || later.Status == job.Queued && !s.hasMessage(ctx, &later.Record)) {
 		err = s.publish(ctx, &later.Record, kept)
 	}
 	if err != nil {
@@ -141,6 +147,19 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		return
 	}
 	n.writeStatus(w, r, http.StatusAccepted, &later.Record)
+}
+
+// dropOld removes the message of a job that has ended, which an engine that was killed may still
+// have: nobody is given it any more, and it would pass for that of the next run.
+func (s *store) dropOld(ctx context.Context, id job.ID) error {
+	m, err := s.stream.GetLastMsgForSubject(ctx, s.n.names.anySubject(id))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = purgeTo(ctx, s.stream, m)
+	}
+	return err
 }
 
 // forgetJob removes all that is known of a job that has ended.

@@ -119,6 +119,9 @@ func (n *names) jobSubject(r *job.Record) string {
 	return "girin." + n.app + ".jobs." + lineOf(r.Version, r.Format) + "." + r.Line() + "." + r.ID.String()
 }
 
+// anySubject is that of a job's message, whatever version and line it is for.
+func (n *names) anySubject(id job.ID) string { return "girin." + n.app + ".jobs.*.*." + id.String() }
+
 // anyVersion is that of tasks: a name and JSON, which the next version of the application
 // understands as well. Which tasks a node does not know it gives back.
 const anyVersion = "*"

@@ -19,6 +19,7 @@ import (
 type stored struct {
 	job.Record
 	revision uint64
+	changed  time.Time // by the engine's clock
 }
 
 var errNoJob = errors.New("there is no such job")
@@ -45,7 +46,7 @@ func (r *stored) read(id job.ID, e jetstream.KeyValueEntry) error {
 	if err := json.Unmarshal(e.Value(), &r.Record); err != nil {
 		return err
 	}
-	r.ID, r.revision = id, e.Revision()
+	r.ID, r.revision, r.changed = id, e.Revision(), e.Created()
 	return nil
 }
 

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,8 +219,8 @@ func (s *store) dropObject(ctx context.Context, name string) bool {
 	if err != nil {
 		return false
 	}
-	prefix := "$O." + s.n.bucket("bodies")
-	for _, subject := range []string{prefix + ".C." + o.NUID, prefix + ".M." + base64.URLEncoding.EncodeToString([]byte(name))} {
+	bucket := s.n.bucket("bodies")
+	for _, subject := range []string{"$O." + bucket + ".C." + o.NUID, objectSubject(bucket, name)} {
 		if err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
 			return false
 		}
@@ -229,10 +228,10 @@ func (s *store) dropObject(ctx context.Context, name string) bool {
 	return true
 }
 
-// hasMessage reports whether the message of a job that waits is there: whoever stored it
-// may have died between record and message.
+// hasMessage reports whether the message of a job that waits is there, whatever version it is for:
+// whoever stored it may have died between record and message.
 func (s *store) hasMessage(ctx context.Context, r *job.Record) bool {
-	_, err := s.stream.GetLastMsgForSubject(ctx, s.n.names.jobSubject(r))
+	_, err := s.stream.GetLastMsgForSubject(ctx, s.n.names.anySubject(r.ID))
 	return !errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
@@ -245,11 +244,11 @@ func asProblem(err error) error {
 	return err
 }
 
-func (s *store) publish(ctx context.Context, r *job.Record, message []byte) error {
+func (s *store) publish(ctx context.Context, r *job.Record, message []byte, how ...jetstream.PublishOpt) error {
 	m := nats.NewMsg(s.n.names.jobSubject(r))
 	m.Data = message
 	s.n.counts.out.Add(int64(len(message)))
-	ack, err := s.n.js.PublishMsg(ctx, m)
+	ack, err := s.n.js.PublishMsg(ctx, m, how...)
 	if err == nil {
 		r.Sequence = ack.Sequence
 	}

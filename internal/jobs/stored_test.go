@@ -46,6 +46,7 @@ type entryOf struct {
 
 func (e entryOf) Value() []byte    { return e.text }
 func (e entryOf) Revision() uint64 { return e.seq }
+func (entryOf) Created() time.Time { return time.Time{} }
 
 func (a *away) Get(ctx context.Context, _ string) (jetstream.KeyValueEntry, error) {
 	return entryOf{text: a.text, seq: a.seq}, a.reach(ctx)

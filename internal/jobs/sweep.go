@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"time"
@@ -24,29 +25,31 @@ const (
 	sweepEvery = time.Hour
 	sweepLook  = time.Minute
 	sweepLimit = time.Minute
+	// listedAtOnce is how many subjects the engine lists at one moment.
+	listedAtOnce = 100_000
 )
 
 // sweeper removes what was abandoned.
 func (n *Node) sweeper() {
 	t := time.NewTicker(sweepLook)
 	defer t.Stop()
-	for swept := int64(0); ; {
+	for since, due := int64(0), int64(0); ; {
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-t.C:
 		}
 		now, reached := n.cfg.Clock(), n.beats.reached()
-		due := reached + int64(abandonedFor)
-		if swept > reached {
-			due = swept + int64(sweepEvery)
+		if reached != since {
+			since, due = reached, reached+int64(abandonedFor)
 		}
 		if !n.up.Load() || n.guest() || now < due {
 			continue
 		}
-		swept = now
 		ctx, cancel := context.WithTimeout(n.ctx, sweepLimit)
+		due = now + int64(sweepEvery)
 		if err := n.sweep(ctx, abandonedFor); err != nil && n.ctx.Err() == nil {
+			due = now + int64(abandonedFor)
 			n.cfg.Log.Debugf("jobs: %v", err)
 		}
 		cancel()
@@ -72,80 +75,118 @@ func (n *Node) sweep(ctx context.Context, age time.Duration) error {
 }
 
 // sweepRecords looks for jobs that wait and have no message, and for messages of jobs that have
-// ended: an engine that is killed may know after its return that one was taken, and have it still.
+// ended, or are none: an engine that is killed may know after its return that one was taken, and
+// have it still. What it finds is looked at once more, each by itself: of the lists one may be of
+// a server that lags behind, and neither is of one moment.
 func (s *store) sweepRecords(ctx context.Context, old time.Time) (swept int, err error) {
 	// Messages are looked for first: a job's record is stored before its message.
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter("girin."+s.n.names.app+".jobs.>"))
 	if err != nil {
 		return 0, err
 	}
-	messages := map[job.ID]string{} // whatever version they are for: one may be on its way to another
+	waiting := map[job.ID]bool{} // whether nothing is known why
 	for subject := range info.State.Subjects {
 		if id, ok := idOf(subject); ok {
-			messages[id] = subject
+			waiting[id] = true
 		}
 	}
 	odd, err := s.list(ctx, recordsMost, func(r *job.Record) bool {
-		_, has := messages[r.ID]
-		return !has && r.Status == job.Queued && r.Created.Before(old) || has && r.Status.Ended() && r.Ended.Before(old)
+		_, has := waiting[r.ID]
+		if has && !r.Status.Ended() {
+			waiting[r.ID] = false
+		}
+		return !has && r.Status == job.Queued && r.Created.Before(old)
 	})
+	if err != nil {
+		return 0, err
+	}
+	sweep := func(id job.ID, how func(context.Context, job.ID, time.Time) (int, error)) {
+		if ctx.Err() != nil {
+			return
+		}
+		gone, failed := how(ctx, id, old)
+		swept, err = swept+gone, errors.Join(err, failed)
+	}
 	for i := range odd {
-		id, done := odd[i].ID, false
-		if subject, has := messages[id]; has {
-			done, err = s.sweepMessage(ctx, subject, old)
-		} else {
-			done, err = s.sweepRecord(ctx, id, old)
-		}
-		if err != nil {
-			return swept, err
-		}
-		if done {
-			swept++
+		sweep(odd[i].ID, s.sweepRecord)
+	}
+	for id, unexplained := range waiting {
+		if unexplained {
+			sweep(id, s.sweepMessages)
 		}
 	}
-	return swept, err
+	return swept, errors.Join(err, ctx.Err())
 }
 
-// sweepMessage takes out what a job that has ended was made of; not what a person has run again.
-func (s *store) sweepMessage(ctx context.Context, subject string, old time.Time) (done bool, err error) {
-	m, err := s.stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return false, nil
+// sweepMessages takes out what a job was made of that has ended or is none; not what a person has
+// run again, which is another message. Neither can be begun: whoever has it asks the record first.
+func (s *store) sweepMessages(ctx context.Context, id job.ID, old time.Time) (swept int, err error) {
+	r, err := s.getNow(ctx, id)
+	switch {
+	case errors.Is(err, errNoJob):
+	case err != nil:
+		return 0, err
+	case !r.Status.Ended() || r.Ended.After(old):
+		return 0, nil
 	}
-	if err != nil || m.Time.After(old) {
-		return false, err
+	for {
+		m, err := s.stream.GetLastMsgForSubject(ctx, s.n.names.anySubject(id))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return swept, nil
+		}
+		if err != nil || m.Time.After(old) {
+			return swept, err
+		}
+		if err := purgeTo(ctx, s.stream, m); err != nil {
+			return swept, err
+		}
+		swept++
 	}
-	err = s.stream.DeleteMsg(ctx, m.Sequence)
-	return err == nil, err
 }
 
 // sweepRecord does away with a job that waits and has no message, if that has been so for long.
-func (s *store) sweepRecord(ctx context.Context, id job.ID, old time.Time) (done bool, err error) {
-	e, err := s.records.Get(ctx, id.String())
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return false, nil
+func (s *store) sweepRecord(ctx context.Context, id job.ID, old time.Time) (swept int, err error) {
+	r, err := s.getNow(ctx, id)
+	if errors.Is(err, errNoJob) {
+		return 0, nil
 	}
-	var r stored
-	if err != nil || r.read(id, e) != nil || r.Status != job.Queued || e.Created().After(old) {
-		return false, err
+	if err != nil || r.Status != job.Queued || r.changed.After(old) || s.hasMessage(ctx, &r.Record) {
+		return 0, err
 	}
-	if kept, err := s.objects.GetBytes(ctx, messageName(id)); err == nil { // who wanted it to run again has died
-		return true, s.publish(ctx, &r.Record, kept)
-	}
-	if r.Attempt == 0 && s.n.now().Sub(r.Created) < waitLongest {
+	done := false
+	switch kept, err := s.keptMessage(ctx, id); {
+	case err == nil: // who wanted it to run again has died
+		return 1, s.publish(ctx, &r.Record, kept, jetstream.WithMsgID(fmt.Sprintf("again %s %d", id, r.revision))) // of several servers one does it
+	case !errors.Is(err, jetstream.ErrObjectNotFound):
+		return 0, err
+	case r.Attempt == 0 && s.n.now().Sub(r.Created) < waitLongest:
 		done = s.takeBack(&r.Record, r.revision)
-	} else { // it was whole, and its message has expired, however young what was noted of it since
-		_, done, err = s.change(ctx, change{id: id, event: job.Withdrawn, known: &r, note: func(r *job.Record) { r.Reason = "it has waited for more than seven days" }})
+	default: // it was whole, however young what was noted of it since
+		_, done, err = s.change(ctx, change{id: id, event: job.Withdrawn, known: &r, note: func(r *job.Record) { r.Reason = s.whyGone(r) }})
+		if err != nil {
+			return 0, err
+		}
 	}
-	if done {
-		s.dropBody(ctx, &r.Record)
+	if !done {
+		return 0, nil
 	}
-	return done, err
+	s.dropBody(ctx, &r.Record)
+	return 1, nil
+}
+
+// whyGone is why a job that waits has no message.
+func (s *store) whyGone(r *job.Record) string {
+	if s.n.now().Sub(r.Created) < waitLongest {
+		return "its request has gone from the engine"
+	}
+	return "it has waited for more than seven days"
 }
 
 // sweepObjects looks for parts of objects that were never whole, and for objects of jobs that are
-// not there or have no use for them. What there is, the stream says, and not the library's list:
-// a server of a cluster that has just come back answers that, too, and may know less.
+// not there or have no use for them. What there is, the stream's leader says, and not the library:
+// a server of a cluster that has just come back answers that, too, and may know less. More than
+// the engine lists at once is left to its age: parts could pass for nobody's whose object is in a
+// gap between two lists.
 func (s *store) sweepObjects(ctx context.Context, bucket string, old time.Time) (swept int, err error) {
 	stream, err := s.n.js.Stream(ctx, "OBJ_"+s.n.bucket(bucket))
 	if err != nil {
@@ -157,17 +198,18 @@ func (s *store) sweepObjects(ctx context.Context, bucket string, old time.Time) 
 		return 0, err
 	}
 	parts := info.State.Subjects
+	if len(parts) > listedAtOnce {
+		return 0, nil
+	}
 	for subject := range maps.Clone(parts) {
 		if !strings.HasPrefix(subject, prefix+"M.") {
 			continue
 		}
 		delete(parts, subject)
 		var o jetstream.ObjectInfo
-		m, err := stream.GetLastMsgForSubject(ctx, subject)
+		m, err := s.n.lastOf(ctx, "OBJ_"+s.n.bucket(bucket), subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			if info, failed := stream.Info(ctx, jetstream.WithSubjectFilter(subject)); failed == nil && len(info.State.Subjects) == 0 {
-				continue // it was dropped meanwhile, its parts first
-			}
+			continue // it was dropped meanwhile, its parts first
 		}
 		if err == nil {
 			err = json.Unmarshal(m.Data, &o)
@@ -203,6 +245,6 @@ func (s *store) useless(ctx context.Context, name string) bool {
 	if !ok || kind+"." != bodyPrefix && kind+"." != messagePrefix { // a result goes by its age
 		return false
 	}
-	r, err := s.get(ctx, id)
+	r, err := s.getNow(ctx, id)
 	return errors.Is(err, errNoJob) || err == nil && r.Status == job.Done
 }

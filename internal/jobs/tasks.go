@@ -168,16 +168,17 @@ func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.
 	changed, stop := n.hub.watch(id) // before it is looked at
 	defer stop()
 	r, err := s.get(ctx, id)
-	look, isThere := keyLook, err == nil
+	look, isThere, since := keyLook, err == nil, e.Created()
 	if isThere && r.Status == job.Queued {
-		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record) // of its message nobody is told
+		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record)                  // of its message nobody is told
+		since = slices.MaxFunc([]time.Time{since, r.changed}, time.Time.Compare) // it may be moved, or run again, just now
 	}
 	switch {
 	case err != nil && !errors.Is(err, errNoJob):
 		return nil, false, err
 	case isThere && !r.Status.Ended():
 		return &r.Record, false, nil
-	case !isThere && n.now().Sub(e.Created()) < aboutToBe: // another stores it just now
+	case !isThere && n.now().Sub(since) < aboutToBe: // another stores it just now
 		err = awaitStored(ctx, changed, look)
 		return nil, err == nil, err
 	case !isThere && err == nil:

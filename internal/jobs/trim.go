@@ -82,12 +82,17 @@ func trimFrom(ctx context.Context, stream jetstream.Stream, at uint64, most int,
 			first, gone = at, gone+1
 		case is:
 			gone++
-			_ = stream.Purge(ctx, jetstream.WithPurgeSubject(m.Subject))
+			_ = purgeTo(ctx, stream, m)
 		default:
 			inOrder = false
 		}
 	}
 	_ = stream.Purge(ctx, jetstream.WithPurgeSequence(first)) // it is tried again
+}
+
+// purgeTo removes a message and those of its subject before it, and none that has come meanwhile.
+func purgeTo(ctx context.Context, stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
+	return stream.Purge(ctx, jetstream.WithPurgeSubject(m.Subject), jetstream.WithPurgeSequence(m.Sequence+1))
 }
 
 // hasEnded reports whether a record, as it is stored, is of a job that has ended; what is

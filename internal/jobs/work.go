@@ -100,7 +100,7 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *stored {
 	}})
 	switch {
 	case errors.Is(err, errNoJob):
-		r.orphan(m)
+		r.orphan(ctx, s, m, id)
 	case err != nil:
 		r.n.cfg.Log.Debugf("jobs: %v", err)
 		_ = m.NakWithDelay(time.Second)
@@ -154,7 +154,7 @@ func (r *runner) isLeft(was *job.Record, m *nats.Msg) bool {
 // orphan leaves a message that has no record: its client was told that it was not stored,
 // unless the record is about to come. That is looked for soon, since both are stored at the
 // same time, and for as long as storing may take.
-func (r *runner) orphan(m *nats.Msg) {
+func (r *runner) orphan(ctx context.Context, s *store, m *nats.Msg, id job.ID) {
 	meta, err := m.Metadata()
 	if err != nil {
 		_ = m.NakWithDelay(time.Second)
@@ -162,8 +162,10 @@ func (r *runner) orphan(m *nats.Msg) {
 	}
 	// How often it came says little alone: slots that ask for something else pass it on, too.
 	if meta.NumDelivered > orphanMost && r.n.now().Sub(meta.Timestamp) > aboutToBe {
-		_ = m.Ack()
-		return
+		if _, err := s.getNow(ctx, id); errors.Is(err, errNoJob) {
+			_ = m.Ack()
+			return
+		}
 	}
 	_ = m.NakWithDelay(orphanWait(meta.NumDelivered))
 }

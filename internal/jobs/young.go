@@ -32,7 +32,7 @@ func (y *young) expect(id job.ID) *made {
 
 // is says what was stored; revision 0: nothing.
 func (m *made) is(r job.Record, revision uint64) {
-	m.known = stored{r, revision}
+	m.known = stored{Record: r, revision: revision}
 	close(m.ready)
 }
 
