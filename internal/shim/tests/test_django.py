@@ -6,6 +6,7 @@ the place of ImmediateBackend. They are not in this repository.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -18,18 +19,22 @@ if sys.version_info < (3, 11):
 
 from django.conf import settings  # noqa: E402
 
+API = "django.tasks" if importlib.util.find_spec("django.tasks") else "django_tasks"  # Django's own since 6.0
+
 if not settings.configured:
     settings.configure(USE_TZ=True, DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-                       INSTALLED_APPS=["django_tasks"], TASKS={"default": {"BACKEND": "girin.django.Tasks", "QUEUES": []},
+                       INSTALLED_APPS=[] if API == "django.tasks" else [API], TASKS={"default": {"BACKEND": "girin.django.Tasks", "QUEUES": []},
                                                                "eager": {"BACKEND": "girin.django.Tasks", "QUEUES": [], "OPTIONS": {"retries": 1, "timeout": "5m"}}})
     import django
 
     sys.path.append(str(master.SHIM))
     django.setup()
 
-from django_tasks import TaskResultStatus, default_task_backend, task, task_backends  # noqa: E402
-from django_tasks.exceptions import InvalidTaskError, TaskResultDoesNotExist, TaskResultMismatch  # noqa: E402
-from django_tasks.signals import task_enqueued, task_finished, task_started  # noqa: E402
+_tasks, _exceptions, _signals = (importlib.import_module(API + part) for part in ("", ".exceptions", ".signals"))
+TaskResultStatus, default_task_backend, task, task_backends = _tasks.TaskResultStatus, _tasks.default_task_backend, _tasks.task, _tasks.task_backends
+InvalidTask = _exceptions.InvalidTask if API == "django.tasks" else _exceptions.InvalidTaskError
+TaskResultDoesNotExist, TaskResultMismatch = _exceptions.TaskResultDoesNotExist, _exceptions.TaskResultMismatch
+task_enqueued, task_finished, task_started = _signals.task_enqueued, _signals.task_finished, _signals.task_started
 
 from django.test import override_settings  # noqa: E402
 from girin.jobs import Job, JobsError  # noqa: E402
@@ -255,7 +260,7 @@ def test_outside_of_girin_it_is_djangos_own(signals):
     assert [name for name, _, _ in signals] == ["enqueued", "started", "finished"]
     with pytest.raises(NotImplementedError):
         default_task_backend.get_result(result.id)
-    with pytest.raises(InvalidTaskError, match="run_after"):
+    with pytest.raises(InvalidTask, match="run_after"):
         double.using(run_after=datetime.now(timezone.utc))
 
 
