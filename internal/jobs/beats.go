@@ -139,6 +139,7 @@ func (b *beats) hear(m *nats.Msg) {
 		return
 	}
 	if !known {
+		b.n.fill.stirred.Store(true) // it may have lines of its own
 		b.n.origin.lookAtKept()
 		b.n.cfg.Log.Infof("Jobs: %s (pid %d) is there, with %d slots", heardBeat.Host, heardBeat.PID, heardBeat.Slots)
 		if heardBeat.Format != job.Format {

@@ -13,12 +13,16 @@ type fill struct {
 	bytes atomic.Int64 // of all that is stored of jobs
 	since atomic.Int64 // how many jobs were accepted here since then
 	look  chan struct{}
+
+	stirred atomic.Bool // a job has changed, or a server has come, since it was last looked at
 }
 
-// How old what is known of the store may be: less when that says that it is full.
+// How old what is known of the store may be: less when that says that it is full, and more while
+// there is no job and none changes, since each look costs the engine several questions.
 const (
-	fillEvery = time.Second
-	fullEvery = 50 * time.Millisecond
+	fillEvery  = time.Second
+	fullEvery  = 50 * time.Millisecond
+	stillEvery = 10 * time.Second
 )
 
 var (
@@ -69,32 +73,40 @@ func (n *Node) took() {
 
 // count keeps what is known of the store.
 func (n *Node) count() {
-	t, keys := time.NewTimer(fillEvery), time.NewTicker(keysTrimmedEvery)
+	t := time.NewTimer(fillEvery)
 	defer t.Stop()
-	defer keys.Stop()
-	for {
-		trim := n.trim
+	for looked, trimmed := int64(0), int64(0); ; t.Reset(n.fillAge()) {
+		asked := false
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-t.C:
-		case <-keys.C:
-			trim = n.trimKeys
 		case <-n.fill.look:
+			asked = true
 		}
-		if n.up.Load() {
-			ctx, cancel := context.WithTimeout(n.ctx, askLimit)
-			n.measure(ctx)
-			n.lookAtClasses(ctx)
-			trim(ctx)
-			cancel()
+		now := n.cfg.Clock()
+		if !n.up.Load() || !n.fill.stirred.Swap(false) && !asked && n.fill.jobs.Load() == 0 && !n.isFull() && now-looked < int64(stillEvery) {
+			continue
 		}
-		t.Reset(n.fillAge())
+		looked = now
+		ctx, cancel := context.WithTimeout(n.ctx, askLimit)
+		n.measure(ctx)
+		n.lookAtClasses(ctx)
+		n.trim(ctx)
+		if now-trimmed >= int64(keysTrimmedEvery) {
+			trimmed = now
+			n.trimKeys(ctx)
+		}
+		cancel()
 	}
 }
 
+func (n *Node) isFull() bool {
+	return n.fill.jobs.Load() >= int64(n.cfg.MaxJobs) || n.cfg.MaxBytes > 0 && n.fill.bytes.Load() >= n.cfg.MaxBytes
+}
+
 func (n *Node) fillAge() time.Duration {
-	if n.fill.jobs.Load() >= int64(n.cfg.MaxJobs) || n.cfg.MaxBytes > 0 && n.fill.bytes.Load() >= n.cfg.MaxBytes {
+	if n.isFull() {
 		return fullEvery
 	}
 	return fillEvery

@@ -95,6 +95,7 @@ func (h *hub) followOnce(ctx context.Context, s *store) error {
 	}
 	defer func() { _ = w.Stop() }()
 	h.all()
+	s.n.fill.stirred.Store(true)
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,6 +107,7 @@ func (h *hub) followOnce(ctx context.Context, s *store) error {
 			if e == nil {
 				continue
 			}
+			s.n.fill.stirred.Store(true)
 			if id, ok := job.ParseID(e.Key()); ok {
 				h.tell(id, e)
 			}

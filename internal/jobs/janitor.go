@@ -31,7 +31,7 @@ func (n *Node) janitor() {
 			return
 		case <-t.C:
 		}
-		if !n.up.Load() || n.cfg.MoveAfter == 0 || n.cfg.Slots == 0 {
+		if !n.up.Load() || n.cfg.MoveAfter == 0 || n.cfg.Slots == 0 || n.fill.jobs.Load() == 0 {
 			clear(missing)
 		} else if err := n.moveOrphans(missing); err != nil && n.ctx.Err() == nil {
 			n.cfg.Log.Debugf("jobs: %v", err)
@@ -58,10 +58,7 @@ const (
 func (n *Node) moveOrphans(missing map[string]time.Time) error {
 	ctx, cancel := context.WithTimeout(n.ctx, storeLimit)
 	defer cancel()
-	stream, err := n.js.Stream(ctx, n.names.jobs)
-	if err != nil {
-		return err
-	}
+	stream := n.store.Load().stream
 	prefix := "girin." + n.names.app + ".jobs."
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
 	if err != nil {
