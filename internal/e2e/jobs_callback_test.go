@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -176,5 +177,42 @@ func TestCallbacksGoToPublicAddressesOnly(t *testing.T) {
 	plain.offload(t, "both")
 	if a := <-plain.front.ask("GET", "/both/x?none", nil, append([]string{"Girin-Callback", "https://example.com/"}, respondAsync...)...); a.status != 422 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A server that is killed when a receiver has taken a callback, and before that is noted, tells it
+// again: twice by one id, and not never.
+func TestACallbackThatWasTakenAndNotNotedIsSentAgain(t *testing.T) {
+	var j *jobServers
+	var once sync.Once
+	ids, gate := make(chan string, 8), make(chan struct{})
+	place := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		ids <- q.Header.Get("webhook-id")
+		once.Do(func() {
+			<-gate
+			_ = j.front.end(t, syscall.SIGKILL) // it never hears of the 200
+		})
+	}))
+	defer place.Close()
+	j, _ = startCallbacks(t, strings.TrimPrefix(place.URL, "http://"), "--offload-callback-private")
+	job := j.accept(t, "POST", "/both/x?killed", nil, "Girin-Callback", place.URL)
+	first := <-ids
+	close(gate)
+	<-j.front.done
+	j.front = startApp(t, "jobs", options{args: j.args, env: j.env})
+	select {
+	case again := <-ids:
+		if again != first || !strings.Contains(again, job.ID) {
+			t.Errorf("%q, and then %q", first, again)
+		}
+	case <-time.After(time.Minute): // it is sent again when a server that has it has been silent for 20 s
+		t.Fatal("it is not sent again")
+	}
+	eventually(t, "it is noted", func() bool {
+		_, text := j.inside(t, "GET", "/peers", "")
+		return strings.Contains(text, `"told":1`)
+	})
+	if len(ids) > 0 {
+		t.Errorf("it is sent once more: %q", <-ids)
 	}
 }
