@@ -20,13 +20,14 @@ func TestClocksThatAreWrong(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Setenv("GIRIN", path)
+	began := time.Now() // what is scheduled runs from the first of them on
 	for _, skew := range []string{"1h", "-1h"} {
 		all := append([]string{"--offload-connect", j.scheme + j.queue, "--offload-slots", "1"}, args...)
 		s := startApp(t, "jobs", options{args: append(all, j.common...), env: []string{"RUNS=" + j.runs, "SKEW=" + skew}})
 		s.wait(t, "Jobs: connected")
 		skewed = append(skewed, s)
 	}
-	began, asked := time.Now(), append([]*server{j.front}, skewed...)
+	asked := append([]*server{j.front}, skewed...)
 
 	// Each of them accepts a job, which one of the wrong ones runs; and all agree how long its
 	// result is there.

@@ -27,6 +27,7 @@ const clockNear = 250 * time.Millisecond
 func (n *Node) lookAtClock(s jetstream.Stream, asked time.Time) {
 	shows, took := s.CachedInfo().TimeStamp, n.wall().Sub(asked)
 	if shows.IsZero() || took > clockNear {
+		n.fill.stirred.Store(true) // soon again
 		return
 	}
 	behind := shows.Sub(asked.Add(took / 2))

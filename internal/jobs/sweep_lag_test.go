@@ -183,6 +183,7 @@ func TestSeveralSweepAtOnce(t *testing.T) {
 		}
 	}
 	killed, kill := context.WithCancel(ctx)
+	defer kill()
 	var all sync.WaitGroup
 	for i := range 6 {
 		all.Go(func() {
