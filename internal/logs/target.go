@@ -18,7 +18,7 @@ func (t Target) String() string {
 }
 
 func (t Target) open() (*os.File, error) {
-	f, err := os.OpenFile(t.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	f, err := openFile(t.Path)
 	if err != nil {
 		return nil, err
 	}

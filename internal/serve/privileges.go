@@ -14,6 +14,7 @@ import (
 
 	"girin/internal/arbiter"
 	"girin/internal/config"
+	"girin/internal/logs"
 )
 
 // dropPrivileges makes the server the user and group of its settings, for good
@@ -129,7 +130,7 @@ func (s *server) tellWhatIsLost() {
 		s.log.Warningf("%s is not readable for the user: HUP cannot read the settings again", path)
 	}
 	for _, path := range []string{c.ErrorLog, c.AccessLog} {
-		if strings.HasPrefix(path, "/") && unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK) != nil {
+		if strings.HasPrefix(path, "/") && !logs.Inherited(path) && unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK) != nil {
 			s.log.Warningf("the user may not make files beside %s: USR1 cannot open it again once it is moved away", path)
 		}
 	}
