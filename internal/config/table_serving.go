@@ -60,7 +60,7 @@ func workerOptions() []Option {
 			Doc:   "How many requests a gevent worker runs at once.",
 			field: func(c *Config) any { return &c.WorkerConnections }},
 		{Key: "timeout", Flag: "timeout", Short: "t", Kind: Seconds, Meta: "SECONDS", Default: 30 * time.Second,
-			Doc:   "How long a request may run before its response begins, and between two parts of it; then 504, and the stuck thread's process is replaced. 0 is no limit.",
+			Doc:   "How long a request may run before its response begins, and between two parts of it; then 504, and the stuck thread's process is replaced. 0 is no limit. The import of the application has a minute at least, and as long as it computes.",
 			field: func(c *Config) any { return &c.Timeout }},
 		{Key: "graceful_timeout", Flag: "graceful-timeout", Kind: Seconds, Meta: "SECONDS", Default: 30 * time.Second,
 			Doc:   "How long running requests may take to finish when workers are stopped or replaced, and how long a stop of the server takes at most: whatever hangs is left then. Only the last hooks, on_exit above all, have a second more.",

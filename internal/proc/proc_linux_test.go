@@ -90,6 +90,10 @@ var roles = map[string]func(){
 		s.run()
 		sleep()
 	},
+	"compute": func() {
+		for {
+		}
+	},
 	"describe": func() {
 		dir, err := os.Getwd()
 		if err != nil {

@@ -76,8 +76,14 @@ func (s *Supervisor) launched(a *attempt, w *worker.Worker, err error) {
 // boots takes in a worker whose process has begun.
 func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
 	m := &member{w: w, number: a.number, gen: a.gen, lifetime: a.gen.recycle.untilReplaced(), mostMemory: a.gen.recycle.Memory}
-	if s.cfg.Boot > 0 {
-		m.kill = time.AfterFunc(s.cfg.Boot, func() { m.slow.Store(true); w.Process().Kill() })
+	if limit := s.cfg.Boot; limit > 0 {
+		go proc.Boot{
+			Process: w.Process(), Limit: limit, Ready: w.Ready(),
+			Late: func() {
+				s.cfg.Log.Warningf("Worker (pid: %d) is not ready after %v; it is waited for as long as it computes", w.PID(), limit)
+			},
+			GiveUp: func() { m.slow.Store(true); w.Process().Kill() },
+		}.Watch()
 	}
 	s.members = append(s.members, m)
 	w.Background(true) // what is served goes before
@@ -128,9 +134,6 @@ func (s *Supervisor) post(e event) {
 }
 
 func (s *Supervisor) ready(m *member) {
-	if m.kill != nil {
-		m.kill.Stop()
-	}
 	if s.stopping || m.gen != s.gen {
 		m.w.Process().Kill()
 		return

@@ -38,6 +38,13 @@ func TestMain(m *testing.M) {
 			}
 			return w.Serve(answer(w))
 		},
+		// boots late, and computes until then
+		"imports": func(w *workertest.Worker) error {
+			limit, err := time.ParseDuration(os.Args[2])
+			for began := time.Now(); time.Since(began) < limit; {
+			}
+			return errors.Join(err, w.Serve(answer(w)))
+		},
 		// answers when its gate opens
 		"waits": func(w *workertest.Worker) error {
 			return w.Serve(func(r *workertest.Request) error {

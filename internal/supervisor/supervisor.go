@@ -107,7 +107,7 @@ type member struct {
 	number int // counts all that were ever started
 	gen    *generation
 	since  time.Time   // when it was ready
-	kill   *time.Timer // ends it if it does not drain or boot in time
+	kill   *time.Timer // ends it if it does not drain in time
 	why    string      // it must be replaced, if not empty
 	stuck  bool        // because a thread of it did not return: what moves beside may go on
 	spent  bool        // it has taken its last request, or got INT or QUIT

@@ -128,6 +128,14 @@ func TestAnApplicationThatCannotBeServed(t *testing.T) {
 	}
 }
 
+// One that waits is given up ("too slow" above).
+func TestAWorkerThatComputesIsWaitedFor(t *testing.T) {
+	r := newRig(t, 1, version("imports", "1", "3s"), func(c *supervisor.Config) { c.Boot = time.Second })
+	r.waitReady()
+	r.logged(1, "is not ready after 1s; it is waited for")
+	r.wantVersion("1")
+}
+
 func TestAPatientServerWaitsForAReload(t *testing.T) {
 	told := make(chan *supervisor.BootError, 10)
 	r := newRig(t, 1, version("broken", "1"), func(c *supervisor.Config) {

@@ -292,6 +292,8 @@ func (r *rig) Held(w *worker.Worker, held time.Duration, what, stack string) {
 }
 func (r *rig) Stacks(w *worker.Worker, text string) { r.heard <- heard{w: w, text: "stacks: " + text} }
 
+func (r *rig) Warningf(string, ...any) {}
+
 func (r *rig) Errorf(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

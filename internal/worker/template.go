@@ -74,7 +74,13 @@ func (t *Template) start() error {
 func (t *Template) settle(hello []byte, boot time.Duration) {
 	defer close(t.ready)
 	if boot > 0 {
-		_ = t.control.SetDeadline(time.Now().Add(boot))
+		go proc.Boot{
+			Process: t.proc, Limit: boot, Ready: t.ready,
+			Late: func() {
+				t.cfg.Log.Warningf("The application is not imported after %v (pid: %d); it is waited for as long as it computes", boot, t.PID())
+			},
+			GiveUp: func() { _ = t.control.SetReadDeadline(time.Now()) },
+		}.Watch()
 	}
 	c, payload, err := t.ask(wire.Control{Op: wire.Hello}, hello, nil)
 	switch {

@@ -12,16 +12,7 @@ import (
 
 // CPU is how much CPU time the worker's process has used, to the nanosecond; 0
 // if it has ended.
-func (w *Worker) CPU() time.Duration {
-	// The clock of a process, as clock_getcpuclockid(3) makes it.
-	const scheduled = 2
-	id := int32(^w.PID()<<3 | scheduled)
-	var ts unix.Timespec
-	if err := unix.ClockGettime(id, &ts); err != nil {
-		return 0
-	}
-	return time.Duration(ts.Nano())
-}
+func (w *Worker) CPU() time.Duration { return w.proc.CPU() }
 
 // Beside is the CPU time that the worker's threads have used so far, but for the first one,
 // which has the event loop: proc(5), schedstat.
@@ -40,24 +31,7 @@ func (w *Worker) Beside() time.Duration {
 
 // Runnable reports whether a thread of the worker runs, or would if it had a
 // core.
-func (w *Worker) Runnable() bool {
-	tasks := fmt.Sprintf("/proc/%d/task", w.PID())
-	entries, err := os.ReadDir(tasks)
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		b, err := os.ReadFile(tasks + "/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// The state follows the name, which may hold anything: proc(5).
-		if i := bytes.LastIndexByte(b, ')'); i >= 0 && i+2 < len(b) && b[i+2] == 'R' {
-			return true
-		}
-	}
-	return false
-}
+func (w *Worker) Runnable() bool { return w.proc.In("R") }
 
 // Memory is what the worker's process has to itself, in bytes; 0 if it has ended.
 func (w *Worker) Memory() int64 { return w.proc.Memory() }

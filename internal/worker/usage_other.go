@@ -5,7 +5,7 @@ package worker
 import "time"
 
 // CPU is not known here.
-func (w *Worker) CPU() time.Duration { return 0 }
+func (w *Worker) CPU() time.Duration { return w.proc.CPU() }
 
 // Beside is not known here.
 func (w *Worker) Beside() time.Duration { return 0 }

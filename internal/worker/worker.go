@@ -39,6 +39,7 @@ type Receiver interface {
 // Logger is told what went wrong with a worker.
 type Logger interface {
 	Errorf(format string, args ...any)
+	Warningf(format string, args ...any)
 }
 
 // Config of a worker.
