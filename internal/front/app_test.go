@@ -91,6 +91,7 @@ func (a *app) Slot(int) (_, _ uint64) { return 0, 0 }
 func (a *app) Promote()               {}
 func (a *app) Dump(uint64)            {}
 func (a *app) Flush()                 {}
+func (a *app) Heard() bool            { return true }
 
 // Say tells of a WebSocket's end as of any other answer's.
 func (a *app) Say(f wire.Inbound, data []byte) {

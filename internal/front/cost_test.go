@@ -45,6 +45,7 @@ func (e *echo) Promote()                              {}
 func (e *echo) Dump(uint64)                           {}
 func (e *echo) Say(wire.Inbound, []byte)              {}
 func (e *echo) Flush()                                {}
+func (e *echo) Heard() bool                           { return true }
 func (e *echo) SendBody(uint64, *os.File, int64)      {}
 func (e *echo) Used() int64                           { return 0 }
 func (e *echo) Size() int64                           { return 256 << 20 }

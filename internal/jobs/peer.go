@@ -24,6 +24,7 @@ func (p *peer) Promote()                         {}
 func (p *peer) Dump(uint64)                      {}
 func (p *peer) Say(wire.Inbound, []byte)         {}
 func (p *peer) Flush()                           {}
+func (p *peer) Heard() bool                      { return true }
 func (p *peer) SendBody(uint64, *os.File, int64) {}
 
 // Grant passes credit on, or that nobody waits any more.

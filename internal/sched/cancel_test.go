@@ -185,7 +185,7 @@ func TestALostRequestsCellIsNotReusedWhileALivingWorkerMayHaveIt(t *testing.T) {
 		b.submit(c)
 		id := b.read().ID // by the living one, which is stopped there
 		b.Died(dies)
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(untilLost)
 		checkEnd(t, a, ErrLost)
 		b.Release(c)
 		if b.arena.blocks() != 1 {
@@ -210,7 +210,6 @@ func TestALostRequestsCellIsNotReusedWhileALivingWorkerMayHaveIt(t *testing.T) {
 
 func TestALostRequestsCellIsFreeWhenEachWorkerHasGoneOn(t *testing.T) {
 	for name, pass := range map[string]func(b *bench, w *fakeWorker){
-		"begun something": func(_ *bench, w *fakeWorker) { w.set(0, 99<<16) },
 		"answered something": func(b *bench, w *fakeWorker) {
 			c, a := b.call("/next")
 			b.submit(c)
@@ -231,7 +230,7 @@ func TestALostRequestsCellIsFreeWhenEachWorkerHasGoneOn(t *testing.T) {
 			b.submit(c)
 			b.read()
 			b.Died(dies)
-			time.Sleep(time.Second)
+			time.Sleep(untilLost)
 			checkEnd(t, a, ErrLost)
 			b.Release(c)
 			pass(b, lives)

@@ -70,7 +70,7 @@ func TestATakenCallIsLostWhenTheLaneIsEmpty(t *testing.T) {
 		b.read()
 		b.Died(w)
 		checkRuns(t, a)
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(untilLost)
 		synctest.Wait()
 		checkEnd(t, a, ErrLost)
 		if b.arena.flags[c.cell] == 0 {
@@ -118,7 +118,7 @@ func TestATakenCallIsLostWhenALaterOneHasBegun(t *testing.T) {
 		checkRuns(t, lost)
 		id := b.read().ID
 		lives.set(0, id)
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(untilLost)
 		synctest.Wait()
 		checkEnd(t, lost, ErrLost)
 		checkRuns(t, next)
@@ -131,7 +131,30 @@ func TestATakenCallIsLostWhenALaterOneHasBegun(t *testing.T) {
 	})
 }
 
-// A thread needs a moment between reading and noting; one look is not enough.
+// A worker that lives has answered, and the answer lies in its socket: on a busy machine,
+// or while large answers before it are written, that may take long.
+func TestACallWhoseAnswerWasNotPassedOnIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		c, a := b.call("/")
+		b.submit(c)
+		id := b.read().ID
+		lives.unheard.Store(true)
+		b.Died(dies)
+		time.Sleep(10 * time.Second)
+		checkRuns(t, a)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
+// untilLost is by when a call that was taken is known to be lost.
+const untilLost = time.Duration(lostAfter) + 3*lostEvery/2
+
+// A thread needs a moment between reading and noting, a long one where many want to run.
 func TestACallThatIsJustBeingNotedIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 8, nil)
@@ -143,9 +166,9 @@ func TestACallThatIsJustBeingNotedIsNotLost(t *testing.T) {
 		b.Died(dies)
 		time.Sleep(lostEvery - time.Millisecond)
 		id := b.read().ID
-		time.Sleep(2 * time.Millisecond) // a look falls between
+		time.Sleep(500 * time.Millisecond) // looks fall between
 		lives.set(0, id)
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		checkRuns(t, a)
 		b.Frame(lives, answer(id, 0), nil, nil)

@@ -182,6 +182,8 @@ type fakeWorker struct {
 	grants   []grant
 	said     []said
 	bodies   []uint64
+
+	unheard atomic.Bool // something that it has sent was not passed on
 }
 
 type grant struct {
@@ -241,6 +243,8 @@ func (w *fakeWorker) Say(f wire.Inbound, data []byte) {
 }
 
 func (w *fakeWorker) Flush() {}
+
+func (w *fakeWorker) Heard() bool { return !w.unheard.Load() }
 
 // said is what a fakeWorker was told of a WebSocket.
 type said struct {

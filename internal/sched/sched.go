@@ -67,6 +67,8 @@ type Worker interface {
 	// Neither waits.
 	Say(f wire.Inbound, data []byte)
 	Flush()
+	// Heard reports whether the Queue was told of all that the worker has sent.
+	Heard() bool
 }
 
 // Answer is told what becomes of a call. Its methods must not block: they run

@@ -10,15 +10,18 @@ import (
 // undertaker looks for calls that a worker, dead since, had read from the lane but
 // not noted in its page, or had finished but not sent. Such a call is in no slot of
 // a living worker and no longer in the lane: the lane is empty, or something that
-// was sent clearly later has begun. Two looks in a row must agree, as a thread needs
-// a moment between reading and noting. It is lost: it is never given to anyone
-// again, for it may have run.
+// was sent clearly later has begun. That must be so for a while, as a thread needs a
+// moment between reading and noting, and between finishing and sending, and a busy
+// machine makes it long; and all that the living have sent must have been passed on, for
+// its answer may be there. It is lost: it is never given to anyone again, for it may
+// have run.
 //
 // A worker that lives may still have it in hands, if its thread was stopped in that
 // moment. It notes what it has read before it looks at the flag, and reads its block
 // only after that. So the block is given back when the flag is set and the next look
 // finds the call in no slot; and the cell, with its flag, when each worker that lived
-// then has ended or has begun something since: it reads one packet after the other.
+// then has ended or has answered something that it began since: it reads one packet
+// after the other, and what it had finished before it has sent before.
 type undertaker struct {
 	kick chan struct{}
 
@@ -28,8 +31,14 @@ type undertaker struct {
 	died  int64             // guarded by mu: when a worker last did
 	begun map[Worker]uint64 // guarded by mu: when those last began what they answered, while there are graves
 
-	suspects map[uint64]*Call // of the goroutine: at the last look
-	graves   []grave          // of the goroutine
+	suspects map[uint64]suspect // of the goroutine: at the last look
+	graves   []grave            // of the goroutine
+}
+
+// suspect is a call that has seemed lost at each look since a time.
+type suspect struct {
+	c     *Call
+	since int64
 }
 
 // grave is a lost call.
@@ -91,6 +100,7 @@ func (u *undertaker) lastDeath() int64 {
 // need not look often.
 const (
 	lostEvery  = 100 * time.Millisecond
+	lostAfter  = int64(time.Second)
 	graveEvery = time.Second
 	lostSlack  = int64(100 * time.Millisecond)
 )
@@ -126,43 +136,60 @@ func (q *Queue) undertake() {
 	}
 }
 
-// searchLost fails what two looks in a row found to be lost, and reports whether it
-// must look again.
+// searchLost fails what has seemed lost for long enough, and reports whether it must
+// look again.
 func (q *Queue) searchLost() (again bool) {
-	u := &q.deaths
+	u, now := &q.deaths, q.cfg.Clock()
 	last := u.suspects
-	u.suspects, again = q.suspects(u.lastDeath())
-	for id, c := range u.suspects {
-		if last[id] != c {
-			continue
+	u.suspects, again = q.suspects(u.lastDeath(), now)
+	lost := map[uint64]*Call{}
+	for id, s := range u.suspects {
+		if before, ok := last[id]; ok && before.c == s.c {
+			s.since = before.since
+			u.suspects[id] = s
 		}
-		s := q.abandon(c, id, lose, ErrLost)
-		if !s.done {
-			continue
+		if now-s.since >= lostAfter {
+			lost[id] = s.c
 		}
-		u.watch(true)
-		u.graves = append(u.graves, grave{c: c, id: id, since: q.cfg.Clock(), lived: q.living()})
-		if q.auto != nil {
-			q.auto.ended(c) // nothing runs of it
-		}
-		if !s.from.told() {
-			c.by = nil
-			c.route.Load().sums.unanswered(c)
-			c.Answer.Fail(ErrLost)
+	}
+	if living := q.living(); len(lost) > 0 && !slices.ContainsFunc(living, unheard) {
+		for id, c := range lost {
+			q.bury(c, id, slices.Clone(living))
 		}
 	}
 	return again
 }
 
+// unheard reports whether w may have sent an answer that was not passed on.
+func unheard(w Worker) bool { return !w.Heard() }
+
+// bury says that a call is lost, unless its answer has come.
+func (q *Queue) bury(c *Call, id uint64, living []Worker) {
+	s := q.abandon(c, id, lose, ErrLost)
+	if !s.done {
+		return
+	}
+	q.deaths.watch(true)
+	q.deaths.graves = append(q.deaths.graves, grave{c: c, id: id, since: q.cfg.Clock(), lived: living})
+	if q.auto != nil {
+		q.auto.ended(c) // nothing runs of it
+	}
+	if !s.from.told() {
+		c.by = nil
+		c.route.Load().sums.unanswered(c)
+		c.Answer.Fail(ErrLost)
+	}
+}
+
 // suspects returns the calls that seem lost, and whether any that was sent
 // before the death has not begun.
-func (q *Queue) suspects(died int64) (found map[uint64]*Call, again bool) {
+func (q *Queue) suspects(died, now int64) (found map[uint64]suspect, again bool) {
 	empty := map[*line]bool{}
 	for _, l := range q.lines {
 		empty[l] = l.lane.Unread() == 0
 	}
 	running, newest := q.running()
-	found = map[uint64]*Call{}
+	found = map[uint64]suspect{}
 	q.each(func(c *Call, id uint64) {
 		s, l, sent := stateOf(c.life.Load()), c.line.Load(), c.sent.Load()
 		unseen := s == placed || s == withdrawn || s == overdue && c.owner.Load() == nil
@@ -171,7 +198,7 @@ func (q *Queue) suspects(died int64) (found map[uint64]*Call, again bool) {
 		}
 		again = true
 		if empty[l] || sent+lostSlack < newest[l] {
-			found[id] = c
+			found[id] = suspect{c, now}
 		}
 	})
 	return found, again
@@ -197,7 +224,7 @@ func (q *Queue) visitGraves() {
 			g.looked = q.clear(g.c, g.id)
 		}
 		g.lived = slices.DeleteFunc(g.lived, func(w Worker) bool {
-			return !slices.Contains(living, w) || hasBegunSince(w, g.since, g.id) || u.beganSince(w, g.since)
+			return !slices.Contains(living, w) || u.beganSince(w, g.since)
 		})
 		if len(g.lived) == 0 && g.looked {
 			if s := q.step(g.c, g.id, reclaim); s.done {
@@ -215,17 +242,6 @@ func (q *Queue) clear(c *Call, id uint64) bool {
 		q.unpack(c)
 	}
 	return true
-}
-
-// hasBegunSince reports whether w runs something other than the request id that it
-// read after a time.
-func hasBegunSince(w Worker, since int64, id uint64) bool {
-	for i := range w.Slots() {
-		if other, began := w.Slot(i); other != 0 && other != id && int64(began) > since {
-			return true
-		}
-	}
-	return false
 }
 
 // living are the workers that have not died.

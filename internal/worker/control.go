@@ -20,7 +20,9 @@ func (w *Worker) readControl() error {
 	buf := make([]byte, wire.MaxControl)
 	oob := make([]byte, unix.CmsgSpace(4*4))
 	for late := 0; ; {
+		w.handles.Store(false)
 		n, oobn, flags, _, err := w.control.ReadMsgUnix(buf, oob)
+		w.handles.Store(true)
 		if errors.Is(err, syscall.ECONNRESET) {
 			// It ended with messages of ours unread. The kernel says so once;
 			// what it sent before is still there.

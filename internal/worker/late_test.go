@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestWhatWasSentInTimeIsReadLate(t *testing.T) {
 	if err := ours.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	src, err := newSocketReader(ours)
+	src, err := newSocketReader(ours, new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestReadingLateEnds(t *testing.T) {
 	if err := ours.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	src, err := newSocketReader(ours)
+	src, err := newSocketReader(ours, new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}

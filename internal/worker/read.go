@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -15,6 +16,8 @@ import (
 type socketReader struct {
 	raw syscall.RawConn
 	try func(fd uintptr) bool // tryRead, made once
+	// listens is set while there is nothing to read, and what was read has been dealt with.
+	listens *atomic.Bool
 
 	buf   []byte
 	n     int
@@ -22,9 +25,9 @@ type socketReader struct {
 	late  int // bytes that were read after the time to read was over
 }
 
-func newSocketReader(c syscall.Conn) (*socketReader, error) {
+func newSocketReader(c syscall.Conn, listens *atomic.Bool) (*socketReader, error) {
 	raw, err := c.SyscallConn()
-	r := &socketReader{raw: raw}
+	r := &socketReader{raw: raw, listens: listens}
 	r.try = r.tryRead
 	return r, err
 }
@@ -57,12 +60,19 @@ func (r *socketReader) Read(p []byte) (int, error) {
 
 // tryRead reports false if there is nothing to read yet.
 func (r *socketReader) tryRead(fd uintptr) bool {
+	if r.listens.Load() {
+		r.listens.Store(false) // before the socket gives it, or nobody would seem to have it
+	}
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.buf))), uintptr(len(r.buf)), 0, 0, 0)
 		if errno == syscall.EINTR {
 			continue
 		}
 		r.n, r.errno = int(n), errno
-		return errno != syscall.EAGAIN
+		if errno == syscall.EAGAIN {
+			r.listens.Store(true)
+			return false
+		}
+		return true
 	}
 }

@@ -18,7 +18,7 @@ const wholeBody = 64 << 10
 // readResponses reads frames and passes them on. A frame whose body is not
 // there yet is passed on in parts.
 func (w *Worker) readResponses() error {
-	src, err := newSocketReader(w.response)
+	src, err := newSocketReader(w.response, &w.listens)
 	if err != nil {
 		return err
 	}

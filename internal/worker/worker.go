@@ -76,6 +76,8 @@ type Worker struct {
 
 	dumps   atomic.Int32 // 1: stacks were asked for and have not come
 	silent  atomic.Int32 // how often Ping was called since the last Pong
+	listens atomic.Bool  // its responses were read to the end and passed on; see Heard
+	handles atomic.Bool  // a control message was read and is not passed on yet
 	outbox  *outbox
 	inbound inbound
 
