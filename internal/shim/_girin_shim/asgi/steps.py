@@ -59,7 +59,7 @@ def usage() -> tuple[int, int]:
     if getrusage is None:
         return 0, 0
     used = getrusage(RUSAGE_THREAD)
-    return int((used.ru_utime + used.ru_stime) * 1e9), used.ru_nvcsw
+    return round((used.ru_utime + used.ru_stime) * 1e6) * 1000, used.ru_nvcsw  # whole microseconds, as in held.c
 
 
 def cost(began: int, before: tuple[int, int], now: int) -> int:
@@ -69,4 +69,4 @@ def cost(began: int, before: tuple[int, int], now: int) -> int:
     if took < LONG or getrusage is None:
         return took
     cpu, waits = usage()
-    return min(took, cpu - before[0]) if waits == before[1] else took
+    return min(took, max(cpu - before[0], 0)) if waits == before[1] else took
