@@ -65,7 +65,7 @@ func (c *client) judge2(what string, err error) {
 		c.outcomes.bad("%s: %v", what, err)
 		return
 	}
-	c.outcomes.fail("h2 cut")
+	c.outcomes.fail("h2 cut: " + err.Error())
 }
 
 func (c *client) within() (context.Context, context.CancelFunc) {
