@@ -151,6 +151,33 @@ func TestACallWhoseAnswerWasNotPassedOnIsNotLost(t *testing.T) {
 	})
 }
 
+// On a busy machine the lane is seldom empty, no worker runs something at each look, and
+// one or another always has an answer that was not passed on.
+func TestATakenCallIsLostUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, one, other := newFakeWorker(1, 1), newFakeWorker(2, 1), newFakeWorker(3, 1)
+		b.Attach(dies)
+		b.Attach(one)
+		b.Attach(other)
+		lost, taken := b.call("/taken")
+		b.submit(lost)
+		b.read()
+		time.Sleep(time.Second)
+		b.Died(dies)
+		for i := range 20 {
+			one.unheard.Store(i%2 == 0)
+			other.unheard.Store(i%2 != 0)
+			time.Sleep(3 * lostEvery / 4)
+			waits, _ := b.call("/")
+			b.submit(waits)
+			time.Sleep(lostEvery / 2) // in which most looks fall
+			b.Frame(one, answer(b.read().ID, 0), nil, nil)
+		}
+		checkEnd(t, taken, ErrLost)
+	})
+}
+
 // untilLost is by when a call that was taken is known to be lost.
 const untilLost = time.Duration(lostAfter) + 3*lostEvery/2
 

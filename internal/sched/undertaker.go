@@ -12,8 +12,8 @@ import (
 // a living worker and no longer in the lane: the lane is empty, or something that
 // was sent clearly later has begun. That must be so for a while, as a thread needs a
 // moment between reading and noting, and between finishing and sending, and a busy
-// machine makes it long; and all that the living have sent must have been passed on, for
-// its answer may be there. It is lost: it is never given to anyone again, for it may
+// machine makes it long; and then all that each of the living has sent must have been
+// passed on once, for its answer may be there. It is lost: it is never given to anyone again, for it may
 // have run.
 //
 // A worker that lives may still have it in hands, if its thread was stopped in that
@@ -35,10 +35,12 @@ type undertaker struct {
 	graves   []grave            // of the goroutine
 }
 
-// suspect is a call that has seemed lost at each look since a time.
+// suspect is a call that was read from the lane, and has been in no slot at each look since
+// a time.
 type suspect struct {
-	c     *Call
-	since int64
+	c           *Call
+	sent, since int64
+	unheard     []Worker // those that lived then, and may have sent an answer that was not passed on
 }
 
 // grave is a lost call.
@@ -139,29 +141,27 @@ func (q *Queue) undertake() {
 // searchLost fails what has seemed lost for long enough, and reports whether it must
 // look again.
 func (q *Queue) searchLost() (again bool) {
-	u, now := &q.deaths, q.cfg.Clock()
-	last := u.suspects
-	u.suspects, again = q.suspects(u.lastDeath(), now)
-	lost := map[uint64]*Call{}
-	for id, s := range u.suspects {
-		if before, ok := last[id]; ok && before.c == s.c {
-			s.since = before.since
-			u.suspects[id] = s
+	u, now, living := &q.deaths, q.cfg.Clock(), q.living()
+	u.suspects, again = q.suspects(u.lastDeath(), now, living)
+	heard := map[Worker]bool{} // at this look
+	heardOf := func(w Worker) bool {
+		if _, asked := heard[w]; !asked {
+			heard[w] = !slices.Contains(living, w) || w.Heard()
 		}
-		if now-s.since >= lostAfter {
-			lost[id] = s.c
-		}
+		return heard[w]
 	}
-	if living := q.living(); len(lost) > 0 && !slices.ContainsFunc(living, unheard) {
-		for id, c := range lost {
-			q.bury(c, id, slices.Clone(living))
+	for id, s := range u.suspects {
+		if now-s.since < lostAfter {
+			continue
+		}
+		s.unheard = slices.DeleteFunc(s.unheard, heardOf)
+		u.suspects[id] = s
+		if len(s.unheard) == 0 {
+			q.bury(s.c, id, slices.Clone(living))
 		}
 	}
 	return again
 }
-
-// unheard reports whether w may have sent an answer that was not passed on.
-func unheard(w Worker) bool { return !w.Heard() }
 
 // bury says that a call is lost, unless its answer has come.
 func (q *Queue) bury(c *Call, id uint64, living []Worker) {
@@ -182,8 +182,9 @@ func (q *Queue) bury(c *Call, id uint64, living []Worker) {
 }
 
 // suspects returns the calls that seem lost, and whether any that was sent
-// before the death has not begun.
-func (q *Queue) suspects(died, now int64) (found map[uint64]suspect, again bool) {
+// before the death has not begun. That one was read stays known: it is not waited until
+// the lane is empty again, or something late runs just then.
+func (q *Queue) suspects(died, now int64, living []Worker) (found map[uint64]suspect, again bool) {
 	empty := map[*line]bool{}
 	for _, l := range q.lines {
 		empty[l] = l.lane.Unread() == 0
@@ -197,8 +198,12 @@ func (q *Queue) suspects(died, now int64) (found map[uint64]suspect, again bool)
 			return
 		}
 		again = true
-		if empty[l] || sent+lostSlack < newest[l] {
-			found[id] = suspect{c, now}
+		before, known := q.deaths.suspects[id]
+		switch {
+		case known && before.c == c && before.sent == sent:
+			found[id] = before
+		case empty[l] && sent+lostSlack <= now, sent+lostSlack < newest[l]:
+			found[id] = suspect{c: c, sent: sent, since: now, unheard: slices.Clone(living)}
 		}
 	})
 	return found, again
