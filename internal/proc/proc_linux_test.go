@@ -91,7 +91,7 @@ var roles = map[string]func(){
 		sleep()
 	},
 	"compute": func() {
-		for {
+		for n := 1; n != 0; n += 2 { // an odd number is never 0
 		}
 	},
 	"describe": func() {
