@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // everyTenth answers at once, but every tenth request with what it does to the connection.
@@ -231,6 +229,6 @@ func TestRequestThatCrossesWithCloseNotify(t *testing.T) {
 
 func acknowledgeAtOnce(c *net.TCPConn) {
 	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+		_ = raw.Control(func(fd uintptr) { ackAtOnce(fd) })
 	}
 }
