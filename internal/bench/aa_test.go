@@ -34,7 +34,7 @@ func TestTwelveSameServers(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for block := range blocks {
 		for _, i := range rnd.Perm(servers) { // blocks, so that what the machine does else falls on all alike
-			res, err := Run(t.Context(), Options{Targets: []Target{{URL: urls[i] + "/fixed"}}, Duration: each, Warmup: each / 10, Clients: 16, Seed: uint64(block)})
+			res, err := RunTimes(t.Context(), Options{Targets: []Target{{URL: urls[i] + "/fixed"}}, Duration: each, Warmup: each / 10, Clients: 16, Seed: uint64(block)}, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

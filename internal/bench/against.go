@@ -13,6 +13,10 @@ import (
 // DefaultMargin is the change of a rate or a latency below which two servers are the same.
 const DefaultMargin = 0.05
 
+// crowdNoise is the change that other programs may have made where they used the cores: runs that follow each other share
+// what those did meanwhile, and no interval shows that.
+const crowdNoise = 0.5
+
 // errorMargin is the same for the share of errors: a tenth of a percentage point.
 const errorMargin = 0.001
 
@@ -165,10 +169,32 @@ func compareFigure(f figure, old, now []RunFigures, margin float64) FigureAgains
 	case f == p99Figure && least < Needs(99):
 		c = verdict.Comparison{Verdict: Undecided, Reason: fmt.Sprintf("a run has fewer than %d requests", Needs(99))}
 	default:
+		others := max(crowdOf(old), crowdOf(now))
+		if others > 0 {
+			rule.Noise = crowdNoise
+		}
 		c = verdict.Compare(valuesOf(f, old), valuesOf(f, now), rule)
+		if others > 0 && c.Verdict == Undecided {
+			c.Reason += fmt.Sprintf("; other programs used up to %.1f cores", others)
+		}
 	}
 	return FigureAgainst{Figure: string(f), Verdict: c.Verdict, Old: c.Old, New: c.New,
 		Change: c.Change, ChangeLow: c.Low, ChangeHigh: c.High, Reason: c.Reason}
+}
+
+// crowdOf is how many cores other programs used before runs, if before half of these at least they left too few; else 0.
+func crowdOf(runs []RunFigures) (most float64) {
+	crowded := 0
+	for _, r := range runs {
+		if r.OthersCPU > 0 {
+			crowded++
+			most = max(most, r.OthersCPU)
+		}
+	}
+	if 2*crowded < len(runs) {
+		return 0
+	}
+	return most
 }
 
 func valuesOf(f figure, runs []RunFigures) []float64 {

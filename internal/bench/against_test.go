@@ -133,7 +133,35 @@ func TestErrorsAgainst(t *testing.T) {
 	}
 }
 
-// Real servers of known speed: the same, a half slower, and one that fails.
+// Where other programs used the cores before most runs of a side, a change that they may have made is none of the server's.
+func TestAgainstAmongOthers(t *testing.T) {
+	runs := func(rate float64, others ...float64) (out []RunFigures) {
+		for i, o := range others {
+			r := rate + float64(i)
+			out = append(out, RunFigures{Done: 1000, Rate: r, P50MS: 1000 / r, P99MS: 2000 / r, OthersCPU: o})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name     string
+		old, now []RunFigures
+		want     Verdict
+	}{
+		{"quiet", runs(600, 0, 0, 0), runs(450, 0, 0, 0), Worse},
+		{"one look in three", runs(600, 0, 0, 0), runs(450, 0, 0.5, 0), Worse},
+		{"crowded here", runs(600, 0, 0, 0), runs(450, 0, 0.5, 1.9), Undecided},
+		{"crowded there", runs(450, 1.9, 1.9, 1.9), runs(600, 0, 0, 0), Undecided},
+		{"alike", runs(600, 1.9, 1.9, 1.9), runs(600, 1.9, 1.9, 1.9), Undecided},
+		{"a third of it", runs(600, 1.9, 1.9, 1.9), runs(200, 1.9, 1.9, 1.9), Worse},
+	} {
+		a := compare(tt.old, tt.now, DefaultMargin)
+		if a.Verdict != tt.want || tt.want == Undecided && !strings.Contains(a.Figures[0].Reason, "other programs used up to 1.9 cores") {
+			t.Errorf("%s: %s %+v", tt.name, a.Verdict, a.Figures)
+		}
+	}
+}
+
+// Real servers of known speed: the same, four times as slow or as quick, which other programs do not hide, and one that fails.
 func TestAgainstRealServers(t *testing.T) {
 	t.Parallel()
 	serverOf := func(delay time.Duration, failEach int64) *httptest.Server {
@@ -162,8 +190,8 @@ func TestAgainstRealServers(t *testing.T) {
 		right Verdict
 	}{
 		{"the same", runs(serverOf(20*time.Millisecond, 0)), []Verdict{Worse, Better}, ""},
-		{"slower", runs(serverOf(40*time.Millisecond, 0)), nil, Worse},
-		{"faster", runs(serverOf(10*time.Millisecond, 0)), nil, Better},
+		{"slower", runs(serverOf(80*time.Millisecond, 0)), nil, Worse},
+		{"faster", runs(serverOf(5*time.Millisecond, 0)), nil, Better},
 		{"failing", runs(serverOf(20*time.Millisecond, 10)), nil, Worse},
 	} {
 		g := Guard{Baseline: []*Result{base}, BaselineName: "b", Margin: DefaultMargin}

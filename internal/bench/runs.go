@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"slices"
+	"time"
 
+	"girin/internal/neighbours"
 	"girin/internal/verdict"
 )
 
@@ -19,6 +21,8 @@ type RunFigures struct {
 	P50MS float64 `json:"p50_ms"`
 	P90MS float64 `json:"p90_ms"`
 	P99MS float64 `json:"p99_ms"`
+	// OthersCPU is how many cores other programs used just before the run, where they leave too few.
+	OthersCPU float64 `json:"others_cpu,omitempty"`
 }
 
 // Interval is the mean of a figure over runs, where the true mean lies with 95 % confidence (Student's t), and the extremes.
@@ -81,7 +85,7 @@ func (res *Result) runs() []RunFigures {
 // a run early ends the rest.
 func RunTimes(ctx context.Context, o Options, n int) (*Result, error) {
 	if n <= 1 {
-		return Run(ctx, o)
+		return runAmongOthers(ctx, o)
 	}
 	if o.MaxSamples == 0 {
 		o.MaxSamples = DefaultMaxSamples
@@ -89,7 +93,7 @@ func RunTimes(ctx context.Context, o Options, n int) (*Result, error) {
 	o.MaxSamples = max(o.MaxSamples/n, chunkLen)
 	var all []*Result
 	for i := range n {
-		res, err := Run(ctx, o)
+		res, err := runAmongOthers(ctx, o)
 		switch {
 		case err != nil && i == 0:
 			return nil, err
@@ -107,6 +111,24 @@ func RunTimes(ctx context.Context, o Options, n int) (*Result, error) {
 		o.Warmup = 0 // the server is warm
 	}
 	return merge(all), nil
+}
+
+// look is how long is looked at what other programs do, before a run: while nothing is asked, the server is not among them.
+const look = 100 * time.Millisecond
+
+// runAmongOthers makes a run, and notes what other programs used of the cores just before it.
+func runAmongOthers(ctx context.Context, o Options) (*Result, error) {
+	watch := neighbours.Watch()
+	select {
+	case <-ctx.Done():
+	case <-time.After(look):
+	}
+	others := watch.Cores(0)
+	res, err := Run(ctx, o)
+	if err == nil && len(res.Runs) == 1 && neighbours.Crowd(others, neighbours.Usable) {
+		res.Runs[0].OthersCPU = others
+	}
+	return res, err
 }
 
 // intervals sums runs up; nil for a single one, of which nobody can say how much the next would differ.

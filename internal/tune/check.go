@@ -8,6 +8,7 @@ import (
 
 	"girin/internal/bench"
 	"girin/internal/lab"
+	"girin/internal/neighbours"
 )
 
 // Checked is whether the settings of a file hold the SLO at a rate.
@@ -42,8 +43,8 @@ func Check(ctx context.Context, o Options) (*Checked, error) {
 		return nil, err
 	}
 	c := &Checked{File: o.Config, Rate: o.Rate, SLO: o.SLO, cores: o.Cores}
-	neighbours := lab.WatchNeighbours()
-	defer func() { c.OthersCPU = neighbours.Cores(0) }()
+	watch := neighbours.Watch()
+	defer func() { c.OthersCPU = watch.Cores(0) }()
 	var verdicts []bench.Verdict
 	for i := range checkRuns {
 		v, err := s.checkOnce(ctx, c, uint64(i))
@@ -181,7 +182,7 @@ func (c *Checked) Sentence() string {
 	if c.Reason != "" {
 		s += ": " + c.Reason
 	}
-	if lab.Crowd(c.OthersCPU, c.cores) {
+	if neighbours.Crowd(c.OthersCPU, c.cores) {
 		s += fmt.Sprintf("; other programs used %.1f of %d cores meanwhile", c.OthersCPU, c.cores)
 	}
 	return s + "."

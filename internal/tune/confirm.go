@@ -9,6 +9,7 @@ import (
 
 	"girin/internal/bench"
 	"girin/internal/lab"
+	"girin/internal/neighbours"
 )
 
 // confirm tries the chosen setting at its rate once more, on a fresh server and for longer, and looks
@@ -88,7 +89,7 @@ type usage struct {
 	elapsed     time.Duration // of the run
 	first, last time.Duration // CPU time
 	from, to    time.Time
-	neighbours  lab.Neighbours
+	neighbours  neighbours.Neighbours
 	others      float64 // cores
 }
 
@@ -96,7 +97,7 @@ type usage struct {
 func (u *usage) note(p bench.Progress) {
 	now, at := u.server.CPU(), time.Now()
 	if p.Elapsed <= u.elapsed || u.from.IsZero() {
-		u.first, u.from, u.neighbours = now, at, lab.WatchNeighbours()
+		u.first, u.from, u.neighbours = now, at, neighbours.Watch()
 	}
 	u.elapsed, u.last, u.to, u.others = p.Elapsed, now, at, u.neighbours.Cores(now-u.first)
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"girin/internal/lab"
+	"girin/internal/neighbours"
 )
 
 // Load is what a confirming run of the chosen setting showed at its rate.
@@ -43,7 +43,7 @@ func limit(r *Result, a *Answer) string {
 	busy := r.serviceTime() * a.Rate / 1000 // requests at work at once, by Little's law
 	slots := a.Best.Setting.Slots()
 	switch {
-	case lab.Crowd(l.OthersCPU, r.Cores) && l.ServerCPU+l.ClientCPU+l.OthersCPU >= 0.85*cores:
+	case neighbours.Crowd(l.OthersCPU, r.Cores) && l.ServerCPU+l.ClientCPU+l.OthersCPU >= 0.85*cores:
 		return fmt.Sprintf("Other programs limit it: they use %.1f of %d cores, the server %.1f, the load generator %.1f. On a quiet machine it holds more.",
 			l.OthersCPU, r.Cores, l.ServerCPU, l.ClientCPU)
 	case l.ClientFull, l.ServerCPU+l.ClientCPU >= 0.85*cores && l.ClientCPU > l.ServerCPU:

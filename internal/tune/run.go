@@ -9,6 +9,7 @@ import (
 
 	"girin/internal/bench"
 	"girin/internal/lab"
+	"girin/internal/neighbours"
 	"girin/internal/tune/workload"
 )
 
@@ -107,9 +108,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer s.close()
-	neighbours := lab.WatchNeighbours()
-	err = s.run(ctx, r, neighbours)
-	r.Took, r.OthersCPU = time.Since(r.Started), neighbours.Cores(0)
+	watch := neighbours.Watch()
+	err = s.run(ctx, r, watch)
+	r.Took, r.OthersCPU = time.Since(r.Started), watch.Cores(0)
 	if errors.Is(err, context.Canceled) && len(r.Candidates) > 0 {
 		r.Stopped = "it was stopped"
 		s.answer(r)
@@ -128,12 +129,12 @@ const (
 )
 
 // run fills the result in.
-func (s *servers) run(ctx context.Context, r *Result, neighbours lab.Neighbours) error {
+func (s *servers) run(ctx context.Context, r *Result, watch neighbours.Neighbours) error {
 	app, err := s.prepare(ctx)
 	if err != nil {
 		return err
 	}
-	if others := neighbours.Cores(0); lab.Crowd(others, r.Cores) {
+	if others := watch.Cores(0); neighbours.Crowd(others, r.Cores) {
 		s.say(fmt.Sprintf("other programs use %.1f of %d cores: what is found is what they leave\n", others, r.Cores))
 	}
 	r.App, r.ASGI, r.Framework = app.Spec, app.ASGI, app.Framework

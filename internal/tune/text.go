@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 
 	"girin/internal/bench"
-	"girin/internal/lab"
+	"girin/internal/neighbours"
 	"girin/internal/tune/workload"
 )
 
@@ -139,7 +139,7 @@ func (r *Result) Warnings() (lines []string) {
 	if r.Answer != nil && r.Answer.unsteady() != "" {
 		lines = append(lines, r.Answer.unsteady())
 	}
-	if lab.Crowd(r.OthersCPU, r.Cores) {
+	if neighbours.Crowd(r.OthersCPU, r.Cores) {
 		lines = append(lines, fmt.Sprintf("Other programs used %.1f of %d cores meanwhile: the figures are of what they left.", r.OthersCPU, r.Cores))
 	}
 	if r.Alone != "" {

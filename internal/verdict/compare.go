@@ -34,6 +34,7 @@ type Rule struct {
 	MoreIsBetter bool    // as of rates; latencies are better if they are less
 	Margin       float64 // a change by less than this share is none
 	Confidence   float64 // zero means 0.95
+	Noise        float64 // a change that may be no more is undecided: something else may have made it
 }
 
 // A Comparison is a verdict and what it rests on.
@@ -172,6 +173,8 @@ func (c Comparison) decide(d gap, r Rule) Comparison {
 // settle finds the verdict from the interval.
 func (c Comparison) settle(r Rule) Comparison {
 	switch {
+	case r.Noise > 0 && c.Low <= r.Noise && c.High >= -r.Noise:
+		c.Verdict, c.Reason = Undecided, fmt.Sprintf("it may be no more than %.0f %%", 100*r.Noise)
 	case c.Low > r.Margin || c.High < -r.Margin:
 		c.Verdict = direction(c.Change, r)
 	case c.Low >= -r.Margin && c.High <= r.Margin:

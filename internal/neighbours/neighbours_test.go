@@ -1,4 +1,4 @@
-package lab
+package neighbours
 
 import (
 	"os/exec"
@@ -9,18 +9,18 @@ import (
 
 func TestMachineCPU(t *testing.T) {
 	for stat, want := range map[string]time.Duration{
-		"cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 2 3\n": 1710 * time.Millisecond, // user, nice, system, irq, softirq, stolen
+		"cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 1\n": 1710 * time.Millisecond, // user, nice, system, irq, softirq, stolen
 		"cpu  1 2 3 4":              -1,
 		"":                          -1,
 		"cpu a 2 3 4 5 6 7 8 9 10":  -1,
 		"intr 1 2 3 4 5 6 7 8 9 10": -1,
 	} {
-		got, known := machineCPU(stat)
+		got, cores, known := machineCPU(stat)
 		if !known {
 			got = -1
 		}
-		if got != want {
-			t.Errorf("%q: %v, want %v", stat, got, want)
+		if got != want || known && cores != 2 {
+			t.Errorf("%q: %v of %d cores, want %v", stat, got, cores, want)
 		}
 	}
 }
@@ -30,7 +30,7 @@ func TestNeighbours(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("only Linux tells")
 	}
-	n := WatchNeighbours()
+	n := Watch()
 	spin := exec.Command("sh", "-c", "while :; do :; done")
 	if err := spin.Start(); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,20 @@ func TestNeighbours(t *testing.T) {
 	if others > float64(runtime.NumCPU())+0.2 {
 		t.Errorf("others use %.2f of %d cores", others, runtime.NumCPU())
 	}
-	if Crowd(0.9, runtime.NumCPU()-1) || Crowd(0.1*float64(runtime.NumCPU()), runtime.NumCPU()) || !Crowd(float64(runtime.NumCPU()), runtime.NumCPU()) {
+}
+
+// Where only some of the cores are used, others may have the rest.
+func TestCrowd(t *testing.T) {
+	for _, tt := range []struct {
+		others        float64
+		usable, cores int
+		want          bool
+	}{{0.1, 2, 2, false}, {0.4, 2, 2, true}, {0.9, 1, 2, false}, {1.2, 1, 2, true}, {40, 2, 64, false}, {20, 64, 64, true}} {
+		if got := crowds(tt.others, tt.usable, tt.cores); got != tt.want {
+			t.Errorf("%v", tt)
+		}
+	}
+	if Crowd(0, 1) || !Crowd(1e6, 1) {
 		t.Error("Crowd")
 	}
 }
