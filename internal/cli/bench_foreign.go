@@ -21,7 +21,7 @@ var foreignFlags = map[string]string{
 	"-B": "none: the system chooses the local address", "-y": "no proxy: bench speaks to the server itself", "-Z": "none: TLS's ciphers are Go's",
 	"-f": "nothing: the version of TLS is negotiated", "-F": "--body-file FILE --content-type TYPE, with the form as it is sent",
 	"-I": "--head, for curl's -I", "-j": "--json, for oha's -j",
-	"-V": "girin --version", "-S": "nothing: mean and median are both reported",
+	"-M": "--method METHOD", "-V": "girin --version", "-S": "nothing: mean and median are both reported",
 
 	"--latency": "nothing: latencies are always reported", "--threads": "--cpus N", "--connections": "--clients N",
 	"--script": "--urls FILE", "--no-tui": "--quiet", "--output": "--json FILE, --csv FILE or --html FILE",
@@ -54,6 +54,7 @@ var foreignFlags = map[string]string{
 	"--users": "--clients N", "--spawn-rate": "--stages 10@30s,10:50@1m", "--run-time": "--duration TIME", "--headless": "nothing: there is no window",
 	"--file": "--urls FILE", "--benchmark": "nothing: clients do not wait between requests", "--out": "--json FILE, --csv FILE or --html FILE",
 	"--input-file": "--urls FILE", "--warm-up-time": "--warmup TIME", "--alpn-list": "--http2", "--location": "--follow",
+	"--summary": "nothing: a summary is printed anyway", "--json-path": "--json FILE", "--tls-cert": "--cert FILE", "--tls-key": "--key FILE",
 }
 
 const (

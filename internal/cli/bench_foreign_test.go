@@ -39,6 +39,10 @@ func TestFlagsOfOtherTools(t *testing.T) {
 		"-connect-timeout 3s http://h/":   "did you mean --timeout TIME",
 		"-laddr 127.0.0.1 http://h/":      "-laddr has no counterpart",
 		"--body @bench_test.go http://h/": "did you mean --body-file bench_test.go?",
+		"-M POST http://h/":               "-M: did you mean --method METHOD?",
+		"--json-path f http://h/":         "did you mean --json FILE?",
+		"--tls-cert c.pem http://h/":      "did you mean --cert FILE?",
+		"--summary http://h/":             "--summary is not needed",
 		"--no-color http://h/":            "--no-color is not needed",
 	} {
 		var out, err bytes.Buffer
