@@ -28,9 +28,23 @@ def explain(error: BaseException, spec: str) -> tuple[int, str]:
         text += f"\nHint: {hidden}\n{_where()}"
     elif isinstance(error, ModuleNotFoundError) and error.name:
         text += f"\nHint: {_missing(error.name, spec)}\n{_where()}\n{_search_path()}"
+    elif package := _package_of(error, spec):
+        text += f"\nHint: {package}\n{_where()}"
     else:
         text += f"\n{_where()}"
     return IMPORT_FAILED, text
+
+
+def _package_of(error: BaseException, spec: str) -> str:
+    """How the app's module is named as a part of its package, if it is imported without one and asks for its neighbours."""
+    from shlex import quote
+
+    name, colon, expression = spec.partition(":")
+    if not isinstance(error, ImportError) or "no known parent package" not in str(error) or "." in name:
+        return ""
+    above, folder = os.path.split(os.getcwd())
+    meant = f"--chdir {quote(above)} {quote(f'{folder}.{name}{colon}{expression}')}" if folder.isidentifier() else "PACKAGE.MODULE, from the folder that its package is in"
+    return f"{name} imports its neighbours (from . import ...), so it is part of a package: name it as {meant}"
 
 
 def _instead(spec: str) -> str:

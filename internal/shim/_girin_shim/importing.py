@@ -39,7 +39,7 @@ def import_app(spec: str, worker_class: str | None = None, paste_global: list[st
     """
     app = _load_paste(spec, paste_global) if spec.startswith(PASTE) else _import(spec)
     if app is None:
-        raise AppError(f"Failed to find application object: {spec.partition(':')[2] or 'application'!r}")
+        raise AppError(f"Failed to find application object: {spec.partition(':')[2] or 'application'!r} is None")
     if not callable(app):
         raise AppError(f"Application object must be callable: {spec!r} is of type {type(app).__name__}")
     if worker_class is not None:

@@ -61,7 +61,7 @@ def broken(start, code: str, app: str = "wsgi_app:app", **kwargs) -> tuple[int, 
     [
         ("wsgi_app:missing", "Failed to find attribute 'missing' in 'wsgi_app'."),
         ("wsgi_app:space.missing", "Failed to find attribute 'missing' in 'wsgi_app'."),
-        ("wsgi_app:nothing", "Failed to find application object: 'nothing'"),
+        ("wsgi_app:nothing", "Failed to find application object: 'nothing' is None"),
         ("wsgi_app:number", "Application object must be callable"),
         ("wsgi_app:1 +", "Failed to parse '1 +' as an attribute name or function call."),
         ("wsgi_app:[1]", "Failed to parse '[1]' as an attribute name or function call."),
@@ -191,6 +191,16 @@ def test_a_file_in_a_folder_instead_of_a_module(start, tmp_path, spec, meant):
     worker = start(app=spec, folder=str(tmp_path), ready=False)
     text = json.loads(worker.message(master.BROKEN)[3])["text"]
     assert text.startswith(f"Failed to find application, did you mean {meant}?")
+
+
+def test_a_module_of_a_package_by_its_own_name(start, tmp_path):
+    (tmp_path / "shop").mkdir()
+    for name, code in {"__init__": "", "models": "", "app": "from . import models"}.items():
+        (tmp_path / "shop" / f"{name}.py").write_text(code)
+    worker = start(app="app:create_app()", folder=str(tmp_path / "shop"), ready=False)
+    text = json.loads(worker.message(master.BROKEN)[3])["text"]
+    assert "attempted relative import with no known parent package" in text
+    assert f"part of a package: name it as --chdir {tmp_path} 'shop.app:create_app()'\n" in text
 
 
 def test_django_without_its_wsgi_module(start, tmp_path):
