@@ -214,7 +214,7 @@ func proxyOptions() []Option {
 			Doc:      "Connections begin with a PROXY protocol header that names the client: off, v1, v2, or auto for both. The flag alone means auto.",
 			field:    func(c *Config) any { return &c.ProxyProtocol }},
 		{Key: "proxy_allow_ips", Flag: "proxy-allow-from", Kind: Addrs, Meta: "ADDRESSES", Default: loopback(),
-			Doc:   "Addresses and networks, separated by commas, whose PROXY protocol headers are believed; * is all.",
+			Doc:   "Addresses and networks, separated by commas, whose PROXY protocol headers are believed; * is all, and none is nobody, through unix sockets either.",
 			field: func(c *Config) any { return &c.ProxyAllowIPs }},
 		{Key: "sendfile", Flag: "no-sendfile", Kind: Off, Env: "SENDFILE", fromEnv: fromYes,
 			Doc:   "Copy files instead of handing them to the kernel's sendfile.",

@@ -140,7 +140,7 @@ def _no_hook(*arguments) -> None:
 def _networks(addresses) -> list:
     import ipaddress
 
-    return [ipaddress.ip_network(address) for address in addresses or [] if address != "*"]
+    return [ipaddress.ip_network(address) for address in addresses or [] if address not in ("*", "none")]
 
 
 def _address(bind: str):
