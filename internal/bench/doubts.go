@@ -64,7 +64,7 @@ func doubtClient(res *Result) []Doubt {
 		"This client used %.0f %% of the %s it may use: it may be the bottleneck, not the server.",
 		100*res.Client.CPUShare, Plural(res.Client.Cores, "core"))
 	return append(out, doubtIf(res.Client.WaitedS > waitedShare*res.DurationS, "client-waited",
-		"This client's threads waited %.2f s for a core in a run of %.2f s, since others had them: that wait is in the latencies, and the server may do better.",
+		"This client's threads waited %.2f s for a core in a run of %.2f s, since the server or others had them: that wait is in the latencies, and the server may do better.",
 		res.Client.WaitedS, res.DurationS)...)
 }
 
