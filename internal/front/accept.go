@@ -156,7 +156,8 @@ func (s *Server) closeSpool(f *spool.File) {
 // evictLocked closes the connection that has been idle longest, if any is; or else the one
 // whose first request has been awaited longest, or that has had its answers longest and sends
 // on what nobody wants, and either for times.silent/2: many of these would keep all others
-// out until their time is over. Else it is one whose body is slow.
+// out until their time is over. Else it is one whose body is slow, and which was not told so
+// already: it may be waiting for its application.
 func (s *Server) evictLocked() bool {
 	var idle, silent, slow *conn
 	now := s.had.now()
@@ -170,7 +171,7 @@ func (s *Server) evictLocked() bool {
 				silent = older(silent, c)
 			}
 		case stageBody:
-			if s.times.slow(now-c.stage.began, c.body.came.Load()) {
+			if c.stage.judged.Load() != c.stage.last && s.times.slow(now-c.stage.began, c.body.came.Load()) {
 				slow = older(slow, c)
 			}
 		}

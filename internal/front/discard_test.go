@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -486,6 +487,52 @@ func TestSlowBodiesMakeRoom(t *testing.T) {
 		if n := s.inStage(stageBody); n == 0 {
 			t.Error("the one that is quicker is gone as well")
 		}
+	})
+}
+
+// One whose application has not read what came cannot make room, and is no reason that
+// another one does not.
+func TestWhoWaitsForItsApplicationIsPassedOver(t *testing.T) {
+	const size = 1 << 20
+	overEach(t, func(t *testing.T, over over) {
+		t.Parallel()
+		goOn := make(chan struct{})
+		goes := sync.OnceFunc(func() { close(goOn) })
+		s := over.serve(t, func(c *appCall) {
+			if c.environ["REQUEST_METHOD"] == "GET" {
+				c.answer("200 OK", "")
+				return
+			}
+			body := c.streamedBody()
+			defer body.Close()
+			if c.environ["PATH_INFO"] == "/waits" {
+				<-goOn
+			}
+			b, err := io.ReadAll(body)
+			c.answer("200 OK", fmt.Sprint(len(b), err))
+		}, hurried, streaming, func(c *Config) { c.MaxConns = 2 })
+		defer goes()
+		waits, sent := over.connect(t, s), make(chan struct{})
+		go func() {
+			defer close(sent)
+			waits.send(fmt.Sprintf("POST /waits HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+			_, _ = waits.Write(make([]byte, size))
+		}()
+		waitFor(t, func() bool { return s.inStage(stageBody) == 1 })
+		time.Sleep(20 * s.times.body)                              // it is the slower one
+		slow, part := over.connect(t, s), make([]byte, 2*bodyRate) // twice what a body needs
+		slow.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+		dribble(t, s.times.bodySecond, func() error { _, err := slow.Write(part); return err })
+		c := over.connect(t, s)
+		c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		if res, _ := c.response("GET"); res.StatusCode != 200 {
+			t.Errorf("answered %s", res.Status)
+		}
+		goes()
+		if _, body := waits.response("POST"); body != fmt.Sprint(size, nil) {
+			t.Errorf("the application has read %q", body)
+		}
+		<-sent
 	})
 }
 

@@ -226,6 +226,7 @@ func (c *conn) feed(pipe *bodyPipe, data []byte) error {
 	defer c.mu.Unlock()
 	if c.reply.running {
 		c.stage.enter(stageBody)
+		c.evicted.Store(false) // if it was: it is not late
 	}
 	return nil
 }
