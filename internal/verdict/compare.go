@@ -174,7 +174,7 @@ func (c Comparison) decide(d gap, r Rule) Comparison {
 func (c Comparison) settle(r Rule) Comparison {
 	switch {
 	case r.Noise > 0 && c.Low <= r.Noise && c.High >= -r.Noise:
-		c.Verdict, c.Reason = Undecided, fmt.Sprintf("it may be no more than %.0f %%", 100*r.Noise)
+		c.Verdict, c.Reason = Undecided, fmt.Sprintf("a change by less than %.0f %% may come of something else", 100*r.Noise)
 	case c.Low > r.Margin || c.High < -r.Margin:
 		c.Verdict = direction(c.Change, r)
 	case c.Low >= -r.Margin && c.High <= r.Margin:
