@@ -120,9 +120,13 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusConflict, "only what has ended badly is run again")
 		return
 	}
-	kept, err := s.objects.GetBytes(ctx, messageName(rec.ID))
-	if err != nil {
+	kept, err := s.keptMessage(ctx, rec.ID)
+	switch {
+	case errors.Is(err, jetstream.ErrObjectNotFound):
 		plain(w, http.StatusGone, "its request is not there any more")
+		return
+	case err != nil:
+		n.refuse(w, err)
 		return
 	}
 	if len(kept) == 0 || kept[0] != job.Format {
@@ -156,10 +160,13 @@ func (s *store) dropOld(ctx context.Context, id job.ID) error {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
-	if err == nil {
-		err = purgeTo(ctx, s.stream, m)
+	if err != nil {
+		return err
 	}
-	return err
+	if r, err := s.getNow(ctx, id); err != nil || !r.Status.Ended() { // another has run it again: the message is of that
+		return err
+	}
+	return purgeTo(ctx, s.stream, m)
 }
 
 // forgetJob removes all that is known of a job that has ended.

@@ -62,20 +62,40 @@ func (s *store) getNow(ctx context.Context, id job.ID) (r stored, err error) {
 	return r, json.Unmarshal(m.Data, &r.Record)
 }
 
+// hasEndedNow reports whether the leader knows that a job has ended.
+func (s *store) hasEndedNow(ctx context.Context, id job.ID) bool {
+	r, err := s.getNow(ctx, id)
+	return err == nil && r.Status.Ended()
+}
+
 // keptMessage is what a job was made of that has ended badly before; jetstream.ErrObjectNotFound:
 // the leader knows that there is none.
 func (s *store) keptMessage(ctx context.Context, id job.ID) ([]byte, error) {
 	kept, err := s.objects.GetBytes(ctx, messageName(id))
+	return kept, s.confirm(ctx, messageName(id), err)
+}
+
+// confirm asks the leader whether an object of a request is not there, if that is the error.
+func (s *store) confirm(ctx context.Context, name string, err error) error {
 	if !errors.Is(err, jetstream.ErrObjectNotFound) {
-		return kept, err
+		return err
 	}
 	bucket := s.n.bucket("bodies")
-	if _, is := s.n.lastOf(ctx, "OBJ_"+bucket, objectSubject(bucket, messageName(id))); errors.Is(is, jetstream.ErrMsgNotFound) {
-		return nil, err
-	} else if is != nil {
-		return nil, is
+	m, asked := s.n.lastOf(ctx, "OBJ_"+bucket, objectSubject(bucket, name))
+	if errors.Is(asked, jetstream.ErrMsgNotFound) {
+		return err
 	}
-	return nil, errLags
+	var o jetstream.ObjectInfo
+	if asked == nil {
+		asked = json.Unmarshal(m.Data, &o)
+	}
+	switch {
+	case asked != nil:
+		return asked
+	case o.Deleted:
+		return err
+	}
+	return errLags
 }
 
 var errLags = errors.New("a server of the engine has not caught up yet")

@@ -62,7 +62,10 @@ func (n *Node) sweep(ctx context.Context, age time.Duration) error {
 	if s == nil {
 		return nil
 	}
-	old := n.now().Add(-age)
+	old, err := s.ago(ctx, age)
+	if err != nil {
+		return err
+	}
 	swept, err := s.sweepRecords(ctx, old)
 	for _, bucket := range []string{"bodies", "results"} {
 		more, failed := s.sweepObjects(ctx, bucket, old)
@@ -72,6 +75,22 @@ func (n *Node) sweep(ctx context.Context, age time.Duration) error {
 		n.cfg.Log.Infof("Jobs: %d parts of jobs that were never stored whole, or have ended, are removed", swept)
 	}
 	return err
+}
+
+// ago is what time it was so long ago by the engine's clock, by which what is stored is dated: this
+// server's may have been set since the two were compared. Of several servers of a cluster the one
+// counts whose clock is the furthest behind.
+func (s *store) ago(ctx context.Context, age time.Duration) (old time.Time, err error) {
+	for _, name := range []string{s.n.names.jobs, "KV_" + s.n.bucket("jobs"), "OBJ_" + s.n.bucket("bodies"), "OBJ_" + s.n.bucket("results")} {
+		stream, err := s.n.js.Stream(ctx, name)
+		if err != nil {
+			return old, err
+		}
+		if at := stream.CachedInfo().TimeStamp.Add(-age); old.IsZero() || at.Before(old) {
+			old = at
+		}
+	}
+	return old, nil
 }
 
 // sweepRecords looks for jobs that wait and have no message, and for messages of jobs that have

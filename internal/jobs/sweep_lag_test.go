@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -229,5 +230,95 @@ func TestWhatLiesIsNoNextRun(t *testing.T) {
 	}
 	if info, err := s.stream.Info(ctx); err != nil || info.State.Msgs != 1 {
 		t.Errorf("%d messages, %v", info.State.Msgs, err)
+	}
+}
+
+// How old something is the engine's clock says, also where this server's was set a moment ago.
+func TestTheSweepGoesByTheEnginesClock(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := t.Context()
+	stored, comes := waits(t, s), waits(t, s) // the message of the one is not there yet, and the record of the other
+	if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(n.names.jobSubject(stored))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.records.Purge(ctx, comes.ID.String()); err != nil {
+		t.Fatal(err)
+	}
+	n.behind.Store(int64(2 * time.Hour))
+	if err := n.sweep(ctx, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.get(ctx, stored.ID); err != nil || !s.hasMessage(ctx, comes) {
+		t.Errorf("record %v, message %v", err, s.hasMessage(ctx, comes))
+	}
+	if _, objects, _ := s.left(t); len(objects) != 2 {
+		t.Errorf("%v are left", objects)
+	}
+}
+
+// Two want a job to be run again: what the one has begun the other does not take the message of.
+func TestARetryLeavesTheMessageOfAnothers(t *testing.T) {
+	_, s := storeOf(t)
+	rec := waits(t, s)
+	goThrough(t, s, rec, job.Begin)
+	if err := s.dropOld(t.Context(), rec.ID); err != nil || !s.hasMessage(t.Context(), rec) {
+		t.Error("nobody will run it if its runner dies", err)
+	}
+}
+
+// behindObjects are those of a server that has not caught up.
+type behindObjects struct{ jetstream.ObjectStore }
+
+func (behindObjects) Get(context.Context, string, ...jetstream.GetObjectOpt) (jetstream.ObjectResult, error) {
+	return nil, jetstream.ErrObjectNotFound
+}
+
+// A job is not lost whose body one server does not know yet; it is where there is none.
+func TestABodyThatOneServerDoesNotKnowYet(t *testing.T) {
+	n, s := storeOf(t)
+	n.cfg.File = func() (*os.File, error) { return os.CreateTemp(t.TempDir(), "") }
+	rec := waits(t, s)
+	s.objects = behindObjects{s.objects}
+	w := &workload{r: n.runner, s: s, rec: *rec}
+	_, err := w.fetchBody()
+	if e, reason := w.outcome(err); e != job.Refused {
+		t.Error(e, reason)
+	}
+	s.dropObject(t.Context(), bodyName(rec.ID))
+	_, err = w.fetchBody()
+	if e, reason := w.outcome(err); e != job.Died {
+		t.Error(e, reason)
+	}
+}
+
+// older is a bucket of a server that knows an older record.
+type older struct {
+	jetstream.KeyValue
+	record jetstream.KeyValueEntry
+}
+
+func (o older) Get(context.Context, string) (jetstream.KeyValueEntry, error) { return o.record, nil }
+
+// Nor is the message of a job that is run again taken for that of the run before.
+func TestAMessageIsNotGivenUpWhoseJobRunsAgain(t *testing.T) {
+	n, s := storeOf(t)
+	ctx := t.Context()
+	rec := waits(t, s)
+	s.young.take(ctx, rec.ID) // of another server
+	goThrough(t, s, rec, job.Begin, job.Died)
+	old, err := s.records.Get(ctx, rec.ID.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	goThrough(t, s, rec, job.Retried)
+	s.records = older{s.records, old}
+	jobs := puller{r: n.runner, stream: n.names.jobs}
+	m, _ := jobs.next(n.runner.workQueues(), make(chan struct{}))
+	if m == nil {
+		t.Fatal("it does not come")
+	}
+	n.runner.claim(s, m, rec.ID)
+	if err := n.nc.Flush(); err != nil || !s.hasMessage(ctx, rec) {
+		t.Error("the job is lost", err)
 	}
 }

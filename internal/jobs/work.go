@@ -105,6 +105,8 @@ func (r *runner) claim(s *store, m *nats.Msg, id job.ID) *stored {
 		r.n.cfg.Log.Debugf("jobs: %v", err)
 		_ = m.NakWithDelay(time.Second)
 	case left:
+	case !changed && !s.hasEndedNow(ctx, id): // it is run again just now
+		_ = m.NakWithDelay(time.Second)
 	case !changed: // it has ended, and whoever noted that may have died before it let go of the message
 		s.letGo(ctx, &rec.Record, m.Data)
 		_ = m.Ack()
@@ -254,7 +256,7 @@ func (w *workload) fetchBody() (*os.File, error) {
 		return nil, err
 	}
 	body, err := read(w.r.n.ctx, w.s.objects, bodyName(w.rec.ID), w.rec.Body)
-	if err == nil {
+	if err = w.s.confirm(w.r.n.ctx, bodyName(w.rec.ID), err); err == nil {
 		_, err = io.Copy(file, body)
 		_ = body.Close()
 	}
