@@ -99,6 +99,7 @@ func (n *Node) lookAtClasses(ctx context.Context) {
 	}
 	all, _, err := s.knownClasses(ctx)
 	if err != nil {
+		n.fill.stirred.Store(true) // soon again
 		return
 	}
 	known := len(all)

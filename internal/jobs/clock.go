@@ -22,6 +22,14 @@ func (n *Node) now() time.Time { return n.wall().Add(time.Duration(n.behind.Load
 // answer that took longer says too little.
 const clockNear = 250 * time.Millisecond
 
+// wasSet reports whether this server's clock was set since off was noted: how far it is before the
+// one that nobody sets.
+func (n *Node) wasSet(off *int64) bool {
+	was := *off
+	*off = n.wall().UnixNano() - n.cfg.Clock()
+	return time.Duration(*off-was).Abs() > clockNear
+}
+
 // lookAtClock compares the clocks: what a stream was told to be has just come, and was asked
 // for at a time.
 func (n *Node) lookAtClock(s jetstream.Stream, asked time.Time) {

@@ -14,7 +14,7 @@ type fill struct {
 	since atomic.Int64 // how many jobs were accepted here since then
 	look  chan struct{}
 
-	stirred atomic.Bool // a job has changed, or a server has come, since it was last looked at
+	stirred atomic.Bool // a job has changed or may come, a server has come, or a clock was set, since it was last looked at
 }
 
 // How old what is known of the store may be: less when that says that it is full, and more while
@@ -33,6 +33,7 @@ var (
 // full says why no job can be stored whose body has so many bytes; nil: it can. Of how many
 // there may be the store has the last word.
 func (n *Node) full(body int64) error {
+	n.fill.stirred.Store(true) // its body may be stored long before its record is
 	switch {
 	case n.store.Load() == nil || !n.up.Load():
 		return errUnstored
@@ -75,7 +76,7 @@ func (n *Node) took() {
 func (n *Node) count() {
 	t := time.NewTimer(fillEvery)
 	defer t.Stop()
-	for looked, trimmed := int64(0), int64(0); ; t.Reset(n.fillAge()) {
+	for looked, trimmed, off := int64(0), int64(0), int64(0); ; t.Reset(n.fillAge()) {
 		asked := false
 		select {
 		case <-n.ctx.Done():
@@ -85,6 +86,9 @@ func (n *Node) count() {
 			asked = true
 		}
 		now := n.cfg.Clock()
+		if n.wasSet(&off) {
+			n.fill.stirred.Store(true)
+		}
 		if !n.up.Load() || !n.fill.stirred.Swap(false) && !asked && n.fill.jobs.Load() == 0 && !n.isFull() && now-looked < int64(stillEvery) {
 			continue
 		}
@@ -93,10 +97,13 @@ func (n *Node) count() {
 		n.measure(ctx)
 		n.lookAtClasses(ctx)
 		n.trim(ctx)
-		if now-trimmed >= int64(keysTrimmedEvery) {
-			trimmed = now
-			n.trimKeys(ctx)
+		cancel()
+		if now-trimmed < int64(keysTrimmedEvery) {
+			continue
 		}
+		trimmed = now
+		ctx, cancel = context.WithTimeout(n.ctx, askLimit) // of the other nothing may be left
+		n.trimKeys(ctx)
 		cancel()
 	}
 }
@@ -119,6 +126,7 @@ func (n *Node) measure(ctx context.Context) {
 		asked := n.wall()
 		stream, err := n.js.Stream(ctx, name)
 		if err != nil {
+			n.fill.stirred.Store(true) // soon again
 			return
 		}
 		state := stream.CachedInfo().State
