@@ -86,9 +86,7 @@ func TestWhoStopsSendingAndReadsNothingIsEnded(t *testing.T) {
 		c := over.connectNarrow(t, s)
 		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
 		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
-		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
-			t.Fatal(err)
-		}
-		s.wantNothingHeld(t) // though it stays
+		_, _ = c.Write(make([]byte, 1<<20)) // the end may come before the kernel has taken all of it
+		s.wantNothingHeld(t)                // though it stays
 	})
 }
