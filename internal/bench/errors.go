@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/net/http2"
@@ -40,6 +41,10 @@ func (k ErrorKind) String() string {
 // errEOF is the error of a connection that ended where a response should have begun.
 var errEOF = errors.New("the server closed the connection instead of responding")
 
+// forceClosed is what net/http says to the other streams of an HTTP/2 connection on which one
+// could not be written any more. Its error has no name.
+const forceClosed = "http2: client connection force closed"
+
 // kindOf finds the kind of what went wrong on an open connection.
 func kindOf(err error) ErrorKind {
 	var m malformed
@@ -50,7 +55,7 @@ func kindOf(err error) ErrorKind {
 		return ErrMalformed
 	case errors.Is(err, errTruncated):
 		return ErrTruncated
-	case errors.Is(err, errEOF), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errEOF), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), err != nil && strings.Contains(err.Error(), forceClosed):
 		return ErrEOF
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, new(http2.StreamError)):
 		return ErrReset
