@@ -13,8 +13,8 @@ import (
 // was sent clearly later has begun. That must be so for a while, as a thread needs a
 // moment between reading and noting, and between finishing and sending, and a busy
 // machine makes it long; and then all that each of the living has sent must have been
-// passed on once, for its answer may be there. It is lost: it is never given to anyone again, for it may
-// have run.
+// passed on once, for its answer may be there. It is lost: it is never given to anyone
+// again, for it may have run.
 //
 // A worker that lives may still have it in hands, if its thread was stopped in that
 // moment. It notes what it has read before it looks at the flag, and reads its block
