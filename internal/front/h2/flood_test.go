@@ -249,10 +249,12 @@ func TestResetsAfterTheEndOfAnAnswer(t *testing.T) {
 		if k.ends {
 			return
 		}
-		k.s.BeginHead(200)
-		k.s.EndHead(false)
-		k.s.EndSending()
-		k.s.Done()
+		k.r.locked(func() {
+			k.s.BeginHead(200)
+			k.s.EndHead(false)
+			k.s.EndSending()
+			k.s.Done()
+		})
 	}}).begin()
 	id := uint32(1)
 	for range 4 * resetBurst {
