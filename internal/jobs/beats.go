@@ -86,7 +86,7 @@ func (b *beats) run() {
 }
 
 func (b *beats) send(bye bool) {
-	if !b.n.up.Load() {
+	if !b.n.nc.IsConnected() {
 		return
 	}
 	runs := b.n.runner.forOthers()
@@ -119,9 +119,7 @@ func (b *beats) hear(m *nats.Msg) {
 		return
 	}
 	if heardBeat.Node == b.n.name {
-		b.mu.Lock()
-		b.echo = b.n.cfg.Clock()
-		b.mu.Unlock()
+		b.hearOwn()
 		return
 	}
 	b.mu.Lock()
@@ -150,6 +148,18 @@ func (b *beats) hear(m *nats.Msg) {
 		}
 	}
 }
+
+// hearOwn notes that the engine passes on what it is told. Who was stopped may hear that before
+// anybody has looked: what others have said meanwhile is still to come.
+func (b *beats) hearOwn() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.n.cfg.Clock()
+	b.mute = b.mute || b.hearsNobodyLocked(now)
+	b.echo = now
+}
+
+func (b *beats) hearsNobodyLocked(now int64) bool { return now-b.echo > beatMute }
 
 // ahead is how far a clock is before this one that shows now; as far as the way is short.
 func (n *Node) ahead(now time.Time) time.Duration {
@@ -203,7 +213,7 @@ func (b *beats) look() {
 // isMute reports whether nobody can be heard. When that ends all silence counts anew.
 func (b *beats) isMute() bool {
 	b.mu.Lock()
-	was, mute := b.mute, b.n.cfg.Clock()-b.echo > beatMute
+	was, mute := b.mute, b.hearsNobodyLocked(b.n.cfg.Clock())
 	b.mute = mute
 	b.mu.Unlock()
 	if was && !mute {
@@ -288,13 +298,13 @@ func (n *Node) Peers() []Peer {
 // runs reports whether an accepted job is run, here or elsewhere.
 func (n *Node) runs(r *job.Record) bool {
 	n.runner.mu.Lock()
-	own := n.runner.works[r.ID]
+	own := n.runner.works[r.ID] != nil || n.runner.claims[r.ID] > 0
 	n.runner.mu.Unlock()
-	return own != nil || n.beats.runs(r)
+	return own || n.beats.runs(r)
 }
 
 // runs reports whether the node that a record names may still run its job: it says so, or
-// it could not have been heard yet.
+// it could not have been heard.
 func (b *beats) runs(r *job.Record) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -303,6 +313,8 @@ func (b *beats) runs(r *job.Record) bool {
 	switch {
 	case r.Node == b.n.name: // it has just begun here, or just ended
 		return b.n.now().Sub(r.Began) < time.Duration(beatGone)
+	case b.mute || b.hearsNobodyLocked(now):
+		return true
 	case !known:
 		return now-b.since < beatGone
 	case now-h.at > beatGone:

@@ -84,8 +84,7 @@ func (s *store) letGo(ctx context.Context, r *job.Record, message []byte) {
 		s.dropBody(ctx, r)
 	case r.Attempt > 0:
 		s.keepMessage(ctx, r, message)
-	case r.Body > 0:
-		s.dropObject(ctx, messageName(r.ID)) // of a run before: without its body it would be begun again and again
+	default:
 		s.dropBody(ctx, r)
 	}
 }
@@ -99,7 +98,7 @@ func (s *store) keepMessage(ctx context.Context, r *job.Record, message []byte) 
 
 // counts reports whether this attempt is the one that the record is about.
 func (w *workload) counts(r *job.Record) bool {
-	return r.Attempt == w.rec.Attempt && r.Node == w.r.n.name
+	return r.Attempt == w.rec.Attempt && r.Again == w.rec.Again && r.Node == w.r.n.name
 }
 
 func (w *workload) tellEnd(r *job.Record) {

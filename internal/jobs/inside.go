@@ -171,23 +171,30 @@ func (s *store) dropOld(ctx context.Context, id job.ID) error {
 
 // forgetJob removes all that is known of a job that has ended.
 func (n *Node) forgetJob(w http.ResponseWriter, r *http.Request, rec *job.Record) {
-	if !rec.Status.Ended() {
-		plain(w, http.StatusConflict, "the job has not ended")
-		return
-	}
 	s := n.store.Load()
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
-	_ = s.results.Purge(ctx, resultName(rec.ID, rec.Attempt))
+	now, err := s.getNow(ctx, rec.ID)
+	if err == nil && now.Status.Ended() {
+		err = s.records.Purge(ctx, rec.ID.String(), jetstream.LastRevision(now.revision))
+	}
+	switch {
+	case errors.Is(err, errNoJob):
+		plain(w, http.StatusNotFound, err.Error())
+		return
+	case err != nil && !wasQuicker(err):
+		n.refuse(w, err)
+		return
+	case err != nil || !now.Status.Ended(): // since a moment, if another has it run again
+		plain(w, http.StatusConflict, "the job has not ended")
+		return
+	}
+	_ = s.results.Purge(ctx, resultName(rec))
 	if rec.Large {
-		_ = s.large.Delete(ctx, resultName(rec.ID, rec.Attempt))
+		_ = s.large.Delete(ctx, resultName(rec))
 	}
 	s.dropObject(ctx, messageName(rec.ID))
 	s.dropBody(ctx, rec)
-	if err := s.records.Purge(ctx, rec.ID.String()); err != nil {
-		n.refuse(w, err)
-		return
-	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

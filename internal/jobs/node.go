@@ -262,6 +262,7 @@ func (n *Node) connect() {
 			again.Reset(time.Second)
 			continue
 		}
+		n.beats.send(false) // what runs here goes on, however long the streams take
 		if err := n.prepare(); err != nil {
 			if n.ctx.Err() == nil && n.said.CompareAndSwap(false, true) {
 				n.cfg.Log.Errorf("The engine of the jobs cannot be used (%v): %s until it can", err, n.meanwhile())

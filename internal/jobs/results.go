@@ -14,8 +14,14 @@ import (
 	"girin/internal/jobs/job"
 )
 
-// resultName is of one attempt's result: who comes too late overwrites nothing.
-func resultName(id job.ID, attempt int) string { return id.String() + "." + strconv.Itoa(attempt) }
+// resultName is of one attempt's result, of one run: who comes too late overwrites nothing.
+func resultName(r *job.Record) string {
+	name := r.ID.String() + "." + strconv.Itoa(r.Attempt)
+	if r.Again > 0 {
+		name += "." + strconv.Itoa(r.Again)
+	}
+	return name
+}
 
 // smallMost is the largest result that is in its job's record: that saves a write to the
 // disk. Whoever lists jobs reads all records.
@@ -59,9 +65,9 @@ func (s *store) keepOnce(ctx context.Context, r *job.Record, body io.ReaderAt, w
 	ctx, cancel := context.WithTimeout(ctx, tryLimit+limitFor(size)-storeLimit)
 	defer cancel()
 	if size > inlineMost {
-		return putObject(ctx, s.large, resultName(r.ID, r.Attempt), io.NewSectionReader(body, 0, size))
+		return putObject(ctx, s.large, resultName(r), io.NewSectionReader(body, 0, size))
 	}
-	_, err := s.results.Put(ctx, resultName(r.ID, r.Attempt), whole)
+	_, err := s.results.Put(ctx, resultName(r), whole)
 	return err
 }
 
@@ -105,12 +111,12 @@ func (o opened) Close() error {
 // result opens a job's result.
 func (s *store) result(ctx context.Context, r *job.Record) (io.ReadCloser, error) {
 	if r.Large {
-		return read(ctx, s.large, resultName(r.ID, r.Attempt), r.Size)
+		return read(ctx, s.large, resultName(r), r.Size)
 	}
 	if r.Size == int64(len(r.Small)) {
 		return io.NopCloser(newBytes(r.Small)), nil
 	}
-	e, err := s.results.Get(ctx, resultName(r.ID, r.Attempt))
+	e, err := s.results.Get(ctx, resultName(r))
 	if err != nil {
 		return nil, err
 	}

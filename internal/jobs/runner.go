@@ -31,10 +31,13 @@ type runner struct {
 	mu    sync.Mutex
 	runs  map[job.ID]*run      // guarded by mu: those whose clients wait
 	works map[job.ID]*workload // guarded by mu: accepted ones
+	// guarded by mu: accepted ones that are about to be among them, by so many slots. The engine may
+	// know that long before this node does.
+	claims map[job.ID]int
 }
 
 func newRunner(n *Node) *runner {
-	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}, works: map[job.ID]*workload{}, asks: make([]atomic.Int64, n.cfg.Slots)}
+	r := &runner{n: n, stop: make(chan struct{}), runs: map[job.ID]*run{}, works: map[job.ID]*workload{}, claims: map[job.ID]int{}, asks: make([]atomic.Int64, n.cfg.Slots)}
 	expects := make(chan struct{})
 	r.expects.Store(&expects)
 	return r
@@ -273,6 +276,11 @@ func (r *runner) forOthers() map[string][]string {
 	}
 	for id := range r.works {
 		all[ofNobody] = append(all[ofNobody], id.String())
+	}
+	for id := range r.claims {
+		if r.works[id] == nil {
+			all[ofNobody] = append(all[ofNobody], id.String())
+		}
 	}
 	return all
 }

@@ -202,9 +202,11 @@ func (s *store) takeBack(r *job.Record, revision uint64) bool {
 	return s.records.Delete(ctx, r.ID.String(), jetstream.LastRevision(revision)) == nil
 }
 
-// dropBody removes what a job's request has of its own in the store.
+// dropBody removes a job's large body, and what was kept of its request for another run: that would
+// be begun in vain.
 func (s *store) dropBody(ctx context.Context, r *job.Record) {
 	if r.Body > 0 {
+		s.dropObject(ctx, messageName(r.ID))
 		s.dropObject(ctx, bodyName(r.ID))
 	}
 }

@@ -141,6 +141,7 @@ func (s *store) sweepRecords(ctx context.Context, old time.Time) (swept int, err
 // run again, which is another message. Neither can be begun: whoever has it asks the record first.
 func (s *store) sweepMessages(ctx context.Context, id job.ID, old time.Time) (swept int, err error) {
 	r, err := s.getNow(ctx, id)
+	ended := err == nil
 	switch {
 	case errors.Is(err, errNoJob):
 	case err != nil:
@@ -155,6 +156,9 @@ func (s *store) sweepMessages(ctx context.Context, id job.ID, old time.Time) (sw
 		}
 		if err != nil || m.Time.After(old) {
 			return swept, err
+		}
+		if ended && swept == 0 { // who noted its end may have died before it did so
+			s.letGo(ctx, &r.Record, m.Data)
 		}
 		if err := purgeTo(ctx, s.stream, m); err != nil {
 			return swept, err

@@ -181,8 +181,8 @@ func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.
 	case !isThere && n.now().Sub(since) < aboutToBe: // another stores it just now
 		err = awaitStored(ctx, changed, look)
 		return nil, err == nil, err
-	case !isThere && err == nil:
-		s.takeBack(&r.Record, r.revision)
+	case !isThere && err == nil && !s.takeBack(&r.Record, r.revision): // it was begun after all
+		return nil, true, nil
 	}
 	mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
 	return nil, err != nil && wasQuicker(err), err

@@ -46,8 +46,10 @@ func (r *runner) work(m *nats.Msg, before *sync.WaitGroup) {
 		return
 	default:
 	}
+	r.claiming(id, 1)
 	rec := r.claim(s, m, id)
 	if rec == nil {
+		r.claiming(id, -1)
 		return
 	}
 	r.n.counts.pulled.Add(1)
@@ -60,6 +62,7 @@ func (r *runner) work(m *nats.Msg, before *sync.WaitGroup) {
 	r.mu.Lock()
 	r.works[id] = w
 	r.mu.Unlock()
+	r.claiming(id, -1)
 	stop := w.keepLease()
 	refused := w.begin(&message)
 	if refused == nil {
@@ -78,6 +81,15 @@ func (r *runner) work(m *nats.Msg, before *sync.WaitGroup) {
 	})
 	if refused != nil {
 		before.Wait() // or the slot would take it again at once
+	}
+}
+
+// claiming notes that one slot more, or one less, is about to run a job.
+func (r *runner) claiming(id job.ID, slots int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claims[id] += slots; r.claims[id] == 0 {
+		delete(r.claims, id)
 	}
 }
 
@@ -140,13 +152,13 @@ func (r *runner) isLeft(was *job.Record, m *nats.Msg) bool {
 		return false
 	}
 	r.mu.Lock()
-	own := r.works[was.ID]
+	own, claims := r.works[was.ID], r.claims[was.ID]
 	r.mu.Unlock()
 	switch {
 	case own != nil:
 		own.m.Store(m) // by which it is acknowledged from now on
 		return true
-	case r.n.beats.runs(was):
+	case was.Node == r.n.name && claims > 1, r.n.beats.runs(was): // another slot is about to, or another node does
 		_ = m.NakWithDelay(lease / 3)
 		return true
 	}

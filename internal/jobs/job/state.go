@@ -62,6 +62,7 @@ type Record struct {
 	Retries   int             `json:"retries"`
 	Backoff   time.Duration   `json:"backoff,omitempty"` // before the second attempt; longer before each after it
 	Attempt   int             `json:"attempt"`           // of these, how many were begun
+	Again     int             `json:"again,omitempty"`   // how often a person has had it run again
 	Task      bool            `json:"task,omitempty"`
 	Cancel    bool            `json:"cancel,omitempty"` // while it runs
 	Principal []byte          `json:"principal,omitempty"`
@@ -160,6 +161,7 @@ func (r *Record) Apply(e Event, now time.Time) bool {
 	case e == Withdrawn && to == Running:
 		r.Cancel = true
 	case e == Retried:
+		r.Again++
 		r.Attempt, r.Cancel, r.Reason, r.Code, r.Small, r.Ended = 0, false, "", 0, nil, time.Time{}
 	}
 	if to == Queued {
