@@ -63,7 +63,8 @@ func doubtClient(res *Result) []Doubt {
 	out := doubtIf(res.Client.Bottleneck, "client-cpu",
 		"This client used %.0f %% of the %s it may use: it may be the bottleneck, not the server.",
 		100*res.Client.CPUShare, Plural(res.Client.Cores, "core"))
-	return append(out, doubtIf(res.Client.WaitedS > waitedShare*res.DurationS, "client-waited",
+	waited := res.Client.WaitedS > waitedShare*res.DurationS && res.DurationS >= shortRunS // in less time one wait is chance
+	return append(out, doubtIf(waited, "client-waited",
 		"This client's threads waited %.2f s for a core in a run of %.2f s, since the server or others had them: that wait is in the latencies, and the server may do better.",
 		res.Client.WaitedS, res.DurationS)...)
 }

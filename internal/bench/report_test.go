@@ -101,7 +101,7 @@ func TestParseTarget(t *testing.T) {
 	if err != nil || socket != "/run/s" || got.URL != "http://localhost/x?y" {
 		t.Errorf("%+v, %q, %v", got, socket, err)
 	}
-	for _, line := range []string{"0=http://h/", "99999999999999999999=http://h/", "http+unix:///x", "http+unix://%zz/x"} {
+	for _, line := range []string{"0=http://h/", "99999999999999999999=http://h/", "http+unix:///x", "http+unix://%zz/x", "unix:/run/s", "unix:///run/s"} {
 		if _, _, err := ParseTarget(line, Target{}); err == nil {
 			t.Errorf("%q: no error", line)
 		}

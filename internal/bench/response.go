@@ -183,10 +183,10 @@ func (r *response) keepText(b []byte) {
 // takeHead takes a head once its empty line is there. Informational responses are passed over (RFC 9110, 15.2).
 func (r *response) takeHead(b []byte) (int, error) {
 	n := headEnd(b, &r.scanned)
+	if n > maxHead || n == 0 && len(b) > maxHead {
+		return 0, malformed(fmt.Sprintf("the head has no end within %d bytes", maxHead))
+	}
 	if n == 0 {
-		if len(b) > maxHead {
-			return 0, malformed(fmt.Sprintf("the head has no end within %d bytes", maxHead))
-		}
 		if err := plausible(b); err != nil {
 			return 0, err
 		}

@@ -116,6 +116,7 @@ func TestResponseMalformed(t *testing.T) {
 		ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("A: b\r\n", maxHead/6+1),
 		ok + "A: " + strings.Repeat("x", maxHead),
 		ok + strings.Repeat("A: b\r\n", maxHead/6+1),
+		ok + "A: " + strings.Repeat("x", maxHead) + "\r\n\r\n",
 		"HTTP/1.1 101 Switching Protocols\r\n\r\n",
 		strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxInformational+1),
 	} {

@@ -21,16 +21,19 @@ type standstill struct {
 	p99            time.Duration // of those who come at times of their own, if they have to wait for the next answer
 }
 
-// stoodStill looks for a standstill. There is none in the open loop, which meets it; where clients come and go, gaps say nothing.
+// stoodStill looks for a standstill. There is none in the open loop, which meets it; where clients come and go, gaps say
+// nothing; and where nothing succeeds, there is no p99 that could hide one. In a standstill all clients wait, so whoever is
+// answered after it has waited as long: what a gap has beyond that is the client's own, which had no core.
 func (res *Result) stoodStill() (s standstill) {
-	if res.open() || res.Load.Stages != "" || len(res.samples) == 0 || !res.Samples.Complete && len(res.Runs) > 1 {
+	if res.open() || res.Load.Stages != "" || res.Latency.Count == 0 || !res.Samples.Complete && len(res.Runs) > 1 {
 		return s
 	}
 	least := res.latency.quantile(0.99)
 	var gaps []int64
 	var last int64
 	for i := range res.samples { // in the order in which they ended
-		if gap := res.samples[i].done - last; gap > least {
+		waited, _ := mLatency.of(&res.samples[i], false)
+		if gap := min(res.samples[i].done-last, waited); gap > least {
 			gaps = append(gaps, gap)
 			s.total += time.Duration(gap)
 		}

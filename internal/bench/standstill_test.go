@@ -20,6 +20,24 @@ func runOf(latencies ...int64) *Result {
 	return res
 }
 
+// failing is the same of requests that all fail.
+func failing(latencies ...int64) *Result {
+	res := runOf(latencies...)
+	for i := range res.samples {
+		res.samples[i].kind = ErrStatus
+	}
+	res.describeSamples(res.samples, nil)
+	return res
+}
+
+// shift has samples come so many milliseconds later.
+func shift(samples []sample, by int64) {
+	for i := range samples {
+		s := &samples[i]
+		s.scheduled, s.sent, s.done = s.scheduled+by*1e6, s.sent+by*1e6, s.done+by*1e6
+	}
+}
+
 func times(n int, latency int64) (all []int64) {
 	for range n {
 		all = append(all, latency)
@@ -44,6 +62,8 @@ func TestStandstill(t *testing.T) {
 		"a few":                      runOf(1, 2, 300),
 		"an open loop, which met it": func() *Result { r := runOf(append(times(2250, 2), 500)...); r.Load.Mode = "open"; return r }(),
 		"clients that come and go":   func() *Result { r := runOf(append(times(2250, 2), 500)...); r.Load.Stages = "1@1s"; return r }(),
+		"no success":                 failing(times(20, 500)...),
+		"a client without a core":    func() *Result { r := runOf(times(2250, 2)...); shift(r.samples[1000:], 500); return r }(),
 		"nothing":                    {},
 	} {
 		if d := doubtStandstill(quiet); len(d) != 0 {

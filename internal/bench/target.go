@@ -52,6 +52,9 @@ func ParseTarget(line string, common Target) (t Target, socket string, err error
 		}
 		rest = "http://localhost/" + path
 	}
+	if after, ok := strings.CutPrefix(rest, "unix:"); ok && strings.Contains(after, "/") {
+		return t, "", fmt.Errorf("%q: the URL of a Unix socket is http+unix://%s/", rest, url.PathEscape(strings.TrimPrefix(after, "//")))
+	}
 	if !strings.Contains(rest, "://") {
 		rest = "http://" + rest
 	}

@@ -82,6 +82,9 @@ func parseConnectTo(text string) (string, error) {
 		last = parts[2]
 	}
 	host, port, err := net.SplitHostPort(last)
+	if host == "unix" && strings.Contains(port, "/") {
+		return "", fmt.Errorf("--connect-to: did you mean --unix %s?", port)
+	}
 	if err != nil || host == "" || port == "" {
 		return "", fmt.Errorf("--connect-to: %q is not HOST:PORT", text)
 	}
