@@ -82,8 +82,11 @@ func kindOfDial(err error) ErrorKind {
 type tlsError struct{ err error }
 
 func (e *tlsError) Error() string {
-	if errors.As(e.err, new(*tls.CertificateVerificationError)) {
+	switch {
+	case errors.As(e.err, new(*tls.CertificateVerificationError)):
 		return "TLS: " + e.err.Error() + "; --insecure accepts any certificate"
+	case errors.Is(e.err, context.DeadlineExceeded):
+		return "TLS: the server did not finish the handshake in time"
 	}
 	return "TLS: " + e.err.Error()
 }

@@ -194,6 +194,7 @@ func TestOptionsRefused(t *testing.T) {
 		"n below c":      {Targets: one, Requests: 3, Clients: 4},
 		"negative":       {Targets: one, Requests: -1},
 		"two hosts":      {Targets: []Target{{URL: "http://a/"}, {URL: "http://b/"}}, Requests: 1},
+		"two schemes":    {Targets: []Target{{URL: "ws://a:1/"}, {URL: "http://a:1/"}}, Requests: 1},
 		"scheme":         {Targets: []Target{{URL: "ftp://a/"}}, Requests: 1},
 		"port":           {Targets: []Target{{URL: "http://a:99999/"}}, Requests: 1},
 		"method":         {Targets: []Target{{URL: "http://a/", Method: "G T"}}, Requests: 1},

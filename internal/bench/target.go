@@ -99,6 +99,7 @@ type request struct {
 // site is where the requests go: all targets share it.
 type site struct {
 	tls        bool
+	webSocket  bool
 	host, port string // as in the URL, the port filled in
 }
 
@@ -128,7 +129,7 @@ func prepare(o Options) (site, []*request, error) {
 		if i == 0 {
 			first = s
 		} else if s != first {
-			return site{}, nil, fmt.Errorf("%s: all URLs must have one scheme, host and port, and the first has %s", t.URL, first.address())
+			return site{}, nil, fmt.Errorf("%s: all URLs must have one scheme, host and port, as %s has", t.URL, o.Targets[0].URL)
 		}
 		reqs[i] = r
 	}
@@ -136,7 +137,7 @@ func prepare(o Options) (site, []*request, error) {
 }
 
 func siteOf(u *url.URL) site {
-	s := site{tls: u.Scheme == "https" || u.Scheme == "wss", host: u.Hostname(), port: u.Port()}
+	s := site{tls: u.Scheme == "https" || u.Scheme == "wss", webSocket: isWebSocket(u.Scheme), host: u.Hostname(), port: u.Port()}
 	if s.port == "" {
 		s.port = "80"
 		if s.tls {

@@ -154,6 +154,8 @@ func (c *client) exchangeMessage() error {
 		return fmt.Errorf("%w: %w", errEOF, err)
 	case errors.As(err, new(ws.ProtocolError)), errors.Is(err, wsutil.ErrInvalidUTF8):
 		return malformed("no WebSocket frame: " + err.Error())
+	case errors.Is(err, io.EOF):
+		return errEOF
 	case err != nil:
 		return err
 	}

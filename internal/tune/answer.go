@@ -177,6 +177,22 @@ func (a *Answer) unsteady() string {
 	return ""
 }
 
+// brief is how many times what is held in the end a short look may have seen: such looks are that coarse.
+const brief = 1.5
+
+// outdone warns where a setting held much more in an earlier look than the best one does in the end.
+func (a *Answer) outdone(r *Result) string {
+	for _, c := range r.Candidates {
+		for _, m := range c.Runs {
+			if m.Rate > brief*a.Best.Rate() && (r.Alone == "" || !threaded(c.Setting)) {
+				return fmt.Sprintf("%s held %s requests/s when it was looked at before, much more than any setting later: the machine has other things to do, and another run may choose another setting.",
+					upper(quoted(c.Setting)), figure(m.Rate))
+			}
+		}
+	}
+	return ""
+}
+
 // below says how far a rate is below another, in whole percents.
 func below(change float64) string {
 	percents := math.Round(-100 * change)

@@ -103,6 +103,17 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
+// What a look before held, and nothing holds in the end, is told.
+func TestOutdone(t *testing.T) {
+	for rate, want := range map[float64]bool{500: false, 800: true} {
+		brief := &Candidate{Setting: processes, Stage: Screened, Rates: []float64{rate}, Runs: []Measurement{{Rate: rate}}}
+		r := resultOf(finalist(autoSetting, 412, 0.01, 90), brief)
+		if got := strings.Contains(strings.Join(r.Warnings(), " "), "held 800 requests/s when it was looked at before"); got != want {
+			t.Errorf("%v: %q", rate, r.Warnings())
+		}
+	}
+}
+
 // Threads that hurt are never recommended, whatever rate they hold.
 func TestThreadsThatHurt(t *testing.T) {
 	list := []*Candidate{finalist(autoSetting, 412, 0.01, 90), finalist(threads, 400, 0.01, 80), finalist(processes, 100, 0.01, 90)}

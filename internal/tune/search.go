@@ -65,16 +65,32 @@ func (s *Search) Run(ctx context.Context) ([]*Candidate, error) {
 		err = s.halve(ctx)
 	}
 	tried := slices.DeleteFunc(slices.Clone(s.all), func(c *Candidate) bool { return c.Stage == Untried })
+	takeBack(tried)
 	rank(tried)
 	return tried, err
+}
+
+// takeBack is for a search that ends when one candidate alone was measured further, once: that says
+// nothing of the others. Its rates are then all that were seen of it, beside those of the others.
+func takeBack(tried []*Candidate) {
+	if len(tried) < 2 {
+		return
+	}
+	slices.SortStableFunc(tried, func(a, b *Candidate) int { return cmp.Compare(b.Stage, a.Stage) })
+	if c := tried[0]; c.Stage > tried[1].Stage && c.Stage > Screened && len(c.Rates) == 1 {
+		c.Stage, c.Rates = tried[1].Stage, nil
+		for _, m := range c.Runs {
+			c.Rates = append(c.Rates, m.Rate)
+		}
+	}
 }
 
 func (s *Search) halve(ctx context.Context) error {
 	if err := s.screen(ctx); err != nil {
 		return err
 	}
-	if s.best() == 0 || s.elapsed >= s.Budget {
-		return nil // what was seen shortly is all that there is time for
+	if s.best() == 0 || s.elapsed+2*s.elapsed/time.Duration(s.tried()) > s.Budget {
+		return nil // what was seen shortly is all that there is time for: two more looks at least could be compared
 	}
 	second := s.leaders(max(leastKept, (s.tried()+kept-1)/kept))
 	second = append(second, s.neighbours(second)...)

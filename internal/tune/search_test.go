@@ -232,6 +232,45 @@ func TestSearchStopped(t *testing.T) {
 	}
 }
 
+// A search that ends when one setting alone was looked at longer does not prefer it for that.
+func TestSearchEndsWithOneLongerLook(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := Search{Settings: Settings(simCores, App{})[:4], Cores: simCores, Budget: 10 * time.Minute,
+		Measure: func(_ context.Context, s Setting, e Effort) (Measurement, error) {
+			rate := 200.0
+			if s.Class == auto {
+				rate = 300
+				if e.Longest == 3 { // a longer look
+					rate = 100
+				}
+			}
+			return Measurement{Rate: rate, Took: time.Second}, nil
+		},
+		Progress: func(p Step) {
+			if p.Stage == Second {
+				cancel()
+			}
+		}}
+	found, err := s.Run(ctx)
+	if !errors.Is(err, context.Canceled) || len(found) != 4 {
+		t.Fatalf("%v, %d found", err, len(found))
+	}
+	if best := choose(found, "").Best; best.Setting.Class == auto {
+		t.Errorf("the best is %+v, of %+v", best, found)
+	}
+}
+
+// What is too short for two longer looks has none.
+func TestSearchWithoutTimeToCompare(t *testing.T) {
+	s := Search{Settings: Settings(simCores, App{}), Cores: simCores, Budget: 30 * time.Second,
+		Measure: func(context.Context, Setting, Effort) (Measurement, error) {
+			return Measurement{Rate: 100, Took: 12 * time.Second}, nil
+		}}
+	if found, err := s.Run(t.Context()); err != nil || found[0].Stage != Screened || s.elapsed > s.Budget {
+		t.Errorf("%v, stage %d after %v", err, found[0].Stage, s.elapsed)
+	}
+}
+
 func TestSettings(t *testing.T) {
 	wsgi := Settings(2, App{Missing: map[string]string{"gevent": "no"}})
 	if len(wsgi) != 1+5+5*6 || wsgi[0].String() != "auto" {

@@ -136,8 +136,12 @@ func (r *Result) Warnings() (lines []string) {
 	if r.Stopped != "" {
 		lines = append(lines, fmt.Sprintf("Stopped after %.0f s: this is what is known.", r.Took.Seconds()))
 	}
-	if r.Answer != nil && r.Answer.unsteady() != "" {
-		lines = append(lines, r.Answer.unsteady())
+	if r.Answer != nil {
+		for _, line := range []string{r.Answer.unsteady(), r.Answer.outdone(r)} {
+			if line != "" {
+				lines = append(lines, line)
+			}
+		}
 	}
 	if neighbours.Crowd(r.OthersCPU, r.Cores) {
 		lines = append(lines, fmt.Sprintf("Other programs used %.1f of %d cores meanwhile: the figures are of what they left.", r.OthersCPU, r.Cores))
