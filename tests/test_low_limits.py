@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 import servers
@@ -60,3 +62,15 @@ def test_a_limit_that_is_too_low_is_named(tmp_path, limit, most, says):
     assert process.returncode != 0
     assert says in said
     assert "goroutine" not in said
+
+
+def test_an_address_space_in_which_the_program_cannot_start(tmp_path):
+    """The installed command says so: Go's runtime would end the program before its first line."""
+    package = Path(__file__).parents[1] / "internal/shim/_girin_shim/girin"
+    shutil.copytree(package, tmp_path / "girin")
+    (tmp_path / "girin/bin").mkdir()
+    (tmp_path / "girin/bin/girin").symlink_to(servers.GIRIN)
+    ended = subprocess.run([sys.executable, "-m", "girin", "app"], cwd=tmp_path, capture_output=True, text=True,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (500 * MIB, 500 * MIB)))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("girin: the address space: limited to 512000 KiB (ulimit -v; LimitAS=)")

@@ -178,6 +178,28 @@ func TestATakenCallIsLostUnderLoad(t *testing.T) {
 	})
 }
 
+// A busy machine may stop whoever sends a request just before it is in the lane, which
+// somebody finds empty then.
+func TestACallThatIsSentLateIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		c, a := b.call("/")
+		b.submit(c)
+		packet := b.lane.tryRead()
+		time.Sleep(lostEvery)
+		b.Died(dies)
+		time.Sleep(3 * lostEvery / 2) // one look
+		b.lane.TrySend(packet)
+		time.Sleep(10 * time.Second) // all are busy
+		checkRuns(t, a)
+		b.Frame(lives, answer(b.read().ID, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
 // untilLost is by when a call that was taken is known to be lost.
 const untilLost = time.Duration(lostAfter) + 3*lostEvery/2
 

@@ -10,8 +10,9 @@ import (
 // undertaker looks for calls that a worker, dead since, had read from the lane but
 // not noted in its page, or had finished but not sent. Such a call is in no slot of
 // a living worker and no longer in the lane: the lane is empty, or something that
-// was sent clearly later has begun. That must be so for a while, as a thread needs a
-// moment between reading and noting, and between finishing and sending, and a busy
+// was sent clearly later has begun, and so it was at another look, as whoever writes to
+// the lane may be stopped just before that. That must be so for a while, as a thread needs
+// a moment between reading and noting, and between finishing and sending, and a busy
 // machine makes it long; and then all that each of the living has sent must have been
 // passed on once, for its answer may be there. It is lost: it is never given to anyone
 // again, for it may have run.
@@ -40,6 +41,7 @@ type undertaker struct {
 type suspect struct {
 	c           *Call
 	sent, since int64
+	seen        int      // looks at which it was not in the lane: at others it may have been
 	unheard     []Worker // those that lived then, and may have sent an answer that was not passed on
 }
 
@@ -105,6 +107,7 @@ const (
 	lostAfter  = int64(time.Second)
 	graveEvery = time.Second
 	lostSlack  = int64(100 * time.Millisecond)
+	lostSeen   = 2
 )
 
 // undertake searches after each death until it is known of all calls that were
@@ -151,7 +154,7 @@ func (q *Queue) searchLost() (again bool) {
 		return heard[w]
 	}
 	for id, s := range u.suspects {
-		if now-s.since < lostAfter {
+		if now-s.since < lostAfter || s.seen < lostSeen {
 			continue
 		}
 		s.unheard = slices.DeleteFunc(s.unheard, heardOf)
@@ -183,7 +186,7 @@ func (q *Queue) bury(c *Call, id uint64, living []Worker) {
 
 // suspects returns the calls that seem lost, and whether any that was sent
 // before the death has not begun. That one was read stays known: it is not waited until
-// the lane is empty again, or something late runs just then.
+// the lane is empty at each look, or something late runs just then.
 func (q *Queue) suspects(died, now int64, living []Worker) (found map[uint64]suspect, again bool) {
 	empty := map[*line]bool{}
 	for _, l := range q.lines {
@@ -198,12 +201,16 @@ func (q *Queue) suspects(died, now int64, living []Worker) (found map[uint64]sus
 			return
 		}
 		again = true
-		before, known := q.deaths.suspects[id]
-		switch {
-		case known && before.c == c && before.sent == sent:
-			found[id] = before
-		case empty[l] && sent+lostSlack <= now, sent+lostSlack < newest[l]:
-			found[id] = suspect{c: c, sent: sent, since: now, unheard: slices.Clone(living)}
+		this, known := q.deaths.suspects[id]
+		if known = known && this.c == c && this.sent == sent; !known {
+			this = suspect{c: c, sent: sent, since: now, unheard: slices.Clone(living)}
+		}
+		read := empty[l] && sent+lostSlack <= now || sent+lostSlack < newest[l]
+		if read {
+			this.seen++
+		}
+		if known || read {
+			found[id] = this
 		}
 	})
 	return found, again

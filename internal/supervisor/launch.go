@@ -82,7 +82,7 @@ func (s *Supervisor) boots(a *attempt, w *worker.Worker) {
 			Late: func() {
 				s.cfg.Log.Warningf("Worker (pid: %d) is not ready after %v; it is waited for as long as it computes", w.PID(), limit)
 			},
-			GiveUp: func() { m.slow.Store(true); w.Process().Kill() },
+			GiveUp: func() { m.slow.Store(true); w.EndBoot() },
 		}.Watch()
 	}
 	s.members = append(s.members, m)

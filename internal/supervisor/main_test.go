@@ -53,6 +53,18 @@ func TestMain(m *testing.M) {
 		},
 		"broken": func(w *workertest.Worker) error { return errors.Join(w.Hello(nil), w.Broken(4, "no such app")) },
 		"dies":   func(*workertest.Worker) error { os.Exit(5); return nil },
+		// waits for something when it should boot, and tells where
+		"hangs": func(w *workertest.Worker) error {
+			for {
+				c, _, _, err := w.Receive()
+				if err == nil && c.Op == wire.Dump {
+					err = w.Send(wire.Control{Op: wire.Stacks}, []byte("it hangs here"))
+				}
+				if err != nil {
+					return err
+				}
+			}
+		},
 		"silent": func(w *workertest.Worker) error { _, err := io.Copy(io.Discard, w.Control); return err },
 		"crashes": func(w *workertest.Worker) error {
 			if err := errors.Join(w.Hello(nil), w.Ready()); err != nil {

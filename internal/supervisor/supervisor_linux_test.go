@@ -128,6 +128,15 @@ func TestAnApplicationThatCannotBeServed(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatHangsTellsWhere(t *testing.T) {
+	r := newRig(t, 1, version("hangs", "1"), func(c *supervisor.Config) { c.Boot = time.Second })
+	r.logged(1, "it hangs here")
+	var boot *supervisor.BootError
+	if err := r.end(); !errors.As(err, &boot) || !strings.Contains(boot.Text, "not ready within 1s") {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
 // One that waits is given up ("too slow" above).
 func TestAWorkerThatComputesIsWaitedFor(t *testing.T) {
 	r := newRig(t, 1, version("imports", "1", "3s"), func(c *supervisor.Config) { c.Boot = time.Second })

@@ -177,13 +177,17 @@ func (w *Worker) Drain(within time.Duration) {
 // Python does not answer soon, because something holds its lock, faulthandler
 // writes them to the worker's standard error.
 func (w *Worker) Dump(id uint64) {
-	w.dumps.Store(1)
-	w.outbox.raise(tellDump, func() { w.outbox.dump = id })
+	w.askForStacks(id)
 	time.AfterFunc(dumpPatience, func() {
 		if w.dumps.Swap(0) > 0 {
 			_ = w.proc.Signal(syscall.Signal(w.facts.DumpSignal))
 		}
 	})
+}
+
+func (w *Worker) askForStacks(id uint64) {
+	w.dumps.Store(1)
+	w.outbox.raise(tellDump, func() { w.outbox.dump = id })
 }
 
 const dumpPatience = 300 * time.Millisecond

@@ -30,6 +30,23 @@ func (w *Worker) End(sig syscall.Signal, hooks time.Duration) {
 	})
 }
 
+// EndBoot ends a process that is not ready in time, unless it becomes so in this moment. It
+// tells its stacks first, if it can: where an import hangs nothing else says.
+func (w *Worker) EndBoot() {
+	w.askForStacks(0)
+	for deadline := time.Now().Add(bootStacks); w.dumps.Load() > 0 && time.Now().Before(deadline); {
+		select {
+		case <-w.ready:
+			return
+		case <-time.After(bootStacks / 100):
+		}
+	}
+	w.proc.Kill()
+}
+
+// bootStacks is left to a process that is not ready in time, to tell where it stands.
+const bootStacks = time.Second
+
 // quitLimit is how long a worker without hooks may take to end by QUIT.
 const quitLimit = 2 * time.Second
 

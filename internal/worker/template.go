@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,7 +80,11 @@ func (t *Template) settle(hello []byte, boot time.Duration) {
 			Late: func() {
 				t.cfg.Log.Warningf("The application is not imported after %v (pid: %d); it is waited for as long as it computes", boot, t.PID())
 			},
-			GiveUp: func() { _ = t.control.SetReadDeadline(time.Now()) },
+			GiveUp: func() {
+				_ = t.proc.Signal(syscall.SIGUSR2) // it writes its stacks to standard error while it imports
+				time.Sleep(dumpPatience)
+				_ = t.control.SetReadDeadline(time.Now())
+			},
 		}.Watch()
 	}
 	c, payload, err := t.ask(wire.Control{Op: wire.Hello}, hello, nil)

@@ -6,8 +6,10 @@ in the workers, as with gunicorn's --preload.
 """
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import signal
 from time import monotonic_ns
 
 from . import boot, descriptors, forking, signals, wire
@@ -39,7 +41,9 @@ def run(control_fd: int, loader, heritage: Heritage) -> None:
         loader.offer()
         if heritage.server is None:
             set_paths(settings)
+        faulthandler.register(signal.SIGUSR2, boot.STDERR, all_threads=True)  # where an import hangs it is told so
         heritage.app = heritage.app or import_app(settings.app, settings.worker_class, settings.paste_global)
+        faulthandler.unregister(signal.SIGUSR2)
         boot.load_class(settings.worker_class)
         die_with_parent = forking.dies_with_parent()
         descriptors.check()

@@ -51,12 +51,28 @@ def _become() -> None:
     program = binary()
     if not os.access(program, os.X_OK):  # some installers and image stages lose the mode
         os.chmod(program, 0o755)
+    if limit := _short_of_space():
+        sys.exit(f"girin: {limit}")
     if sys.executable:
         # The process id tells girin that the variable is its own and was not inherited: exec keeps the id.
         os.environ["GIRIN_LAUNCHER"] = f"{os.getpid()}:{sys.executable}"
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(program, ["girin", *sys.argv[1:]])
+
+
+# bytes; below it Go's runtime ends the program before its first line, and often in words of its own
+LEAST_SPACE = 1400 << 20
+
+
+def _short_of_space() -> str:
+    """The limit of the system under which the program cannot start; "": there is none."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or limit >= LEAST_SPACE:
+        return ""
+    return f"the address space: limited to {limit >> 10} KiB (ulimit -v; LimitAS=); a server takes 1.8 GiB of it, nearly all unused"
 
 
 def replace_gunicorn() -> None:
