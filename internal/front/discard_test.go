@@ -376,8 +376,9 @@ func TestHTTP2WhoReadsNothingDoesNotHoldUpAStop(t *testing.T) {
 
 // A stop waits for the rest of a body that nobody wants for a part of its time only.
 func TestTheRestOfABodyDoesNotHoldUpAStop(t *testing.T) {
-	const most = 2 * time.Second
+	const most = 8 * time.Second // of which a stop takes half
 	overEach(t, func(t *testing.T, over over) {
+		t.Parallel()
 		s := over.serve(t, answerEnviron, refusing)
 		c := over.connect(t, s)
 		c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n")

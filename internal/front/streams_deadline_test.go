@@ -121,12 +121,13 @@ func answerLarge(c *appCall) {
 
 // An answer that is whole may be paused though it is the only one.
 func TestHTTP2AnAnswerIsPausedAlone(t *testing.T) {
-	s, _ := serveHTTP2App(t, answerLarge, hurried)
+	t.Parallel()
+	s, _ := serveHTTP2App(t, answerLarge, func(c *Config) { c.Hurry = 50 })
 	h := s.dialHTTP2(t)
 	h.get(1, "/large")
 	h.wantHead(t, 1, ":status", "200")
 	h.data(t, 1, 65535)
-	time.Sleep(4 * hurriedWrite)
+	time.Sleep(3 * s.times.write)
 	for _, stream := range []uint32{0, 1} {
 		if err := h.framer.WriteWindowUpdate(stream, 1<<20); err != nil {
 			t.Fatal(err)

@@ -25,11 +25,14 @@ const (
 	silentLimit    = 5 * time.Second  // with nothing of it coming
 )
 
-// times are the limits of a server. Tests shorten all of them by one factor.
+// times are the limits of a server. Tests shorten all of them by one factor; a handshake's by
+// hurriedHandshake at most, as it computes whatever is tested.
 type times struct {
 	head, proxy, handshake, linger, drain, body, bodySecond,
 	write, sweep, halfClose, farewell, closing, discard, discards, silent, ping, pong, leave time.Duration
 }
+
+const hurriedHandshake = 20
 
 func newTimes(hurry int, o SocketOptions) times {
 	by := time.Duration(max(hurry, 1))
@@ -38,7 +41,7 @@ func newTimes(hurry int, o SocketOptions) times {
 		sweep = min(sweep, max(o.PingInterval/2, sweepLeast)) // else a short interval is a long one
 	}
 	return times{
-		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / by, linger: lingerLimit / by,
+		head: headLimit / by, proxy: proxyLimit / by, handshake: handshakeLimit / min(by, hurriedHandshake), linger: lingerLimit / by,
 		drain: drainLimit / by, body: bodyLimit / by, bodySecond: time.Second / by,
 		write: writeLimit / by, sweep: sweep / by, halfClose: halfCloseGrace / by, farewell: farewellAfter / by,
 		closing: closingLimit / by, discard: discardLimit / by, discards: discardLongest / by, silent: silentLimit / by,
