@@ -67,9 +67,9 @@ func (x *exchange) grantLocked() {
 	if !r.running || r.got-r.granted < step {
 		return
 	}
-	taken := r.got
-	if !r.stays || x.srv.queuedAnswers() > staysMost {
-		taken -= int64(x.to.waitingLocked())
+	taken, waiting := r.got, int64(x.to.waitingLocked())
+	if !r.stays || waiting > staysMost-x.srv.queuedAnswers() {
+		taken -= waiting
 	}
 	if n := taken - r.granted; n >= step {
 		r.granted += n
@@ -86,8 +86,9 @@ const (
 	AnswerWindow = 1 << 20
 
 	queuedMost = 64 << 20
-	// staysMost is what may wait in memory, of all clients, before answers hold their
-	// threads that would be in files if there were room for these.
+	// staysMost is what may wait in memory, of all clients, of answers that would be in files
+	// if there were room for these. One may have no more of it than it leaves to others;
+	// beyond that it holds its thread.
 	staysMost   = queuedMost / 2
 	smallWindow = 16 << 10
 )

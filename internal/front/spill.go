@@ -40,7 +40,7 @@ func (s *Server) newSpill(lock sync.Locker, moved func()) *spill {
 	}
 	f, err := s.spool.NewAnswer()
 	if err != nil {
-		s.warned.once(s, "spill "+err.Error(), "answers wait in memory for slow clients, and beyond 32 MiB the application's threads with them: "+err.Error())
+		s.warned.once(s, "spill "+err.Error(), "answers wait in memory for slow clients, and where they are many or large the application's threads with them: "+err.Error())
 		return nil
 	}
 	return &spill{srv: s, lock: lock, moved: moved, file: f}
@@ -113,7 +113,7 @@ func (s *spill) moveStep() {
 		s.srv.queued.Add(-int64(len(b)))
 	case err != nil:
 		s.tail, s.full = append(b, s.tail...), true
-		s.srv.warned.once(s.srv, "spill "+err.Error(), "answers wait in memory for slow clients, and beyond 32 MiB the application's threads with them: "+err.Error())
+		s.srv.warned.once(s.srv, "spill "+err.Error(), "answers wait in memory for slow clients, and where they are many or large the application's threads with them: "+err.Error())
 	default:
 		s.written += int64(len(b))
 		s.srv.queued.Add(-int64(len(b)))

@@ -241,7 +241,7 @@ func TestAnswersWithoutRoomForTheirFilesStayInMemory(t *testing.T) {
 	for name, change := range map[string]func(*Config){"no room": noRoom, "no descriptors": noDescriptors} {
 		overEach(t, func(t *testing.T, over over) {
 			t.Run(name, func(t *testing.T) {
-				const size = 12 << 20
+				const size = 8 << 20
 				done := make(chan bool, 2)
 				s := over.serve(t, func(c *appCall) { done <- bigAnswer(c, size, testWindow) }, spilling, change, func(c *Config) {
 					c.MaxFiles *= 2 // a connection each
@@ -265,7 +265,7 @@ func TestAnswersWithoutRoomForTheirFilesStayInMemory(t *testing.T) {
 		})
 		for transport, over := range transports {
 			t.Run("HTTP2/"+transport+"/"+name, func(t *testing.T) {
-				const size = 12 << 20
+				const size = 8 << 20
 				done := make(chan bool, 1)
 				s := over.serveStreams(t, func(c *appCall) { done <- bigAnswer(c, size, testWindow) }, spilling, change)
 				h := over.dialStreams(t, s)
@@ -278,6 +278,29 @@ func TestAnswersWithoutRoomForTheirFilesStayInMemory(t *testing.T) {
 			})
 		}
 	}
+}
+
+// One that is larger than what may wait in memory leaves others half of that.
+func TestOneAnswerLeavesOthersRoomInMemory(t *testing.T) {
+	overEach(t, func(t *testing.T, over over) {
+		const size = 8 << 20
+		done := make(chan bool, 1)
+		s := over.serve(t, func(c *appCall) {
+			if c.environ["PATH_INFO"] == "/huge" {
+				bigAnswer(c, 2*staysMost, testWindow)
+				return
+			}
+			done <- bigAnswer(c, size, testWindow)
+		}, spilling, noRoom)
+		huge := over.connectNarrow(t, s)
+		huge.send("GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
+		waitFor(t, func() bool { return s.queued.Load() > staysMost/2-testWindow })
+		time.Sleep(100 * time.Millisecond)
+		over.connectNarrow(t, s).send(simpleGet)
+		if !within(done, 5*time.Second) {
+			t.Errorf("a thread is held: %d bytes wait", s.queued.Load())
+		}
+	})
 }
 
 // Beyond what may wait in memory an answer waits as it did without files, and nobody is

@@ -19,7 +19,7 @@ In plain words:
 2. A slow client holds no thread of yours, in whichever direction it is slow. (It does where you
    ask for that: `--stream-requests`, responses without an end or beyond `--spool-response`, and
    WebSockets of WSGI applications; and where the disk is full, once 32 MiB of responses wait in
-   memory.)
+   memory, or one has as much there as it leaves to others.)
 3. A request is never run twice by girin, and none is lost without an answer: what cannot be
    served gets a status that says why. (A job of `--offload` is run again where HTTP says that it
    may be.)
