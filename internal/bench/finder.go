@@ -179,6 +179,9 @@ func (f *finder) probe(ctx context.Context, rate float64, times int, confirms bo
 	o.Seed += uint64(len(f.found.Probes))
 	o.Duration = f.length(rate) * time.Duration(times)
 	res, err := f.run(ctx, o)
+	if kindOf(err) == ErrTimeout && ctx.Err() == nil && len(f.found.Probes) > 0 && f.settle(ctx) {
+		res, err = f.run(ctx, o) // what was asked before had filled the queue of those who connect
+	}
 	f.Options.Warmup = 0
 	if err != nil {
 		return RateProbe{}, err

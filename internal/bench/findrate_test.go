@@ -3,8 +3,10 @@ package bench
 import (
 	"context"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -283,6 +285,25 @@ func TestARateThatTheClientHasMissedIsUndecided(t *testing.T) {
 		if err != nil || f.Verdict != want || f.Rate < 150 || strings.Contains(f.Sentence(), "the client was the bottleneck") != busy {
 			t.Errorf("busy %t: %v, %v: %s", busy, err, f.Verdict, f.Sentence())
 		}
+	}
+}
+
+// A server that was asked for too much may have no room for those who connect: it is waited for, and the search goes on.
+func TestASearchOutlivesAFullBacklog(t *testing.T) {
+	runs, full := 0, 0
+	server := oneAtATime(&runs)
+	f, err := FindRate(t.Context(), RateSearch{Options: Options{Targets: []Target{{URL: "http://h/"}}, Duration: 10 * time.Second},
+		SLO: mustSLO(t, "p90<60ms,errors<1%"), Start: 150, run: func(c context.Context, o Options) (*Result, error) {
+			if o.Rate.From > 250 && full == 0 {
+				full = 1 // the one after it finds the queue full
+			} else if o.Rate.From > 0 && full == 1 {
+				full = 2
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+			}
+			return server(c, o)
+		}})
+	if err != nil || full != 2 || f.Rate < 190 || f.Rate > 205 || f.Verdict != Holds {
+		t.Errorf("%v: %+v", err, f)
 	}
 }
 

@@ -97,4 +97,7 @@ func TestHeadline(t *testing.T) {
 	if h := headlineOf(f, panels(f)); h.Picture != nil || h.Sentence != "Nothing valid was measured." {
 		t.Errorf("of nothing: %+v", h)
 	}
+	if said, want := strings.Join(status(f, panels(f)), " "), fmt.Sprintf("%[1]d of %[1]d runs do not count; of the first: did not start.", len(f.Runs)); !strings.Contains(said, want) {
+		t.Errorf("%q lacks %q", said, want)
+	}
 }

@@ -46,6 +46,9 @@ func status(f *result.Folder, all []*panel) []string {
 		s = "PARTIAL: " + s
 	}
 	lines := []string{s}
+	if n, first := invalid(f.Runs); n > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %s do not count; of the first: %s.", n, count(len(f.Runs), "run"), first))
+	}
 	if m := f.Machine; m.UsableCores > 0 && m.LoadAverage > float64(m.UsableCores) {
 		lines = append(lines, fmt.Sprintf("The machine was busy when it began (load %.1f, cores %d): what its other programs took is in these figures.", m.LoadAverage, m.UsableCores))
 	}
@@ -65,6 +68,19 @@ func status(f *result.Folder, all []*panel) []string {
 		lines = append(lines, "Nothing is ranked: "+all[0].Rank.Why+".")
 	}
 	return lines
+}
+
+// invalid counts the runs that do not count, and says why the first of them does not.
+func invalid(runs []result.Run) (n int, first string) {
+	for _, r := range runs {
+		if r.Invalid == "" {
+			continue
+		}
+		if n++; n == 1 {
+			first = strings.TrimSuffix(strings.Join(strings.Fields(r.Invalid), " "), ".")
+		}
+	}
+	return n, first
 }
 
 // sure says what the panel's runs can tell.
