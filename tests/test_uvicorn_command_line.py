@@ -41,6 +41,15 @@ def test_variables(name):
         assert served.text("/here") == "/v /v/here"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_websockets(name):
+    """Who asks for one makes a plain request, whose Upgrade means nothing."""
+    with serving(name, "--port", "{port}", "--factory", "--workers", "1", "--ws", "none") as served:
+        fields = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        answer = served.get("/here", headers=fields)
+        assert (answer.status_code, answer.text) == (200, " /here")
+
+
 @pytest.mark.parametrize("form", ["json", "yaml", "ini"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_logging(name, form, tmp_path):

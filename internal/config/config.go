@@ -109,7 +109,8 @@ type Config struct {
 	DisconnectGrace int    // s
 
 	// WebSocket.
-	MaxMessage                int64 // bytes; 0: no limit
+	WS                        string // auto or none
+	MaxMessage                int64  // bytes; 0: no limit
 	PingInterval, PingTimeout time.Duration
 	WSMaxQueue                int64 // bytes
 	WSDrain                   time.Duration

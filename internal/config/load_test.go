@@ -119,7 +119,7 @@ func TestDefaultsOfTheConfig(t *testing.T) {
 		HTTPProtocols: []string{"h1"}, HTTP2Clear: "off", HTTP2MaxStreams: 100, HTTP2Window: 65535, HTTP2MaxFrame: 16384, HTTP2MaxHeaderList: 65536,
 		ReloadEngine: "auto", ReloadExtraFiles: []string{}, LoggerClass: defaultLogger, Sidecars: []string{}, Offload: []string{}, OffloadConnect: []string{}, OffloadCallback: []string{}, JobsPageHosts: []string{}, OffloadSlots: -1, OffloadJobs: 10000, OffloadAuth: "authorization", OffloadCluster: []string{}, OffloadKeep: time.Hour, OffloadMove: time.Minute,
 		ASGILoop: "auto", Lifespan: "auto", DisconnectGrace: 3, ASGISpec: "2.3",
-		MaxMessage: 16 << 20, PingInterval: 20 * time.Second, PingTimeout: 20 * time.Second, WSMaxQueue: 64 << 10, WSDrain: 2 * time.Second, WSDeflate: true,
+		WS: "auto", MaxMessage: 16 << 20, PingInterval: 20 * time.Second, PingTimeout: 20 * time.Second, WSMaxQueue: 64 << 10, WSDrain: 2 * time.Second, WSDeflate: true,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)

@@ -24,12 +24,12 @@ type uvicornOption struct {
 
 // uvicornSame are options that are called the same in both. The others of this name are not uvicorn's.
 var uvicornSame = []string{
-	"workers", "reload", "root-path", "backlog", "log-config", "log-level", "forwarded-allow-ips", "ws-ping-interval", "ws-ping-timeout",
+	"workers", "reload", "root-path", "backlog", "log-config", "log-level", "forwarded-allow-ips", "ws", "ws-ping-interval", "ws-ping-timeout",
 }
 
 const (
-	ownProtocols = "has no effect: girin speaks HTTP and WebSocket itself"
-	ownWatch     = "has no effect: --reload watches what the application has imported; --reload-extra-file names more"
+	ownProtocol = "has no effect: girin speaks HTTP itself"
+	ownWatch    = "has no effect: --reload watches what the application has imported; --reload-extra-file names more"
 )
 
 func uvicornOptions() []uvicornOption {
@@ -44,8 +44,7 @@ func uvicornOptions() []uvicornOption {
 		{flag: "loop", key: "asgi_loop"},
 		{flag: "lifespan", key: "asgi_lifespan"},
 		{flag: "interface", note: "has no effect: whether an application speaks WSGI or ASGI is seen"},
-		{flag: "http", note: ownProtocols},
-		{flag: "ws", note: ownProtocols},
+		{flag: "http", note: ownProtocol},
 		{flag: "ws-max-size", key: "websocket_max_message_size"},
 		{flag: "ws-per-message-deflate", key: "ws_per_message_deflate"},
 		{flag: "proxy-headers", kind: Bool},

@@ -117,7 +117,7 @@ func TestUvicornsOptionsAndVariablesWithoutEffectAreSaid(t *testing.T) {
 		want []string
 	}{
 		"options": {sources{args: "a:b --http h11 --limit-concurrency 5 --workers 2"}, []string{
-			"--http (from the command line) has no effect: girin speaks HTTP and WebSocket itself",
+			"--http (from the command line) has no effect: girin speaks HTTP itself",
 			"--limit-concurrency (from the command line) counts for each worker, and requests beyond it wait",
 		}},
 		"variables": {sources{args: "a:b", env: []string{"UVICORN_ENV_FILE=.env", "UVICORN_SSL_KEYFILE_PASSWORD=secret"}}, []string{

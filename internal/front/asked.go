@@ -44,6 +44,7 @@ type asked struct {
 // Adjust changes what is asked, for what comes from now on: the next head, the next part of a
 // body, connections that are idle, the PROXY header of the next connection.
 func (s *Server) Adjust(a Asked) {
+	a.Limits.Connect = a.Limits.Connect && !s.cfg.Sockets.Off
 	h := heads{trusted: a.Trust.limits(a.Limits), others: a.Limits}
 	s.asked.Store(&asked{Asked: a, headsOfWSGI: h, headsOfAny: h.long(a.LongHeads), headsOfASGI: h.long(a.LongHeads).ofASGI(), scriptByField: a.Trust.mayScriptName()})
 }

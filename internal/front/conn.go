@@ -129,7 +129,7 @@ func (c *conn) next() bool {
 	if c.srv.cfg.Queue.Full() {
 		return c.refuse(errOverload)
 	}
-	if c.req.Upgrades {
+	if c.upgrades() {
 		c.awaitInterface()
 	}
 	if c.asksForSocket() {
@@ -166,7 +166,7 @@ func (c *conn) simple() bool {
 	if verdict != nil || n != len(c.in.unread()) || c.req.ContentLength != 0 {
 		return false
 	}
-	if c.srv.isCheck(c.req.Path) || c.req.Upgrades {
+	if c.srv.isCheck(c.req.Path) || c.upgrades() {
 		return false
 	}
 	c.isHead = string(c.req.Method) == "HEAD"

@@ -203,6 +203,21 @@ func TestAPageIsNoWebSocketOverHTTP2(t *testing.T) {
 	log.want(t, `127.0.0.1 "GET /chat HTTP/2.0" 400 6`)
 }
 
+// Where WebSockets are off nobody is offered one.
+func TestWithoutWebSocketsNoneIsOfferedOverHTTP2(t *testing.T) {
+	carryEach(t, func(t *testing.T, o over) {
+		s := o.serveCarried(t, acceptAll, func(c *Config) { c.Sockets.Off = true })
+		c := o.carry(t, s)
+		if c.settings[http2.SettingEnableConnectProtocol] != 0 {
+			t.Error("extended CONNECT is offered")
+		}
+		st := c.connect(false, version13, "13")
+		if st.status(); st.reset == nil || *st.reset != http2.ErrCodeProtocol {
+			t.Errorf("one that asks nevertheless is answered with %v", st.fields)
+		}
+	})
+}
+
 // However a client leaves, its application is told, and nothing is left of it.
 func TestLeavingOverHTTP2(t *testing.T) {
 	ways := map[string]func(*strand){

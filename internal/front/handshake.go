@@ -11,6 +11,7 @@ import (
 
 // SocketOptions are what a server allows WebSockets.
 type SocketOptions struct {
+	Off          bool          // who asks for one makes a plain request
 	PingInterval time.Duration // after so long without a byte the client is asked; 0: never
 	PingTimeout  time.Duration // for an answer to that; 0: for ever
 	MaxMessage   int           // bytes; 0: no limit
@@ -22,8 +23,11 @@ type SocketOptions struct {
 // asksForSocket reports whether the request would become a WebSocket. Who names no
 // Upgrade in Connection asks for nothing (RFC 9110 section 7.8).
 func (c *conn) asksForSocket() bool {
-	return c.req.Upgrades && c.srv.asgi.Load() && namesSocket(&c.req)
+	return c.upgrades() && c.srv.asgi.Load() && namesSocket(&c.req)
 }
+
+// upgrades reports whether the request may become something else than one of HTTP.
+func (c *conn) upgrades() bool { return c.req.Upgrades && !c.srv.cfg.Sockets.Off }
 
 // awaitInterface waits until it is known which interface the application has, which decides what
 // becomes of a handshake: the worker of one that was passed on before could not make it a

@@ -58,7 +58,7 @@ var _ sched.Spool = (*tunnel)(nil)
 
 // asksForTunnel reports whether a WSGI application may want the connection.
 func (c *conn) asksForTunnel() bool {
-	return c.req.Upgrades && !c.srv.asgi.Load() && c.raw != nil && string(c.req.Method) == "GET" &&
+	return c.upgrades() && !c.srv.asgi.Load() && c.raw != nil && string(c.req.Method) == "GET" &&
 		c.req.Minor > 0 && c.req.ContentLength == 0 && !c.req.Chunked && namesSocket(&c.req)
 }
 

@@ -154,3 +154,24 @@ func TestAClientThatIsResetWhileNothingIsRead(t *testing.T) {
 		t.Error("the application was not told")
 	}
 }
+
+// Where WebSockets are off, who asks for one makes a plain request: with ASGI, with WSGI, and
+// while nobody knows which of the two it is.
+func TestWithoutWebSocketsARequestForOneIsAPlainOne(t *testing.T) {
+	for name, speak := range map[string]func(*Server){"asgi": (*Server).SpeakASGI, "wsgi": (*Server).SpeakWSGI, "unknown": func(*Server) {}} {
+		t.Run(name, func(t *testing.T) {
+			s := over{}.serve(t, func(c *appCall) {
+				if c.pipe != nil {
+					t.Error("the application is offered the connection")
+				}
+				c.answer("200 OK", "a page")
+			}, func(c *Config) { c.Sockets.Off = true })
+			speak(s.Server)
+			c := over{}.connect(t, s)
+			for range 2 {
+				c.send(asksForSocket)
+				c.wantAnswer("a page")
+			}
+		})
+	}
+}

@@ -46,6 +46,7 @@ func limitsOfHeads(c *config.Config) http1.Limits {
 
 func socketOptions(c *config.Config) front.SocketOptions {
 	return front.SocketOptions{
+		Off:          c.WS == "none",
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxMessage: int(c.MaxMessage), MaxQueue: int(c.WSMaxQueue),
 		Drain: c.WSDrain, Deflate: c.WSDeflate,
 	}
