@@ -198,3 +198,48 @@ func TestAUniqueTaskThatRunsKeepsItsKey(t *testing.T) {
 		t.Error("two run at once")
 	}
 }
+
+// A place among those that wait counts those of its own line, whatever has passed in others.
+func TestAPlaceCountsItsOwnLine(t *testing.T) {
+	n, s := storeOf(t)
+	n.up.Store(true)
+	n.cfg.Bases = func() []map[string]string { return nil }
+	for range 20 {
+		if _, err := n.storeTask(t.Context(), &Task{Task: "app:other"}, job.NewID(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 1; i <= 3; i++ {
+		r := waits(t, s)
+		if place := n.position(t.Context(), &job.Record{ID: r.ID, Version: r.Version, Format: r.Format}); place != i || r.Position < i-1 || r.Position > i+1 {
+			t.Errorf("the %d. has place %d, and was told %d", i, place, r.Position)
+		}
+	}
+}
+
+// Of a schedule that has gone nothing is left, also not what was due last.
+func TestNothingIsLeftOfASchedule(t *testing.T) {
+	n, _ := storeOf(t)
+	ctx := t.Context()
+	if err := n.openTimer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, all := range [][]Schedule{{{Task: Task{Task: "app:tick"}, Cron: "* * * * * *"}}, nil} {
+		if err := n.keepSchedules(ctx, all); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := n.js.Stream(ctx, n.names.timer)
+		for end := time.Now().Add(20 * time.Second); err == nil && all != nil && stream.CachedInfo().State.Msgs < 2; time.Sleep(lookEvery) {
+			if time.Now().After(end) {
+				t.Fatal("nothing is due")
+			}
+			_, err = stream.Info(ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := stream.CachedInfo().State.Msgs; all == nil && left > 0 {
+			t.Errorf("%d messages are left", left)
+		}
+	}
+}

@@ -140,9 +140,12 @@ func (n *Node) keepSchedules(ctx context.Context, wanted []Schedule) error {
 			return err
 		}
 	}
-	for subject := range old {
-		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
-			return err
+	for subject := range old { // and what was due last, which nothing would take the place of
+		due := n.names.dueSubject(strings.TrimPrefix(subject, n.names.timerSubject("")))
+		for _, gone := range []string{subject, due} {
+			if err := stream.Purge(ctx, jetstream.WithPurgeSubject(gone)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -140,12 +140,12 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	if err != nil {
 		return err
 	}
-	stored, before := make(chan error, 1), make(chan uint64, 1)
+	stored, before := make(chan error, 1), make(chan queue, 1)
 	made, is := s.young.expect(r.ID), *r
 	go func() { stored <- s.publish(ctx, r, message) }() // later rather than sooner than the record: see orphan
 	go func() {
 		if r.Task { // which is handed over by who does not ask for its place
-			before <- 0
+			before <- queue{}
 			return
 		}
 		before <- s.delivered(ctx, r)
@@ -157,8 +157,8 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	if err = errors.Join(err, <-stored); err != nil && revision != 0 {
 		gone = s.takeBack(r, revision)
 	}
-	if last := <-before; err == nil && last != 0 {
-		r.Position = positionAfter(last-1, r.Sequence)
+	if line := <-before; err == nil && line.known {
+		r.Position = line.position(r.Sequence)
 	}
 	if err = asProblem(err); gone && err != nil {
 		return &notStored{err}
@@ -166,32 +166,41 @@ func (s *store) accept(ctx context.Context, r *job.Record, message []byte) error
 	return err
 }
 
-// positionAfter is a message's place among those that wait, where the last one was pulled.
-func positionAfter(last, sequence uint64) int {
-	if sequence > last {
-		return int(sequence - last)
-	}
-	return 1
+// queue is how a line of jobs was when it was looked at.
+type queue struct {
+	known   bool
+	last    uint64 // the message that was pulled last
+	pending uint64 // how many nobody has pulled
 }
 
-// delivered is one more than which message of a job's line was pulled last; 0: it is not known.
-// Those who ask at the same time ask once.
-func (s *store) delivered(ctx context.Context, r *job.Record) uint64 {
+// position is a message's place among those that wait. All lines share one sequence: what comes
+// between may be of others.
+func (q queue) position(sequence uint64) int {
+	switch between := int64(sequence - q.last); {
+	case between <= int64(q.pending)+1: // it may have come later than the line was looked at
+		return int(max(between, 1))
+	default:
+		return int(max(q.pending, 1))
+	}
+}
+
+// delivered is how a job's line is. Those who ask at the same time ask once.
+func (s *store) delivered(ctx context.Context, r *job.Record) queue {
 	line, known := s.waits[r.Line()]
 	if !known || s.version != r.Version {
-		return 0
+		return queue{}
 	}
-	last, err, _ := s.asking.Do(r.Line(), func() (any, error) {
+	is, err, _ := s.asking.Do(r.Line(), func() (any, error) {
 		info, err := line.Info(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return info.Delivered.Stream, nil
+		return queue{true, info.Delivered.Stream, info.NumPending}, nil
 	})
 	if err != nil {
-		return 0
+		return queue{}
 	}
-	return last.(uint64) + 1
+	return is.(queue)
 }
 
 // takeBack removes the record of a job whose client is told that it was not stored, unless

@@ -64,15 +64,15 @@ func (n *Node) position(ctx context.Context, r *job.Record) int {
 	if r.Position != 0 || s == nil {
 		return r.Position
 	}
-	last := s.delivered(ctx, r)
-	if last == 0 {
+	line := s.delivered(ctx, r)
+	if !line.known {
 		return 0
 	}
 	m, err := s.stream.GetLastMsgForSubject(ctx, n.names.jobSubject(r))
 	if err != nil {
 		return 0
 	}
-	return positionAfter(last-1, m.Sequence)
+	return line.position(m.Sequence)
 }
 
 func (n *Node) writeStatus(w http.ResponseWriter, r *http.Request, status int, rec *job.Record) {
