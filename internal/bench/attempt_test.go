@@ -219,10 +219,13 @@ func TestRequestThatCrossesWithCloseNotify(t *testing.T) {
 					}
 				}
 			})
-			res := mustRun(t, url, Options{Requests: 5, Rate: RateCurve{1, 1}, Insecure: true})
-			if n := res.Requests; n.OK != 5 || tt.idle > 0 && n.Retried == 0 {
-				t.Errorf("%+v %v", n, res.ErrorExamples)
-			}
+			undisturbed(t, func() error {
+				res := mustRun(t, url, Options{Requests: 5, Rate: RateCurve{1, 1}, Insecure: true})
+				if n := res.Requests; n.OK != 5 || tt.idle > 0 && n.Retried == 0 {
+					return fmt.Errorf("%+v %v", n, res.ErrorExamples)
+				}
+				return nil
+			})
 		})
 	}
 }
