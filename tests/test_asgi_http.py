@@ -236,7 +236,7 @@ def test_zerocopysend(server):
 # Apps that are wrong.
 
 
-WRONG = {"unknown": 500, "body first": 500, "twice": 500, "status": 500, "low": 500, "header": 500, "split": 500, "text": 500, "str": 500}
+WRONG = {"unknown": 500, "body first": 500, "twice": 500, "status": 500, "low": 500, "header": 500, "split": 500, "text": 500, "str": 500, "pipe": 500}
 
 
 @pytest.mark.parametrize("kind", WRONG)

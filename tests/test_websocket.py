@@ -82,6 +82,9 @@ def test_codes_and_reasons(served):
         assert (end.code, end.reason) == (4001, "b" * 123)
     with open_socket(served, "/raise") as ws:
         assert end_of(ws).code == 1011
+    with open_socket(served, "/number") as ws, pytest.raises(ConnectionClosed) as e:
+        ws.recv(timeout=10)
+    assert e.value.rcvd.code == 1011
     with open_socket(served, "/return") as ws:
         assert end_of(ws).code == 1000
     with open_socket(served, "/echo") as ws:

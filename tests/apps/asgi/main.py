@@ -4,6 +4,7 @@ import contextvars
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -216,6 +217,7 @@ async def wrong(r):
     messages = {
         "unknown": [{"type": "http.nothing"}], "body first": [body], "twice": [start, start],
         "status": [{**start, "status": "200"}], "low": [{**start, "status": 101}], "header": [{**start, "headers": [(b"a b", b"c")]}],
+        "pipe": [start, {"type": "http.response.pathsend", "path": a_pipe()}],
         "split": [{**start, "headers": [(b"a", b"b\r\nc: d")]}], "text": [{**start, "headers": [("a", "b")]}], "str": [start, {**body, "body": "text"}],
     }[r.query["kind"]]
     try:
@@ -225,6 +227,17 @@ async def wrong(r):
         SEEN.append(f"{r.query['kind']}: {type(error).__name__}")
         raise
     SEEN.append(f"{r.query['kind']}: nothing was raised")
+
+
+FOLDER = tempfile.TemporaryDirectory()
+
+
+def a_pipe() -> str:
+    """A pipe in which nobody writes: to open it waits for somebody."""
+    path = Path(FOLDER.name) / "pipe"
+    if not path.exists():
+        os.mkfifo(path)
+    return str(path)
 
 
 async def lies(r):

@@ -51,6 +51,12 @@ async def raise_early(scope, receive, send):
     raise ValueError("meant")
 
 
+async def number(scope, receive, send):
+    """What is no message is refused, not made one."""
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "bytes": 5})
+
+
 async def return_(scope, receive, send):
     await send({"type": "websocket.accept"})
 
@@ -124,7 +130,7 @@ async def busy(scope, receive, send):
 
 kept = []  # tasks: of one that nobody holds the loop may forget
 
-PATHS = {"/tasks": tasks, "/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_,
+PATHS = {"/tasks": tasks, "/echo": echo, "/refuse": refuse, "/deny": deny, "/raise": raise_, "/raise_early": raise_early, "/return": return_, "/number": number,
          "/unaware": unaware, "/aware": aware, "/busy": busy, "/think": think, "/deaf": deaf, "/flood": flood}
 
 

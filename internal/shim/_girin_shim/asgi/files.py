@@ -1,6 +1,7 @@
 """A part of a file that is an answer's body, or a part of it."""
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -17,9 +18,13 @@ class Part:
 
     @classmethod
     def of_path(cls, message: dict) -> Part:
-        """http.response.pathsend: a whole file, whose path is absolute."""
-        fd = os.open(message["path"], os.O_RDONLY | os.O_CLOEXEC)
-        return cls(fd, 0, os.fstat(fd).st_size, False, True)
+        """http.response.pathsend: a whole file, whose path is absolute. A pipe's would hold the loop until somebody writes there."""
+        fd = os.open(message["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        part = cls(fd, 0, os.fstat(fd).st_size, False, True)
+        if not part.regular:
+            os.close(fd)
+            raise OSError(errno.EINVAL, "this is no regular file", message["path"])
+        return part
 
     @classmethod
     def of_message(cls, message: dict) -> Part:

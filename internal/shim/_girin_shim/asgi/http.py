@@ -238,7 +238,7 @@ class Exchange:
     def _early_hint(self, message: dict) -> None:
         """RFC 8297; nothing once the head is out."""
         if self.head is None:
-            links = [("Link", bytes(link).decode("latin-1")) for link in message.get("links", ())]
+            links = [("Link", _text(link)) for link in message.get("links", ())]
             self._emit(wire.EARLY, 0, self.runner.heads.encode(EARLY_STATUS, links), b"")
 
     async def _send_file(self, part: Part) -> None:

@@ -13,7 +13,7 @@ from time import monotonic_ns
 
 from .. import wire
 from ..heads import SWITCHING_STATUS
-from .http import Disconnected, Exchange
+from .http import Disconnected, Exchange, _bytes, _texts
 from .inbound import BINARY, GONE, TEXT
 
 CONNECTING, DENYING, OPEN, CLOSED = 0, 1, 2, 3
@@ -100,7 +100,7 @@ class Socket:
             raise self._unexpected(kind)
 
     def _accept(self, message: dict) -> None:
-        fields = [(bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in message.get("headers") or ()]
+        fields = _texts(message.get("headers") or ())
         if any(name.lower() == "sec-websocket-protocol" for name, _ in fields):
             raise RuntimeError("the subprotocol is given by subprotocol, not by a header")
         if message.get("subprotocol"):
@@ -115,7 +115,7 @@ class Socket:
         content, text = message.get("bytes"), message.get("text")
         if content is None and text is None:
             raise ValueError("websocket.send has neither bytes nor text")
-        data = bytes(content) if content is not None else text.encode()
+        data = _bytes("a message", content) if content is not None else text.encode()
         if len(data) > wire.MAX_BLOCK:
             raise ValueError(f"a message of {len(data)} bytes is too large: at most {wire.MAX_BLOCK} can be sent")
         while self._credit <= 0 and self.state == OPEN and not self.gone:
