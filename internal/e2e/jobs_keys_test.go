@@ -82,6 +82,14 @@ func TestAStrangerDoesNotJoin(t *testing.T) {
 	}
 }
 
+// An address at which nobody listens is named.
+func TestAnEngineThatIsNotThereIsNamed(t *testing.T) {
+	s := startApp(t, "jobs", options{args: []string{"--name", "jobs", "--no-bind", "--offload-connect", "nats://127.0.0.1:1"}})
+	if line := s.wait(t, "cannot be reached"); !strings.Contains(line, "refused") || !strings.Contains(line, "runs no jobs") {
+		t.Errorf("%s", line)
+	}
+}
+
 // A server that has the new key before the queue has it joins as soon as that has it, too.
 func TestAServerWaitsForItsKey(t *testing.T) {
 	j := startJobs(t, 0)

@@ -86,13 +86,14 @@ type Node struct {
 	version   atomic.Pointer[string]
 	bases     atomic.Pointer[[][][2]string] // see base
 
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	store    atomic.Pointer[store] // nil: there is none yet
-	hub      hub
-	up       atomic.Bool // the engine answers, and has the streams
-	said     atomic.Bool // that it does not
-	draining atomic.Bool
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	store     atomic.Pointer[store] // nil: there is none yet
+	hub       hub
+	up        atomic.Bool           // the engine answers, and has the streams
+	said      atomic.Bool           // that it does not
+	unreached atomic.Pointer[error] // why it was not, the last time; nil: nothing was tried again yet
+	draining  atomic.Bool
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -135,6 +136,11 @@ func (n *Node) Start(queue *sched.Queue, more ...nats.Option) error {
 		nats.IgnoreAuthErrorAbort(), // the key may come there later than here
 		nats.RetryOnFailedConnect(true), nats.FlusherTimeout(time.Second), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { n.changed() }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if !errors.Is(err, nats.ErrNoServers) { // which says less than what follows it
+				n.unreached.Store(&err)
+			}
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) { n.changed() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.lose(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.cfg.Log.Warningf("jobs: %v", err) }),
@@ -256,8 +262,8 @@ func (n *Node) connect() {
 		case <-again.C:
 		}
 		if !n.nc.IsConnected() {
-			if n.nc.LastError() != nil && n.said.CompareAndSwap(false, true) {
-				n.cfg.Log.Warningf("The engine of the jobs cannot be reached (%v)%s: %s until it can", n.nc.LastError(), hintOf(n.nc.LastError()), n.meanwhile())
+			if err := n.whyUnreached(); err != nil && n.said.CompareAndSwap(false, true) {
+				n.cfg.Log.Warningf("The engine of the jobs cannot be reached (%v)%s: %s until it can", err, hintOf(err), n.meanwhile())
 			}
 			again.Reset(time.Second)
 			continue
@@ -278,6 +284,16 @@ func (n *Node) connect() {
 		n.beats.send(false) // others may keep jobs to themselves until they know of this node
 		n.runner.wake()
 	}
+}
+
+// whyUnreached is why there is no connection; nil: there may be one in a moment. Where nobody
+// listens the library does not say so, which is so of an own engine while it starts.
+func (n *Node) whyUnreached() error {
+	err := n.nc.LastError()
+	if why := n.unreached.Load(); err == nil && why != nil && !n.cfg.Own {
+		err = *why
+	}
+	return err
 }
 
 // lose is told that the connection has gone: what nobody has begun runs here.
