@@ -163,7 +163,8 @@ func TestAgainstAmongOthers(t *testing.T) {
 	}
 }
 
-// Real servers of known speed: the same, four times as slow or as quick, which other programs do not hide, and one that fails.
+// Real servers of known speed: the same, four times as slow and five times as quick, which other programs do not hide, and one
+// that fails. They are slow enough to differ by more than a busy machine makes of them.
 func TestAgainstRealServers(t *testing.T) {
 	t.Parallel()
 	serverOf := func(delay time.Duration, failEach int64) *httptest.Server {
@@ -178,7 +179,7 @@ func TestAgainstRealServers(t *testing.T) {
 		return s
 	}
 	runs := func(s *httptest.Server) *Result {
-		res, err := RunTimes(t.Context(), Options{Targets: []Target{{URL: s.URL + "/x"}}, Requests: 400, Clients: 20}, 4)
+		res, err := RunTimes(t.Context(), Options{Targets: []Target{{URL: s.URL + "/x"}}, Requests: 100, Clients: 10}, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,13 +191,13 @@ func TestAgainstRealServers(t *testing.T) {
 		failEach int64
 		possible []Verdict
 	}{
-		{"the same", 20 * time.Millisecond, 0, []Verdict{Same, Undecided}},
-		{"slower", 80 * time.Millisecond, 0, []Verdict{Worse}},
-		{"faster", 5 * time.Millisecond, 0, []Verdict{Better}},
-		{"failing", 20 * time.Millisecond, 10, []Verdict{Worse}},
+		{"the same", 100 * time.Millisecond, 0, []Verdict{Same, Undecided}},
+		{"slower", 400 * time.Millisecond, 0, []Verdict{Worse}},
+		{"faster", 20 * time.Millisecond, 0, []Verdict{Better}},
+		{"failing", 100 * time.Millisecond, 10, []Verdict{Worse}},
 	} {
 		undisturbed(t, func() error {
-			g := Guard{Baseline: []*Result{runs(serverOf(20*time.Millisecond, 0))}, BaselineName: "b", Margin: DefaultMargin}
+			g := Guard{Baseline: []*Result{runs(serverOf(100*time.Millisecond, 0))}, BaselineName: "b", Margin: DefaultMargin}
 			now := runs(serverOf(tt.delay, tt.failEach))
 			if err := g.CheckResult(now); err != nil {
 				t.Errorf("%s: %v", tt.name, err)

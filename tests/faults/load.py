@@ -3,6 +3,7 @@ count what came of each: a status, or the name of what went wrong."""
 from __future__ import annotations
 
 import itertools
+import statistics
 import threading
 import time
 from collections import Counter
@@ -70,3 +71,14 @@ class Load:
         kinds = Counter(map(str, self.failed.values()))
         how = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         return f"{len(self.failed)} of {len(self.outcomes):,} failed" + (f" ({how})" if how else "")
+
+
+def p99(port, count=2000):
+    """Of one normal client, in ms; of enough requests to meet many of a crowd's."""
+    with client.Connection(port) as connection:
+        times = []
+        for _ in range(count):
+            began = time.monotonic()
+            assert connection.get("/").status == 200
+            times.append(time.monotonic() - began)
+    return 1000 * statistics.quantiles(times, n=100)[98]

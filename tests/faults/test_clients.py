@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import signal
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ import procs
 import raw
 from conftest import GUNICORN_HAS, came_of
 from crowd import Crowd, nobody
+from load import p99
 from waiting import readable
 
 CLASSES = {"sync": (2, 1), "gthread": (2, 4), "gevent": (2, 1), "gaiohttp": (2, 1), "auto": (2, 4)}
@@ -26,17 +26,6 @@ KIB, MIB = 1 << 10, 1 << 20
 KINDS = {
     "head": ("head", 0), "body": ("body", 0), "read 200 KiB": ("read", 200 * KIB),
 }
-
-
-def p99(port, count=2000):
-    """Of one normal client, in ms; of enough requests to meet many of a crowd's."""
-    with client.Connection(port) as connection:
-        times = []
-        for _ in range(count):
-            began = time.monotonic()
-            assert connection.get("/").status == 200
-            times.append(time.monotonic() - began)
-    return 1000 * statistics.quantiles(times, n=100)[98]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ import client
 import procs
 import raw
 from conftest import free
-from load import Load
+from load import Load, p99
 
 MIB = 1 << 20
 
@@ -39,6 +39,24 @@ def test_full_disk(girin, record, measured, small_disk, tmp_path):
         small = raw.ask(run.port, post(MIB, 3))
         assert (small.status, small.body) == (200, b"%d" % MIB)
         measured.girin("507 for both, room given back, a 1 MiB body after it 200")
+
+
+@pytest.mark.promise("Answers for whose files there is no room hold no thread, up to 32 MiB together",
+                     "4 readers of 6 MiB that take next to nothing, 2 threads; `tmp_upload_dir` is a full disk")
+def test_answers_on_a_full_disk(girin, measured, small_disk, tmp_path):
+    settings = tmp_path / "gunicorn.conf.py"
+    settings.write_text(f"tmp_upload_dir = {str(small_disk)!r}\n")
+    (small_disk / "full").write_bytes(b"x" * free(small_disk))
+    with girin("sync", 2, 1, "-c", str(settings)) as run, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            s = stack.enter_context(raw.connect(run.port, receive_buffer=8192))
+            s.sendall(raw.head(f"/bytes?count={6 * MIB}"))
+            assert s.recv(1)
+        raw.until(lambda: client.get(run.port, "/").status == 200, 20)
+        slowest = p99(run.port, 1000)
+        assert slowest < 50
+        assert "wait in memory" in run.output()
+        measured.girin(f"p99 of another client {slowest:.1f} ms")
 
 
 @pytest.mark.promise("A body that may not be stored gets 507, and the server goes on", "3 MiB with a length and in chunks, where the master's files may have 1 MiB (`ulimit -f`)")

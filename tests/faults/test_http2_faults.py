@@ -16,7 +16,7 @@ import pytest
 import procs
 import raw
 from asgi_server import make_certificate
-from test_clients import p99
+from load import p99
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 GET = b"\x82\x84\x86\x41\x01x"  # GET / http x, by HPACK
