@@ -59,6 +59,11 @@ def test_state_is_a_copy_of_what_lifespan_has_put_there(server):
     assert second == first + 1 and names == again == ["counter", "own", "started"]
 
 
+def test_what_an_app_changes_in_its_scope_is_its_own(server):
+    server.get("/state")
+    assert "own" not in server.get("/scope").json()["asgi"]
+
+
 # Bodies of requests.
 
 

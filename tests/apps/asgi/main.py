@@ -314,7 +314,7 @@ async def block(r):
 
 async def state(r):
     r.scope["state"]["counter"].append(1)  # shared
-    r.scope["state"]["own"] = True  # not
+    r.scope["state"]["own"] = r.scope["asgi"]["own"] = True  # not
     await r.answer([len(r.scope["state"]["counter"]), sorted(r.scope["state"])])
 
 

@@ -56,6 +56,7 @@ class Scopes:
         method, version, scheme, path, raw_path, query, root_path, client, port = parts[:FIXED]
         fields = iter(parts[FIXED:])
         scope = self.templates[base].copy()
+        scope["asgi"] = scope["asgi"].copy()
         scope["http_version"] = version.decode("ascii")
         scope["scheme"] = scheme.decode("ascii")
         scope["path"] = path.decode("utf-8", "replace")
@@ -83,7 +84,7 @@ class Scopes:
 
     def _make_socket(self, scope: dict, scheme: bytes) -> None:
         scope["type"] = "websocket"
-        scope["asgi"] = self._asgi_socket
+        scope["asgi"] = self._asgi_socket.copy()
         scope["scheme"] = _SOCKET_SCHEMES.get(scheme, "ws")
         scope["extensions"] = dict(_SOCKET_EXTENSIONS)
         scope["subprotocols"] = _subprotocols(scope["headers"])

@@ -52,7 +52,7 @@ typedef struct {
     PyObject *none; /* owned: a Done without a value */
     /* Owned interned strings. */
     PyObject *key_version, *key_scheme, *key_path, *key_raw_path, *key_query, *key_root, *key_headers, *key_client;
-    PyObject *key_extensions, *key_method, *key_state, *key_type, *key_status, *key_body, *key_more;
+    PyObject *key_extensions, *key_method, *key_state, *key_type, *key_status, *key_body, *key_more, *key_asgi;
     PyObject *key_trailers, *type_start, *type_body, *type_request, *name_active, *name_stopped, *name_held, *name_stepping, *name_usage;
     Latest version, scheme, path, raw_path, query, root, client, method;
     PyObject *pairs[PAIRS]; /* owned: tuples of two bytes objects, or NULL */

@@ -20,6 +20,7 @@ intern_names(Intake *intake)
         {&intake->key_method, "method"},
         {&intake->key_state, "state"},
         {&intake->key_type, "type"},
+        {&intake->key_asgi, "asgi"},
         {&intake->key_status, "status"},
         {&intake->key_body, "body"},
         {&intake->key_more, "more_body"},
@@ -129,7 +130,7 @@ intake_dealloc(PyObject *self)
         intake->type_body,          intake->type_request, intake->name_active, intake->name_stopped, intake->version.value,
         intake->scheme.value,       intake->path.value,   intake->raw_path.value, intake->query.value, intake->root.value,
         intake->client.value,       intake->method.value, intake->name_held,   intake->name_stepping, intake->set_thread_time,
-        intake->key_trailers,       intake->name_usage,
+        intake->key_trailers,       intake->name_usage,   intake->key_asgi,
     };
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         Py_XDECREF(owned[i]);

@@ -205,7 +205,8 @@ fill(Intake *intake, Call *call, Strings *strings, const Text *fixed)
     call->method = made(&intake->method, &fixed[METHOD], as_ascii);
     call->raw_path = made(&intake->raw_path, &fixed[RAW_PATH], as_bytes);
     call->is_head = fixed[METHOD].size == 4 && memcmp(fixed[METHOD].at, "HEAD", 4) == 0;
-    return set(scope, intake->key_version, made(&intake->version, &fixed[VERSION], as_ascii)) &&
+    return set(scope, intake->key_asgi, PyDict_Copy(PyDict_GetItemWithError(scope, intake->key_asgi))) &&
+           set(scope, intake->key_version, made(&intake->version, &fixed[VERSION], as_ascii)) &&
            set(scope, intake->key_scheme, made(&intake->scheme, &fixed[SCHEME], as_ascii)) &&
            set(scope, intake->key_path, made(&intake->path, &fixed[PATH], as_path)) &&
            call->raw_path != NULL && PyDict_SetItem(scope, intake->key_raw_path, call->raw_path) == 0 &&
