@@ -200,6 +200,33 @@ func TestACallThatIsSentLateIsNotLost(t *testing.T) {
 	})
 }
 
+// Nor is one that others have overtaken meanwhile, however long they run.
+func TestACallThatIsSentLateAndWasOvertakenIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 8, nil)
+		dies, lives := newFakeWorker(1, 1), newFakeWorker(2, 1)
+		b.Attach(dies)
+		b.Attach(lives)
+		c, a := b.call("/")
+		b.submit(c)
+		packet := b.lane.tryRead()
+		time.Sleep(2 * lostEvery)
+		overtakes, runs := b.call("/")
+		b.submit(overtakes)
+		id := b.read().ID
+		lives.set(0, id)
+		b.lane.TrySend(packet)
+		b.Died(dies)
+		time.Sleep(10 * time.Second)
+		checkRuns(t, a)
+		checkRuns(t, runs)
+		lives.set(0, 0)
+		b.Frame(lives, answer(id, 0), nil, nil)
+		b.Frame(lives, answer(b.read().ID, 0), nil, nil)
+		checkEnd(t, a, nil)
+	})
+}
+
 // untilLost is by when a call that was taken is known to be lost.
 const untilLost = time.Duration(lostAfter) + 3*lostEvery/2
 

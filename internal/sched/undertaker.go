@@ -10,10 +10,10 @@ import (
 // undertaker looks for calls that a worker, dead since, had read from the lane but
 // not noted in its page, or had finished but not sent. Such a call is in no slot of
 // a living worker and no longer in the lane: the lane is empty, or something that
-// was sent clearly later has begun, and so it was at another look, as whoever writes to
-// the lane may be stopped just before that. That must be so for a while, as a thread needs
-// a moment between reading and noting, and between finishing and sending, and a busy
-// machine makes it long; and then all that each of the living has sent must have been
+// was sent clearly later has begun, by a whole second at one look at least, as whoever
+// writes to the lane may be stopped just before that. That must be so for a while, as a
+// thread needs a moment between reading and noting, and between finishing and sending, and
+// a busy machine makes it long; and then all that each of the living has sent must have been
 // passed on once, for its answer may be there. It is lost: it is never given to anyone
 // again, for it may have run.
 //
@@ -41,7 +41,7 @@ type undertaker struct {
 type suspect struct {
 	c           *Call
 	sent, since int64
-	seen        int      // looks at which it was not in the lane: at others it may have been
+	sure        bool     // also if it had come to the lane lostAfter later than it was sent
 	unheard     []Worker // those that lived then, and may have sent an answer that was not passed on
 }
 
@@ -107,7 +107,6 @@ const (
 	lostAfter  = int64(time.Second)
 	graveEvery = time.Second
 	lostSlack  = int64(100 * time.Millisecond)
-	lostSeen   = 2
 )
 
 // undertake searches after each death until it is known of all calls that were
@@ -154,7 +153,7 @@ func (q *Queue) searchLost() (again bool) {
 		return heard[w]
 	}
 	for id, s := range u.suspects {
-		if now-s.since < lostAfter || s.seen < lostSeen {
+		if now-s.since < lostAfter || !s.sure {
 			continue
 		}
 		s.unheard = slices.DeleteFunc(s.unheard, heardOf)
@@ -205,11 +204,12 @@ func (q *Queue) suspects(died, now int64, living []Worker) (found map[uint64]sus
 		if known = known && this.c == c && this.sent == sent; !known {
 			this = suspect{c: c, sent: sent, since: now, unheard: slices.Clone(living)}
 		}
-		read := empty[l] && sent+lostSlack <= now || sent+lostSlack < newest[l]
-		if read {
-			this.seen++
+		passed := newest[l]
+		if empty[l] {
+			passed = now
 		}
-		if known || read {
+		this.sure = this.sure || sent+lostAfter <= passed
+		if known || sent+lostSlack <= passed {
 			found[id] = this
 		}
 	})
