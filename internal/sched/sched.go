@@ -67,7 +67,7 @@ type Worker interface {
 	// Neither waits.
 	Say(f wire.Inbound, data []byte)
 	Flush()
-	// Heard reports whether the Queue was told of all that the worker has sent.
+	// Heard reports whether the Queue was told of all that the worker has finished.
 	Heard() bool
 }
 

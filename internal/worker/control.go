@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,38 +18,29 @@ import (
 
 // readControl reads control messages and passes them on.
 func (w *Worker) readControl() error {
-	buf := make([]byte, wire.MaxControl)
-	oob := make([]byte, unix.CmsgSpace(4*4))
-	for late := 0; ; {
-		w.handles.Store(false)
-		n, oobn, flags, _, err := w.control.ReadMsgUnix(buf, oob)
-		w.handles.Store(true)
-		if errors.Is(err, syscall.ECONNRESET) {
-			// It ended with messages of ours unread. The kernel says so once;
-			// what it sent before is still there.
-			n, oobn, flags, _, err = w.control.ReadMsgUnix(buf, oob)
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && late < lateMost {
-			if n, oobn, flags, err = w.readLate(buf, oob); err == nil {
-				late += max(n, 1)
-			}
-		}
-		if err != nil {
+	raw, err := w.control.SyscallConn()
+	if err != nil {
+		return err
+	}
+	r := controlReader{raw: raw, handles: &w.handles, buf: make([]byte, wire.MaxControl), oob: make([]byte, unix.CmsgSpace(4*4))}
+	for {
+		if err := r.next(); err != nil {
 			return ended(err)
 		}
-		if n == 0 && oobn == 0 {
+		if r.n == 0 && r.oobn == 0 {
 			return nil // the other end is closed
 		}
-		c, payload, err := wire.ParseControl(buf[:n])
+		oob := r.oob[:r.oobn]
+		c, payload, err := wire.ParseControl(r.buf[:r.n])
 		if err != nil {
-			closeFiles(oob[:oobn])
+			closeFiles(oob)
 			return err
 		}
 		// Without a free descriptor the kernel leaves out the one that came.
-		if c.Op == wire.File && oobn == 0 && flags&unix.MSG_CTRUNC != 0 {
+		if c.Op == wire.File && len(oob) == 0 && r.flags&unix.MSG_CTRUNC != 0 {
 			err = w.takeBody(payload, nil)
 		} else {
-			err = w.take(c, payload, oob[:oobn])
+			err = w.take(c, payload, oob)
 		}
 		if err != nil {
 			return fmt.Errorf("control message %d: %w", c.Op, err)
@@ -56,26 +48,64 @@ func (w *Worker) readControl() error {
 	}
 }
 
-// readLate reads a message that the socket holds when the time to read is over.
-func (w *Worker) readLate(buf, oob []byte) (n, oobn, flags int, err error) {
-	raw, err := w.control.SyscallConn()
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	try := func(fd uintptr) {
-		n, oobn, flags, _, err = unix.Recvmsg(int(fd), buf, oob, unix.MSG_DONTWAIT|closeOnExec)
-	}
-	failed := raw.Control(try)
+// controlReader reads one message after the other.
+type controlReader struct {
+	raw     syscall.RawConn
+	handles *atomic.Bool // see Heard
+
+	buf, oob       []byte
+	n, oobn, flags int
+	err            error
+	late           int // bytes that were read after the time to read was over
+}
+
+// next reads the next message.
+func (r *controlReader) next() error {
+	err := r.await()
 	if errors.Is(err, syscall.ECONNRESET) {
-		failed = raw.Control(try) // as in readControl
+		// It ended with messages of ours unread. The kernel says so once;
+		// what it sent before is still there.
+		err = r.await()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && r.late < lateMost {
+		if err = r.readLate(); err == nil {
+			r.late += max(r.n, 1)
+		}
+	}
+	return err
+}
+
+func (r *controlReader) await() error {
+	if err := r.raw.Read(r.try); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// try reports false if there is nothing to read yet.
+func (r *controlReader) try(fd uintptr) bool {
+	r.handles.Store(true) // before the socket gives it, or nobody would seem to have it
+	r.n, r.oobn, r.flags, _, r.err = unix.Recvmsg(int(fd), r.buf, r.oob, unix.MSG_DONTWAIT|closeOnExec)
+	there := !errors.Is(r.err, syscall.EAGAIN)
+	r.handles.Store(there)
+	return there
+}
+
+// readLate reads a message that the socket holds when the time to read is over.
+func (r *controlReader) readLate() error {
+	there := false
+	try := func(fd uintptr) { there = r.try(fd) }
+	failed := r.raw.Control(try)
+	if there && errors.Is(r.err, syscall.ECONNRESET) {
+		failed = r.raw.Control(try) // as in next
 	}
 	switch {
 	case failed != nil:
-		return 0, 0, 0, failed
-	case errors.Is(err, syscall.EAGAIN):
-		return 0, 0, 0, os.ErrDeadlineExceeded
+		return failed
+	case !there:
+		return os.ErrDeadlineExceeded
 	}
-	return n, oobn, flags, err
+	return r.err
 }
 
 func (w *Worker) take(c wire.Control, payload, oob []byte) error {

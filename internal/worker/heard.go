@@ -7,9 +7,10 @@ import (
 )
 
 // Heard reports whether all that the worker has sent was passed on: nothing of it lies in
-// its sockets, and no reader has any of it in hands.
+// its sockets, and no reader has any of it in hands. Nor may it owe a sign of life: where
+// something holds Python's lock it keeps what it has finished, as for a batch.
 func (w *Worker) Heard() bool {
-	return w.listens.Load() && !w.handles.Load() && isRead(w.response) && isRead(w.control) &&
+	return w.silent.Load() == 0 && w.listens.Load() && !w.handles.Load() && isRead(w.response) && isRead(w.control) &&
 		w.listens.Load() && !w.handles.Load()
 }
 
