@@ -57,7 +57,7 @@ func runBench(env *program.Env, args []string) int {
 		if hint := cmp.Or(otherMeaning(err), foreignHint(args, fs)); hint != "" {
 			err = fmt.Errorf("%w; %s", err, hint)
 		}
-		return benchError(env, benchUsage, err)
+		return benchError(env, benchUsage, inWords(err))
 	}
 	guard, err := f.apply(&o, fs, env.Stdin)
 	if err != nil {

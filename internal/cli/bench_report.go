@@ -29,7 +29,7 @@ func runBenchReport(env *program.Env, args []string) int {
 		fmt.Fprint(env.Stdout, benchReportUsage)
 		return benchHolds
 	case err != nil:
-		return benchError(env, benchUsage, err)
+		return benchError(env, benchUsage, inWords(err))
 	}
 	guard, err := f.guard()
 	if err == nil {

@@ -83,7 +83,7 @@ func (f ctlFlags) path(env *program.Env) (string, error) {
 func runCtl(env *program.Env, args []string) int {
 	f := newCtlFlags("girin ctl")
 	asJSON := f.set.Bool("json", false, "print it as JSON")
-	err := f.set.Parse(args)
+	err := inWords(f.set.Parse(args))
 	if errors.Is(err, pflag.ErrHelp) {
 		io.WriteString(env.Stdout, ctlUsage+f.set.FlagUsages())
 		return 0

@@ -55,7 +55,7 @@ func runJobs(env *program.Env, args []string) int {
 	f := newCtlFlags("girin jobs")
 	asJSON := f.set.Bool("json", false, "print it as JSON")
 	follow := f.set.BoolP("follow", "f", false, "print each change as it comes, until it is interrupted")
-	err := f.set.Parse(args)
+	err := inWords(f.set.Parse(args))
 	if errors.Is(err, pflag.ErrHelp) {
 		io.WriteString(env.Stdout, jobsUsage+f.set.FlagUsages())
 		return 0

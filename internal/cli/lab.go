@@ -64,7 +64,7 @@ func parseLabFlags(env *program.Env, args []string) (*labFlags, *pflag.FlagSet, 
 	flags.StringVar(&f.chdir, "chdir", "", "directory of the app, in place of the plan's")
 	flags.BoolVar(&f.full, "full", false, "article: its own durations of 5 s, both of its loads, 6 repeats; takes about two days")
 	flags.BoolVar(&f.printPlan, "print-plan", false, "print the plan and do not run it")
-	err := flags.Parse(args)
+	err := inWords(flags.Parse(args))
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		err = labUsageError{err.Error()}
 	}

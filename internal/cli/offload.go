@@ -31,7 +31,7 @@ usage: girin offload status           how a running server's jobs are
 func runOffload(env *program.Env, args []string) int {
 	f := newCtlFlags("girin offload")
 	asJSON := f.set.Bool("json", false, "print it as JSON")
-	err := f.set.Parse(args)
+	err := inWords(f.set.Parse(args))
 	if errors.Is(err, pflag.ErrHelp) {
 		io.WriteString(env.Stdout, offloadUsage+f.set.FlagUsages())
 		return 0

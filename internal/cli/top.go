@@ -27,7 +27,7 @@ usage: girin top [OPTIONS]
 // runTop is the top command.
 func runTop(env *program.Env, args []string) int {
 	f := newCtlFlags("girin top")
-	err := f.set.Parse(args)
+	err := inWords(f.set.Parse(args))
 	if errors.Is(err, pflag.ErrHelp) {
 		io.WriteString(env.Stdout, topUsage+f.set.FlagUsages())
 		return 0

@@ -92,7 +92,7 @@ func tuneFlagSet(f *tuneFlags) *pflag.FlagSet {
 func runTune(env *program.Env, args []string) int {
 	var f tuneFlags
 	fs := tuneFlagSet(&f)
-	err := fs.Parse(args)
+	err := inWords(fs.Parse(args))
 	if errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprint(env.Stdout, tuneUsage, fs.FlagUsages())
 		return 0

@@ -153,7 +153,10 @@ func (t *tally) when(at time.Time) {
 
 // workload takes of each route its most frequent paths, which share what the route has.
 func (t *tally) workload(source string) (*Workload, error) {
-	if t.log.Lines == 0 {
+	switch {
+	case t.log.Lines == 0 && t.log.Others == 0:
+		return nil, errors.New("it is empty")
+	case t.log.Lines == 0:
 		return nil, fmt.Errorf("none of its %d lines is one of an access log in the combined format or in JSON", t.log.Others)
 	}
 	w := &Workload{Source: source}

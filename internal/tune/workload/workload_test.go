@@ -102,6 +102,9 @@ func TestFromAccessLog(t *testing.T) {
 	if _, err := FromAccessLog(t.Context(), write(t, "x", "a\nb\n"), false); err == nil || !strings.Contains(err.Error(), "none of its 2 lines") {
 		t.Errorf("no log: %v", err)
 	}
+	if _, err := FromAccessLog(t.Context(), write(t, "x", ""), false); err == nil || !strings.HasSuffix(err.Error(), ": it is empty") {
+		t.Errorf("an empty log: %v", err)
+	}
 	if _, err := FromAccessLog(t.Context(), write(t, "x", logOf(3, "29/Nov/2026:13:00:01", "POST /a", 200)), false); !errors.Is(err, ErrEmpty) {
 		t.Errorf("POST only: %v", err)
 	}
