@@ -185,7 +185,7 @@ func (a *Answer) outdone(r *Result) string {
 	for _, c := range r.Candidates {
 		for _, m := range c.Runs {
 			if m.Rate > brief*a.Best.Rate() && (r.Alone == "" || !threaded(c.Setting)) {
-				return fmt.Sprintf("%s held %s requests/s when it was looked at before, much more than any setting later: the machine has other things to do, and another run may choose another setting.",
+				return fmt.Sprintf("%s held %s requests/s when it was looked at before, much more than any setting later: the machine has other things to do, or what holds shortly does not hold for long. Another run may choose another setting.",
 					upper(quoted(c.Setting)), figure(m.Rate))
 			}
 		}
