@@ -37,7 +37,7 @@ func (l *line) takes(c *Call, id uint64, now int64) bool {
 	}
 	c.begin(id, placed)
 	switch {
-	case !l.sends(c, id):
+	case !l.sends(c, id, c.packet):
 		l.hold(c, id)
 	case room != nil:
 		l.q.cfg.Sent(room)
@@ -50,10 +50,11 @@ func (l *line) takes(c *Call, id uint64, now int64) bool {
 func (l *line) place(c *Call, id uint64, now int64) bool {
 	l.mark(c, now)
 	if l.held.Load() == 0 {
+		packet := c.packet // once it is placed, its answer may come, and the next request
 		if !l.q.step(c, id, place).done {
 			return false
 		}
-		if l.sends(c, id) {
+		if l.sends(c, id, packet) {
 			return true
 		}
 	}
@@ -71,8 +72,8 @@ func (l *line) mark(c *Call, now int64) {
 
 // sends sends a placed call if the lane has room. False: it has none, and the call is
 // kept again.
-func (l *line) sends(c *Call, id uint64) bool {
-	if l.lane.TrySend(c.packet) {
+func (l *line) sends(c *Call, id uint64, packet []byte) bool {
+	if l.lane.TrySend(packet) {
 		return true
 	}
 	switch s := l.q.step(c, id, unplace); {
@@ -101,15 +102,15 @@ func (l *line) hold(c *Call, id uint64) {
 // feeder moves held calls to the lane as workers make room, in their order.
 func (l *line) feeder() {
 	for {
-		c, id, ok := l.next()
+		c, id, packet := l.next()
 		switch {
 		case c == nil:
 			return
-		case !ok:
+		case packet == nil:
 			l.q.discard(c, id)
 			continue
 		}
-		if err := l.lane.Send(c.packet); err != nil {
+		if err := l.lane.Send(packet); err != nil {
 			l.q.fail(c, id, stop, ErrStopped)
 		}
 		l.shift()
@@ -118,25 +119,25 @@ func (l *line) feeder() {
 }
 
 // next waits for a held call and places it; nil when the line is closed. It stays
-// among the pending ones until it is sent, so that none overtakes it. Not ok:
+// among the pending ones until it is sent, so that none overtakes it. No packet:
 // nobody waits for it, and it is taken out.
-func (l *line) next() (c *Call, id uint64, ok bool) {
+func (l *line) next() (c *Call, id uint64, packet []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.pending) == 0 && !l.closed {
 		l.feed.Wait()
 	}
 	if l.closed {
-		return nil, 0, false
+		return nil, 0, nil
 	}
 	c = l.pending[0]
-	id = c.id()
+	id, packet = c.id(), c.packet
 	c.sent.Store(l.q.cfg.Clock())
 	if !l.q.step(c, id, place).done {
 		l.shiftLocked()
-		return c, id, false
+		return c, id, nil
 	}
-	return c, id, true
+	return c, id, packet
 }
 
 // shift removes the first held call.
