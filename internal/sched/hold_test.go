@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestHeldCallsReachTheLaneInTheirOrder(t *testing.T) {
@@ -79,6 +80,57 @@ func TestAHeldCallThatIsCancelledLetsTheNextThrough(t *testing.T) {
 		}
 		checkEnd(t, answers[2], ErrCancelled)
 		checkEnd(t, answers[3], ErrCancelled)
+	})
+}
+
+// sentLane calls sent when a call lies in the lane that the feeder has not let go of.
+type sentLane struct {
+	*fakeLane
+	sent func()
+}
+
+func (l *sentLane) Send(packet []byte) error {
+	err := l.fakeLane.Send(packet)
+	l.sent()
+	return err
+}
+
+// A call may be answered, held again as the next request and cancelled before the feeder
+// has let go of it. Those behind it stay.
+func TestTheFeederTakesOutNoOtherCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lane := &sentLane{}
+		b := newBench(t, 1, func(c *Config) {
+			lane.fakeLane = c.Lane.(*fakeLane)
+			c.Lane = lane
+		})
+		w := newFakeWorker(1, 1)
+		b.Attach(w)
+		first, _ := b.call("/first")
+		b.submit(first)
+		held, twice := b.call("/held")
+		b.submit(held)
+		behind, _ := b.call("/behind")
+		b.submit(behind)
+		lane.sent = func() {
+			lane.sent = func() {}
+			b.Frame(w, answer(b.read().ID, 0), nil, nil)
+			b.prepare(held, "/next")
+			b.submit(held)
+			b.Cancel(held)
+			time.Sleep(time.Millisecond) // the keeper takes it out
+		}
+		b.read()
+		time.Sleep(time.Second)
+		if got, want := b.read().ID, behind.id(); got != want {
+			t.Errorf("read %d, want the call behind, %d", got, want)
+		}
+		if ends, cause := twice.end(); ends != 2 || !errors.Is(cause, ErrCancelled) {
+			t.Errorf("ended %d times, with %v", ends, cause)
+		}
+		if n := b.main.held.Load(); n != 0 {
+			t.Errorf("%d are held", n)
+		}
 	})
 }
 

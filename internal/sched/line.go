@@ -10,10 +10,11 @@ import (
 type line struct {
 	q    *Queue
 	lane Lane
-	held atomic.Int64 // len(pending), read without the lock
+	held atomic.Int64 // len(pending), and sending, read without the lock
 
 	mu      sync.Mutex
-	pending []*Call    // guarded by mu: kept; the first one is placed while the feeder sends it
+	pending []*Call    // guarded by mu: kept
+	sending *Call      // guarded by mu: placed, in the feeder's hands; nil: none
 	closed  bool       // guarded by mu
 	feed    *sync.Cond // pending or closed changed
 }
@@ -92,7 +93,7 @@ func (l *line) hold(c *Call, id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = append(l.pending, c)
-	l.held.Store(int64(len(l.pending)))
+	l.countLocked()
 	l.feed.Signal()
 	if !c.in(id, kept) {
 		l.q.keeper.wake() // it was recalled before it was to be found here
@@ -113,14 +114,14 @@ func (l *line) feeder() {
 		if err := l.lane.Send(packet); err != nil {
 			l.q.fail(c, id, stop, ErrStopped)
 		}
-		l.shift()
+		l.sent()
 		l.q.watch.arm() // the watcher may have looked between the room and what fills it
 	}
 }
 
-// next waits for a held call and places it; nil when the line is closed. It stays
-// among the pending ones until it is sent, so that none overtakes it. No packet:
-// nobody waits for it, and it is taken out.
+// next waits for a held call, takes it out and places it; nil when the line is closed. It
+// counts among the held ones until it is sent, so that none overtakes it. No packet:
+// nobody waits for it.
 func (l *line) next() (c *Call, id uint64, packet []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,25 +132,32 @@ func (l *line) next() (c *Call, id uint64, packet []byte) {
 		return nil, 0, nil
 	}
 	c = l.pending[0]
+	l.pending = slices.Delete(l.pending, 0, 1)
 	id, packet = c.id(), c.packet
 	c.sent.Store(l.q.cfg.Clock())
 	if !l.q.step(c, id, place).done {
-		l.shiftLocked()
+		l.countLocked()
 		return c, id, nil
 	}
+	l.sending = c
 	return c, id, packet
 }
 
-// shift removes the first held call.
-func (l *line) shift() {
+// sent says that the feeder has let go of its call, which may be the next request by now,
+// and held again.
+func (l *line) sent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shiftLocked()
+	l.sending = nil
+	l.countLocked()
 }
 
-func (l *line) shiftLocked() {
-	l.pending = slices.Delete(l.pending, 0, 1)
-	l.held.Store(int64(len(l.pending)))
+func (l *line) countLocked() {
+	n := len(l.pending)
+	if l.sending != nil {
+		n++
+	}
+	l.held.Store(int64(n))
 }
 
 // takeRecalled takes out what nobody waits for.
@@ -157,7 +165,7 @@ func (l *line) takeRecalled() (out []*Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = withoutRecalled(l.pending, &out)
-	l.held.Store(int64(len(l.pending)))
+	l.countLocked()
 	return out
 }
 
@@ -185,5 +193,5 @@ func (l *line) close() {
 func (l *line) holds(c *Call) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Contains(l.pending, c)
+	return c == l.sending || slices.Contains(l.pending, c)
 }
