@@ -148,6 +148,7 @@ def test_what_is_announced(server, folder, with_certificate):
     told = json.loads(body)
     tls = told.pop("tls", None)
     assert set(told) == ANNOUNCED
+    assert not any(told.values())
     if server.transport == "clear":
         assert tls is None
         return
@@ -166,5 +167,12 @@ def test_a_websocket_has_the_same(server, folder):
     with connect(url, ssl=context) as ws:
         told = json.loads(ws.recv(timeout=10))
     assert set(told) == {"websocket.http.response"} | ({"tls"} if server.transport == "tls" else set())
+    assert told["websocket.http.response"] == {}
     if "tls" in told:
         assert told["tls"]["server_cert"] == pem(folder / "cert.pem")
+
+
+def test_what_an_app_notes_in_them_no_later_request_sees(server, folder):
+    for _ in range(2):
+        test_what_is_announced(server, folder, False)
+        test_a_websocket_has_the_same(server, folder)

@@ -130,7 +130,7 @@ APPS = {
     "lacks_descriptors": "\n    kept, limits = [], resource.getrlimit(resource.RLIMIT_NOFILE)\n    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))\n    try:\n        while True:\n            kept.append(os.open('/dev/null', os.O_RDONLY))\n    except OSError:\n        pass\n    try:\n        said = (await receive())['body']\n    except OSError as e:\n        said = str(e.errno).encode()\n    while kept:\n        os.close(kept.pop())\n    resource.setrlimit(resource.RLIMIT_NOFILE, limits)\n    await start(); await body(said)",
     "receives_before_its_body": "await start(); await receive()\n    try:\n        await asyncio.wait_for(receive(), 0.2)\n    except asyncio.TimeoutError:\n        await body(b'x')",
     "nested_loop_error": "\n    try:\n        asyncio.get_running_loop().run_until_complete(receive())\n    except RuntimeError as e:\n        await start(); await body(b'refused')",
-    "changes_its_scope": "scope['extensions']['x'] = 1; scope['state']['x'] = 1; scope['headers'].append((b'a', b'b')); await start(); await body(b'x')",
+    "changes_its_scope": "scope['extensions']['x'] = 1; scope['extensions']['http.response.trailers']['x'] = 1; scope['state']['x'] = 1; scope['headers'].append((b'a', b'b')); await start(); await body(b'x')",
     "scope": "await start(); await body(repr(scope).encode())",
     "hint_of_keys": "await start(); await body(repr(list(scope)).encode())",
 }

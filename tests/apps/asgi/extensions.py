@@ -10,6 +10,7 @@ async def app(scope, receive, send):
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": json.dumps(scope["extensions"])})
+        note(scope)
         await send({"type": "websocket.close"})
         return
     await ROUTES[scope["path"]](scope, send)
@@ -27,9 +28,17 @@ async def trail(send, *headers, more=False):
     await send({"type": "http.response.trailers", "headers": headers, "more_trailers": more})
 
 
+def note(scope):
+    """Changes what no other request may see."""
+    for extension in scope["extensions"].values():
+        extension["noted"] = True
+
+
 async def index(scope, send):
+    told = json.dumps(scope["extensions"]).encode()
+    note(scope)
     await start(send)
-    await body(send, json.dumps(scope["extensions"]).encode())
+    await body(send, told)
 
 
 async def trailers(scope, send):

@@ -65,6 +65,8 @@ class Scopes:
         scope["root_path"] = root_path.decode("utf-8", "replace")
         headers = scope["headers"] = list(zip(fields, fields))
         scope["client"] = (client.decode("ascii"), int(port)) if client else None
+        if any(self.extensions.values()):  # an app has noted something in one of them: no later request sees it
+            self.extensions.update((name, {}) for name in self.extensions)
         scope["extensions"] = self.extensions.copy()
         scope["method"] = method.decode("ascii")
         scope["state"] = self.state.copy()
@@ -86,7 +88,7 @@ class Scopes:
         scope["type"] = "websocket"
         scope["asgi"] = self._asgi_socket.copy()
         scope["scheme"] = _SOCKET_SCHEMES.get(scheme, "ws")
-        scope["extensions"] = dict(_SOCKET_EXTENSIONS)
+        scope["extensions"] = {"websocket.http.response": {}}
         scope["subprotocols"] = _subprotocols(scope["headers"])
         del scope["method"]
 
@@ -94,7 +96,6 @@ class Scopes:
 _SOCKET_SCHEMES = {b"http": "ws", b"https": "wss"}
 HTTP_EXTENSIONS: dict[str, dict] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {},
                                     "http.response.trailers": {}}
-_SOCKET_EXTENSIONS: dict[str, dict] = {"websocket.http.response": {}}
 
 
 def _server(base: dict[str, str], unix: str) -> tuple[str, int | None]:

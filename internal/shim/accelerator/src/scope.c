@@ -175,10 +175,25 @@ set_tls(Intake *intake, PyObject *headers, PyObject *extensions)
     return good;
 }
 
+/* Returns the extensions, which the caller owns. Their own dicts are empty and shared by requests
+ * until an app notes something in one of them: no later request sees that. */
+static PyObject *
+extensions_of(Intake *intake)
+{
+    PyObject *name, *shared;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(intake->extensions, &at, &name, &shared)) {
+        if (PyDict_Size(shared) > 0 && !set(intake->extensions, name, PyDict_New())) {
+            return NULL;
+        }
+    }
+    return PyDict_Copy(intake->extensions);
+}
+
 static int
 set_headers(Intake *intake, PyObject *scope, Strings *strings)
 {
-    PyObject *headers = headers_of(intake, strings), *extensions = PyDict_Copy(intake->extensions);
+    PyObject *headers = headers_of(intake, strings), *extensions = extensions_of(intake);
     int good = headers != NULL && extensions != NULL && set_tls(intake, headers, extensions) &&
                PyDict_SetItem(scope, intake->key_headers, headers) == 0 &&
                PyDict_SetItem(scope, intake->key_extensions, extensions) == 0;
