@@ -133,9 +133,22 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 		plain(w, http.StatusConflict, otherFormat)
 		return
 	}
-	if err := s.dropOld(ctx, rec.ID); err != nil {
+	later, err := s.runAgain(ctx, rec, kept)
+	if err != nil {
 		n.refuse(w, err)
 		return
+	}
+	n.writeStatus(w, r, http.StatusAccepted, later)
+}
+
+// runAgain queues a job once more, with the request that was kept of it.
+func (s *store) runAgain(ctx context.Context, rec *job.Record, kept []byte) (*job.Record, error) {
+	mine, err := s.uniqueAgain(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.dropOld(ctx, rec.ID); err != nil {
+		return nil, err
 	}
 	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) {
 		r.Format = job.Format
@@ -143,14 +156,14 @@ func (n *Node) retry(w http.ResponseWriter, r *http.Request, rec *job.Record) {
 			r.Class = offload.Usual
 		}
 	}})
-	if err == nil && (changed || later.Status == job.Queued && !s.hasMessage(ctx, &later.Record)) {
-		err = s.publish(ctx, &later.Record, kept)
+	if err != nil || !changed && (later.Status != job.Queued || s.hasMessage(ctx, &later.Record)) {
+		return &later.Record, err
 	}
-	if err != nil {
-		n.refuse(w, err)
-		return
+	if err := mine.hold(ctx, rec.ID); err != nil {
+		_, _, _ = s.change(ctx, change{id: rec.ID, event: job.Withdrawn})
+		return nil, err
 	}
-	n.writeStatus(w, r, http.StatusAccepted, &later.Record)
+	return &later.Record, s.publish(ctx, &later.Record, kept)
 }
 
 // dropOld removes the message of a job that has ended, which an engine that was killed may still

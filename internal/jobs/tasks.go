@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
 	"girin/internal/offload"
@@ -95,9 +91,10 @@ func (n *Node) storeTask(ctx context.Context, t *Task, id job.ID, open bool) (*j
 	defer cancel()
 	var mine ownKey
 	if t.Unique != "" {
+		rec.Unique = t.uniqueName()
 		var was *job.Record
 		var err error
-		if was, mine, err = n.unique(ctx, s, t, rec); was != nil || err != nil {
+		if was, mine, err = n.unique(ctx, s, rec); was != nil || err != nil {
 			return was, err
 		}
 	}
@@ -134,56 +131,4 @@ func (n *Node) taskMessage(t *Task) []byte {
 	}
 	m.Environ = job.WithPairs(m.Form, m.Environ, n.base(0))
 	return m.Append(nil)
-}
-
-// aboutToBe is how long after its key a job may come to be there whole.
-const aboutToBe = storeLimit + time.Second
-
-// unique finds the job with the task's key that has not ended; nil: rec is to be it, and the key
-// is mine.
-func (n *Node) unique(ctx context.Context, s *store, t *Task, rec *job.Record) (was *job.Record, mine ownKey, err error) {
-	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
-	mine = ownKey{bucket: s.uniques, name: base64.RawURLEncoding.EncodeToString(sum[:])}
-	for again := true; again; {
-		was, again, err = n.takeUnique(ctx, s, &mine, rec)
-	}
-	return was, mine, err
-}
-
-// takeUnique tries to have a key for a task. Was is the job that has it; again: that is not known
-// yet.
-func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.Record) (was *job.Record, again bool, err error) {
-	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
-	mine.revision, err = s.uniques.Create(ctx, mine.name, text)
-	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
-		return nil, false, err
-	}
-	e, err := s.uniques.Get(ctx, mine.name)
-	if err != nil {
-		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
-	}
-	var other keyed
-	_ = json.Unmarshal(e.Value(), &other)
-	id, _ := job.ParseID(other.ID)
-	changed, stop := n.hub.watch(id) // before it is looked at
-	defer stop()
-	r, err := s.get(ctx, id)
-	look, isThere, since := keyLook, err == nil, e.Created()
-	if isThere && r.Status == job.Queued {
-		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record)                  // of its message nobody is told
-		since = slices.MaxFunc([]time.Time{since, r.changed}, time.Time.Compare) // it may be moved, or run again, just now
-	}
-	switch {
-	case err != nil && !errors.Is(err, errNoJob):
-		return nil, false, err
-	case isThere && !r.Status.Ended():
-		return &r.Record, false, nil
-	case !isThere && n.now().Sub(since) < aboutToBe: // another stores it just now
-		err = awaitStored(ctx, changed, look)
-		return nil, err == nil, err
-	case !isThere && err == nil && !s.takeBack(&r.Record, r.revision): // it was begun after all
-		return nil, true, nil
-	}
-	mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
-	return nil, err != nil && wasQuicker(err), err
 }

@@ -66,7 +66,8 @@ type Record struct {
 	Task      bool            `json:"task,omitempty"`
 	Cancel    bool            `json:"cancel,omitempty"` // while it runs
 	Principal []byte          `json:"principal,omitempty"`
-	Open      bool            `json:"open,omitempty"` // a task whose name its maker may give to whom it likes, to see what becomes of it
+	Unique    string          `json:"unique,omitempty"` // under what the key of a unique task is kept
+	Open      bool            `json:"open,omitempty"`   // a task whose name its maker may give to whom it likes, to see what becomes of it
 	Node      string          `json:"node,omitempty"`
 	Host      string          `json:"host,omitempty"`
 	Reason    string          `json:"reason,omitempty"`

@@ -1,0 +1,133 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"girin/internal/jobs/job"
+)
+
+// aboutToBe is how long after its key a job may come to be there whole.
+const aboutToBe = storeLimit + time.Second
+
+// uniqueName is under what the key of a unique task is kept.
+func (t *Task) uniqueName() string {
+	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// unique finds the job with the task's key that has not ended; nil: rec is to be it, and the key
+// is mine.
+func (n *Node) unique(ctx context.Context, s *store, rec *job.Record) (was *job.Record, mine ownKey, err error) {
+	mine = ownKey{bucket: s.uniques, name: rec.Unique}
+	for again := true; again; {
+		was, again, err = n.takeUnique(ctx, s, &mine, rec)
+	}
+	return was, mine, err
+}
+
+// takeUnique tries to have a key for a new task. Was is the job that has it; again: that is not known
+// yet.
+func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.Record) (was *job.Record, again bool, err error) {
+	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
+	mine.revision, err = s.uniques.Create(ctx, mine.name, text)
+	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, false, err
+	}
+	e, err := s.uniques.Get(ctx, mine.name)
+	if err != nil {
+		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
+	}
+	var other keyed
+	_ = json.Unmarshal(e.Value(), &other)
+	id, _ := job.ParseID(other.ID)
+	changed, stop := n.hub.watch(id) // before it is looked at
+	defer stop()
+	r, err := s.get(ctx, id)
+	look, isThere, since := keyLook, err == nil, e.Created()
+	if isThere && r.Status == job.Queued {
+		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record)                  // of its message nobody is told
+		since = slices.MaxFunc([]time.Time{since, r.changed}, time.Time.Compare) // it may be moved, or run again, just now
+	}
+	switch {
+	case err != nil && !errors.Is(err, errNoJob):
+		return nil, false, err
+	case isThere && !r.Status.Ended():
+		return &r.Record, false, nil
+	case !isThere && n.now().Sub(since) < aboutToBe: // another stores it just now
+		err = awaitStored(ctx, changed, look)
+		return nil, err == nil, err
+	case !isThere && err == nil && !s.takeBack(&r.Record, r.revision): // it was begun after all
+		return nil, true, nil
+	}
+	mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
+	return nil, err != nil && wasQuicker(err), err
+}
+
+var errKeyTaken = &problem{http.StatusConflict, "another job with its unique key has not ended"}
+
+// uniqueAgain takes the key of a job that is to be run once more, also where it has it still: a
+// new task may take it until that job is queued, so hold must be asked then.
+func (s *store) uniqueAgain(ctx context.Context, rec *job.Record) (mine ownKey, err error) {
+	if rec.Unique == "" {
+		return mine, nil
+	}
+	mine = ownKey{bucket: s.uniques, name: rec.Unique}
+	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
+	for again := true; again; again = err != nil && (wasQuicker(err) || errors.Is(err, jetstream.ErrKeyNotFound)) {
+		mine.revision, err = s.uniques.Create(ctx, mine.name, text)
+		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+			continue
+		}
+		var e jetstream.KeyValueEntry
+		if e, err = s.uniques.Get(ctx, mine.name); err != nil {
+			continue
+		}
+		if err = s.mayTake(ctx, e, rec.ID); err == nil {
+			mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
+		}
+	}
+	return mine, err
+}
+
+// mayTake reports with errKeyTaken that a key is of another job, which has not ended or is about
+// to be stored.
+func (s *store) mayTake(ctx context.Context, e jetstream.KeyValueEntry, id job.ID) error {
+	var has keyed
+	_ = json.Unmarshal(e.Value(), &has)
+	other, _ := job.ParseID(has.ID)
+	if other == id {
+		return nil
+	}
+	r, err := s.getNow(ctx, other)
+	switch {
+	case errors.Is(err, errNoJob) && s.n.now().Sub(e.Created()) >= aboutToBe:
+		return nil
+	case err == nil && r.Status.Ended():
+		return nil
+	case err == nil || errors.Is(err, errNoJob):
+		return errKeyTaken
+	}
+	return err
+}
+
+// hold fails with errKeyTaken if another has taken the key meanwhile.
+func (k *ownKey) hold(ctx context.Context, id job.ID) error {
+	if k.name == "" {
+		return nil
+	}
+	text, _ := json.Marshal(keyed{ID: id.String()})
+	_, err := k.bucket.Update(ctx, k.name, text, k.revision)
+	if wasQuicker(err) {
+		return errKeyTaken
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package jobs
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"girin/internal/jobs/job"
+)
+
+// died is a unique task that was tried as often as it may be.
+func died(t *testing.T, n *Node, s *store, task *Task) *job.Record {
+	t.Helper()
+	n.up.Store(true)
+	n.cfg.Bases = func() []map[string]string { return nil }
+	rec := kept(t, n, task)
+	s.keepMessage(t.Context(), rec, []byte{job.Format, 1})
+	goThrough(t, s, rec, job.Begin, job.Died)
+	return rec
+}
+
+func kept(t *testing.T, n *Node, task *Task) *job.Record {
+	t.Helper()
+	rec, err := n.storeTask(t.Context(), task, job.NewID(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// What is run again at somebody's wish is not run beside another task of the same key.
+func TestNoUniqueTaskIsRunAgainBesideAnother(t *testing.T) {
+	n, s := storeOf(t)
+	task := &Task{Task: "app:once", Unique: "1"}
+	first := died(t, n, s, task)
+	second := kept(t, n, task)
+	if second.ID == first.ID {
+		t.Fatal("what has ended keeps its key")
+	}
+	again := func() int { return inside(n, "POST", "/jobs/"+first.ID.String()+"/retry").Code }
+	if status := again(); status != http.StatusConflict {
+		t.Errorf("%d while another waits", status)
+	}
+	if one := kept(t, n, task); one.ID != second.ID {
+		t.Error("the key was taken from who waits")
+	}
+	goThrough(t, s, second, job.Begin, job.Answered)
+	if status := again(); status != http.StatusAccepted {
+		t.Errorf("%d though the other has ended", status)
+	}
+	if one := kept(t, n, task); one.ID != first.ID {
+		t.Error("a second one beside what is run again")
+	}
+}
+
+// A key that was removed since, as its job had ended, is made anew.
+func TestAUniqueTaskIsRunAgainWithoutItsOldKey(t *testing.T) {
+	n, s := storeOf(t)
+	task := &Task{Task: "app:once", Unique: "1"}
+	first := died(t, n, s, task)
+	if err := s.uniques.Purge(t.Context(), first.Unique); err != nil {
+		t.Fatal(err)
+	}
+	if w := inside(n, "POST", "/jobs/"+first.ID.String()+"/retry"); w.Code != http.StatusAccepted {
+		t.Fatal(w.Code, w.Body)
+	}
+	if one := kept(t, n, task); one.ID != first.ID {
+		t.Error("a second one beside what is run again")
+	}
+}
+
+// A task that comes before what is run again is queued has the key.
+func TestANewUniqueTaskTakesTheKeyOfWhatIsNotQueuedYet(t *testing.T) {
+	n, s := storeOf(t)
+	task := &Task{Task: "app:once", Unique: "1"}
+	first := died(t, n, s, task)
+	mine, err := s.uniqueAgain(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second := kept(t, n, task); second.ID == first.ID {
+		t.Fatal("it has not been queued yet")
+	}
+	if err := mine.hold(t.Context(), first.ID); !errors.Is(err, errKeyTaken) {
+		t.Errorf("%v: both have the key", err)
+	}
+}
