@@ -157,10 +157,9 @@ func (s *Server) closeSpool(f *spool.File) {
 // whose first request has been awaited longest, or that has had its answers longest and sends
 // on what nobody wants, and either for times.silent/2: many of these would keep all others
 // out until their time is over. Else it is one whose body is slow, and which was not told so
-// already: it may be waiting for its application. Last come those of HTTP/2 that have nothing
-// but slow bodies: their place is free a little later.
+// already: it may be waiting for its application.
 func (s *Server) evictLocked() bool {
-	var idle, silent, slow, streams *conn
+	var idle, silent, slow *conn
 	now := s.had.now()
 	for c := range s.conns {
 		c.stage.note(c.stage.word.Load(), now)
@@ -168,33 +167,24 @@ func (s *Server) evictLocked() bool {
 		case stageIdle:
 			idle = older(idle, c)
 		case stageNew, stageProxy, stageHandshake, stageHead, stageLinger, stageDiscards:
-			told := c.stage.last&(1<<stageBits-1) == stageDiscards && c.evicted.Load()
-			if told || now-c.stage.began > int64(s.times.silent/2) {
+			if now-c.stage.began > int64(s.times.silent/2) {
 				silent = older(silent, c)
 			}
 		case stageBody:
 			if c.stage.judged.Load() != c.stage.last && s.times.slow(now-c.stage.began, c.body.came.Load()) {
 				slow = older(slow, c)
 			}
-		case stageStreams:
-			if h := c.streams.Load(); h != nil && h.slow.Load() && !c.evicted.Load() {
-				streams = older(streams, c)
-			}
 		}
 	}
-	evicted := cmp.Or(idle, silent, slow, streams)
-	if evicted == nil {
-		return false
+	evicted := cmp.Or(idle, silent, slow)
+	if evicted != nil {
+		switch evicted.stage.last & (1<<stageBits - 1) {
+		case stageLinger, stageBody:
+			evicted.evicted.Store(true)
+		}
+		evicted.expireRead(evicted.stage.last)
 	}
-	switch evicted.stage.last & (1<<stageBits - 1) {
-	case stageStreams:
-		evicted.evicted.Store(true)
-		return false // at the next look its bodies are refused, and then it can go
-	case stageLinger, stageBody:
-		evicted.evicted.Store(true)
-	}
-	evicted.expireRead(evicted.stage.last)
-	return true
+	return evicted != nil
 }
 
 // older is the one of two connections that has been longer in its stage; nil: there is none.

@@ -3,7 +3,6 @@ package front
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -490,43 +489,6 @@ func TestSlowBodiesMakeRoom(t *testing.T) {
 			t.Error("the one that is quicker is gone as well")
 		}
 	})
-}
-
-// Of HTTP/2 a connection does that has nothing but such uploads, by all of them together.
-func TestSlowBodiesOfStreamsMakeRoom(t *testing.T) {
-	const most = 3
-	for transport, over := range transports {
-		t.Run(transport, func(t *testing.T) {
-			t.Parallel()
-			s := over.serveStreams(t, answerEnviron, func(c *Config) { c.MaxConns, c.MaxBody, c.Hurry = most, 1<<30, 20 })
-			rate := bodyRate * int(time.Second/s.times.bodySecond) // bytes a second that buy as much time
-			uploads := func(times int) *rawHTTP2 {
-				h := over.dialStreams(t, s)
-				h.send(1, false, ":method", "POST", "content-length", "100000000")
-				h.send(3, false, ":method", "POST", "content-length", "100000000")
-				part := make([]byte, times*rate/200) // of each
-				dribble(t, 10*time.Millisecond, func() error {
-					return errors.Join(h.framer.WriteData(1, false, part), h.framer.WriteData(3, false, part))
-				})
-				return h
-			}
-			uploads(30)
-			slow := uploads(2)
-			uploads(2)
-			waitFor(t, func() bool { return s.inStage(stageStreams) == most })
-			for range 2 {
-				c := over.connect(t, s)
-				c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-				if res, _ := c.response("GET"); res.StatusCode != 200 {
-					t.Errorf("answered %s", res.Status)
-				}
-			}
-			slow.wantHead(t, 1, ":status", "408")
-			if n := s.inStage(stageStreams); n == 0 {
-				t.Error("the one that is quicker is gone as well")
-			}
-		})
-	}
 }
 
 // One whose application has not read what came cannot make room, and is no reason that

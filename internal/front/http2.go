@@ -3,7 +3,6 @@ package front
 import (
 	"errors"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"girin/internal/front/h2"
@@ -40,13 +39,12 @@ type streams struct {
 	gone   bool                 // the connection has ended
 
 	// Of the sweeper.
-	told  int64       // ns: when the first farewell was said
-	paced int64       // moved, when it looked last
-	acked int64       // what the client had acknowledged then
-	since int64       // ns: since when both are so and something waits
-	cut   int64       // ns: when it was last seen that more is awaited than the rest of a frame
-	shed  bool        // it was ended for what it leaves unread
-	slow  atomic.Bool // bodies alone are awaited, and they are slow; for evictLocked
+	told  int64 // ns: when the first farewell was said
+	paced int64 // moved, when it looked last
+	acked int64 // what the client had acknowledged then
+	since int64 // ns: since when both are so and something waits
+	cut   int64 // ns: when it was last seen that more is awaited than the rest of a frame
+	shed  bool  // it was ended for what it leaves unread
 }
 
 // minIdle is for a keep-alive of 0, which ends an HTTP/1.1 connection after each
@@ -175,7 +173,6 @@ func (h *streams) open() (h2.Request, *h2.Stream) {
 		return nil, nil
 	}
 	if h.conn.Streams() == 0 {
-		h.c.evicted.Store(false)
 		h.c.stage.enter(stageStreams)
 	}
 	return st, &st.frames

@@ -47,7 +47,6 @@ func (h *streams) sweepLocked(now int64) {
 	h.sayFarewell(now)
 	stalled := h.stalled(now)
 	h.conn.Requests(func(r h2.Request) { h.judge(r.(*stream), now, stalled) })
-	h.judgePlace(now)
 	h.judgeCut(now)
 	h.conn.EndDiscards(func(got int64) (longest, silent int64) { return h.c.srv.discardLimits(now, got) })
 	h.trim()
@@ -127,27 +126,6 @@ func (h *streams) judge(st *stream, now, stalled int64) {
 			st.frames.Reset(codeCancel)
 			st.Gone()
 		}
-	}
-}
-
-// judgePlace refuses the bodies that a connection waits for, if it has nothing else to do
-// and others need its place. All of them together may be slow: see evictLocked.
-func (h *streams) judgePlace(now int64) {
-	slow, oldest, came := h.conn.Streams() > 0, now, int64(0)
-	h.conn.Requests(func(r h2.Request) {
-		st := r.(*stream)
-		if st.carries != nil || st.seen.as != awaitsBody+1 || st.upload != nil && st.upload.feeding {
-			slow = false
-		}
-		oldest, came = min(oldest, st.seen.since), came+st.body.came.Load()
-	})
-	slow = slow && h.c.srv.times.slow(now-oldest, came)
-	h.slow.Store(slow)
-	switch {
-	case slow && h.c.evicted.Load():
-		h.conn.Requests(func(r h2.Request) { r.(*stream).refuseLocked(errSlowBody) })
-	case !slow && h.conn.Streams() > 0:
-		h.c.evicted.Store(false) // it is quicker by now, or has other requests
 	}
 }
 
