@@ -85,10 +85,12 @@ func (s *store) knownClasses(ctx context.Context) (all classes, revision uint64,
 	return all, revision, err
 }
 
-// wasQuicker reports whether another has changed a key in between.
+// wasQuicker reports whether another has changed a key in between, or does so just now, as one
+// engine of several says it.
 func wasQuicker(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // lookAtClasses prepares anew when another node has classes that are not known here.

@@ -150,7 +150,11 @@ func (s *store) runAgain(ctx context.Context, rec *job.Record, kept []byte) (*jo
 	if err := s.dropOld(ctx, rec.ID); err != nil {
 		return nil, err
 	}
-	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, note: func(r *job.Record) {
+	var was job.Record
+	later, changed, err := s.change(ctx, change{id: rec.ID, event: job.Retried, is: func(r *job.Record) bool {
+		was = *r
+		return true
+	}, note: func(r *job.Record) {
 		r.Format = job.Format
 		if _, known := s.classes[r.Line()]; !known && !r.Task { // its route is gone, and its line was forgotten
 			r.Class = offload.Usual
@@ -160,10 +164,19 @@ func (s *store) runAgain(ctx context.Context, rec *job.Record, kept []byte) (*jo
 		return &later.Record, err
 	}
 	if err := mine.hold(ctx, rec.ID); err != nil {
-		_, _, _ = s.change(ctx, change{id: rec.ID, event: job.Withdrawn})
+		if changed {
+			s.putBack(&was, later.revision)
+		}
 		return nil, err
 	}
 	return &later.Record, s.publish(ctx, &later.Record, kept)
+}
+
+// putBack makes a record what it was before its last change, unless it has changed since.
+func (s *store) putBack(was *job.Record, revision uint64) {
+	ctx, cancel := context.WithTimeout(s.n.ctx, askLimit)
+	defer cancel()
+	_, _ = s.put(ctx, &stored{Record: *was, revision: revision})
 }
 
 // dropOld removes the message of a job that has ended, which an engine that was killed may still

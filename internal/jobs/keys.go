@@ -76,7 +76,7 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 func (n *Node) takeKey(ctx context.Context, s *store, a *asked, mine *ownKey, own keyed) (was *job.Record, again bool, err error) {
 	text, _ := json.Marshal(own)
 	mine.revision, err = s.keys.Create(ctx, mine.name, text)
-	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+	if err == nil || !wasQuicker(err) {
 		return nil, false, err
 	}
 	e, err := s.keys.Get(ctx, mine.name)

@@ -39,19 +39,17 @@ func (n *Node) unique(ctx context.Context, s *store, rec *job.Record) (was *job.
 func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.Record) (was *job.Record, again bool, err error) {
 	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
 	mine.revision, err = s.uniques.Create(ctx, mine.name, text)
-	if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+	if err == nil || !wasQuicker(err) {
 		return nil, false, err
 	}
 	e, err := s.uniques.Get(ctx, mine.name)
 	if err != nil {
 		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
 	}
-	var other keyed
-	_ = json.Unmarshal(e.Value(), &other)
-	id, _ := job.ParseID(other.ID)
+	id := jobOf(e)
 	changed, stop := n.hub.watch(id) // before it is looked at
 	defer stop()
-	r, err := s.get(ctx, id)
+	r, err := s.getNow(ctx, id) // one that has ended may have been queued once more
 	look, isThere, since := keyLook, err == nil, e.Created()
 	if isThere && r.Status == job.Queued {
 		look, isThere = lookEvery, s.hasMessage(ctx, &r.Record)                  // of its message nobody is told
@@ -84,7 +82,7 @@ func (s *store) uniqueAgain(ctx context.Context, rec *job.Record) (mine ownKey, 
 	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
 	for again := true; again; again = err != nil && (wasQuicker(err) || errors.Is(err, jetstream.ErrKeyNotFound)) {
 		mine.revision, err = s.uniques.Create(ctx, mine.name, text)
-		if err == nil || !errors.Is(err, jetstream.ErrKeyExists) {
+		if err == nil || !wasQuicker(err) {
 			continue
 		}
 		var e jetstream.KeyValueEntry
@@ -101,9 +99,7 @@ func (s *store) uniqueAgain(ctx context.Context, rec *job.Record) (mine ownKey, 
 // mayTake reports with errKeyTaken that a key is of another job, which has not ended or is about
 // to be stored.
 func (s *store) mayTake(ctx context.Context, e jetstream.KeyValueEntry, id job.ID) error {
-	var has keyed
-	_ = json.Unmarshal(e.Value(), &has)
-	other, _ := job.ParseID(has.ID)
+	other := jobOf(e)
 	if other == id {
 		return nil
 	}
@@ -119,15 +115,32 @@ func (s *store) mayTake(ctx context.Context, e jetstream.KeyValueEntry, id job.I
 	return err
 }
 
-// hold fails with errKeyTaken if another has taken the key meanwhile.
+// jobOf is the job that has a key.
+func jobOf(e jetstream.KeyValueEntry) job.ID {
+	var has keyed
+	_ = json.Unmarshal(e.Value(), &has)
+	id, _ := job.ParseID(has.ID)
+	return id
+}
+
+// hold fails with errKeyTaken if another job has taken the key meanwhile.
 func (k *ownKey) hold(ctx context.Context, id job.ID) error {
 	if k.name == "" {
 		return nil
 	}
 	text, _ := json.Marshal(keyed{ID: id.String()})
-	_, err := k.bucket.Update(ctx, k.name, text, k.revision)
-	if wasQuicker(err) {
-		return errKeyTaken
+	for {
+		_, err := k.bucket.Update(ctx, k.name, text, k.revision)
+		if !wasQuicker(err) {
+			return err
+		}
+		e, err := k.bucket.Get(ctx, k.name)
+		if err != nil {
+			return err
+		}
+		if jobOf(e) != id {
+			return errKeyTaken
+		}
+		k.revision = e.Revision() // two want the same job to be run again
 	}
-	return err
 }

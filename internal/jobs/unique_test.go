@@ -1,9 +1,12 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"girin/internal/jobs/job"
 )
@@ -83,5 +86,50 @@ func TestANewUniqueTaskTakesTheKeyOfWhatIsNotQueuedYet(t *testing.T) {
 	}
 	if err := mine.hold(t.Context(), first.ID); !errors.Is(err, errKeyTaken) {
 		t.Errorf("%v: both have the key", err)
+	}
+}
+
+// Then the other is as it was.
+func TestWhatLosesItsKeyIsAsItWas(t *testing.T) {
+	n, s := storeOf(t)
+	task := &Task{Task: "app:once", Unique: "1"}
+	first := died(t, n, s, task)
+	s.uniques = &overtaken{s.uniques, func() { kept(t, n, task) }}
+	if w := inside(n, "POST", "/jobs/"+first.ID.String()+"/retry"); w.Code != http.StatusConflict {
+		t.Error(w.Code, w.Body)
+	}
+	if r, err := s.get(t.Context(), first.ID); err != nil || r.Status != job.Dead || r.Ended.IsZero() || s.hasMessage(t.Context(), first) {
+		t.Errorf("%v: %+v", err, r.Record)
+	}
+}
+
+// overtaken is a bucket of keys in which somebody comes right after the first update.
+type overtaken struct {
+	jetstream.KeyValue
+	next func()
+}
+
+func (o *overtaken) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	revision, err := o.KeyValue.Update(ctx, key, value, revision)
+	if next := o.next; next != nil {
+		o.next = nil
+		next()
+	}
+	return revision, err
+}
+
+// Two who want the same job to be run again at once run it once.
+func TestTwoRetriesOfAUniqueTaskRunItOnce(t *testing.T) {
+	n, s := storeOf(t)
+	first := died(t, n, s, &Task{Task: "app:once", Unique: "1"})
+	mine, err := s.uniqueAgain(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := inside(n, "POST", "/jobs/"+first.ID.String()+"/retry"); w.Code != http.StatusAccepted {
+		t.Fatal(w.Code, w.Body)
+	}
+	if err := mine.hold(t.Context(), first.ID); err != nil {
+		t.Error(err)
 	}
 }
