@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from pathlib import Path
 
 import servers
@@ -40,3 +42,17 @@ def cpu_seconds(pid: int) -> float:
 
 def threads(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def stop(pid: int) -> None:
+    """Stops a process; when it returns all its threads stand still, which a signal alone does not wait for."""
+    os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 10
+    while any(_state(pid, thread) != "T" for thread in os.listdir(f"/proc/{pid}/task")):
+        if time.monotonic() > until:
+            raise TimeoutError(f"process {pid} does not stop")
+        time.sleep(0.001)
+
+
+def _state(pid: int, thread: str) -> str:
+    return Path(f"/proc/{pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0]

@@ -81,7 +81,7 @@ def test_backlog_is_accepted_first(girin, gunicorn, measured, full):
 
 def backlog(run):
     for pid in run.tree:  # gunicorn's workers accept
-        os.kill(pid, signal.SIGSTOP)
+        procs.stop(pid)
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(raw.connect(run.port, 20)) for _ in range(200)]
         for s in waiting:

@@ -91,7 +91,7 @@ def back_after_kill(run) -> float:
                      "SIGSTOP of the only worker; `--timeout 10`; then a request")
 def test_stopped_worker(girin, gunicorn, measured, worker_class):
     def measure(run):
-        os.kill(run.children[0], signal.SIGSTOP)
+        procs.stop(run.children[0])
         began = time.monotonic()
         status = client.get(run.port, "/", timeout=60).status
         return f"{status} after {time.monotonic() - began:.0f} s"
