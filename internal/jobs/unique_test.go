@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -131,5 +132,17 @@ func TestTwoRetriesOfAUniqueTaskRunItOnce(t *testing.T) {
 	}
 	if err := mine.hold(t.Context(), first.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// Engines of which one is a replica of another say with a code of their own that somebody was quicker.
+func TestWhoWasQuickerIsKnownByEitherCode(t *testing.T) {
+	for _, code := range []jetstream.ErrorCode{10071, 10164} {
+		if err := fmt.Errorf("update: %w", &jetstream.APIError{Code: 400, ErrorCode: code}); !wasQuicker(err) {
+			t.Errorf("%v is a failure", err)
+		}
+	}
+	if wasQuicker(&jetstream.APIError{Code: 503, ErrorCode: 10008}) {
+		t.Error("an engine that cannot answer is no other client")
 	}
 }
