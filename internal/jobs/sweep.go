@@ -179,6 +179,11 @@ func (s *store) sweepRecord(ctx context.Context, id job.ID, old time.Time) (swep
 	done := false
 	switch kept, err := s.keptMessage(ctx, id); {
 	case err == nil: // who wanted it to run again has died
+		if _, err := s.uniqueAgain(ctx, &r.Record); errors.Is(err, errKeyTaken) {
+			return 0, nil // until the other has ended
+		} else if err != nil {
+			return 0, err
+		}
 		return 1, s.publish(ctx, &r.Record, kept, jetstream.WithMsgID(fmt.Sprintf("again %s %d", id, r.revision))) // of several servers one does it
 	case !errors.Is(err, jetstream.ErrObjectNotFound):
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -117,6 +118,31 @@ func (o *overtaken) Update(ctx context.Context, key string, value []byte, revisi
 		next()
 	}
 	return revision, err
+}
+
+// Nor is what the sweep finds, as whoever wanted it to run again has died.
+func TestTheSweepRunsNoUniqueTaskBesideAnother(t *testing.T) {
+	n, s := storeOf(t)
+	task := &Task{Task: "app:once", Unique: "1"}
+	first := died(t, n, s, task)
+	second := kept(t, n, task)
+	if err := s.dropOld(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	goThrough(t, s, first, job.Retried)
+	sweep := func() bool {
+		if _, err := s.sweepRecord(t.Context(), first.ID, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		return s.hasMessage(t.Context(), first)
+	}
+	if sweep() {
+		t.Error("two of one key wait")
+	}
+	goThrough(t, s, second, job.Begin, job.Answered)
+	if !sweep() {
+		t.Error("it waits for ever")
+	}
 }
 
 // Two who want the same job to be run again at once run it once.
