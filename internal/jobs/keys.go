@@ -27,6 +27,20 @@ type ownKey struct {
 	revision uint64
 }
 
+// aboutToBe is how long after its key a job may come to be there whole.
+const aboutToBe = storeLimit + time.Second
+
+// take takes a key that nobody has; otherwise it returns what the key says. Again: that has just
+// gone, as its job could not be stored.
+func (k *ownKey) take(ctx context.Context, text []byte) (e jetstream.KeyValueEntry, again bool, err error) {
+	k.revision, err = k.bucket.Create(ctx, k.name, text)
+	if err == nil || !wasQuicker(err) {
+		return nil, false, err
+	}
+	e, err = k.bucket.Get(ctx, k.name)
+	return e, errors.Is(err, jetstream.ErrKeyNotFound), err
+}
+
 // forget lets go of a key if its job certainly was not stored: who asks again at once would
 // wait for it.
 func (k *ownKey) forget(why error) {
@@ -75,13 +89,9 @@ func (n *Node) known(ctx context.Context, s *store, a *asked, rec *job.Record, k
 // yet.
 func (n *Node) takeKey(ctx context.Context, s *store, a *asked, mine *ownKey, own keyed) (was *job.Record, again bool, err error) {
 	text, _ := json.Marshal(own)
-	mine.revision, err = s.keys.Create(ctx, mine.name, text)
-	if err == nil || !wasQuicker(err) {
-		return nil, false, err
-	}
-	e, err := s.keys.Get(ctx, mine.name)
-	if err != nil {
-		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
+	e, again, err := mine.take(ctx, text)
+	if e == nil {
+		return nil, again, err
 	}
 	var other keyed
 	if err := json.Unmarshal(e.Value(), &other); err != nil {

@@ -15,9 +15,6 @@ import (
 	"girin/internal/jobs/job"
 )
 
-// aboutToBe is how long after its key a job may come to be there whole.
-const aboutToBe = storeLimit + time.Second
-
 // uniqueName is under what the key of a unique task is kept.
 func (t *Task) uniqueName() string {
 	sum := sha256.Sum256([]byte("unique\x00" + t.Task + "\x00" + t.Unique))
@@ -38,13 +35,9 @@ func (n *Node) unique(ctx context.Context, s *store, rec *job.Record) (was *job.
 // yet.
 func (n *Node) takeUnique(ctx context.Context, s *store, mine *ownKey, rec *job.Record) (was *job.Record, again bool, err error) {
 	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
-	mine.revision, err = s.uniques.Create(ctx, mine.name, text)
-	if err == nil || !wasQuicker(err) {
-		return nil, false, err
-	}
-	e, err := s.uniques.Get(ctx, mine.name)
-	if err != nil {
-		return nil, errors.Is(err, jetstream.ErrKeyNotFound), err // its job could not be stored
+	e, again, err := mine.take(ctx, text)
+	if e == nil {
+		return nil, again, err
 	}
 	id := jobOf(e)
 	changed, stop := n.hub.watch(id) // before it is looked at
@@ -80,17 +73,14 @@ func (s *store) uniqueAgain(ctx context.Context, rec *job.Record) (mine ownKey, 
 	}
 	mine = ownKey{bucket: s.uniques, name: rec.Unique}
 	text, _ := json.Marshal(keyed{ID: rec.ID.String()})
-	for again := true; again; again = err != nil && (wasQuicker(err) || errors.Is(err, jetstream.ErrKeyNotFound)) {
-		mine.revision, err = s.uniques.Create(ctx, mine.name, text)
-		if err == nil || !wasQuicker(err) {
-			continue
-		}
+	for again := true; again; {
 		var e jetstream.KeyValueEntry
-		if e, err = s.uniques.Get(ctx, mine.name); err != nil {
+		if e, again, err = mine.take(ctx, text); e == nil {
 			continue
 		}
 		if err = s.mayTake(ctx, e, rec.ID); err == nil {
 			mine.revision, err = s.uniques.Update(ctx, mine.name, text, e.Revision())
+			again = wasQuicker(err)
 		}
 	}
 	return mine, err
