@@ -164,7 +164,7 @@ func (s *store) runAgain(ctx context.Context, rec *job.Record, kept []byte) (*jo
 		return &later.Record, err
 	}
 	if err := mine.hold(ctx, rec.ID); err != nil {
-		if changed {
+		if changed && errors.Is(err, errKeyTaken) { // else another retry may have queued it whole, or the sweep will
 			s.putBack(&was, later.revision)
 		}
 		return nil, err

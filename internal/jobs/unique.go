@@ -128,9 +128,15 @@ func (k *ownKey) hold(ctx context.Context, id job.ID) error {
 		if err != nil {
 			return err
 		}
-		if jobOf(e) != id {
+		switch {
+		case e.Revision() <= k.revision: // a replica that has not heard of it yet
+			if err := awaitStored(ctx, nil, keyLook); err != nil {
+				return err
+			}
+		case jobOf(e) != id:
 			return errKeyTaken
+		default: // two want the same job to be run again
+			k.revision = e.Revision()
 		}
-		k.revision = e.Revision() // two want the same job to be run again
 	}
 }
